@@ -1,0 +1,50 @@
+"""The cut-off below which log expression counts as censored."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from scgnn.components.ltmg.mixture import Mixture
+from scgnn.components.ltmg.observed import Floats, Observed, blocks
+from scgnn.components.ltmg.published import em_ordinary
+
+
+def global_cutoff(observed: Observed, cutoff: Literal["gene_minimum", "crossing"] | float) -> float:
+    """The cut-off that all genes share; -inf where each gene has its own alone."""
+    if cutoff == "crossing":
+        lowest = observed.lowest()
+        return crossing(lowest[np.isfinite(lowest)])
+    return -np.inf if cutoff == "gene_minimum" else float(cutoff)
+
+
+def crossing(y: Floats) -> float:
+    """Where two weighted Gaussians fitted to ``y`` cross between their means.
+
+    Begins from the two halves of the sorted values, so the order of ``y`` does not matter. The
+    smallest value where there are fewer than two distinct ones or no crossing.
+    """
+    value, count = np.unique(y, return_counts=True)
+    if len(value) < 3:
+        return float(value[0]) if len(value) else -np.inf
+    halves = np.array_split(np.sort(y), 2)
+    sd = np.maximum([half.std() for half in halves], 1e-4)
+    start = Mixture(np.full((1, 2), 0.5), np.array([[h.mean() for h in halves]]), sd[None])
+    observed = Observed(value, count.astype(float), np.array([0, len(value)]), len(y))
+    (block,) = blocks(observed, np.array([0]), np.array([-np.inf]), 2)
+    fit, _ = em_ordinary(block, start)
+    between = _equal_density(*(part[0] for part in fit.sorted()))
+    return between if between is not None else float(value[0])
+
+
+def _equal_density(p: Floats, mean: Floats, sd: Floats) -> float | None:
+    """The root of p₁φ(y; μ₁, σ₁) = p₂φ(y; μ₂, σ₂) between μ₁ and μ₂, a quadratic in y."""
+    if np.isnan(sd).any():
+        return None
+    a, b = -0.5 / sd**2, mean / sd**2
+    c = np.log(p / sd) - mean**2 / (2 * sd**2)
+    roots = np.roots([a[1] - a[0], b[1] - b[0], c[1] - c[0]])
+    real = roots[np.isreal(roots)].real
+    inside = real[(real > mean[0]) & (real < mean[1])]
+    return float(inside[0]) if len(inside) else None

@@ -1,0 +1,165 @@
+"""LTMG: which activity state each gene is in, in each cell."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from scgnn.components.ltmg.cutoffs import global_cutoff
+from scgnn.components.ltmg.expression import log_expression
+from scgnn.components.ltmg.jitter import jittered, random_starts
+from scgnn.components.ltmg.mixture import Fits, assign
+from scgnn.components.ltmg.observed import Bools, Floats, Integers, Observed, observe
+from scgnn.components.ltmg.published import UNDERFLOW, fit_published, n_starts
+from scgnn.fields import Positive, Rate, Weight
+
+
+@dataclass(frozen=True)
+class LTMGFit:
+    """The states of a matrix and the mixture of every gene.
+
+    Parameters
+    ----------
+    states
+        0 not expressed (not stored), 1, 2, … rising activity; cells x genes, uint8.
+    weight, mean, sd
+        Components by rising mean, on the log scale, NaN-padded; genes x components.
+    n_components
+        Components of each gene, the one "not expressed" included; genes.
+    cutoff
+        Log expression below which a value is censored; NaN without expression; genes.
+    bic
+        Bayesian information criterion by number of components, NaN where not fitted; genes x K.
+    converged
+        Whether the chosen fit stopped moving; genes.
+    status
+        "all zero", "too few values", "one component" or "mixture"; genes.
+    """
+
+    states: sparse.csr_matrix
+    weight: Floats
+    mean: Floats
+    sd: Floats
+    n_components: Integers
+    cutoff: Floats
+    bic: Floats
+    converged: Bools
+    status: NDArray[np.str_]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many genes have each status."""
+        return dict(sorted(Counter(self.status.tolist()).items()))
+
+
+@dataclass(frozen=True)
+class LTMG:
+    """The left-truncated mixture of Gaussians (Wan et al., Nucleic Acids Research 2019).
+
+    Log expression of a gene is a mixture of Gaussians seen only above a cut-off; zeros are the
+    censored part. Each value becomes the index of its component.
+
+    Parameters
+    ----------
+    variant
+        "published" computes what the R program RunLTMG computes.
+    max_components
+        Most components of a gene, the one "not expressed" included; 2 or more (R: k = 5).
+    max_iterations
+        EM steps at most; None: the variant's own (published 100).
+    tolerance
+        EM stops when weights, means and standard deviations all move less on average; None: the
+        variant's own (published 1e-10).
+    cutoff
+        Log expression below which values are censored: each gene's smallest value, where the two
+        groups of smallest values of all genes cross, or a number (R as installed: 0), never below
+        the gene's smallest value.
+    input
+        What the matrix holds: counts, or log(count + 1).
+    jitter
+        Standard deviation of the noise that breaks ties, in log units; None: the variant's own
+        (published 1e-4).
+    criterion
+        Which values the BIC counts: also the censored ones, or as published those seen; None: the
+        variant's own.
+    shrinking_k
+        No gene tries more components than the one before it got, a slip of the R program that
+        makes states depend on the order of genes; published only.
+    """
+
+    variant: Literal["published", "corrected"] = "published"
+    max_components: Positive = 5
+    max_iterations: Positive | None = None
+    tolerance: Rate | None = None
+    cutoff: Literal["gene_minimum", "crossing"] | float = "gene_minimum"
+    input: Literal["counts", "log"] = "counts"
+    jitter: Weight | None = None
+    criterion: Literal["censored", "published"] | None = None
+    shrinking_k: bool = False
+
+    def fit(self, x: sparse.spmatrix | NDArray[np.floating], seed: int = 0) -> LTMGFit:
+        """Fit every gene and find the state of every value.
+
+        Parameters
+        ----------
+        x
+            Expression, cells x genes, sparse or dense; not negative.
+        seed
+            Of the jitter and the random starts; each gene has numbers of its own.
+
+        Raises
+        ------
+        ValueError
+            Where a value is negative, infinite or not a number.
+        """
+        observed, entries = observe(log_expression(x, self.input))
+        cutoff, fits, state = self._published(observed, seed)
+        return LTMGFit(
+            states=entries.hand_out(state),
+            weight=fits.mixture.weight,
+            mean=fits.mixture.mean,
+            sd=fits.mixture.sd,
+            n_components=fits.n_components,
+            cutoff=np.where(np.isinf(cutoff), np.nan, cutoff),
+            bic=fits.bic,
+            converged=fits.converged,
+            status=_status(observed, fits),
+        )
+
+    def _published(self, observed: Observed, seed: int) -> tuple[Floats, Fits, NDArray[np.uint8]]:
+        """Cut-offs, fits and the state of every distinct value."""
+        shared = global_cutoff(observed, self.cutoff)
+        cutoff = np.maximum(observed.lowest(), shared)
+        with np.errstate(over="ignore"):  # the R program compares counts with the log cut-off
+            smallest = np.where(
+                observed.n_expressed < observed.n_cells, 0, np.exp(observed.lowest())
+            )
+        truncated = smallest <= (0 if self.cutoff == "gene_minimum" else shared)
+        sd = 1e-4 if self.jitter is None else self.jitter
+        noisy = jittered(observed, sd, seed) if sd > 0 else observed
+        tries = max(2, n_starts(self.max_components))
+        fits = fit_published(
+            noisy,
+            cutoff,
+            truncated,
+            random_starts(noisy, ~truncated, tries, seed),
+            max_components=self.max_components,
+            max_iterations=self.max_iterations or 100,
+            tolerance=self.tolerance or 1e-10,
+            shrinking_k=self.shrinking_k,
+        )
+        return cutoff, fits, assign(observed, cutoff, fits.mixture, underflow=UNDERFLOW)
+
+
+def _status(observed: Observed, fits: Fits) -> NDArray[np.str_]:
+    """What became of each gene."""
+    return np.select(
+        [observed.n_expressed == 0, fits.n_components == 0, fits.n_components == 1],
+        ["all zero", "too few values", "one component"],
+        "mixture",
+    )

@@ -1,0 +1,199 @@
+"""The log expression of many genes as sorted values, with how many cells hold each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+BLOCK = 50_000  # responsibilities held at once: they stay in the processor's cache
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Sorted log expression, gene after gene; cells without expression are only counted.
+
+    Parameters
+    ----------
+    value
+        Log expression, ascending within each gene; [all values].
+    count
+        How many cells hold each value; [all values].
+    start
+        Where each gene's values start; [genes + 1].
+    n_cells
+        Number of cells, with those that do not express the gene.
+    """
+
+    value: Floats
+    count: Floats
+    start: Integers
+    n_cells: int
+
+    @property
+    def n_genes(self) -> int:
+        return len(self.start) - 1
+
+    @property
+    def n_expressed(self) -> Integers:
+        """In how many cells each gene is expressed."""
+        total = np.concatenate([[0], np.cumsum(self.count)])
+        return np.diff(total[self.start]).astype(np.int64)
+
+    def gene(self, g: int) -> tuple[Floats, Floats]:
+        """Values of one gene and how many cells hold each."""
+        of_gene = slice(self.start[g], self.start[g + 1])
+        return self.value[of_gene], self.count[of_gene]
+
+    def lowest(self) -> Floats:
+        """Smallest value of each gene; inf where no cell expresses it."""
+        lowest = np.full(self.n_genes, np.inf)
+        some = np.diff(self.start) > 0
+        lowest[some] = self.value[self.start[:-1][some]]
+        return lowest
+
+    def n_above(self, cutoff: Floats) -> Integers:
+        """In how many cells each gene is at or above its cut-off."""
+        above = (self.gene(g) for g in range(self.n_genes))
+        return np.array([int(m[y >= c].sum()) for (y, m), c in zip(above, cutoff, strict=True)])
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Which cell holds which value of an `Observed`.
+
+    Parameters
+    ----------
+    cell
+        The cell of each expressed entry, gene after gene; [entries].
+    position
+        Which of all values it holds; [entries].
+    start
+        Where each gene's entries start; [genes + 1].
+    n_cells
+        Number of cells.
+    """
+
+    cell: NDArray[np.int32]
+    position: NDArray[np.int32]
+    start: Integers
+    n_cells: int
+
+    def hand_out(self, state: NDArray[np.uint8]) -> sparse.csr_matrix:
+        """Cells x genes: the state of each value, in the cells that hold it."""
+        shape = (self.n_cells, len(self.start) - 1)
+        by_gene = sparse.csc_matrix((state[self.position], self.cell, self.start), shape)
+        states = by_gene.tocsr()
+        states.eliminate_zeros()
+        return states
+
+
+def observe(log_expression: sparse.csc_matrix) -> tuple[Observed, Entries]:
+    """Sort the stored entries of a matrix, cells x genes; what is not stored is not expressed.
+
+    Cells that hold the same value are counted as one value, which is exact and cheaper; a stored 0
+    is a value like any other.
+    """
+    bounds = log_expression.indptr.astype(np.int64)
+    n_cells = log_expression.shape[0]
+    position = np.empty(bounds[-1], np.int32)
+    values, counts, start = [np.empty(0)], [np.empty(0)], [0]
+    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        value, inverse, count = np.unique(
+            log_expression.data[first:last], return_inverse=True, return_counts=True
+        )
+        position[first:last] = inverse + start[-1]
+        values.append(value.astype(np.float64))
+        counts.append(count.astype(np.float64))
+        start.append(start[-1] + len(value))
+    observed = Observed(
+        np.concatenate(values), np.concatenate(counts), np.array(start, np.int64), n_cells
+    )
+    return observed, Entries(log_expression.indices.astype(np.int32), position, bounds, n_cells)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some genes of about as many values, padded to rectangles so that they move together.
+
+    Parameters
+    ----------
+    gene
+        Which genes these are; [genes].
+    y
+        Log expression at and above the cut-off, ascending; padding repeats it; [genes x values].
+    count
+        Cells that hold each value, 0 for padding; [genes x values].
+    censored
+        Cells below the cut-off, C; [genes x 1].
+    cutoff
+        Cut-off q; [genes x 1].
+    index
+        Where each value stands in `Observed.value`; [genes x values].
+    """
+
+    gene: Integers
+    y: Floats
+    count: Floats
+    censored: Floats
+    cutoff: Floats
+    index: Integers
+
+    @property
+    def n(self) -> Floats:
+        """Cells above the cut-off; genes x 1."""
+        return self.count.sum(1, keepdims=True)
+
+    def rows(self, keep: Bools) -> Block:
+        """Only some of the genes."""
+        return Block(
+            self.gene[keep],
+            self.y[keep],
+            self.count[keep],
+            self.censored[keep],
+            self.cutoff[keep],
+            self.index[keep],
+        )
+
+
+def blocks(
+    observed: Observed, genes: Integers, cutoff: Floats, n_components: int
+) -> Iterator[Block]:
+    """The values at and above each gene's cut-off [genes], in blocks of ``BLOCK`` elements.
+
+    The padded length depends on the gene alone, never on its neighbours: sums are rounded the same
+    way whatever other genes there are.
+    """
+    first = np.array([_first_above(observed, g, cutoff[g]) for g in genes], np.int64)
+    length = observed.start[genes + 1] - first
+    padded = _padded(length)
+    for size in np.unique(padded):
+        members = np.flatnonzero(padded == size)
+        step = max(1, BLOCK // (n_components * int(size)))
+        for i in range(0, len(members), step):
+            chosen = members[i : i + step]
+            within = np.minimum(np.arange(size), length[chosen, None] - 1)  # genes x values
+            index = first[chosen, None] + within
+            real = np.arange(size) < length[chosen, None]
+            count = np.where(real, observed.count[index], 0.0)
+            censored = observed.n_cells - count.sum(1, keepdims=True)
+            gene = genes[chosen]
+            yield Block(gene, observed.value[index], count, censored, cutoff[gene, None], index)
+
+
+def _first_above(observed: Observed, g: int, cutoff: float) -> int:
+    value, _ = observed.gene(g)
+    return int(observed.start[g] + np.searchsorted(value, cutoff, side="left"))
+
+
+def _padded(length: Integers) -> Integers:
+    """Next length with three leading binary digits; at most a quarter longer."""
+    unit = 2 ** np.maximum(0, np.floor(np.log2(np.maximum(length, 1))).astype(np.int64) - 3)
+    return -(-length // unit) * unit
