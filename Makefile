@@ -1,0 +1,49 @@
+# Everything here makes its own environment first: Python 3.11 is all that must be there.
+SHELL := /bin/bash
+VENV := .venv
+PYTHON ?= $(shell for p in python3.11 python3 python python3.10; do \
+	v=$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); \
+	if [ "$$v" = 3.11 ] || [ "$$v" = 3.10 ]; then echo $$p; exit; fi; done)
+RUN := $(VENV)/bin
+INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test test-all lint bench clean
+
+demo: $(VENV)/installed
+	rm -rf runs/demo
+	$(RUN)/scgnn-recipe run scgnn --labels group --out runs/demo
+
+test: $(VENV)/tested
+	$(RUN)/python -m pytest
+
+test-all: $(VENV)/tested
+	$(RUN)/python -m pytest -m "slow or not slow"
+
+lint: $(VENV)/linted
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy scgnn
+
+bench: $(VENV)/installed
+	$(RUN)/python benchmarks/ltmg.py
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info
+
+$(VENV)/bin/python:
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "scgnn needs Python 3.11 (or 3.10): dgl 1.1.3 has no build for any newer; install it, or name it with 'make PYTHON=/path/to/python3.11'." >&2; \
+	  exit 2; fi
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python setup.cfg constraints.txt
+	$(INSTALL) -e .
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(INSTALL) -e ".[test]"
+	touch $@
+
+$(VENV)/linted: $(VENV)/tested
+	$(INSTALL) -e ".[test,dev]"
+	touch $@

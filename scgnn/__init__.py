@@ -1,0 +1,48 @@
+"""scgnn: single-cell graph neural networks as components.
+
+Names are imported when they are first used, so ``import scgnn`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Clusterer": "scgnn.components.clusterers",
+    "Component": "scgnn.registry",
+    "Decoder": "scgnn.components.decoders",
+    "Encoder": "scgnn.components.encoders",
+    "GraphBuilder": "scgnn.components.graph_builders",
+    "InputError": "scgnn.errors",
+    "LTMG": "scgnn.components.ltmg",
+    "Pipeline": "scgnn.pipelines",
+    "Pruner": "scgnn.components.pruners",
+    "Reader": "scgnn.components.readers",
+    "Recipe": "scgnn.recipe",
+    "RecipeError": "scgnn.errors",
+    "Regularizer": "scgnn.components.regularizers",
+    "State": "scgnn.state",
+    "Stop": "scgnn.components.stops",
+    "Training": "scgnn.training",
+    "Transform": "scgnn.components.transforms",
+    "UserError": "scgnn.errors",
+    "load_recipe": "scgnn.recipe",
+    "ltmg": "scgnn.components.ltmg",
+    "plot_ltmg": "scgnn.plotting",
+    "run": "scgnn.runs",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'scgnn' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

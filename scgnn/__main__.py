@@ -1,0 +1,5 @@
+"""``python -m scgnn`` is ``scgnn-recipe``."""
+
+from scgnn.cli import main
+
+main()

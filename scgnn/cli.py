@@ -1,0 +1,203 @@
+"""The command scgnn-recipe. Everything heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scgnn.errors import UserError
+
+if TYPE_CHECKING:
+    from scgnn.recipe import Recipe
+
+app = typer.Typer(
+    name="scgnn-recipe",
+    help="Single-cell graph neural networks from recipes: run them, swap their parts, compare.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RecipeName = Annotated[
+    str, typer.Argument(help="A bundled recipe (see 'list recipe') or a .yaml file.")
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; may be given again."),
+]
+DataFile = Annotated[
+    str | None, typer.Option("--data", help="Counts: h5ad, 10x mtx or h5, csv, loom, zarr.")
+]
+LabelsColumn = Annotated[
+    str | None, typer.Option("--labels", help="Column of obs with true labels, for scores only.")
+]
+
+
+def _load(
+    recipe: str, changes: list[str] | None, data: str | None, labels: str | None
+) -> Recipe:
+    from scgnn.components.readers import sniff
+    from scgnn.recipe import load_recipe, parse_changes
+
+    paths: dict[str, Any] = {}
+    if data is not None:
+        paths["data.reader"] = sniff(data)
+    if labels is not None:
+        paths["data.labels"] = labels
+    return load_recipe(recipe, {**paths, **parse_changes(changes or [])})
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    data: DataFile = None,
+    labels: LabelsColumn = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the results; default runs/RECIPE.")
+    ] = None,
+    changes: Sets = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an unfinished run in the same folder.")
+    ] = False,
+    export: Annotated[
+        str | None, typer.Option("--export", help="scgnn: also the original program's four files.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads for the numerics.")
+    ] = None,
+) -> None:
+    """Run a recipe and write its results to a folder."""
+    from rich.console import Console
+
+    from scgnn import console as shown
+
+    if export not in (None, "scgnn"):
+        raise UserError(f"--export {export}: unknown; 'scgnn' writes the original's four files")
+    complete = _load(recipe, changes, data, labels)
+    name = Path(recipe).stem + (f"-{_stem(data)}" if data else "")
+    with shown.watching(Console(stderr=True), getattr(complete.pipeline, "max_iterations", 0)):
+        from scgnn.results import write_folder, write_scgnn_csv
+        from scgnn.runs import default_folder, execute, output_folder
+        from scgnn.stages import Stages
+        from scgnn.store import Store
+
+        set_threads(threads)
+        out = out or default_folder(Path("runs") / name, complete, resume)
+        with output_folder(out, complete, resume) as folder:
+            result = execute(complete, None, Stages(Store(folder / "stages")))
+            extra = write_scgnn_csv(result, folder, name) if export else []
+            files = [*write_folder(result, folder), *extra, folder / "log.txt"]
+    shown.summary(Console(), result.metrics, files, out)
+
+
+def _stem(path: str) -> str:
+    name = Path(path).name
+    return name.split(".")[0] or name
+
+
+def set_threads(threads: int | None) -> None:
+    """Limit torch and every BLAS to a number of threads."""
+    if threads is not None:
+        import threadpoolctl
+        import torch
+
+        torch.set_num_threads(threads)
+        threadpoolctl.threadpool_limits(threads)
+
+
+@app.command()
+def check(
+    recipe: RecipeName,
+    data: DataFile = None,
+    labels: LabelsColumn = None,
+    changes: Sets = None,
+) -> None:
+    """Say every mistake of a recipe, or what it will do. Runs nothing."""
+    from scgnn.recipe.describe import plan
+
+    complete = _load(recipe, changes, data, labels)
+    typer.echo(plan(complete), nl=False)
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(metavar="RECIPE|KIND.NAME")],
+    changes: Sets = None,
+) -> None:
+    """Print a recipe complete, or a component, with the meaning of each setting."""
+    from scgnn.recipe.describe import describe, describe_component
+    from scgnn.registry import kinds
+
+    kind, dot, _ = what.partition(".")
+    if dot and kind in kinds():
+        try:
+            typer.echo(describe_component(what), nl=False)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+    else:
+        typer.echo(describe(_load(what, changes, None, None)), nl=False)
+
+
+@app.command()
+def diff(a: RecipeName, b: RecipeName) -> None:
+    """Print what differs between two recipes, defaults filled in."""
+    from scgnn.recipe import diff as differences
+    from scgnn.recipe import load_recipe
+
+    found = differences(load_recipe(a), load_recipe(b))
+    if not found:
+        typer.echo("no difference")
+    for path, left, right in found:
+        typer.echo(f"{path}: {left} -> {right}")
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str | None, typer.Argument(help="One kind, or 'recipe'.")] = None,
+) -> None:
+    """List components and recipes: name, one line, where it comes from."""
+    from scgnn.recipe import bundled
+    from scgnn.recipe.describe import recipe_line
+    from scgnn.registry import kinds, origin, summary, unknown
+
+    known = [*kinds(), "recipe"]
+    if kind is not None and kind not in known:
+        raise UserError(unknown("kind", kind, known))
+    for word in [kind] if kind else known:
+        typer.echo(word)
+        if word == "recipe":
+            rows = [(name, recipe_line(path), "scgnn") for name, path in bundled().items()]
+        else:
+            members = [kinds()[word].named(name) for name in kinds()[word].names()]
+            rows = [(member.name, summary(member), origin(member)) for member in members]
+        for name, line, source in rows:
+            typer.echo(f"  {name:<24} {line}  [{source}]")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what works, and what to do about the rest."""
+    from scgnn.doctor import examine
+
+    broken = 0
+    for name, works, said in examine():
+        broken += not works
+        typer.echo(f"{'ok  ' if works else 'BAD '} {name:<16} {said}")
+    if broken:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command; a person's mistake is one sentence and exit code 2, no traceback."""
+    try:
+        app()
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; --resume goes on from the last finished stage\n")
+        sys.exit(130)

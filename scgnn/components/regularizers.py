@@ -1,0 +1,195 @@
+"""Regularizers: what a reconstruction is held to besides the plain squared error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from scgnn.components.ltmg import LTMG
+from scgnn.fields import Weight
+from scgnn.registry import Component
+from scgnn.state import State
+from scgnn.training import Rows
+
+Phase = Literal["initial", "iteration", "imputation"]
+ALL_PHASES: tuple[Phase, ...] = ("initial", "iteration", "imputation")
+
+
+class Regularizer(Component, kind="regularizer"):
+    """Adds a term to an autoencoder's loss.
+
+    ``prepare(state)`` runs once per training; ``loss`` once per batch of cells.
+    """
+
+    weight: Weight
+    phases: tuple[Phase, ...]
+
+    def prepare(self, state: State) -> Any:
+        """What the loss needs from the state, made once."""
+        return None
+
+    def loss(self, x_hat: Tensor, x: Tensor, prepared: Any, cells: Tensor | None) -> Tensor:
+        """A scalar ≥ 0, differentiable in ``x_hat`` [batch x genes]; None means all cells."""
+        raise NotImplementedError
+
+
+def in_phase(regularizers: Sequence[Regularizer], phase: Phase) -> tuple[Regularizer, ...]:
+    """Those that take part in a phase of training."""
+    return tuple(r for r in regularizers if phase in r.phases and r.weight > 0)
+
+
+@Regularizer.register("ltmg")
+@dataclass(frozen=True)
+class LTMGStates(LTMG, Regularizer):
+    """Squared error weighted by the LTMG state T of each value: ``weight · Σ T ∘ (x − x̂)²``.
+
+    Values in higher states count more, values "not expressed" (T = 0) not at all (scGNN, eq. 1).
+    The states are fitted inside the run (see :class:`scgnn.components.ltmg.LTMG`).
+
+    Parameters
+    ----------
+    weight
+        α of the paper; the plain squared error has ``fidelity`` = 1 − α.
+    phases
+        Trainings in which it takes part.
+    """
+
+    input: Literal["counts", "log"] = "log"
+    weight: Weight = 0.9
+    phases: tuple[Phase, ...] = ALL_PHASES
+    requires: ClassVar[frozenset[str]] = frozenset({"signal"})
+
+    def model(self) -> LTMG:
+        """The mixture model alone, which decides the states."""
+        return LTMG(**{field.name: getattr(self, field.name) for field in fields(LTMG)})
+
+    def prepare(self, state: State) -> Rows:
+        assert state.signal is not None
+        return Rows(sparse.csr_matrix(state.signal, dtype=np.float32))
+
+    def loss(self, x_hat: Tensor, x: Tensor, prepared: Rows, cells: Tensor | None) -> Tensor:
+        return self.weight * (prepared[cells].to(x.dtype) * (x_hat - x).square()).sum()
+
+
+@Regularizer.register("ltmg01")
+@dataclass(frozen=True)
+class LTMGBinary(LTMGStates):
+    """Squared error on expressed values alone: ``weight · Σ [T > 0] ∘ (x − x̂)²`` (LTMG01).
+
+    Parameters
+    ----------
+    weight
+        α of the paper.
+    phases
+        Trainings in which it takes part.
+    """
+
+    def prepare(self, state: State) -> Rows:
+        assert state.signal is not None
+        return Rows(sparse.csr_matrix(state.signal > 0, dtype=np.float32))
+
+
+def _row_weighted(
+    weight: float, per_cell: Tensor, x_hat: Tensor, x: Tensor, cells: Tensor | None
+) -> Tensor:
+    """``weight · Σ_j per_cell_j · Σ_g (x − x̂)²_jg``."""
+    of_batch = per_cell if cells is None else per_cell[cells]
+    return weight * (of_batch.to(x.dtype) * (x_hat - x).square().sum(1)).sum()
+
+
+@Regularizer.register("degree")
+@dataclass(frozen=True)
+class Degree(Regularizer):
+    """Squared error of a cell times its degree: scGNN's graph term, worked out.
+
+    ``Σ A ∘ …`` of the paper is exactly ``Σ_j deg(j) Σ_g (x − x̂)²_jg``; no cells x cells matrix.
+
+    Parameters
+    ----------
+    weight
+        γ1 of the paper.
+    phases
+        Trainings in which it takes part.
+    """
+
+    weight: Weight = 0.3
+    phases: tuple[Phase, ...] = ALL_PHASES
+    requires: ClassVar[frozenset[str]] = frozenset({"graph"})
+
+    def prepare(self, state: State) -> Tensor:
+        assert state.graph is not None
+        return torch.as_tensor(np.asarray(state.graph.sum(axis=0), dtype=np.float32).ravel())
+
+    def loss(self, x_hat: Tensor, x: Tensor, prepared: Tensor, cells: Tensor | None) -> Tensor:
+        return _row_weighted(self.weight, prepared, x_hat, x, cells)
+
+
+@Regularizer.register("cluster_size")
+@dataclass(frozen=True)
+class ClusterSize(Regularizer):
+    """Squared error of a cell times the size of its cluster: scGNN's cell type term, worked out.
+
+    Parameters
+    ----------
+    weight
+        γ2 of the paper.
+    phases
+        Trainings in which it takes part.
+    """
+
+    weight: Weight = 0.1
+    phases: tuple[Phase, ...] = ALL_PHASES
+    requires: ClassVar[frozenset[str]] = frozenset({"labels"})
+
+    def prepare(self, state: State) -> Tensor:
+        assert state.labels is not None
+        return torch.as_tensor(np.bincount(state.labels)[state.labels].astype(np.float32))
+
+    def loss(self, x_hat: Tensor, x: Tensor, prepared: Tensor, cells: Tensor | None) -> Tensor:
+        return _row_weighted(self.weight, prepared, x_hat, x, cells)
+
+
+@Regularizer.register("graph_smooth")
+@dataclass(frozen=True)
+class GraphSmooth(Regularizer):
+    """A cell's neighbours should rebuild it: ``weight · ‖Â x̂ − x‖²``, Â with rows that sum to 1.
+
+    What the graph term of scGNN's paper reads like, and is not. Neighbours outside a batch are
+    left out; an isolated cell has no term.
+
+    Parameters
+    ----------
+    weight
+        Factor on the sum over cells and genes.
+    phases
+        Trainings in which it takes part.
+    """
+
+    weight: Weight = 0.3
+    phases: tuple[Phase, ...] = ALL_PHASES
+    requires: ClassVar[frozenset[str]] = frozenset({"graph"})
+
+    def prepare(self, state: State) -> sparse.csr_matrix:
+        return sparse.csr_matrix(state.graph, dtype=np.float32)
+
+    def loss(
+        self, x_hat: Tensor, x: Tensor, prepared: sparse.csr_matrix, cells: Tensor | None
+    ) -> Tensor:
+        within = prepared if cells is None else prepared[cells.numpy()][:, cells.numpy()]
+        degree = np.asarray(within.sum(axis=1)).ravel()
+        linked = torch.as_tensor(degree > 0)
+        mean = sparse.diags(1 / np.where(degree > 0, degree, 1)) @ within
+        smoothed = torch.sparse.mm(_torch_csr(mean).to(x.dtype), x_hat)
+        return self.weight * (smoothed - x)[linked].square().sum()
+
+
+def _torch_csr(matrix: sparse.csr_matrix) -> Tensor:
+    coo = matrix.tocoo()
+    index = torch.as_tensor(np.vstack([coo.row, coo.col]).astype(np.int64))
+    return torch.sparse_coo_tensor(index, torch.as_tensor(coo.data), coo.shape).coalesce()

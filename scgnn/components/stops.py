@@ -1,0 +1,143 @@
+"""Stops: when the iterations have said all they will say. True labels are out of reach here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from scgnn.fields import Share, Weight
+from scgnn.registry import Component
+from scgnn.state import Round
+
+
+class Stop(Component, kind="stop"):
+    """Decides after each iteration whether another one follows."""
+
+    def __call__(self, rounds: Sequence[Round]) -> str:
+        """Why to stop, or "" to go on; ``rounds`` begins with the one before any iteration."""
+        raise NotImplementedError
+
+
+def agreement(rounds: Sequence[Round]) -> float:
+    """ARI between the labels of the last two rounds."""
+    from sklearn.metrics import adjusted_rand_score
+
+    return float(adjusted_rand_score(rounds[-2].labels, rounds[-1].labels))
+
+
+def graph_change(rounds: Sequence[Round]) -> float:
+    """``mean |A_t − A_{t−1}| / mean |A_0|``, ``A_t = ½ L_0 + ½ Â_t``, ``A_0 = L_0``.
+
+    L_0 = D^-1/2 G_0 D^-1/2 of the first graph and Â_t the column-normalised graph of round t;
+    cells keep their order (scGNN, scGNN.py:674, does not). NaN without graphs.
+    """
+    if len(rounds) < 2 or any(r.graph is None for r in (rounds[0], *rounds[-2:])):
+        return float("nan")
+    first = _symmetric_norm(rounds[0].graph)
+    size = abs(first).sum()
+    before = first if len(rounds) == 2 else 0.5 * first + 0.5 * _column_norm(rounds[-2].graph)
+    now = 0.5 * first + 0.5 * _column_norm(rounds[-1].graph)
+    return float(abs(now - before).sum() / size) if size else 0.0
+
+
+def _degrees(graph: sparse.csr_matrix) -> np.ndarray:
+    degrees = np.asarray(graph.sum(axis=0), dtype=float).ravel()
+    return np.where(degrees > 0, degrees, 1.0)  # an isolated cell has no entries to divide
+
+
+def _symmetric_norm(graph: sparse.csr_matrix) -> sparse.csr_matrix:
+    scale = sparse.diags(1 / np.sqrt(_degrees(graph)))
+    return sparse.csr_matrix(scale @ graph @ scale)
+
+
+def _column_norm(graph: sparse.csr_matrix) -> sparse.csr_matrix:
+    return sparse.csr_matrix(graph @ sparse.diags(1 / _degrees(graph)))
+
+
+def _labels_stand(rounds: Sequence[Round], ari: float) -> str:
+    now = agreement(rounds)
+    return f"labels stand still (ARI {now:.3f} > {ari:g})" if now > ari else ""
+
+
+def _graph_stands(rounds: Sequence[Round], change: float) -> str:
+    now = graph_change(rounds)
+    return f"graph stands still (change {now:.4f} < {change:g})" if now < change else ""
+
+
+@Stop.register("labels")
+@dataclass(frozen=True)
+class LabelsStop(Stop):
+    """Stops when two rounds in a row give nearly the same clusters.
+
+    Parameters
+    ----------
+    ari
+        Adjusted Rand index between them that must be passed.
+    """
+
+    ari: Share = 0.99
+
+    def __call__(self, rounds: Sequence[Round]) -> str:
+        return _labels_stand(rounds, self.ari)
+
+
+@Stop.register("graph")
+@dataclass(frozen=True)
+class GraphStop(Stop):
+    """Stops when the graph changes little from one round to the next.
+
+    Parameters
+    ----------
+    change
+        Mean change of the smoothed graph, as a share of the first graph's mean, not to be reached.
+    """
+
+    change: Weight = 0.01
+
+    def __call__(self, rounds: Sequence[Round]) -> str:
+        return _graph_stands(rounds, self.change)
+
+
+@Stop.register("both")
+@dataclass(frozen=True)
+class BothStop(Stop):
+    """Stops when labels and graph both stand still.
+
+    Parameters
+    ----------
+    ari
+        As for labels.
+    change
+        As for graph.
+    """
+
+    ari: Share = 0.99
+    change: Weight = 0.01
+
+    def __call__(self, rounds: Sequence[Round]) -> str:
+        reasons = _labels_stand(rounds, self.ari), _graph_stands(rounds, self.change)
+        return " and ".join(reasons) if all(reasons) else ""
+
+
+@Stop.register("either")
+@dataclass(frozen=True)
+class EitherStop(Stop):
+    """Stops when labels or graph stand still.
+
+    Parameters
+    ----------
+    ari
+        As for labels.
+    change
+        As for graph.
+    """
+
+    ari: Share = 0.99
+    change: Weight = 0.01
+
+    def __call__(self, rounds: Sequence[Round]) -> str:
+        reasons = _labels_stand(rounds, self.ari), _graph_stands(rounds, self.change)
+        return " and ".join(filter(None, reasons))

@@ -1,0 +1,134 @@
+"""What a person sees of a run: bars in a terminal, plain lines in a pipe, a summary at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.logging import RichHandler
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from scgnn.progress import Progress, listening
+
+SCORES = (
+    ("ari", "ARI"),
+    ("ami", "AMI"),
+    ("nmi", "NMI"),
+    ("homogeneity", "homogeneity"),
+    ("completeness", "completeness"),
+    ("silhouette", "silhouette"),
+    ("calinski_harabasz", "Calinski-Harabasz"),
+    ("davies_bouldin", "Davies-Bouldin"),
+)
+
+
+class PlainLines(Progress):
+    """One line a stage, for pipes and logs."""
+
+    def __init__(self, console: Console) -> None:
+        self.console, self.loss = console, ""
+
+    def begin(self, stage: str, iteration: int) -> None:
+        self.loss = ""
+
+    def epoch(self, done: int, total: int, loss: float) -> None:
+        self.loss = f"  {total} epochs, loss {loss:.5g}"
+
+    def end(self, stage: str, iteration: int, seconds: float, reused: bool) -> None:
+        took = "from the store" if reused else f"{seconds:.1f} s"
+        line = f"{_where(iteration)}{stage:<22}{took:>15}{'' if reused else self.loss}"
+        logging.getLogger("scgnn.stages").info(line)
+
+
+class LiveBars(PlainLines):
+    """Bars: the iterations, and the epochs of the stage at work, with loss and time left."""
+
+    def __init__(self, console: Console, bars: Bars, most_iterations: int) -> None:
+        super().__init__(console)
+        self.bars = bars
+        self.overall = bars.add_task("iterations (at most)", total=most_iterations + 1, loss="")
+        self.task = bars.add_task("", total=None, loss="")
+
+    def begin(self, stage: str, iteration: int) -> None:
+        super().begin(stage, iteration)
+        self.bars.update(self.overall, completed=iteration)
+        self.bars.reset(self.task, total=None, loss="", description=_where(iteration) + stage)
+
+    def epoch(self, done: int, total: int, loss: float) -> None:
+        super().epoch(done, total, loss)
+        self.bars.update(self.task, completed=done, total=total, loss=f"loss {loss:.5g}")
+
+
+def _where(iteration: int) -> str:
+    return f"iteration {iteration:<3} " if iteration else f"{'start':<14}"
+
+
+@contextmanager
+def watching(console: Console, most_iterations: int) -> Iterator[None]:
+    """Show a run: live in a terminal, line by line elsewhere; messages go between."""
+    handler = RichHandler(console=console, show_path=False, show_time=False, show_level=False)
+    if not console.is_terminal:
+        handler = logging.StreamHandler(console.file)  # type: ignore[assignment]
+    log = logging.getLogger("scgnn")
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        if not console.is_terminal:
+            with listening(PlainLines(console)):
+                yield
+            return
+        columns = (
+            TextColumn("{task.description:<36}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]:<16}"),
+            TimeRemainingColumn(),
+        )
+        with Bars(*columns, console=console, transient=True) as bars:
+            with listening(LiveBars(console, bars, most_iterations)):
+                yield
+    finally:
+        log.removeHandler(handler)
+
+
+def summary(console: Console, metrics: dict[str, Any], files: list[Path], out: Path) -> None:
+    """The end of a run: clusters, why it stopped, scores, time and memory by stage, files."""
+    facts = [
+        ("cells x genes", f"{metrics['n_cells']} x {metrics['n_genes']}"),
+        ("clusters", str(metrics["n_clusters"])),
+        ("iterations", f"{metrics['iterations']}, {metrics['stopped_because']}"),
+    ]
+    if "dead_units" in metrics:
+        dead = f"{metrics['dead_units']} embedding units, {metrics['dead_genes']} genes"
+        facts.append(("always zero", dead))
+    facts += [(word, f"{metrics[name]:.3f}") for name, word in SCORES if metrics.get(name) is not None]
+    for name, value in (metrics.get("imputation") or {}).items():
+        facts.append((f"hidden entries, {name.replace('_', ' ')}", "–" if value is None else f"{value:.3f}"))
+    seconds, peaks = metrics["seconds"], metrics["peak_memory_mb_by_stage"]
+    stages = [(name, f"{seconds[name]:.1f}", f"{peaks[name]:.0f}") for name in seconds]
+    stages.append(("all", f"{sum(seconds.values()):.1f}", f"{metrics['peak_memory_mb']:.0f}"))
+    names = ", ".join(path.name for path in files)
+    if not console.is_terminal:
+        for word, value in facts:
+            console.print(f"{word}: {value}", highlight=False, soft_wrap=True)
+        for name, took, peak in stages:
+            console.print(f"stage {name}: {took} s, peak {peak} MB", highlight=False, soft_wrap=True)
+        console.print(f"files in {out}: {names}", highlight=False, soft_wrap=True)
+        return
+    left = Table.grid(padding=(0, 2))
+    for word, value in facts:
+        left.add_row(Text(word, style="cyan"), value)
+    right = Table("stage", "seconds", "peak MB", box=None, header_style="cyan", padding=(0, 2, 0, 0))
+    for column in right.columns[1:]:
+        column.justify = "right"
+    for row in stages:
+        right.add_row(*row)
+    console.print(Panel(Group(left, "", right, "", f"{out}/  {names}"), title="done", expand=False))

@@ -1,0 +1,16 @@
+"""The types of component fields: a range is part of a type, so that a recipe can be checked."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Lt
+
+Positive = Annotated[int, Gt(0)]
+Natural = Annotated[int, Ge(0)]
+Seed = Annotated[int, Ge(0), Lt(2**32)]
+Rate = Annotated[float, Gt(0)]
+Weight = Annotated[float, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+ProperShare = Annotated[float, Ge(0), Lt(1)]
+Activation = Literal["relu", "elu", "softplus", "tanh", "none"]

@@ -1,0 +1,252 @@
+"""From a tree to components and back. All mistakes at once, each with its file and line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from functools import cache
+from typing import Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from scgnn.recipe.tree import Node, Place
+from scgnn.registry import Component, requirements, unknown
+
+MISSING = object()
+
+
+class Problems:
+    """The mistakes found so far."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[Place, str]] = []
+
+    def add(self, place: Place, path: str, message: str) -> None:
+        self.found.append((place, f"{place}: {path + ': ' if path else ''}{message}"))
+
+    def lines(self) -> list[str]:
+        """The mistakes in file order, none twice."""
+        ordered = sorted(self.found, key=lambda item: (item[0].source, item[0].line))
+        return list(dict.fromkeys(line for _, line in ordered))
+
+
+def build(node: Node, annotation: Any, problems: Problems, path: str = "") -> Any:
+    """The value that a node stands for, by the type that is wanted there.
+
+    A component type takes a name or a mapping with ``name``; another dataclass takes a mapping;
+    a tuple takes a list; everything else is validated as plain data. Returns ``MISSING`` after
+    adding to ``problems`` when it cannot be built.
+    """
+    return _build(node, annotation, None, problems, path)
+
+
+def _build(node: Node, annotation: Any, default: Any, problems: Problems, path: str) -> Any:
+    options = _options(annotation)
+    if node.value is None and type(None) in options:
+        return None
+    kinds = [option for option in options if _is_component(option)]
+    plain_option = _plain(options)
+    if kinds and (isinstance(node.value, dict) or _names_component(node, plain_option)):
+        return _component(node, kinds[0], default, problems, path)
+    records = [option for option in options if _is_record(option)]
+    if records and isinstance(node.value, dict):
+        start = default if isinstance(default, records[0]) else None
+        return _fields(node, records[0], start, problems, path)
+    lists = [option for option in options if _item_type(option) is not None]
+    if lists and isinstance(node.value, list):
+        inner = _item_type(lists[0])
+        items = [
+            _build(item, inner, None, problems, f"{path}.{i}") for i, item in enumerate(node.value)
+        ]
+        return MISSING if any(item is MISSING for item in items) else tuple(items)
+    return _value(node, annotation, plain_option, problems, path)
+
+
+def _names_component(node: Node, plain_option: Any) -> bool:
+    """A word names a component unless the field also takes that word as plain data."""
+    return isinstance(node.value, str) and not (plain_option is not None and _fits(node, plain_option))
+
+
+def _component(
+    node: Node, kind: type[Component], default: Any, problems: Problems, path: str
+) -> Any:
+    name = node.name
+    if name is None and isinstance(default, kind):
+        cls: type[Component] = type(default)
+    else:
+        default = default if isinstance(default, kind) and default.name == name else None
+        where = node.value["name"].place if isinstance(node.value, dict) and name else node.place
+        if name is None:
+            message = f"give the {kind.kind} a name: one of {', '.join(kind.names())}"
+            problems.add(node.place, path, message)
+            return MISSING
+        try:
+            cls = kind.named(name)
+        except ValueError as error:
+            problems.add(where, f"{path}.name", str(error))
+            return MISSING
+    mapping = node.value if isinstance(node.value, dict) else {}
+    given = {key: value for key, value in mapping.items() if key != "name"}
+    return _fields(Node(given, node.place), cls, default, problems, path)
+
+
+def _fields(node: Node, cls: type, start: Any, problems: Problems, path: str) -> Any:
+    """An instance of a dataclass from a mapping, beginning at ``start`` or at the defaults."""
+    known = {field.name: field for field in dataclasses.fields(cls) if field.init}
+    hints = _hints(cls)
+    values: dict[str, Any] = {}
+    for key, child in node.value.items():
+        here = f"{path}.{key}" if path else key
+        if key not in known:
+            problems.add(child.place, here, unknown(_parameter_of(cls), key, list(known)))
+            continue
+        default = getattr(start, key) if start is not None else _default(known[key])
+        values[key] = _build(child, hints[key], default, problems, here)
+        _refuse_unmet(values[key], known[key], child, problems, here)
+    if any(value is MISSING for value in values.values()):
+        return MISSING
+    try:
+        return dataclasses.replace(start, **values) if start is not None else cls(**values)
+    except ValueError as error:
+        problems.add(node.place, path, str(error))
+        return MISSING
+
+
+def _parameter_of(cls: type) -> str:
+    if issubclass(cls, Component):
+        return f"parameter of {cls.kind} '{cls.name}'"
+    return "key"
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _refuse_unmet(
+    value: Any, field: dataclasses.Field[Any], node: Node, problems: Problems, path: str
+) -> None:
+    """Refuse a component that reads what its slot cannot give."""
+    if value is MISSING or "gives" not in field.metadata:
+        return
+    unmet = sorted(requirements(value) - field.metadata["gives"])
+    if unmet:
+        names = " and ".join(unmet)
+        given = ", ".join(sorted(field.metadata["gives"])) or "expression only"
+        problems.add(
+            node.place, path, f"needs the {names}, which is not known yet here (known: {given})"
+        )
+
+
+def _value(node: Node, annotation: Any, plain_option: Any, problems: Problems, path: str) -> Any:
+    if plain_option is not None and not _has_mapping(node) and _fits(node, plain_option):
+        return _adapter(plain_option).validate_json(_json(node), strict=True)
+    shown = _json(node)
+    shown = shown if len(shown) < 60 else shown[:57] + "..."
+    problems.add(node.place, path, f"must be {wanted(annotation)}, not {shown}")
+    return MISSING
+
+
+def _has_mapping(node: Node) -> bool:
+    return isinstance(node.value, dict)
+
+
+def _json(node: Node) -> str:
+    from scgnn.recipe.tree import plain
+
+    return json.dumps(plain(node), ensure_ascii=False)
+
+
+def _fits(node: Node, option: Any) -> bool:
+    try:
+        _adapter(option).validate_json(_json(node), strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls, include_extras=True)
+
+
+def _options(annotation: Any) -> tuple[Any, ...]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return tuple(inner for option in get_args(annotation) for inner in _options(option))
+    return (annotation,)
+
+
+def _is_component(option: Any) -> bool:
+    return isinstance(option, type) and issubclass(option, Component)
+
+
+def _is_record(option: Any) -> bool:
+    return dataclasses.is_dataclass(option) and not _is_component(option)
+
+
+def _item_type(option: Any) -> Any:
+    """X of ``tuple[X, ...]`` where X is or may be a component, else None."""
+    args = get_args(option)
+    if get_origin(option) is tuple and len(args) == 2 and args[1] is Ellipsis:
+        if any(_is_component(inner) for inner in _options(args[0])):
+            return args[0]
+    return None
+
+
+def _plain(options: tuple[Any, ...]) -> Any:
+    """The union of the options that are plain data, None when there is none."""
+    rest = [
+        option
+        for option in options
+        if not (_is_component(option) or _is_record(option) or _item_type(option) is not None)
+        and option is not type(None)
+    ]
+    return Union[tuple(rest)] if rest else None  # noqa: UP007
+
+
+def wanted(annotation: Any) -> str:
+    """A type in words: 'a whole number above 0', 'one of mean_sd, none'."""
+    return " or ".join(_word(option) for option in _options(annotation))
+
+
+def _word(option: Any) -> str:
+    origin, args = get_origin(option), get_args(option)
+    if hasattr(option, "__metadata__"):
+        return f"{_word(args[0])}{_range(option.__metadata__)}"
+    if origin is Literal:
+        return args[0] if len(args) == 1 else f"one of {', '.join(map(str, args))}"
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        return f"a list, each {wanted(args[0])}"
+    if _is_component(option):
+        return f"{'an' if option.kind[0] in 'aeiou' else 'a'} {option.kind}"
+    if _is_record(option):
+        return "a mapping"
+    words: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}
+    return {**words, bool: "true or false", type(None): "null"}.get(option, str(option))
+
+
+def _range(metadata: tuple[Any, ...]) -> str:
+    low = next((f"above {m.gt}" for m in metadata if isinstance(m, Gt)), "")
+    low = low or next((f"at least {m.ge}" for m in metadata if isinstance(m, Ge)), "")
+    high = next((f"below {m.lt}" for m in metadata if isinstance(m, Lt)), "")
+    high = high or next((f"at most {m.le}" for m in metadata if isinstance(m, Le)), "")
+    return " " + " and ".join(part for part in (low, high) if part) if low or high else ""
+
+
+def dump(value: Any) -> Any:
+    """Components as plain data, complete: every default is written out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: dump(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return {"name": value.name, **fields} if isinstance(value, Component) else fields
+    if isinstance(value, tuple | list):
+        return [dump(item) for item in value]
+    return value

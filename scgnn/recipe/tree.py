@@ -1,0 +1,221 @@
+"""YAML as a tree in which every value knows its file and line.
+
+SafeLoader's values with three repairs: ``1e-3`` is a number, a key given twice is refused, and
+aliases cannot grow a small file into a large tree.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from scgnn.errors import RecipeError
+
+LARGEST_TREE = 20_000  # values after aliases are written out
+DEEPEST_TREE = 40
+
+
+class Place(NamedTuple):
+    """Where a value was written."""
+
+    source: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.line}" if self.line else self.source
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value of a recipe: a mapping or a list of nodes, or plain data, and its place."""
+
+    value: Any
+    place: Place
+
+    @property
+    def name(self) -> str | None:
+        """The component name that this node gives, as a word or as the key ``name``."""
+        if isinstance(self.value, str):
+            return self.value
+        if isinstance(self.value, dict) and "name" in self.value:
+            return self.value["name"].value
+        return None
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
+    list("-+0123456789."),
+)
+
+
+def read(path: Path) -> Node:
+    """Read a recipe file.
+
+    Raises
+    ------
+    RecipeError
+        The file is missing, a directory, not text, empty, not YAML, not a mapping, gives a key
+        twice, or grows too large through aliases.
+    """
+    if path.is_dir():
+        raise RecipeError([f"{path}: a directory, not a recipe; name a .yaml file inside it"])
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RecipeError([f"{path}: no such recipe file"]) from None
+    except UnicodeDecodeError:
+        raise RecipeError([f"{path}: not a text file, so not a recipe"]) from None
+    except OSError as error:
+        raise RecipeError([f"{path}: cannot be read ({error.strerror})"]) from None
+    return parse(text, str(path))
+
+
+def parse(text: str, source: str) -> Node:
+    """Parse the text of a recipe; ``source`` is the name that mistakes are reported under."""
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            raise RecipeError([f"{source}: empty; a recipe holds at least 'base: scgnn'"])
+        node = _Converter(loader, source).convert(root)
+    except yaml.MarkedYAMLError as error:
+        raise RecipeError([_syntax(error, source, text)]) from None
+    except yaml.YAMLError as error:
+        raise RecipeError([f"{source}: not YAML ({str(error).splitlines()[0]})"]) from None
+    except RecursionError:
+        raise RecipeError([f"{source}: nested too deeply"]) from None
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+    if not isinstance(node.value, dict):
+        what = "a list" if isinstance(node.value, list) else "a single value"
+        raise RecipeError([f"{node.place}: {what}, but a recipe is a mapping such as 'base: scgnn'"])
+    return node
+
+
+def _syntax(error: yaml.MarkedYAMLError, source: str, text: str) -> str:
+    mark = error.problem_mark or error.context_mark
+    line = mark.line + 1 if mark else 0
+    written = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
+    if "\t" in written[: len(written) - len(written.lstrip())] or "'\\t'" in (error.problem or ""):
+        return f"{Place(source, line)}: a tab indents this line; YAML wants spaces"
+    return f"{Place(source, line)}: not YAML: {error.problem or error.context}"
+
+
+class _Converter:
+    """YAML nodes to ours, counting as it goes."""
+
+    def __init__(self, loader: _Loader, source: str) -> None:
+        self.loader, self.source, self.count = loader, source, 0
+
+    def convert(self, node: yaml.Node, depth: int = 0) -> Node:
+        place = Place(self.source, node.start_mark.line + 1)
+        self.count += 1
+        if self.count > LARGEST_TREE or depth > DEEPEST_TREE:
+            raise RecipeError([f"{place}: aliases or nesting grow this file beyond any recipe"])
+        if isinstance(node, yaml.MappingNode):
+            return Node(self._mapping(node, depth), place)
+        if isinstance(node, yaml.SequenceNode):
+            return Node([self.convert(item, depth + 1) for item in node.value], place)
+        return Node(self._scalar(node, place), place)
+
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
+        mapping: dict[str, Node] = {}
+        for key_node, value_node in node.value:
+            place = Place(self.source, key_node.start_mark.line + 1)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise RecipeError([f"{place}: a key must be a word"])
+            key = str(key_node.value)
+            if key in mapping:
+                first = mapping[key].place.line
+                raise RecipeError([f"{place}: '{key}' is given twice (first on line {first})"])
+            value = self.convert(value_node, depth + 1)
+            mapping[key] = Node(value.value, place)
+        return mapping
+
+    def _scalar(self, node: yaml.Node, place: Place) -> Any:
+        try:
+            value = self.loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        except (yaml.constructor.ConstructorError, ValueError):
+            raise RecipeError(
+                [f"{place}: {node.tag} {node.value!r}: a recipe is plain data, no objects or code"]
+            ) from None
+        return value if isinstance(value, str | int | float | None) else str(node.value)
+
+
+def plant(value: Any, place: Place) -> Node:
+    """Plain data as a tree whose every value has the same place."""
+    if isinstance(value, dict):
+        return Node({str(key): plant(item, place) for key, item in value.items()}, place)
+    if isinstance(value, list | tuple):
+        return Node([plant(item, place) for item in value], place)
+    return Node(value, place)
+
+
+def plain(node: Node) -> Any:
+    """A tree as plain data, without places."""
+    if isinstance(node.value, dict):
+        return {key: plain(item) for key, item in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(item) for item in node.value]
+    return node.value
+
+
+def merge(under: Node, over: Node) -> Node:
+    """``over`` laid on ``under``: mappings key by key, everything else replaced.
+
+    A component's name is short for a mapping with that name; a mapping that changes the name
+    starts from that component's own defaults, so nothing of ``under`` is kept.
+    """
+    names = under.name, over.name
+    if isinstance(under.value, str) and isinstance(over.value, dict):
+        under = Node({"name": under}, under.place)
+    if isinstance(over.value, str) and isinstance(under.value, dict) and names[0] is not None:
+        over = Node({"name": over}, over.place)
+    if not (isinstance(under.value, dict) and isinstance(over.value, dict)):
+        return over
+    if names[1] is not None and names[0] != names[1]:
+        return over
+    merged = dict(under.value)
+    for key, value in over.value.items():
+        merged[key] = merge(merged[key], value) if key in merged else value
+    return Node(merged, over.place)
+
+
+def assign(node: Node, path: str, value: Node) -> Node:
+    """The tree with ``value`` merged in at a dotted path such as ``pipeline.graph_builder.k``.
+
+    An entry of a list is named by its position or by its component name.
+
+    Raises
+    ------
+    RecipeError
+        The path enters a list at an entry that is not there.
+    """
+    first, _, rest = path.partition(".")
+    if isinstance(node.value, list):
+        at = _position(node.value, first)
+        if at is None:
+            known = ", ".join(str(item.name) for item in node.value)
+            raise RecipeError([f"{value.place}: no entry '{first}' in the list ({known or 'empty'})"])
+        changed = assign(node.value[at], rest, value) if rest else merge(node.value[at], value)
+        return Node([*node.value[:at], changed, *node.value[at + 1 :]], node.place)
+    child = node.value.get(first) if isinstance(node.value, dict) else None
+    if rest and child is not None and isinstance(child.value, list):
+        return merge(node, Node({first: assign(child, rest, value)}, value.place))
+    inner = assign(child or Node({}, value.place), rest, value) if rest else value
+    return merge(node, Node({first: inner}, value.place))
+
+
+def _position(items: list[Node], word: str) -> int | None:
+    if word.isdigit():
+        return int(word) if int(word) < len(items) else None
+    return next((at for at, item in enumerate(items) if item.name == word), None)

@@ -1,0 +1,130 @@
+"""Kinds of components and their names.
+
+A *kind* is a class (``class Encoder(Component, kind="encoder")``); an implementation is a frozen
+dataclass that registers under a name (``@Encoder.register("gat")``). Its fields are its only
+parameters; a recipe names it and sets them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, TypeVar
+
+C = TypeVar("C", bound="type[Component]")
+
+_KINDS: dict[str, type[Component]] = {}
+
+
+class Component:
+    """A part of a pipeline: a frozen dataclass with a name, found through its kind.
+
+    Attributes
+    ----------
+    kind
+        The kind it belongs to, e.g. ``"encoder"``.
+    name
+        Its name in recipes, e.g. ``"gat"``.
+    requires
+        Fields of :class:`~scgnn.state.State` that it reads besides the expression matrix; a slot
+        that cannot give them refuses the component before any data is read.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    requires: ClassVar[frozenset[str]] = frozenset()
+    _members: ClassVar[dict[str, type[Component]]]
+
+    def __init_subclass__(cls, kind: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if kind is not None:
+            cls.kind = kind
+            cls._members = {}
+            _KINDS[kind] = cls
+
+    @classmethod
+    def register(cls, name: str) -> Callable[[C], C]:
+        """Make a class known under ``name`` among the components of this kind.
+
+        Raises
+        ------
+        ValueError
+            The name is taken: a component never replaces another.
+        """
+
+        def add(member: C) -> C:
+            taken = cls._members.get(name)
+            if taken is not None and taken.__qualname__ != member.__qualname__:
+                where = f"{taken.__module__}.{taken.__qualname__}"
+                raise ValueError(f"{cls.kind} '{name}' is already {where}; choose another name")
+            member.kind, member.name = cls.kind, name
+            cls._members[name] = member
+            return member
+
+        return add
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The names registered for this kind, sorted."""
+        return sorted(cls._members)
+
+    @classmethod
+    def named(cls, name: str) -> type[Component]:
+        """The component of this kind with that name.
+
+        Raises
+        ------
+        ValueError
+            There is none; the message suggests the nearest name and lists them all.
+        """
+        if name not in cls._members:
+            raise ValueError(unknown(cls.kind, name, cls.names()))
+        return cls._members[name]
+
+
+def unknown(what: str, word: str, known: list[str]) -> str:
+    """The sentence for a word that is not among the known ones, with the nearest suggestion."""
+    near = difflib.get_close_matches(str(word), known, n=1)
+    suggestion = f" Did you mean '{near[0]}'?" if near else ""
+    return f"unknown {what} '{word}'.{suggestion} Known: {', '.join(known) or 'none'}"
+
+
+def kinds() -> dict[str, type[Component]]:
+    """Every kind by its word, with all built-in components registered."""
+    importlib.import_module("scgnn.components")
+    importlib.import_module("scgnn.pipelines")
+    return dict(sorted(_KINDS.items()))
+
+
+def parts(component: Any) -> Iterator[Component]:
+    """A component and every component inside it, outermost first."""
+    if isinstance(component, Component):
+        yield component
+    if isinstance(component, tuple | list):
+        for item in component:
+            yield from parts(item)
+    elif dataclasses.is_dataclass(component) and not isinstance(component, type):
+        for field in dataclasses.fields(component):
+            yield from parts(getattr(component, field.name))
+
+
+def requirements(component: Any) -> set[str]:
+    """The State fields that a component and everything inside it read."""
+    return {need for part in parts(component) for need in part.requires}
+
+
+def slot(default: Any, gives: str = "") -> Any:
+    """A dataclass field that holds a component, and the State fields known when it is used."""
+    return dataclasses.field(default=default, metadata={"gives": frozenset(gives.split())})
+
+
+def summary(component: type | object) -> str:
+    """The first line of a docstring."""
+    return (component.__doc__ or "").strip().split("\n")[0]
+
+
+def origin(component: type) -> str:
+    """The top-level package that a component comes from."""
+    return component.__module__.split(".")[0]

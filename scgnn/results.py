@@ -1,0 +1,212 @@
+"""What a run leaves: an AnnData, and a folder of files, each written whole and then renamed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scgnn.recipe import Recipe, to_yaml
+from scgnn.stages import package_version
+from scgnn.state import State
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LIBRARIES = (
+    "scgnn",
+    "torch",
+    "dgl",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "igraph",
+    "leidenalg",
+    "anndata",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run.
+
+    Attributes
+    ----------
+    adata
+        The cells and genes that were used, with everything that was found.
+    state
+        The pipeline's last state.
+    metrics
+        Scores, counts, time and memory.
+    recipe
+        Complete: it runs again to the same result.
+    """
+
+    adata: AnnData
+    state: State
+    metrics: dict[str, Any]
+    recipe: Recipe
+
+
+def versions() -> dict[str, str]:
+    """What the numbers of a run depend on."""
+    import torch
+
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return {
+        **found,
+        "source": package_version(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "threads": str(torch.get_num_threads()),
+    }
+
+
+def annotate(counts: AnnData, state: State, recipe: Recipe, given: bool) -> AnnData:
+    """A new AnnData: the counts of the cells and genes used, and what the run found.
+
+    X and every layer, column and key that came in stay as they are.
+    """
+    adata = counts[state.cells, state.genes].copy()
+    adata.obs["scgnn"] = _categories(state.labels)
+    adata.obsm["X_scgnn"] = state.graph_embedding
+    adata.obsm["X_scgnn_features"] = state.embedding
+    if state.imputed is not None:
+        adata.layers["scgnn_imputed"] = state.imputed
+    entry: dict[str, Any] = {
+        "recipe": to_yaml(recipe),
+        "data": "an AnnData given in Python" if given else f"read by {recipe.data.reader.name}",
+        "versions": versions(),
+        "stopped_because": state.stopped,
+        "iterations": state.iterations,
+        "history": {
+            column: np.array([getattr(record, column) for record in state.history])
+            for column in ("iteration", "stage", "quantity", "epoch", "value")
+        },
+    }
+    if state.graph is not None:
+        adata.obsp["scgnn_connectivities"] = state.graph
+        adata.obsp["scgnn_distances"] = _edge_lengths(state)
+        entry |= {
+            "connectivities_key": "scgnn_connectivities",
+            "distances_key": "scgnn_distances",
+            "params": {
+                "method": "scgnn",
+                "use_rep": "X_scgnn_features",
+                "n_neighbors": getattr(recipe.pipeline.graph_builder, "k", 0),  # type: ignore[attr-defined]
+                "metric": "euclidean",
+            },
+        }
+    adata.uns["scgnn"] = entry
+    return adata
+
+
+def _categories(labels: np.ndarray | None):  # type: ignore[no-untyped-def]
+    import pandas as pd
+
+    assert labels is not None
+    names = [str(number) for number in range(int(labels.max()) + 1)]
+    return pd.Categorical.from_codes(labels, categories=names)
+
+
+def _edge_lengths(state: State) -> sparse.csr_matrix:
+    """Euclidean distances in the feature embedding, on the edges of the graph."""
+    assert state.graph is not None and state.embedding is not None
+    edges = state.graph.tocoo()
+    gaps = state.embedding[edges.row] - state.embedding[edges.col]
+    lengths = np.linalg.norm(gaps, axis=1)
+    return sparse.csr_matrix((lengths, (edges.row, edges.col)), shape=edges.shape)
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a file of another name beside ``path``, then rename it."""
+    unfinished = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    try:
+        write(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole."""
+    write_whole(path, lambda part: _text(part, text))
+
+
+def write_folder(result: Result, out: Path) -> list[Path]:
+    """Write everything a run leaves except its log; ``metrics.json`` comes last.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order in which they were written.
+    """
+    state = result.state
+    cells = [("cell", "cluster"), *zip(state.cells, state.labels, strict=True)]  # type: ignore[arg-type]
+    history = [("iteration", "stage", "quantity", "epoch", "value"), *state.history]
+    files: dict[str, Callable[[Path], None]] = {
+        "recipe.yaml": lambda part: _text(part, to_yaml(result.recipe)),
+        "result.h5ad": lambda part: result.adata.write_h5ad(part, compression="gzip"),
+        "cells.csv": lambda part: _csv(part, cells),
+        "history.csv": lambda part: _csv(part, history),
+        "versions.json": lambda part: _text(part, json.dumps(versions(), indent=2) + "\n"),
+        "metrics.json": lambda part: _text(part, json.dumps(result.metrics, indent=2) + "\n"),
+    }
+    for name, write in files.items():
+        write_whole(out / name, write)
+    return [out / name for name in files]
+
+
+def write_scgnn_csv(result: Result, out: Path, name: str) -> list[Path]:
+    """The four files of the original program, with its names and layouts.
+
+    ``*_recon.csv`` genes x cells, ``*_embedding.csv`` cells x d, ``*_graph.csv`` with NodeA, NodeB
+    (numbers of cells from 0) and Weights, each edge once, ``*_results.txt`` cell and cluster.
+    """
+    import pandas as pd
+
+    state = result.state
+    assert state.graph_embedding is not None
+    columns = [f"embedding{i}" for i in range(state.graph_embedding.shape[1])]
+    tables = {
+        "embedding.csv": pd.DataFrame(state.graph_embedding, index=state.cells, columns=columns),
+        "results.txt": pd.DataFrame({"Celltype": state.labels}, index=state.cells),
+    }
+    if state.imputed is not None:
+        tables["recon.csv"] = pd.DataFrame(state.imputed.T, state.genes, state.cells)
+    written = []
+    for ending, table in tables.items():
+        written.append(out / f"{name}_{ending}")
+        write_whole(written[-1], table.to_csv)
+    if state.graph is not None:
+        upper = sparse.triu(state.graph).tocoo()
+        rows = zip(upper.row, upper.col, upper.data, strict=True)
+        edges = [("NodeA", "NodeB", "Weights"), *rows]
+        written.append(out / f"{name}_graph.csv")
+        write_whole(written[-1], lambda part: _csv(part, edges))
+    return written
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _csv(path: Path, rows: list[Any]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)

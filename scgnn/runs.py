@@ -1,0 +1,265 @@
+"""One run: read, check, transform, run the pipeline, score, and write."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scgnn import metrics
+from scgnn.data import hide_nonzeros, to_state, validated, with_layer
+from scgnn.errors import InputError, UserError
+from scgnn.memory import PeakMemory
+from scgnn.recipe import Recipe, load_recipe, to_yaml
+from scgnn.results import Result, annotate, write_folder, write_text
+from scgnn.seeding import seed_for
+from scgnn.stages import Stages
+from scgnn.store import Store
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+log = logging.getLogger("scgnn")
+
+
+def run(
+    recipe: str | Path | Recipe | Mapping[str, Any] = "scgnn",
+    adata: AnnData | None = None,
+    *,
+    labels: str | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    **changes: Any,
+) -> AnnData:
+    """Run a recipe and return an AnnData with everything it found.
+
+    Parameters
+    ----------
+    recipe
+        A bundled name, a path, a mapping or a :class:`~scgnn.recipe.Recipe`.
+    adata
+        Counts, cells x genes, instead of what the recipe reads. It is not changed.
+    labels
+        Column of obs with true labels, for scores only.
+    out
+        A folder to write to, as the command does; None writes nothing.
+    resume
+        Go on with an unfinished run in ``out``.
+    **changes
+        Values by dotted path, with two underscores for a dot where that is easier:
+        ``seed=2, pipeline__graph_encoder="gat"``.
+
+    Returns
+    -------
+    AnnData
+        The cells and genes used: X as it came; ``obs["scgnn"]``, ``obsm["X_scgnn"]``,
+        ``obsm["X_scgnn_features"]``, ``obsp["scgnn_connectivities"]``,
+        ``layers["scgnn_imputed"]`` (scale of the transformed data), ``uns["scgnn"]``.
+
+    Raises
+    ------
+    RecipeError
+        With every mistake in the recipe.
+    InputError
+        The data cannot be used; says what, where and what to do.
+    """
+    paths = {path.replace("__", "."): value for path, value in changes.items()}
+    if labels is not None:
+        paths["data.labels"] = labels
+    complete = load_recipe(recipe, paths)
+    if out is None:
+        return execute(complete, adata).adata
+    with output_folder(Path(out), complete, resume) as folder:
+        result = execute(complete, adata, Stages(Store(folder / "stages")))
+        write_folder(result, folder)
+    return result.adata
+
+
+def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None = None) -> Result:
+    """Run a complete recipe in memory, stage by stage."""
+    stages = stages or Stages()
+    with PeakMemory() as peak:
+        given = adata is not None
+        read = recipe.data.reader() if adata is None else adata
+        truth = None
+        if recipe.data.labels is not None:
+            truth = metrics.true_labels(read, recipe.data.labels)
+        source = "the AnnData given" if given else _source(recipe)
+        if recipe.data.layer is not None:
+            read = with_layer(read, recipe.data.layer)
+        counts = validated(read, source)
+        used, hidden = _prepare(counts, recipe)
+        state = recipe.pipeline(to_state(used), stages, recipe.seed)
+        result = annotate(counts, state, recipe, given)
+        scores: dict[str, Any] = {
+            "n_cells": state.n_cells,
+            "n_genes": state.n_genes,
+            "n_clusters": int(state.labels.max()) + 1,  # type: ignore[union-attr]
+            "iterations": state.iterations,
+            "stopped_because": state.stopped,
+            **_last(state.history, "dead_units", "dead_genes"),
+            **metrics.internal_scores(
+                state.graph_embedding,  # type: ignore[arg-type]
+                state.labels,  # type: ignore[arg-type]
+                recipe.seed,
+            ),
+        }
+        if truth is not None:
+            kept = counts.obs_names.get_indexer(state.cells)
+            scores |= metrics.label_scores(truth[kept], state.labels)  # type: ignore[arg-type]
+        if hidden is not None and state.imputed is not None:
+            imputed = state.imputed[hidden.row, hidden.col]
+            scores["imputation"] = metrics.imputation_scores(imputed, hidden.data)
+    scores["seconds"] = {name: round(value, 3) for name, value in stages.seconds.items()}
+    scores["peak_memory_mb"] = round(peak.megabytes, 1)
+    scores["peak_memory_mb_by_stage"] = {
+        name: round(value, 1) for name, value in stages.peak_memory_mb.items()
+    }
+    return Result(result, state, scores, recipe)
+
+
+def _source(recipe: Recipe) -> str:
+    return getattr(recipe.data.reader, "path", "") or recipe.data.reader.name
+
+
+def _last(history: Any, *names: str) -> dict[str, int]:
+    """The last value of some quantities of the feature autoencoder."""
+    return {
+        r.quantity: int(r.value)
+        for r in history
+        if r.quantity in names and r.stage == "feature autoencoder"
+    }
+
+
+def _prepare(counts: AnnData, recipe: Recipe) -> tuple[AnnData, sparse.coo_matrix | None]:
+    """The transformed data, and the true values of the entries hidden from them.
+
+    The truth is what the same transforms make of the counts with nothing hidden, on the cells and
+    genes that the pipeline sees; both chains go step by step, and the hidden one selects.
+    """
+    labels = recipe.data.labels
+    seen = counts.copy()
+    if labels is not None:
+        del seen.obs[labels]  # true labels are out of reach of everything that follows
+    rows = cols = None
+    if recipe.data.holdout:
+        holdout_seed = seed_for(recipe.seed, "holdout")
+        seen.X, rows, cols = hide_nonzeros(seen.X, recipe.data.holdout, holdout_seed)
+    full = counts.copy() if recipe.data.holdout else None
+    for transform in recipe.data.transforms:
+        seen = transform(seen)
+        if 0 in seen.shape:
+            what = "cells" if seen.n_obs == 0 else "genes"
+            raise InputError(
+                f"data.transforms: no {what} are left after '{transform.name}' "
+                f"(of {counts.n_obs} cells x {counts.n_vars} genes); lower its thresholds"
+            )
+        if full is not None:
+            full = full[seen.obs_names, seen.var_names] if transform.selects else transform(full)
+    if full is None:
+        return seen, None
+    # places of the hidden entries among the cells and genes that are left
+    row = seen.obs_names.get_indexer(counts.obs_names)[rows]
+    col = seen.var_names.get_indexer(counts.var_names)[cols]
+    left = (row >= 0) & (col >= 0)
+    row, col = row[left], col[left]
+    truth = np.asarray(full.X[row, col], dtype=float).ravel()
+    return seen, sparse.coo_matrix((truth, (row, col)), shape=seen.shape)
+
+
+@contextmanager
+def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
+    """A folder for a run: its recipe from the start, its log, and its stages until it is done.
+
+    A folder made here is taken away again when the input turns out to be wrong, so nothing
+    half-written stays; after any other interruption it stays, for ``resume``.
+
+    Raises
+    ------
+    UserError
+        The folder cannot be made or written, holds something else, a finished run, or another
+        recipe than the one to resume.
+    """
+    fresh = not out.exists()
+    recipe = absolute_paths(recipe)
+    _claim(out, recipe, resume)
+    handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        write_text(out / "recipe.yaml", to_yaml(recipe))
+        yield out
+    except UserError:
+        if not (out / "stages").exists():
+            handler.close()
+            _take_away(out, fresh)
+        raise
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+    shutil.rmtree(out / "stages", ignore_errors=True)
+
+
+def _take_away(out: Path, whole: bool) -> None:
+    for name in ("recipe.yaml", "log.txt"):
+        (out / name).unlink(missing_ok=True)
+    if whole:
+        out.rmdir()
+
+
+def _claim(out: Path, recipe: Recipe, resume: bool) -> None:
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / "recipe.yaml").is_file():
+            raise UserError(f"{out}: not empty and not a run; choose another folder with --out")
+        if not resume:
+            state = "a finished" if (out / "metrics.json").exists() else "an unfinished"
+            advice = "" if state == "a finished" else "add --resume to go on with it, or "
+            raise UserError(f"{out}: holds {state} run; {advice}choose another folder with --out")
+        if load_recipe(out / "recipe.yaml") != recipe:
+            raise UserError(f"{out}: holds a run of another recipe; choose another folder with --out")
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); choose --out") from None
+
+
+def absolute_paths(recipe: Recipe) -> Recipe:
+    """The recipe with its data path written out, so that it runs from any folder."""
+    path = getattr(recipe.data.reader, "path", "")
+    if not path:
+        return recipe
+    reader = replace(recipe.data.reader, path=os.path.abspath(path))  # type: ignore[type-var]
+    return replace(recipe, data=replace(recipe.data, reader=reader))
+
+
+def default_folder(wanted: Path, recipe: Recipe, resume: bool) -> Path:
+    """``wanted``, or the first of ``wanted-2``, ``wanted-3`` … that is free.
+
+    With ``resume`` the latest of them that holds this recipe, unfinished.
+    """
+    number, taken = 1, []
+    folder = wanted
+    while folder.exists():
+        taken.append(folder)
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+    if not resume:
+        return folder
+    complete = absolute_paths(recipe)
+    for run in reversed(taken):
+        unfinished = (run / "recipe.yaml").is_file() and not (run / "metrics.json").exists()
+        if unfinished and load_recipe(run / "recipe.yaml") == complete:
+            return run
+    raise UserError(f"{wanted}: no unfinished run of this recipe to resume; name it with --out")

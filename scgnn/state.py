@@ -1,0 +1,89 @@
+"""State: what a pipeline knows so far, handed from step to step and never changed in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+Matrix = sparse.csr_matrix | np.ndarray
+
+
+class Record(NamedTuple):
+    """One number of a run's history; ``epoch`` is 0 where a quantity has no epochs."""
+
+    iteration: int
+    stage: str
+    quantity: str
+    epoch: int
+    value: float
+
+
+class Round(NamedTuple):
+    """What the stopping rule compares: the graph and the labels of one pass over the cells."""
+
+    graph: sparse.csr_matrix | None  # cells x cells
+    labels: np.ndarray  # cells
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything known about the cells at one point of a pipeline.
+
+    Attributes
+    ----------
+    x
+        Expression after the recipe's transforms, cells x genes, float32, CSR or dense.
+    genes, cells
+        Names of the columns and rows of ``x``.
+    signal
+        LTMG states, cells x genes, CSR of small integers.
+    embedding
+        Feature embedding, cells x d.
+    graph
+        Cell graph, cells x cells, symmetric CSR without self-loops, weights > 0.
+    graph_embedding
+        The embedding that is clustered, cells x d.
+    labels
+        Cluster of each cell, 0 … K−1. Clusters found, never the true labels.
+    reconstruction
+        What the autoencoders rebuilt, cells x genes.
+    imputed
+        The final imputed expression, cells x genes, on the scale of ``x``.
+    history
+        Losses, cluster counts, agreement and dead units by iteration and stage.
+    stopped
+        Why the iterations ended, in words.
+    iterations
+        How many iterations ran.
+    """
+
+    x: Matrix
+    genes: np.ndarray
+    cells: np.ndarray
+    signal: sparse.csr_matrix | None = None
+    embedding: np.ndarray | None = None
+    graph: sparse.csr_matrix | None = None
+    graph_embedding: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    reconstruction: np.ndarray | None = None
+    imputed: np.ndarray | None = None
+    history: tuple[Record, ...] = ()
+    stopped: str = ""
+    iterations: int = 0
+
+    @property
+    def n_cells(self) -> int:
+        return int(self.x.shape[0])
+
+    @property
+    def n_genes(self) -> int:
+        return int(self.x.shape[1])
+
+
+def dense(x: Matrix, cells: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Rows of a matrix as a dense float32 array."""
+    rows = x[cells]
+    return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)

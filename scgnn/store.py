@@ -1,0 +1,92 @@
+"""A folder that keeps the values of stages: numbers and arrays, never code.
+
+A value is an array, a sparse matrix, a number, or a NamedTuple or mapping of those. It is written
+whole to a name of its own and then renamed, so a value that is there is complete.
+"""
+
+from __future__ import annotations
+
+import os
+import types
+import typing
+import uuid
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+
+class Store:
+    """Values of stages by key, one .npz file each.
+
+    Parameters
+    ----------
+    folder
+        Made when the first value is saved.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, key: str, value: Any) -> None:
+        """Keep a value under a key."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, np.ndarray] = {}
+        _flatten("value", value, arrays)
+        unfinished = self.folder / f"{key}.{uuid.uuid4().hex}.part"
+        try:
+            with unfinished.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(self.folder / f"{key}.npz")
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def load(self, key: str, wanted: Any) -> Any:
+        """The value kept under a key, in the form of the type ``wanted``; None if there is none.
+
+        A file that cannot be read counts as absent, and its stage runs again.
+        """
+        try:
+            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError, OSError):
+            return None
+        return _restore("value", wanted, arrays)
+
+
+def _flatten(name: str, value: Any, arrays: dict[str, np.ndarray]) -> None:
+    if sparse.issparse(value):
+        for word in ("data", "indices", "indptr"):
+            arrays[f"{name}/{word}"] = getattr(value, word)
+        arrays[f"{name}/shape"] = np.array(value.shape)
+    elif isinstance(value, dict):
+        arrays[f"{name}/"] = np.array(list(value), dtype=str)
+        for key, item in value.items():
+            _flatten(f"{name}/{key}", item, arrays)
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        for field, item in zip(value._fields, value, strict=True):
+            _flatten(f"{name}/{field}", item, arrays)
+    elif value is not None:
+        arrays[name] = np.asarray(value)
+
+
+def _restore(name: str, wanted: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if typing.get_origin(wanted) in (types.UnionType, typing.Union):
+        if not any(key == name or key.startswith(f"{name}/") for key in arrays):
+            return None
+        wanted = next(option for option in typing.get_args(wanted) if option is not type(None))
+    if typing.get_origin(wanted) is dict:
+        inner = typing.get_args(wanted)[1]
+        keys = [str(key) for key in arrays[f"{name}/"]]
+        return {key: _restore(f"{name}/{key}", inner, arrays) for key in keys}
+    if wanted is sparse.csr_matrix:
+        words = tuple(arrays[f"{name}/{word}"] for word in ("data", "indices", "indptr"))
+        return sparse.csr_matrix(words, shape=tuple(arrays[f"{name}/shape"]))
+    if hasattr(wanted, "_fields"):
+        hints = typing.get_type_hints(wanted)
+        return wanted(*(_restore(f"{name}/{f}", hints[f], arrays) for f in wanted._fields))
+    return arrays[name] if wanted is np.ndarray else arrays[name].item()
