@@ -1,0 +1,114 @@
+"""What a reader is, and how a file is opened so that a damaged one gets one sentence."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import numpy as np
+from scipy import sparse
+
+from scgnn.errors import InputError
+from scgnn.registry import Component
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+log = logging.getLogger("scgnn")
+
+GZIP = b"\x1f\x8b"
+
+
+class Reader(Component, kind="reader"):
+    """Gives the counts of an experiment, cells x genes.
+
+    Calling a reader returns a new AnnData whose ``X`` is CSR float32. Names are those of the
+    source, repeats included; :func:`scgnn.data.validated` makes them unique and checks the values.
+    """
+
+    def __call__(self) -> AnnData:
+        raise NotImplementedError
+
+
+def located(path: str) -> Path:
+    """An existing path that is not an empty file.
+
+    Raises
+    ------
+    InputError
+        The path is empty, missing, an empty file, or not readable.
+    """
+    if not path:
+        raise InputError("the reader has no path: set data.reader.path, or give --data FILE")
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise InputError(f"{path} does not exist")
+    if found.is_file() and found.stat().st_size == 0:
+        raise InputError(f"{path} is an empty file")
+    if not os.access(found, os.R_OK):
+        raise InputError(f"{path} may not be read: ask its owner for permission")
+    return found
+
+
+def located_file(path: str) -> Path:
+    """Like :func:`located`, for a file."""
+    found = located(path)
+    if found.is_dir():
+        raise InputError(f"{path} is a folder, and this reader takes a file")
+    return found
+
+
+@contextmanager
+def reading(path: Path, form: str) -> Iterator[None]:
+    """Turn what a damaged file raises inside the block into one sentence; keep warnings inside."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(
+            f"{path} is damaged or incomplete: its compressed data ends early "
+            "or is corrupt; copy it again"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text file in UTF-8, so not {form}") from error
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path} cannot be read as {form}: {reason[:200]}") from error
+
+
+def opened(path: Path) -> IO[bytes]:
+    """A file as bytes, decompressed when its content says gzip."""
+    with path.open("rb") as file:
+        packed = file.read(2) == GZIP
+    return cast(IO[bytes], gzip.open(path, "rb")) if packed else path.open("rb")
+
+
+def with_genes(adata: AnnData, kept: np.ndarray) -> AnnData:
+    """Some of the genes, by a mask."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # repeated names are reported by scgnn.data.validated
+        return adata[:, kept].copy()
+
+
+def annotated(counts: Any, obs: dict[str, Any], var: dict[str, Any]) -> AnnData:
+    """An AnnData of counts [cells x genes]; ``obs`` and ``var`` hold ``names`` and columns."""
+    import pandas as pd
+    from anndata import AnnData
+
+    frames = []
+    for columns in (obs, var):
+        rest = dict(columns)
+        names = pd.Index(rest.pop("names"), dtype=object)
+        frames.append(pd.DataFrame(rest, index=names))
+    matrix = sparse.csr_matrix(counts, dtype=np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as above
+        return AnnData(matrix, obs=frames[0], var=frames[1])

@@ -1,0 +1,230 @@
+"""Tables of numbers as text, with names on both sides."""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple, cast
+
+import numpy as np
+from scipy import sparse
+
+from scgnn.components.readers.contract import (
+    Reader,
+    annotated,
+    located_file,
+    log,
+    opened,
+    reading,
+)
+from scgnn.components.readers.orientation import Orientation, orientation
+from scgnn.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+SEPARATORS = {"comma": ",", "tab": "\t", "semicolon": ";", "space": " "}
+MISSING = {"", "na", "nan", "null", "none", "#n/a"}
+INDEX_WORDS = {
+    "id",
+    "index",
+    "name",
+    "names",
+    "cell",
+    "cells",
+    "cell_id",
+    "barcode",
+    "barcodes",
+    "gene",
+    "genes",
+    "gene_id",
+    "geneid",
+    "symbol",
+}
+LOOK = 5  # lines read to tell the separator
+
+
+@Reader.register("csv")
+@dataclass(frozen=True)
+class CSV(Reader):
+    """A table as text, plain or .gz: comma, tab, space or semicolon, either way round.
+
+    The first line and the first column hold names; the name above the first column may be
+    missing, as R writes it. Read line by line into a sparse matrix, so that memory follows the
+    non-zero values and not the shape.
+
+    Parameters
+    ----------
+    path
+        The file.
+    orientation
+        What the rows are. ``auto`` tells from the names (barcodes, Ensembl ids, MT-, RPL, ERCC-,
+        …), says so in the log, and refuses where they do not tell; a declared orientation that
+        the names contradict is refused too.
+    separator
+        What stands between values; ``auto`` tells from the first lines.
+    """
+
+    path: str = ""
+    orientation: Literal["cells_by_genes", "genes_by_cells", "auto"] = "auto"
+    separator: Literal["auto", "comma", "tab", "space", "semicolon"] = "auto"
+
+    def __call__(self) -> AnnData:
+        path = located_file(self.path)
+        with reading(path, "a table"), opened(path) as packed:
+            lines = text_lines(packed)
+            layout = layout_of(list(islice(lines, LOOK)), path, self.separator)
+        with reading(path, "a table"), opened(path) as packed:
+            names, values = _table(text_lines(packed), layout, path)
+        rows_are = self._decided(path, names, layout)
+        if rows_are == "genes_by_cells":
+            return annotated(values.T, {"names": layout.columns}, {"names": names})
+        return annotated(values, {"names": names}, {"names": layout.columns})
+
+    def _decided(self, path: Path, names: list[str], layout: Layout) -> Orientation:
+        """The orientation declared, or told by the names."""
+        verdict = orientation(names, layout.columns, layout.corner)
+        if self.orientation == "auto":
+            if verdict.orientation is None:
+                raise InputError(
+                    f"{path}: {verdict.reason}; set orientation to cells_by_genes or genes_by_cells"
+                )
+            log.info("%s: read as %s, because %s", path, verdict.orientation, verdict.reason)
+            return verdict.orientation
+        if verdict.contradicts(self.orientation):
+            raise InputError(
+                f"{path} is declared {self.orientation}, but its {verdict.reason}: "
+                f"set orientation to {verdict.orientation}"
+            )
+        if verdict.orientation not in (None, self.orientation):
+            log.warning("%s: read as declared, though %s", path, verdict.reason)
+        return self.orientation
+
+
+class Layout(NamedTuple):
+    """How a table is written: its separator, column names, and what stands above the row names."""
+
+    separator: str
+    columns: list[str]
+    corner: str
+
+
+def layout_of(head: list[str], path: Path, separator: str = "auto") -> Layout:
+    """The layout of a table, from its first lines.
+
+    Raises
+    ------
+    InputError
+        No separator splits them into equally many columns, or the names are missing.
+    """
+    choices = SEPARATORS if separator == "auto" else {separator: SEPARATORS[separator]}
+    fitting = []
+    for sign in choices.values():
+        rows = [_fields(line, sign) for line in head]
+        widths = {len(row) for row in rows[1:]}
+        if len(widths) == 1 and 2 <= max(widths) <= len(rows[0]) + 1 <= max(widths) + 1:
+            fitting.append((max(widths), sign, rows))
+    if not fitting:
+        raise InputError(
+            f"{path} is not a table with names in its first line and first column, separated by "
+            f"{' or '.join(choices)}: its first {len(head)} lines do not split into equally many "
+            "columns"
+        )
+    width, sign, rows = max(fitting, key=lambda fit: fit[0])
+    cornered = len(rows[0]) == width
+    corner, columns = (rows[0][0], rows[0][1:]) if cornered else ("", rows[0])
+    _refuse_unnamed(path, corner, columns, [row[0] for row in rows[1:]])
+    if not any(_numeric([value]) for row in rows[1:] for value in row[1:]):
+        raise InputError(f"{path} holds no numbers in its first {len(head)} lines")
+    return Layout(sign, columns, corner)
+
+
+def _refuse_unnamed(path: Path, corner: str, columns: list[str], names: list[str]) -> None:
+    """Refuse a table whose first line or first column holds values instead of names."""
+    if not corner or corner.lower() in INDEX_WORDS:
+        return
+    if _numeric([corner, *columns]):
+        raise InputError(f"{path}: its first line holds numbers and not names: add a line of names")
+    if _numeric(names):
+        raise InputError(
+            f"{path}: its first column, '{corner}', holds numbers and not names: "
+            "write the names of the rows there"
+        )
+
+
+def _numeric(words: list[str]) -> bool:
+    try:
+        [float(word) for word in words]
+    except ValueError:
+        return False
+    return True
+
+
+def text_lines(packed: IO[bytes]) -> Iterator[str]:
+    """The lines of a text that hold anything."""
+    for line in io.TextIOWrapper(cast(io.BufferedReader, packed), encoding="utf-8-sig"):
+        if line.strip():
+            yield line.rstrip("\r\n")
+
+
+def _fields(line: str, separator: str) -> list[str]:
+    """A line split at its separator, quotes taken off."""
+    text = line.strip() if separator == " " else line
+    row = next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])
+    return [field.strip() for field in row]
+
+
+def _table(lines: Iterator[str], layout: Layout, path: Path) -> tuple[list[str], sparse.csr_matrix]:
+    """Row names and values; one row is dense at a time."""
+    next(lines)
+    names, found, data, ends = [], [], [], [0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)  # how numpy says: not a number
+        for number, line in enumerate(lines, start=2):
+            name, row = _row(line, layout, f"{path}, line {number}")
+            names.append(name)
+            found.append(np.flatnonzero(row).astype(np.int32))
+            data.append(row[found[-1]])
+            ends.append(ends[-1] + len(found[-1]))
+    parts = (np.concatenate(data), np.concatenate(found), np.array(ends))
+    return names, sparse.csr_matrix(parts, shape=(len(names), len(layout.columns)))
+
+
+def _row(line: str, layout: Layout, where: str) -> tuple[str, np.ndarray]:
+    """The name and the values of a line; quoted or missing values take the slower way."""
+    sign = layout.separator
+    if '"' not in line:
+        name, _, rest = line.strip().partition(" ") if sign == " " else line.partition(sign)
+        try:
+            row = np.fromstring(rest, dtype=np.float32, sep=sign)
+        except (DeprecationWarning, ValueError):
+            row = np.empty(0, dtype=np.float32)
+        if len(row) == len(layout.columns):
+            return name.strip(), row
+    name, *values = _fields(line, sign)
+    if len(values) != len(layout.columns):
+        raise InputError(
+            f"{where} ('{name}') has {len(values):,} values where the first line "
+            f"names {len(layout.columns):,}: the file may be cut off"
+        )
+    return name, np.array(
+        [
+            _number(value, column, where)
+            for value, column in zip(values, layout.columns, strict=True)
+        ],
+        dtype=np.float32,
+    )
+
+
+def _number(value: str, column: str, where: str) -> float:
+    if value.lower() in MISSING:
+        return float("nan")
+    try:
+        return float(value)
+    except ValueError:
+        raise InputError(f"{where}, column '{column}': '{value}' is not a number") from None

@@ -1,0 +1,296 @@
+"""AnnData in, State out: what a run accepts as input, checked and in one shape."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scgnn.errors import InputError
+from scgnn.state import State
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+log = logging.getLogger("scgnn")
+
+LOGARITHMIC_BELOW = 30.0  # ln(1 + a million counts) is 14, log2 of it 20
+
+
+def validated(adata: AnnData, source: str) -> AnnData:
+    """A new AnnData whose ``X`` holds usable counts; the given one is untouched.
+
+    Repeated names are made unique as anndata does (``A``, ``A-1``), empty cells and genes are
+    counted, and values that are not whole numbers or look logarithmic are reported in the log of
+    ``scgnn``. ``raw`` is left behind.
+
+    Parameters
+    ----------
+    adata
+        Counts, cells x genes, dense or sparse.
+    source
+        What to call the data in messages: a file or ``"demo"``.
+
+    Returns
+    -------
+    AnnData
+        ``X`` is CSR float32; ``uns["scgnn_input"]`` records ``source``, ``n_cells``, ``n_genes``,
+        ``empty_cells``, ``empty_genes``, ``renamed_cells``, ``renamed_genes`` and ``scale``
+        (``counts``, ``not whole`` or ``logarithmic``).
+
+    Raises
+    ------
+    InputError
+        No cells or genes, nothing but zeros, values that are not numbers, not finite, negative or
+        centred, or a matrix that is the wrong way round.
+    """
+    adata = adata.to_memory() if adata.isbacked else adata
+    x = as_counts(_x(adata, source), source)
+    _refuse_empty(x, source)
+    _refuse_transposed(adata.obs_names, adata.var_names, source)
+    _refuse_not_finite(x, adata, source)
+    _refuse_negative(x, adata, source)
+    new = _copied(adata, x)
+    record = {"source": source, "n_cells": x.shape[0], "n_genes": x.shape[1]}
+    record |= _made_unique(new, source) | _empty(x, source) | {"scale": _scale(x, source)}
+    new.uns["scgnn_input"] = record
+    if record["scale"] == "counts":
+        new.uns.pop("log1p", None)
+    return new
+
+
+def with_layer(adata: AnnData, layer: str, source: str = "the data") -> AnnData:
+    """The same cells with another matrix as ``X``: a layer, or ``raw`` for ``adata.raw``.
+
+    ``uns["log1p"]``, which says that ``X`` is logarithmic, is left out.
+
+    Raises
+    ------
+    InputError
+        There is no such layer; the message lists those there are.
+    """
+    if layer in adata.layers:
+        new = with_x(adata, adata.layers[layer])
+    elif layer == "raw" and adata.raw is not None:
+        new = _silently(
+            X=adata.raw.X,
+            obs=adata.obs,
+            var=adata.raw.var,
+            uns=dict(adata.uns),
+            obsm=dict(adata.obsm),
+            obsp=dict(adata.obsp),
+        )
+    else:
+        known = ", ".join(_layers(adata)) or "none"
+        raise InputError(f"{source} has no layer '{layer}': it has {known}")
+    new.uns.pop("log1p", None)
+    return new
+
+
+def with_x(adata: AnnData, x: Any) -> AnnData:
+    """The same annotation around another ``X`` of the same shape; nothing else is copied."""
+    if adata.is_view:
+        adata = adata.copy()
+    aligned = {name: dict(getattr(adata, name)) for name in _ALIGNED}
+    return _silently(X=x, obs=adata.obs, var=adata.var, uns=dict(adata.uns), **aligned)
+
+
+def with_counts(adata: AnnData, source: str) -> AnnData:
+    """The same annotation with ``X`` as CSR float32."""
+    return with_x(adata, as_counts(_x(adata, source), source))
+
+
+def as_counts(x: Any, source: str) -> sparse.csr_matrix:
+    """A matrix as CSR float32 in canonical form, sharing no memory with the given one.
+
+    Raises
+    ------
+    InputError
+        It is not a matrix of real numbers.
+    """
+    matrix: Any = x if sparse.issparse(x) else np.asarray(x)
+    if matrix.dtype.kind not in "buif":
+        raise InputError(f"{source}: X holds {matrix.dtype} and not numbers")
+    counts = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
+    counts.sum_duplicates()
+    counts.eliminate_zeros()
+    return counts
+
+
+def to_state(adata: AnnData) -> State:
+    """What a pipeline starts from: ``X`` and the names of its rows and columns."""
+    kind = sparse.csr_matrix if sparse.issparse(adata.X) else np.asarray
+    genes, cells = adata.var_names.to_numpy(str), adata.obs_names.to_numpy(str)
+    return State(x=kind(adata.X, dtype=np.float32), genes=genes, cells=cells)
+
+
+def hide_nonzeros(
+    counts: sparse.csr_matrix, share: float, seed: int
+) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """Set a share of the non-zero entries to zero, to score how well imputation restores them.
+
+    The draw is that of the scGNN benchmark: ``floor(share * n)`` of the n non-zeros in row-major
+    order, without replacement, by numpy's legacy generator.
+
+    Parameters
+    ----------
+    counts
+        Counts, cells x genes.
+    share
+        Share of the non-zero entries to hide, 0 to 1.
+    seed
+        Seed of the draw.
+
+    Returns
+    -------
+    counts, rows, columns
+        The counts without the hidden entries (a new matrix), and where those were.
+    """
+    left = sparse.csr_matrix(counts, copy=True)
+    left.sum_duplicates()
+    left.eliminate_zeros()
+    rows = np.repeat(np.arange(left.shape[0]), np.diff(left.indptr))
+    draw = np.random.RandomState(seed)
+    hidden = draw.choice(left.nnz, int(np.floor(share * left.nnz)), replace=False)
+    rows, columns = rows[hidden], left.indices[hidden].astype(rows.dtype)
+    left.data[hidden] = 0
+    left.eliminate_zeros()
+    return left, rows, columns
+
+
+_ALIGNED = ("layers", "obsm", "varm", "obsp", "varp")
+
+
+def _silently(**parts: Any) -> AnnData:
+    """An AnnData without anndata's warnings about names, which are reported here in words."""
+    from anndata import AnnData
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return AnnData(**parts)
+
+
+def _x(adata: AnnData, source: str) -> Any:
+    """``adata.X``, which an AnnData may lack."""
+    if adata.X is None:
+        known = ", ".join(_layers(adata)) or "its layers, but it has none"
+        raise InputError(f"{source} has no X: set layer to one of {known}")
+    return adata.X
+
+
+def _copied(adata: AnnData, x: sparse.csr_matrix) -> AnnData:
+    """A deep copy of all but ``X`` and ``raw``, around a new ``X``."""
+    adata = adata.copy() if adata.is_view else adata
+    aligned = {name: copy.deepcopy(dict(getattr(adata, name))) for name in _ALIGNED}
+    uns = copy.deepcopy(dict(adata.uns))
+    return _silently(X=x, obs=adata.obs.copy(), var=adata.var.copy(), uns=uns, **aligned)
+
+
+def _layers(adata: AnnData) -> list[str]:
+    """What ``layer`` may be set to."""
+    return [*adata.layers, *(["raw"] if adata.raw is not None else [])]
+
+
+def _refuse_empty(x: sparse.csr_matrix, source: str) -> None:
+    shape = f"{x.shape[0]:,} cells and {x.shape[1]:,} genes"
+    if not min(x.shape):
+        raise InputError(f"{source} has {shape}: there is nothing to work on")
+    if not x.nnz:
+        raise InputError(f"{source} has {shape} and only zeros: there is nothing to work on")
+
+
+def _refuse_transposed(cells: Sequence[str], genes: Sequence[str], source: str) -> None:
+    from scgnn.components.readers.orientation import orientation
+
+    verdict = orientation(cells, genes)
+    if verdict.contradicts("cells_by_genes"):
+        raise InputError(f"{source} looks transposed, {verdict.reason}: give it as cells x genes")
+    if verdict.orientation == "genes_by_cells":
+        log.warning(f"{source} may be transposed: {verdict.reason}")
+
+
+def _refuse_not_finite(x: sparse.csr_matrix, adata: AnnData, source: str) -> None:
+    bad = ~np.isfinite(x.data)
+    if bad.any():
+        first = int(bad.argmax())
+        raise InputError(
+            f"{source}: {x.data[first]} {_where(x, adata, first)} ({bad.sum():,} values are not "
+            "finite numbers): replace them or drop those cells"
+        )
+
+
+def _refuse_negative(x: sparse.csr_matrix, adata: AnnData, source: str) -> None:
+    bad = x.data < 0
+    if not bad.any():
+        return
+    first = int(bad.argmax())
+    mean, size = (np.ravel(part.mean(axis=0)) for part in (x, abs(x)))
+    centred = np.median(abs(mean) / np.maximum(size, 1e-12)) < 0.05
+    what = "X is centred or scaled already" if centred else "counts cannot be negative"
+    others = [name for name in _layers(adata) if name in ("counts", "raw")]
+    remedy = f"set layer to '{others[0]}'" if others else "give the raw counts"
+    raise InputError(
+        f"{source}: {what}, {x.data[first]:g} {_where(x, adata, first)} "
+        f"({bad.sum():,} negative values): {remedy}"
+    )
+
+
+def _where(x: sparse.csr_matrix, adata: AnnData, entry: int) -> str:
+    """The cell and the gene of a stored entry, by name."""
+    row = int(np.searchsorted(x.indptr, entry, side="right")) - 1
+    return f"in cell '{adata.obs_names[row]}', gene '{adata.var_names[x.indices[entry]]}'"
+
+
+def _made_unique(adata: AnnData, source: str) -> dict[str, int]:
+    """Give repeated names a number, in place, and say so."""
+    from anndata.utils import make_index_unique
+
+    renamed = {}
+    for what, frame in (("cells", adata.obs), ("genes", adata.var)):
+        repeated = frame.index.duplicated()
+        renamed[f"renamed_{what}"] = n = int(repeated.sum())
+        if n:
+            before = frame.index[repeated][0]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                frame.index = make_index_unique(frame.index)
+            example = f"'{before}' is now '{frame.index[repeated][0]}'"
+            log.warning(f"{source}: {n:,} {what} repeat a name and got a number ({example})")
+    return renamed
+
+
+def _empty(x: sparse.csr_matrix, source: str) -> dict[str, int]:
+    """Count cells and genes without a single count, and say so."""
+    cells = int(np.sum(np.diff(x.indptr) == 0))
+    genes = int(x.shape[1] - len(np.unique(x.indices)))
+    shape, filled = f"{x.shape[0]:,} cells x {x.shape[1]:,} genes", x.nnz / np.prod(x.shape)
+    log.info(f"{source}: {shape}, {filled:.1%} not zero, {cells:,} cells and {genes:,} genes empty")
+    return {"empty_cells": cells, "empty_genes": genes}
+
+
+def _scale(x: sparse.csr_matrix, source: str) -> str:
+    """What kind of numbers these are, and say so when they are not counts."""
+    if looks_logarithmic(x.data):
+        log.warning(
+            f"{source}: values look logarithmic already (not whole, largest {x.data.max():.3g}): "
+            "choose a layer with counts, or leave out the transform log1p"
+        )
+        return "logarithmic"
+    if not _whole(x.data):
+        log.info(f"{source}: values are not whole numbers (TPM, or normalised): taken as they are")
+        return "not whole"
+    return "counts"
+
+
+def looks_logarithmic(values: np.ndarray) -> bool:
+    """Whether numbers are neither whole nor large, as logarithms of counts are."""
+    return len(values) > 0 and values.max() < LOGARITHMIC_BELOW and not _whole(values)
+
+
+def _whole(values: np.ndarray) -> bool:
+    return bool(np.array_equal(values, np.floor(values)))
