@@ -1,0 +1,232 @@
+"""Readers of AnnData and loom files, how a format is told, and the simulated demo."""
+
+from __future__ import annotations
+
+import gzip
+import warnings
+
+import h5py
+import numpy as np
+import pytest
+import scanpy as sc
+from example_files import (
+    COUNTS,
+    REPEATED,
+    SYMBOLS,
+    cut,
+    every_file,
+    example,
+    is_the_example,
+    loom_file,
+    quietly,
+    same,
+    tenx_h5,
+    written,
+)
+from scipy import sparse
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
+
+from scgnn.components.readers import (
+    H5AD,
+    Demo,
+    Loom,
+    Reader,
+    Zarr,
+    sniff,
+)
+from scgnn.components.transforms import Filter, Log1p, NormalizeTotal
+from scgnn.data import validated
+from scgnn.errors import InputError
+
+
+@pytest.mark.parametrize(
+    "form", [np.asarray, np.int64, np.float64, sparse.csr_matrix, sparse.csc_matrix]
+)
+def test_h5ad_gives_csr_float32_from_any_matrix(tmp_path, form):
+    adata = example()
+    adata.X = form(COUNTS)
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    is_the_example(H5AD(str(tmp_path / "x.h5ad"))())
+    same(H5AD(str(tmp_path / "x.h5ad"))(), sc.read_h5ad(tmp_path / "x.h5ad"))
+
+
+@pytest.mark.parametrize("reader", [H5AD, Zarr])
+def test_counts_are_taken_from_a_layer_or_from_raw(tmp_path, reader):
+    adata = example()
+    adata.layers["counts"] = sparse.csc_matrix(COUNTS)
+    adata.raw = example()
+    adata.X = np.log1p(adata.X)
+    adata = adata[:, :4].copy()
+    path = tmp_path / "x"
+    quietly(adata.write_h5ad if reader is H5AD else adata.write_zarr, path)
+    is_the_example(reader(str(path), layer="counts")(), columns=slice(0, 4))
+    is_the_example(reader(str(path), layer="raw")())
+    with pytest.raises(InputError, match="has no layer 'x': it has counts, raw"):
+        reader(str(path), layer="x")()
+
+
+@REPEATED
+def test_repeated_names_in_a_file_raise_no_warning(tmp_path):
+    adata = example()
+    adata.var_names = SYMBOLS
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        is_the_example(H5AD(str(tmp_path / "x.h5ad"))(), SYMBOLS)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_loom_file_reads_as_in_scanpy(tmp_path):
+    pytest.importorskip("loompy")
+    file = loom_file(tmp_path / "x.loom")
+    ours = Loom(str(file))()
+    is_the_example(ours)
+    assert list(ours.obs["age"]) == [0, 1, 2, 3]
+    assert list(ours.var["chromosome"]) == list("abcdef")
+    same(ours, sc.read_loom(file, X_name=""))
+    same(Loom(str(file), layer="spliced")(), sc.read_loom(file, X_name="spliced"))
+
+
+def test_loom_layers_are_listed_and_unnamed_cells_numbered(tmp_path, caplog):
+    file = loom_file(tmp_path / "x.loom")
+    with pytest.raises(InputError, match="has no layer 'unspliced': it has spliced"):
+        Loom(str(file), layer="unspliced")()
+    with h5py.File(file, "a") as opened:
+        del opened["col_attrs/CellID"]
+    assert list(Loom(str(file))().obs_names[:2]) == ["cell_1", "cell_2"]
+    assert "does not name its cells (CellID): they are numbered" in caplog.text
+
+
+def test_a_format_is_told_by_content_not_by_name(tmp_path):
+    for name, path in every_file(tmp_path).items():
+        reader = sniff(str(path))
+        assert reader.name == name
+        assert reader().shape in ((4, 6), (4, 5))
+    assert sniff(str(tenx_h5(tmp_path / "v2.h5", version=2))).name == "tenx_h5"
+    assert sniff(str(tmp_path / "five" / "matrix.mtx.gz")).name == "tenx_mtx"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("x.h5ad", None, "x.h5ad does not exist$"),
+        ("x.csv", b"", "x.csv is an empty file$"),
+        ("x.bin", b"\x00\x01\x02" * 99, "of no known format: give h5ad, zarr, loom, a 10x .h5"),
+        ("x.rds", gzip.compress(b"X\n\x00\x00\x00\x03" * 9), "of no known format: give h5ad"),
+        ("x.md", b"# words\n\nand more\n", "of no known format: give h5ad"),
+        ("x.csv", b"\xff\xfe\x00i\x00d", "not a text file in UTF-8, so not a table"),
+        ("x.tsv", b"words\nwithout order here\n", "is not a table with names in its first line"),
+        ("x.h5ad", b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "x.h5ad cannot be read as HDF5: "),
+        ("x.csv.gz", gzip.compress(b"id,b\n" + b"c,1\n" * 9999)[:-9], "is damaged or incomplete"),
+        ("x.gz", gzip.compress(bytes(range(256)) * 9)[:12], "is damaged or incomplete"),
+    ],
+)
+def test_a_file_that_cannot_be_used_gets_one_sentence(tmp_path, name, content, sentence):
+    if content is not None:
+        written(tmp_path / name, content)
+    with pytest.raises(InputError, match=sentence) as caught:
+        sniff(str(tmp_path / name))()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_and_an_hdf5_file_of_something_else_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"is a folder without matrix.mtx, and not a zarr store"):
+        sniff(str(tmp_path))
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["picture"] = 1
+    with pytest.raises(InputError, match="holds picture: not h5ad, 10x or loom"):
+        sniff(str(tmp_path / "x.h5"))
+    written(tmp_path / "x.h5.gz", (tmp_path / "x.h5").read_bytes(), packed=True)
+    with pytest.raises(InputError, match=r"compressed HDF5 file: unpack it first \(gunzip\)"):
+        sniff(str(tmp_path / "x.h5.gz"))
+
+
+@pytest.mark.parametrize("name", ["h5ad", "loom", "tenx_h5", "zarr", "tenx_mtx", "csv"])
+def test_a_damaged_file_gets_one_sentence_from_its_reader(tmp_path, name):
+    path = every_file(tmp_path)[name]
+    if name == "zarr":
+        written(path / ".zmetadata", "{")
+    elif name == "tenx_mtx":
+        cut(path / "features.tsv.gz")
+    else:
+        cut(path)
+    with pytest.raises(InputError, match=r"cannot be read as|is damaged or incomplete") as caught:
+        Reader.named(name)(str(path))()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["h5ad", "zarr", "loom", "tenx_mtx", "tenx_h5", "csv"])
+def test_a_reader_without_a_path_says_where_to_set_it(name):
+    with pytest.raises(InputError, match=r"no path: set data.reader.path, or give --data FILE"):
+        Reader.named(name)()()
+
+
+@pytest.mark.parametrize("name", ["h5ad", "loom", "tenx_h5", "csv"])
+def test_a_folder_where_a_file_is_expected(tmp_path, name):
+    with pytest.raises(InputError, match="is a folder, and this reader takes a file"):
+        Reader.named(name)(str(tmp_path))()
+
+
+def test_a_file_where_a_folder_is_expected(tmp_path):
+    with pytest.raises(InputError, match="is a file, and a zarr store is a folder"):
+        Zarr(str(written(tmp_path / "x", "x")))()
+
+
+def test_the_demo_is_the_same_for_the_same_fields():
+    first, again, other = Demo(cells=50)(), Demo(cells=50)(), Demo(cells=50, seed=2)()
+    assert (first.X != again.X).nnz == 0
+    assert (first.X != other.X).nnz > 0
+
+
+def test_the_demo_has_the_shape_and_the_groups_asked_for():
+    adata = Demo(cells=90, genes=40, groups=2)()
+    assert adata.shape == (90, 40)
+    assert adata.obs["group"].value_counts().to_dict() == {"group_1": 60, "group_2": 30}
+    assert adata.layers["true_mean"].shape == (90, 40)
+    assert validated(adata, "demo").uns["scgnn_input"]["scale"] == "counts"
+
+
+def test_demo_counts_scatter_around_their_true_means():
+    adata = Demo(cells=4000, genes=50, groups=1, dropout=0.0, dispersion=0.3)()
+    counts, mean = adata.X.toarray(), adata.layers["true_mean"].astype(float)
+    np.testing.assert_allclose(counts.sum(axis=0), mean.sum(axis=0), rtol=0.1, atol=50)
+    noise = ((counts - mean) ** 2).sum() / (mean + 0.3 * mean**2).sum()
+    assert noise == pytest.approx(1, abs=0.1)
+    spread = np.log(mean.sum(axis=1))
+    assert spread.std() == pytest.approx(0.2, abs=0.01)
+    assert np.median(mean.sum(axis=1)) == pytest.approx(2000, rel=0.02)
+
+
+def test_demo_dropout_loses_half_of_the_counts_at_its_mean():
+    fields = {"cells": 3000, "genes": 60, "groups": 1, "dispersion": 0.01}
+    adata = Demo(**fields, library_size=6000.0, dropout=20.0)()
+    mean = adata.layers["true_mean"]
+    around = (mean > 18) & (mean < 22)
+    assert (adata.X.toarray()[around] == 0).mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_demo_markers_are_higher_in_their_group():
+    adata = Demo(dropout=0.0)()
+    marked = adata.var["marker_of"] == "group_1"
+    inside = adata[adata.obs["group"] == "group_1", marked].X.mean()
+    assert inside > 1.8 * adata[adata.obs["group"] != "group_1", marked].X.mean()
+
+
+def test_demo_groups_can_be_found_but_not_without_care():
+    adata = Filter()(Demo()())
+    scores = []
+    for steps in ([Log1p()], [NormalizeTotal(), Log1p()]):
+        x = adata
+        for step in steps:
+            x = step(x)
+        embedding = PCA(20, random_state=0, svd_solver="full").fit_transform(x.X.toarray())
+        found = KMeans(5, n_init=10, random_state=0).fit_predict(embedding)
+        scores.append(adjusted_rand_score(adata.obs["group"], found))
+    assert 0.4 < scores[0] < 0.9 < scores[1]
+
+
+def test_readers_are_listed_by_name():
+    known = {"csv", "demo", "h5ad", "loom", "tenx_h5", "tenx_mtx", "zarr"}
+    assert known <= set(Reader.names())

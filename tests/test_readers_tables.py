@@ -1,0 +1,156 @@
+"""Tables of text, either way round: the names decide, or a person does."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scanpy as sc
+from example_files import (
+    CELLS,
+    IDS,
+    is_the_example,
+    same,
+    table,
+    written,
+)
+
+from scgnn.components.readers import (
+    CSV,
+    orientation,
+)
+from scgnn.data import validated
+from scgnn.errors import InputError
+
+
+@pytest.mark.parametrize("sep", [",", "\t", ";", " "])
+@pytest.mark.parametrize("genes_in_rows", [True, False])
+@pytest.mark.parametrize("corner", ["", None, "id"])
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_every_table_gives_the_same_counts(tmp_path, sep, genes_in_rows, corner, packed, quote):
+    file = table(tmp_path / "x.csv", sep, genes_in_rows, corner, packed, quote)
+    is_the_example(CSV(str(file))())
+
+
+@pytest.mark.parametrize("sep", [",", "\t"])
+def test_a_table_reads_as_in_scanpy(tmp_path, sep):
+    file = table(tmp_path / "x.csv", sep, corner="id")
+    same(CSV(str(file), orientation="cells_by_genes")(), sc.read_csv(file, delimiter=sep))
+
+
+def test_the_orientation_and_its_reason_are_logged(tmp_path, caplog):
+    file = table(tmp_path / "x.csv", genes_in_rows=True)
+    with caplog.at_level(logging.INFO, logger="scgnn"):
+        CSV(str(file))()
+    assert "x.csv: read as genes_by_cells, because rows look like genes" in caplog.text
+    assert IDS[0] in caplog.text
+
+
+def unclear(path: Path) -> Path:
+    return written(path, "id,b1,b2,b3\na1,1,2,3\na2,4,5,6\n")
+
+
+def test_an_unclear_orientation_is_refused_naming_the_key(tmp_path):
+    file = str(unclear(tmp_path / "x.csv"))
+    sentence = "do not tell genes from cells .*; set orientation to cells_by_genes or genes_by"
+    with pytest.raises(InputError, match=sentence):
+        CSV(file)()
+    assert CSV(file, orientation="cells_by_genes")().shape == (2, 3)
+    turned = CSV(file, orientation="genes_by_cells")()
+    assert turned.shape == (3, 2)
+    np.testing.assert_array_equal(turned.X.toarray(), [[1, 4], [2, 5], [3, 6]])
+
+
+def test_a_declared_orientation_that_the_names_contradict_is_refused(tmp_path):
+    file = table(tmp_path / "x.csv")
+    sentence = "declared genes_by_cells, but its rows look like cells.*set orientation to cells_by"
+    with pytest.raises(InputError, match=sentence):
+        CSV(str(file), orientation="genes_by_cells")()
+
+
+def test_a_declared_orientation_wins_over_weak_evidence(tmp_path, caplog):
+    names = ["MT-CO1", "RPL13", *(f"Xyz{i}abc" for i in range(20))]
+    file = written(tmp_path / "x.csv", "id,a,b\n" + "".join(f"{n},1,2\n" for n in names))
+    assert CSV(str(file), orientation="cells_by_genes")().shape == (22, 2)
+    assert "read as declared, though rows look like genes" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("id,g1,g2\nc1,1,2\nc2,1\n", r"line 3 \('c2'\) has 1 values where the first line names 2"),
+        ("id,g1,g2\nc1,1,2\nc2,x,2\n", "line 3, column 'g1': 'x' is not a number"),
+        ("1,2,3\n4,5,6\n7,8,9\n", "its first line holds numbers and not names"),
+        ("Xkr4,Sox17,Rp1\n4,5,6\n7,8,9\n", "its first column, 'Xkr4', holds numbers and not names"),
+        ("some words\nand more of them here\nx\n", "is not a table with names in its first line"),
+        ("id,g1,g2\n", "is not a table with names in its first line"),
+    ],
+)
+def test_a_bad_table_is_refused_with_its_place(tmp_path, text, sentence):
+    lines = text.splitlines()
+    body = "\n".join([*lines[:2], *lines[1:2] * 5, *lines[2:]]) if "line 3" in sentence else text
+    file = written(tmp_path / "x.csv", body)
+    with pytest.raises(InputError, match=sentence.replace("line 3", "line 8")):
+        CSV(str(file), orientation="cells_by_genes")()
+
+
+def test_missing_values_reach_the_check_with_their_names(tmp_path):
+    body = f"id,{IDS[0]},{IDS[1]}\n{CELLS[0]},1,2\n{CELLS[1]},NA,3\n{CELLS[2]},1,\n"
+    adata = CSV(str(written(tmp_path / "x.csv", body)))()
+    with pytest.raises(InputError, match=f"nan in cell '{CELLS[1]}', gene '{IDS[0]}' .2 values"):
+        validated(adata, "x.csv")
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path):
+    data = table(tmp_path / "x.csv").read_bytes().replace(b"\n", b"\r\n")
+    is_the_example(CSV(str(written(tmp_path / "y.csv", b"\xef\xbb\xbf" + data)))())
+
+
+@pytest.mark.parametrize("separator", ["tab", "comma"])
+def test_a_declared_separator_must_fit(tmp_path, separator):
+    file = str(table(tmp_path / "x.csv"))
+    if separator == "comma":
+        is_the_example(CSV(file, separator="comma")())
+        return
+    with pytest.raises(InputError, match="separated by tab: its first 5 lines do not split"):
+        CSV(file, separator="tab")()
+
+
+@pytest.mark.parametrize(
+    ("cells", "genes"),
+    [
+        (["AAACCTGAGAAACCAT-1", "AAACCTGAGAAACCGC-1"], ["Sox17", "Mrpl15", "Xkr4"]),
+        (["s1", "s2", "s3"], ["ENSMUSG00000051951.5", "ENSMUSG00000051952"]),
+        (["1772071035_H02", "1772066099_C11"], ["Tspan12", "Tshz1", "0610007P14Rik", "Gm1992"]),
+        (["lib1_AAACCTGAGAAACCAT", "lib2_AAACCTGAGAAACCGC"], ["geneA", "geneB"]),
+        (["S1", "S2"], ["mt-Co1", "mt-Nd1", *map("weird{}x".format, range(50))]),
+        (["0", "1", "2"], ["CD3D", "CD3E", "GAPDH"]),
+        (["2cell_1_A", "2cell_1_B"], ["ERCC-00002", "ERCC-00074"]),
+        (["SRR1", "SRR2"], ["FBgn0031208", "FBgn0002121"]),
+    ],
+)
+def test_names_tell_genes_from_cells(cells, genes):
+    assert orientation(cells, genes).orientation == "cells_by_genes"
+    assert orientation(genes, cells).orientation == "genes_by_cells"
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        (["a", "b"], ["c", "d"]),
+        (["cell_1", "cell_2"], ["cell_3", "cell_4"]),
+        (["CD3D", "CD3E"], ["GAPDH", "ACTB"]),
+        (["x", "y", "GAPDH"], ["p", "q", "r"]),  # one match is chance
+        ([], []),
+    ],
+)
+def test_names_that_tell_nothing_give_no_orientation(rows, columns):
+    assert orientation(rows, columns).orientation is None
+
+
+def test_the_corner_decides_where_names_do_not():
+    assert orientation(["a"], ["b"], corner="gene_id").orientation == "genes_by_cells"
+    assert orientation(["a"], ["b"], corner='"Barcode"').orientation == "cells_by_genes"
