@@ -37,9 +37,7 @@ LabelsColumn = Annotated[
 ]
 
 
-def _load(
-    recipe: str, changes: list[str] | None, data: str | None, labels: str | None
-) -> Recipe:
+def _load(recipe: str, changes: list[str] | None, data: str | None, labels: str | None) -> Recipe:
     from scgnn.components.readers import sniff
     from scgnn.recipe import load_recipe, parse_changes
 
@@ -80,8 +78,9 @@ def run(
     complete = _load(recipe, changes, data, labels)
     name = Path(recipe).stem + (f"-{_stem(data)}" if data else "")
     with shown.watching(Console(stderr=True), getattr(complete.pipeline, "max_iterations", 0)):
+        from scgnn.folders import default_folder, output_folder
         from scgnn.results import write_folder, write_scgnn_csv
-        from scgnn.runs import default_folder, execute, output_folder
+        from scgnn.runs import execute
         from scgnn.stages import Stages
         from scgnn.store import Store
 
@@ -147,12 +146,17 @@ def diff(a: RecipeName, b: RecipeName) -> None:
     """Print what differs between two recipes, defaults filled in."""
     from scgnn.recipe import diff as differences
     from scgnn.recipe import load_recipe
+    from scgnn.recipe.describe import brief
 
     found = differences(load_recipe(a), load_recipe(b))
     if not found:
         typer.echo("no difference")
     for path, left, right in found:
-        typer.echo(f"{path}: {left} -> {right}")
+        shown = [
+            ", ".join(map(brief, v)) or "none" if isinstance(v, tuple) else brief(v)
+            for v in (left, right)
+        ]
+        typer.echo(f"{path}: {shown[0]} -> {shown[1]}")
 
 
 @app.command("list")

@@ -92,9 +92,9 @@ def watching(console: Console, most_iterations: int) -> Iterator[None]:
             TextColumn("{task.fields[loss]:<16}"),
             TimeRemainingColumn(),
         )
-        with Bars(*columns, console=console, transient=True) as bars:
-            with listening(LiveBars(console, bars, most_iterations)):
-                yield
+        bars = Bars(*columns, console=console, transient=True)
+        with bars, listening(LiveBars(console, bars, most_iterations)):
+            yield
     finally:
         log.removeHandler(handler)
 
@@ -109,9 +109,13 @@ def summary(console: Console, metrics: dict[str, Any], files: list[Path], out: P
     if "dead_units" in metrics:
         dead = f"{metrics['dead_units']} embedding units, {metrics['dead_genes']} genes"
         facts.append(("always zero", dead))
-    facts += [(word, f"{metrics[name]:.3f}") for name, word in SCORES if metrics.get(name) is not None]
+    facts += [
+        (word, f"{metrics[name]:.3f}") for name, word in SCORES if metrics.get(name) is not None
+    ]
     for name, value in (metrics.get("imputation") or {}).items():
-        facts.append((f"hidden entries, {name.replace('_', ' ')}", "–" if value is None else f"{value:.3f}"))
+        facts.append(
+            (f"hidden entries, {name.replace('_', ' ')}", "–" if value is None else f"{value:.3f}")
+        )
     seconds, peaks = metrics["seconds"], metrics["peak_memory_mb_by_stage"]
     stages = [(name, f"{seconds[name]:.1f}", f"{peaks[name]:.0f}") for name in seconds]
     stages.append(("all", f"{sum(seconds.values()):.1f}", f"{metrics['peak_memory_mb']:.0f}"))
@@ -120,13 +124,17 @@ def summary(console: Console, metrics: dict[str, Any], files: list[Path], out: P
         for word, value in facts:
             console.print(f"{word}: {value}", highlight=False, soft_wrap=True)
         for name, took, peak in stages:
-            console.print(f"stage {name}: {took} s, peak {peak} MB", highlight=False, soft_wrap=True)
+            console.print(
+                f"stage {name}: {took} s, peak {peak} MB", highlight=False, soft_wrap=True
+            )
         console.print(f"files in {out}: {names}", highlight=False, soft_wrap=True)
         return
     left = Table.grid(padding=(0, 2))
     for word, value in facts:
         left.add_row(Text(word, style="cyan"), value)
-    right = Table("stage", "seconds", "peak MB", box=None, header_style="cyan", padding=(0, 2, 0, 0))
+    right = Table(
+        "stage", "seconds", "peak MB", box=None, header_style="cyan", padding=(0, 2, 0, 0)
+    )
     for column in right.columns[1:]:
         column.justify = "right"
     for row in stages:

@@ -28,7 +28,9 @@ def examine() -> Iterator[tuple[str, bool, str]]:
     fits = (3, 10) <= sys.version_info[:2] < (3, 12)
     yield "python", fits, version if fits else f"{version}: use 3.11, dgl has no newer build"
     for name, module in NEEDED.items():
-        yield _try(name, lambda module=module: importlib.import_module(module), f"pip install {name}")
+        yield _try(
+            name, lambda module=module: importlib.import_module(module), f"pip install {name}"
+        )
     yield _try("dgl", _pass_messages, "pip install dgl==1.1.3 packaging, with torch from 2.2 on")
     yield _try("igraph + seed", _find_communities, "pip install -U igraph")
     import psutil
@@ -37,7 +39,11 @@ def examine() -> Iterator[tuple[str, bool, str]]:
     memory = psutil.virtual_memory()
     yield "memory", True, f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
     yield "threads", True, f"{torch.get_num_threads()} for torch, {os.cpu_count()} processors"
-    yield "gpu", True, "cuda found; scgnn runs on the processor" if torch.cuda.is_available() else "none"
+    yield (
+        "gpu",
+        True,
+        "cuda found; scgnn runs on the processor" if torch.cuda.is_available() else "none",
+    )
 
 
 def _try(name: str, work: Callable[[], object], remedy: str) -> tuple[str, bool, str]:

@@ -20,7 +20,8 @@ class Progress:
         """A stage ended; ``reused`` when its value came from the store."""
 
 
-_listener: ContextVar[Progress] = ContextVar("progress", default=Progress())
+_SILENT = Progress()
+_listener: ContextVar[Progress] = ContextVar("progress", default=_SILENT)
 
 
 def listener() -> Progress:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -90,7 +91,7 @@ class Dense(nn.Module):
     ) -> None:
         super().__init__()
         sizes = (n_features, *widths)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.activations = [activation] * (len(widths) - 1) + [output_activation]
 
     def forward(self, graph: object, x: Tensor) -> Tensor:

@@ -263,7 +263,9 @@ class ScGNN(Pipeline):
         )
         seen = self._seen(state, x, parts.regularizers)
         seed = seed_for(seed, "imputation")
-        fitted = stages(steps.impute, parts, self.imputation_training, seen, seed)
+        fitted = stages(
+            steps.impute, parts, self.imputation_training, seen, seed, iteration=state.iterations
+        )
         imputed = np.where(fitted.reconstruction < self.zero_below, 0, fitted.reconstruction)
         dead = int((fitted.reconstruction == 0).all(0).sum())
         last = state.iterations

@@ -127,9 +127,7 @@ class SinglePass(Pipeline):
         )
         seen = State(state.x, state.genes, state.cells, signal=state.signal)
         feature_seed = seed_for(seed, "feature_autoencoder", 0)
-        fitted = stages(
-            steps.fit_features, parts, self.feature_training, seen, feature_seed, None
-        )
+        fitted = stages(steps.fit_features, parts, self.feature_training, seen, feature_seed, None)
         state = replace(
             state,
             embedding=fitted.embedding,

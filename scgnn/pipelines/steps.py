@@ -134,9 +134,7 @@ def fit_clusters(
             optimizer = adam(module, training)
         rows = replace(state, x=state.x[cells]) if on == "own" else state
         losses += _train(parts, module, rows, training, seed_for(seed, cluster), optimizer)
-        embedding[cells], rebuilt[cells] = _outputs(
-            module, state.x[cells], training.batch_size
-        )
+        embedding[cells], rebuilt[cells] = _outputs(module, state.x[cells], training.batch_size)
     return Fitted(embedding, rebuilt, to_arrays(module), optimizer_to_arrays(optimizer), losses)
 
 
@@ -232,7 +230,7 @@ def fit_graph(
     widened.prepare(module, x.numpy(), seed_for(seed, "prepare"))
     messages, target = widened.graph(graph), graph_target(graph)
 
-    def loss(cells: Tensor | None) -> Tensor:
+    def loss(_: Tensor | None) -> Tensor:
         return decoder.loss(module(messages, x), target)
 
     everything = replace(training, batch_size=len(x))  # one step on the whole graph

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from scgnn.components.readers import Demo, Reader
+from scgnn.components.readers import Demo, Reader, sniff
 from scgnn.components.transforms import Filter, Log1p, TopGenes, Transform
-from scgnn.errors import RecipeError
+from scgnn.errors import InputError, RecipeError
 from scgnn.fields import ProperShare, Seed
 from scgnn.pipelines import Pipeline
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.recipe.build import MISSING, Problems, build, dump
-from scgnn.recipe.tree import Node, Place, assign, merge, parse, plant, read
+from scgnn.recipe.tree import Node, Place, assign, merge, parse, plain, plant, read
 from scgnn.registry import unknown
 
 __all__ = ["Data", "Recipe", "bundled", "diff", "load_recipe", "to_yaml"]
 
 LONGEST_CHAIN = 10  # recipes through `base:`
+DATA_ENDINGS = (".h5ad", ".h5", ".loom", ".zarr", ".csv", ".tsv", ".txt", ".mtx", ".gz")
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def load_recipe(
         built = _finish(_with_base(_open(str(recipe)), (str(recipe),)))
     if not changes:
         return built
-    tree = plant(dump(built), Place("recipe"))
+    tree = plant(dump(built), Place(str(recipe) if isinstance(recipe, str | Path) else "recipe"))
     for path, value in changes.items():
         shown = value if isinstance(value, str | int | float | bool | None) else "..."
         node = plant(_plain_change(value), Place(f"--set {path}={shown}"))
@@ -122,10 +123,10 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
     for word in assignments:
         path, equals, value = word.partition("=")
         if not equals or not path:
-            raise RecipeError([f"--set {word}: write it as PATH=VALUE, e.g. pipeline.graph_encoder=gat"])
+            raise RecipeError(
+                [f"--set {word}: write it as PATH=VALUE, e.g. pipeline.graph_encoder=gat"]
+            )
         wrapped = parse(f"value: {value}", f"--set {path}").value["value"]
-        from scgnn.recipe.tree import plain
-
         changes[path] = plain(wrapped)
     return changes
 
@@ -135,30 +136,34 @@ def to_yaml(recipe: Recipe) -> str:
     return yaml.safe_dump(dump(recipe), sort_keys=False, allow_unicode=True)
 
 
-def diff(a: Recipe, b: Recipe) -> list[tuple[str, Any, Any]]:
-    """The paths at which two complete recipes differ, with both values."""
-    left, right = _flat(dump(a)), _flat(dump(b))
-    absent = "(absent)"
-    return [
-        (path, left.get(path, absent), right.get(path, absent))
-        for path in [*left, *(path for path in right if path not in left)]
-        if left.get(path, absent) != right.get(path, absent)
-    ]
+def diff(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """The paths at which two complete recipes differ, with both values.
 
-
-def _flat(value: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(value, dict):
-        items = list(value.items())
-    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        items = [(str(i), item) for i, item in enumerate(value)]
+    Components of different names differ as a whole, those of one name by their settings.
+    """
+    if a == b:
+        return []
+    if is_dataclass(a) and type(a) is type(b):
+        pairs = [(f.name, getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
+    elif (
+        isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b) and _holds_components(a)
+    ):
+        pairs = [(str(i), left, right) for i, (left, right) in enumerate(zip(a, b, strict=True))]
     else:
-        return {path: value}
+        return [(path, a, b)]
     prefix = f"{path}." if path else ""
-    return {k: v for key, item in items for k, v in _flat(item, f"{prefix}{key}").items()}
+    return [item for name, left, right in pairs for item in diff(left, right, prefix + name)]
+
+
+def _holds_components(value: tuple[Any, ...]) -> bool:
+    """Whether a tuple holds components rather than numbers."""
+    return any(is_dataclass(item) for item in value)
 
 
 def _plain_change(value: Any) -> Any:
-    return [_plain_change(item) for item in value] if isinstance(value, list | tuple) else dump(value)
+    return (
+        [_plain_change(item) for item in value] if isinstance(value, list | tuple) else dump(value)
+    )
 
 
 def _open(name: str) -> Node:
@@ -189,7 +194,10 @@ def _with_base(node: Node, chain: tuple[str, ...]) -> Node:
         under = _finish(_with_base(_open(name), (*chain, name)))
     except RecipeError as error:
         raise RecipeError(
-            [line if str(name) in line else f"{base.place}: base: {line}" for line in error.problems]
+            [
+                line if str(name) in line else f"{base.place}: base: {line}"
+                for line in error.problems
+            ]
         ) from None
     rest = Node({key: value for key, value in node.value.items() if key != "base"}, node.place)
     return merge(plant(dump(under), base.place), rest)
@@ -197,7 +205,26 @@ def _with_base(node: Node, chain: tuple[str, ...]) -> Node:
 
 def _finish(node: Node) -> Recipe:
     problems = Problems()
-    recipe = build(node, Recipe, problems)
+    recipe = build(_with_reader(node, problems), Recipe, problems)
     if problems.found or recipe is MISSING:
         raise RecipeError(problems.lines())
     return recipe
+
+
+def _with_reader(node: Node, problems: Problems) -> Node:
+    """The tree with a reader that is given as a path replaced by the one that the file needs."""
+    data = node.value.get("data") if isinstance(node.value, dict) else None
+    reader = data.value.get("reader") if data is not None and isinstance(data.value, dict) else None
+    if reader is None or not isinstance(reader.value, str) or not _is_path(reader.value):
+        return node
+    try:
+        found = plant(dump(sniff(reader.value)), reader.place)
+    except InputError as error:
+        problems.add(reader.place, "data.reader", str(error))
+        found = plant("demo", reader.place)
+    changed = Node({**data.value, "reader": found}, data.place)
+    return Node({**node.value, "data": changed}, node.place)
+
+
+def _is_path(word: str) -> bool:
+    return "/" in word or word.lower().endswith(DATA_ENDINGS)

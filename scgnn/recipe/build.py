@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from scgnn.recipe.tree import Node, Place
+from scgnn.recipe.tree import Node, Place, plain
 from scgnn.registry import Component, requirements, unknown
 
 MISSING = object()
@@ -67,7 +67,9 @@ def _build(node: Node, annotation: Any, default: Any, problems: Problems, path: 
 
 def _names_component(node: Node, plain_option: Any) -> bool:
     """A word names a component unless the field also takes that word as plain data."""
-    return isinstance(node.value, str) and not (plain_option is not None and _fits(node, plain_option))
+    return isinstance(node.value, str) and not (
+        plain_option is not None and _fits(node, plain_option)
+    )
 
 
 def _component(
@@ -156,8 +158,6 @@ def _has_mapping(node: Node) -> bool:
 
 
 def _json(node: Node) -> str:
-    from scgnn.recipe.tree import plain
-
     return json.dumps(plain(node), ensure_ascii=False)
 
 
@@ -196,10 +196,8 @@ def _is_record(option: Any) -> bool:
 def _item_type(option: Any) -> Any:
     """X of ``tuple[X, ...]`` where X is or may be a component, else None."""
     args = get_args(option)
-    if get_origin(option) is tuple and len(args) == 2 and args[1] is Ellipsis:
-        if any(_is_component(inner) for inner in _options(args[0])):
-            return args[0]
-    return None
+    many = get_origin(option) is tuple and len(args) == 2 and args[1] is Ellipsis
+    return args[0] if many and any(map(_is_component, _options(args[0]))) else None
 
 
 def _plain(options: tuple[Any, ...]) -> Any:

@@ -21,10 +21,14 @@ def parameter_docs(cls: type) -> dict[str, str]:
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         section = re.search(
-            r"Parameters\n-+\n(.*?)(?=\n\n?[A-Z]\w+\n-+\n|\Z)", inspect.cleandoc(base.__doc__ or ""), re.S
+            r"Parameters\n-+\n(.*?)(?=\n\n?[A-Z]\w+\n-+\n|\Z)",
+            inspect.cleandoc(base.__doc__ or ""),
+            re.S,
         )
         if section and dataclasses.is_dataclass(base):
-            for entry in re.finditer(r"^(\w[\w, ]*)[^\n]*\n((?:[ \t]+.*\n?|\n)+)", section[1] + "\n", re.M):
+            for entry in re.finditer(
+                r"^(\w[\w, ]*)[^\n]*\n((?:[ \t]+.*\n?|\n)+)", section[1] + "\n", re.M
+            ):
                 text = " ".join(entry[2].split())
                 docs.update({name.strip(): text for name in entry[1].split(",")})
     return docs
@@ -63,7 +67,7 @@ def _scalar(value: Any) -> str:
 
 
 def _commented(line: str, said: str) -> str:
-    sentence = re.split(r"(?<=[.;:])\s", said)[0].rstrip(".;:")
+    sentence = re.split(r"(?<=[.;])\s", said)[0].rstrip(".;").replace("``", "")
     return f"{line:<{COMMENT_COLUMN}} # {sentence}" if sentence else line
 
 
@@ -85,7 +89,9 @@ def describe_component(word: str) -> str:
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         default = _scalar(field.default)
         lines.append(f"{field.name}: {default}    ({wanted(hints[field.name])})")
-        lines += textwrap.wrap(docs.get(field.name, ""), 92, initial_indent="    ", subsequent_indent="    ")
+        lines += textwrap.wrap(
+            docs.get(field.name, ""), 92, initial_indent="    ", subsequent_indent="    "
+        )
     if cls.requires:
         lines += ["", f"needs: {', '.join(sorted(cls.requires))}"]
     return "\n".join(lines) + "\n"
@@ -104,24 +110,24 @@ def recipe_line(path: Any) -> str:
 def plan(recipe: Any) -> str:
     """What a checked recipe will do, in the order in which it does it."""
     data, pipeline = recipe.data, recipe.pipeline
-    lines = [f"seed        {recipe.seed}", f"data        {_brief(data.reader)}"]
-    lines += [f"            {_brief(transform)}" for transform in data.transforms]
+    lines = [f"seed        {recipe.seed}", f"data        {brief(data.reader)}"]
+    lines += [f"            {brief(transform)}" for transform in data.transforms]
     lines.append(f"labels      {data.labels or 'none: no scores against a truth'}")
     lines.append(f"pipeline    {pipeline.name}: {summary(type(pipeline))}")
     for field in dataclasses.fields(pipeline):
         value = getattr(pipeline, field.name)
-        shown = ", ".join(map(_brief, value)) or "none" if isinstance(value, tuple) else _brief(value)
+        shown = ", ".join(map(brief, value)) or "none" if isinstance(value, tuple) else brief(value)
         lines.append(f"  {field.name:<25} {shown}")
     lines.append("no mistakes found; nothing was run")
     return "\n".join(lines) + "\n"
 
 
-def _brief(value: Any) -> str:
+def brief(value: Any) -> str:
     """A component on one line, its name and its settings."""
     if not dataclasses.is_dataclass(value):
         return _scalar(value)
     settings = ", ".join(
-        f"{f.name} {_brief(getattr(value, f.name))}"
+        f"{f.name} {brief(getattr(value, f.name))}"
         for f in dataclasses.fields(value)
         if f.init and getattr(value, f.name) not in (None, "")
     )

@@ -97,7 +97,9 @@ def parse(text: str, source: str) -> Node:
         loader.dispose()  # type: ignore[no-untyped-call]
     if not isinstance(node.value, dict):
         what = "a list" if isinstance(node.value, list) else "a single value"
-        raise RecipeError([f"{node.place}: {what}, but a recipe is a mapping such as 'base: scgnn'"])
+        raise RecipeError(
+            [f"{node.place}: {what}, but a recipe is a mapping such as 'base: scgnn'"]
+        )
     return node
 
 
@@ -205,7 +207,9 @@ def assign(node: Node, path: str, value: Node) -> Node:
         at = _position(node.value, first)
         if at is None:
             known = ", ".join(str(item.name) for item in node.value)
-            raise RecipeError([f"{value.place}: no entry '{first}' in the list ({known or 'empty'})"])
+            raise RecipeError(
+                [f"{value.place}: no entry '{first}' in the list ({known or 'empty'})"]
+            )
         changed = assign(node.value[at], rest, value) if rest else merge(node.value[at], value)
         return Node([*node.value[:at], changed, *node.value[at + 1 :]], node.place)
     child = node.value.get(first) if isinstance(node.value, dict) else None

@@ -174,8 +174,14 @@ def text_lines(packed: IO[bytes]) -> Iterator[str]:
 
 def _fields(line: str, separator: str) -> list[str]:
     """A line split at its separator, quotes taken off."""
+    if '"' not in line:
+        row = line.split() if separator == " " else line.split(separator)
+        return [field.strip() for field in row]
     text = line.strip() if separator == " " else line
-    row = next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])
+    try:
+        row = next(csv.reader([text], delimiter=separator, skipinitialspace=True))
+    except csv.Error:  # a field of 128 KiB: a wide table, and not its separator
+        return [text]
     return [field.strip() for field in row]
 
 
