@@ -104,6 +104,17 @@ def test_missing_values_reach_the_check_with_their_names(tmp_path):
         validated(adata, "x.csv")
 
 
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_very_wide_table_is_read(tmp_path, quote):
+    """A line longer than the csv module takes for one field, of every other separator."""
+    cells = [f"cell_number_{i}" for i in range(12_000)]
+    lines = [",".join([quote + word + quote for word in ["id", *cells]])]
+    lines += [",".join([quote + gene + quote, *["0"] * 11_999, "4"]) for gene in IDS]
+    adata = CSV(str(written(tmp_path / "x.csv", "\n".join(lines))))()
+    assert adata.shape == (12_000, 6)
+    np.testing.assert_array_equal(adata.X[-1].toarray(), [[4] * 6])
+
+
 def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path):
     data = table(tmp_path / "x.csv").read_bytes().replace(b"\n", b"\r\n")
     is_the_example(CSV(str(written(tmp_path / "y.csv", b"\xef\xbb\xbf" + data)))())

@@ -204,14 +204,16 @@ def _table(lines: Iterator[str], layout: Layout, path: Path) -> tuple[list[str],
 def _row(line: str, layout: Layout, where: str) -> tuple[str, np.ndarray]:
     """The name and the values of a line; quoted or missing values take the slower way."""
     sign = layout.separator
-    if '"' not in line:
-        name, _, rest = line.strip().partition(" ") if sign == " " else line.partition(sign)
+    text = line.strip() if sign == " " else line
+    quote = '"' if text[0] == '"' else ""  # R quotes the names and not the numbers
+    name, _, rest = text.removeprefix(quote).partition(quote + sign)
+    if '"' not in rest:
         try:
             row = np.fromstring(rest, dtype=np.float32, sep=sign)
         except (DeprecationWarning, ValueError):
             row = np.empty(0, dtype=np.float32)
         if len(row) == len(layout.columns):
-            return name.strip(), row
+            return name.strip().replace('""', '"'), row
     name, *values = _fields(line, sign)
     if len(values) != len(layout.columns):
         raise InputError(
