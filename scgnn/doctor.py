@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import metadata
 
 NEEDED = {
@@ -28,9 +29,7 @@ def examine() -> Iterator[tuple[str, bool, str]]:
     fits = (3, 10) <= sys.version_info[:2] < (3, 12)
     yield "python", fits, version if fits else f"{version}: use 3.11, dgl has no newer build"
     for name, module in NEEDED.items():
-        yield _try(
-            name, lambda module=module: importlib.import_module(module), f"pip install {name}"
-        )
+        yield _try(name, partial(importlib.import_module, module), f"pip install {name}")
     yield _try("dgl", _pass_messages, "pip install dgl==1.1.3 packaging, with torch from 2.2 on")
     yield _try("igraph + seed", _find_communities, "pip install -U igraph")
     import psutil

@@ -117,12 +117,12 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, given: bool) -> AnnD
     return adata
 
 
-def _categories(labels: np.ndarray | None):  # type: ignore[no-untyped-def]
+def _categories(labels: np.ndarray | None) -> Any:
     import pandas as pd
 
     assert labels is not None
     names = [str(number) for number in range(int(labels.max()) + 1)]
-    return pd.Categorical.from_codes(labels, categories=names)
+    return pd.Categorical.from_codes(labels, categories=pd.Index(names))
 
 
 def _edge_lengths(state: State) -> sparse.csr_matrix:

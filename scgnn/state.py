@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from scipy import sparse
 
-Matrix = sparse.csr_matrix | np.ndarray
+Matrix: TypeAlias = sparse.csr_matrix | np.ndarray
 
 
 class Record(NamedTuple):
@@ -26,6 +26,12 @@ class Round(NamedTuple):
 
     graph: sparse.csr_matrix | None  # cells x cells
     labels: np.ndarray  # cells
+
+    @classmethod
+    def of(cls, state: State) -> Round:
+        """The round that a state has come to."""
+        assert state.labels is not None
+        return cls(state.graph, state.labels)
 
 
 @dataclass(frozen=True)
@@ -85,5 +91,5 @@ class State:
 
 def dense(x: Matrix, cells: np.ndarray | slice = slice(None)) -> np.ndarray:
     """Rows of a matrix as a dense float32 array."""
-    rows = x[cells]
+    rows: Any = x[cells]
     return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy import sparse
@@ -112,7 +112,7 @@ class Leiden(Clusterer):
             found = self._leidenalg(network, seed)
         return canonical(np.asarray(found.membership))
 
-    def _leidenalg(self, network, seed):  # type: ignore[no-untyped-def]
+    def _leidenalg(self, network: Any, seed: int) -> Any:
         import leidenalg
 
         partition = {
@@ -120,7 +120,7 @@ class Leiden(Clusterer):
             "surprise": leidenalg.SurpriseVertexPartition,
             "significance": leidenalg.SignificanceVertexPartition,
         }[self.quality]
-        settings = {} if self.quality == "significance" else {"weights": "weight"}
+        settings: dict[str, Any] = {} if self.quality == "significance" else {"weights": "weight"}
         if self.quality == "rber":
             settings["resolution_parameter"] = self.resolution
         return leidenalg.find_partition(
@@ -128,7 +128,7 @@ class Leiden(Clusterer):
         )
 
 
-def to_igraph(graph: sparse.csr_matrix):  # type: ignore[no-untyped-def]
+def to_igraph(graph: sparse.csr_matrix) -> Any:
     """A symmetric CSR graph as an igraph Graph: vertex i is cell i, weights kept."""
     import igraph
 

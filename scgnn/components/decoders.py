@@ -167,7 +167,7 @@ def reconstruction(z: Tensor, target: GraphTarget, block: int) -> Tensor:
     correction = target.positive_weight * softplus(-logits, threshold=40) - softplus(
         logits, threshold=40
     )
-    total: Tensor = _AllPairs.apply(z, block) + correction.sum()  # type: ignore[no-untyped-call]
+    total: Tensor = _AllPairs.apply(z, block) + correction.sum()
     return target.norm / z.shape[0] ** 2 * total
 
 

@@ -1,24 +1,8 @@
 """Pipelines: the components whose fields are other components."""
 
-from __future__ import annotations
+from scgnn.pipelines.contract import Pipeline
+from scgnn.pipelines.passes import Pass, Turn
+from scgnn.pipelines.scgnn import ScGNN
+from scgnn.pipelines.single_pass import SinglePass
 
-from typing import TYPE_CHECKING
-
-from scgnn.registry import Component
-from scgnn.state import State
-
-if TYPE_CHECKING:
-    from scgnn.stages import Stages
-
-
-class Pipeline(Component, kind="pipeline"):
-    """The order in which components work: written in Python that reads like the paper."""
-
-    def __call__(self, state: State, stages: Stages, seed: int) -> State:
-        """From expression to labels, embeddings, graph and imputed expression."""
-        raise NotImplementedError
-
-
-from scgnn.pipelines import scgnn, single_pass  # noqa: E402
-
-__all__ = ["Pipeline", "scgnn", "single_pass"]
+__all__ = ["Pass", "Pipeline", "ScGNN", "SinglePass", "Turn"]

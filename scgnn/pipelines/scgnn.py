@@ -9,64 +9,28 @@ import numpy as np
 
 from scgnn.components.clusterers import Clusterer, KMeans
 from scgnn.components.decoders import MLP as MLPDecoder
-from scgnn.components.decoders import Decoder, InnerProduct
+from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import GCN, MLP, Encoder
 from scgnn.components.graph_builders import KNN, GraphBuilder
-from scgnn.components.pruners import KeepAll
-from scgnn.components.regularizers import (
-    ClusterSize,
-    Degree,
-    LTMGStates,
-    Phase,
-    Regularizer,
-    in_phase,
-)
+from scgnn.components.regularizers import ClusterSize, Degree, LTMGStates, Regularizer, in_phase
 from scgnn.components.stops import LabelsStop, Stop, agreement, graph_change
-from scgnn.fields import Natural, Positive, ProperShare, Weight
-from scgnn.pipelines import Pipeline, steps
-from scgnn.pipelines.record import note, signal_model
-from scgnn.registry import requirements, slot
-from scgnn.seeding import seed_for
+from scgnn.fields import Natural, Positive, Weight
+from scgnn.pipelines import steps
+from scgnn.pipelines.contract import Pipeline
+from scgnn.pipelines.passes import Pass, Turn
+from scgnn.registry import slot
 from scgnn.stages import Stages
-from scgnn.state import Round, State
+from scgnn.state import Matrix, Round, State
 from scgnn.training import Training
 
 
 @Pipeline.register("scgnn")
 @dataclass(frozen=True)
-class ScGNN(Pipeline):
+class ScGNN(Pass):
     """scGNN: feature, graph and cluster autoencoders in turn until the clusters stand still.
 
     Parameters
     ----------
-    feature_encoder
-        Expression into the feature embedding.
-    feature_decoder
-        The feature embedding back into expression.
-    fidelity
-        Weight of the plain squared error, 1 − α, in the feature and cluster autoencoders.
-    feature_regularizers
-        What else the feature autoencoder is held to.
-    graph_builder
-        The feature embedding into the cell graph.
-    prune_applies_to
-        louvain, as in the published code, hides pruned edges from the clusterer alone: the graph
-        autoencoder and the imputation keep them.
-    graph_encoder
-        The graph and the feature embedding into the embedding that is clustered; null clusters
-        the feature embedding.
-    graph_decoder
-        What the graph embedding must rebuild.
-    graph_features
-        binary hands z > column mean to the graph encoder instead of z, as the published code does.
-    edge_holdout
-        Share of edges hidden from the graph autoencoder; 0.15 in the published code.
-    clusterer
-        The embedding and the graph into clusters.
-    min_cluster_size
-        Clusters with fewer cells are merged into one.
-    max_clusters
-        Clusters beyond this number are merged into one.
     cluster_autoencoders
         Rebuild each cluster by an autoencoder of its own; false is scGNN's quick mode.
     cluster_start
@@ -89,10 +53,6 @@ class ScGNN(Pipeline):
         What else the imputation is held to.
     zero_below
         Imputed values below this are set to zero.
-    feature_training
-        Budget of the first feature autoencoder.
-    graph_training
-        Budget of each graph autoencoder.
     cluster_training
         Budget of each cluster autoencoder.
     iteration_training
@@ -106,14 +66,10 @@ class ScGNN(Pipeline):
     fidelity: Weight = 0.1
     feature_regularizers: tuple[Regularizer, ...] = slot((LTMGStates(),), "signal")
     graph_builder: GraphBuilder = slot(KNN())
-    prune_applies_to: Literal["all", "louvain"] = "all"
     graph_encoder: Encoder | None = slot(GCN(), "graph")
-    graph_decoder: Decoder = slot(InnerProduct())
-    graph_features: Literal["raw", "binary"] = "raw"
-    edge_holdout: ProperShare = 0.0
     clusterer: Clusterer = slot(KMeans(), "graph")
     min_cluster_size: Positive = 5
-    max_clusters: Positive = 30
+    max_clusters: Natural = 30
     cluster_autoencoders: bool = True
     cluster_start: Literal["copy", "continue"] = "copy"
     iterate_on: Literal["reconstruction", "input"] = "reconstruction"
@@ -126,48 +82,41 @@ class ScGNN(Pipeline):
         (Degree(), ClusterSize()), "signal graph labels"
     )
     zero_below: Weight = 0.01
-    feature_training: Training = Training(epochs=500)
-    graph_training: Training = Training(epochs=200, learning_rate=1e-2)
     cluster_training: Training = Training(epochs=200)
     iteration_training: Training = Training(epochs=200)
     imputation_training: Training = Training(epochs=200, l1=1.0)
 
     def __post_init__(self) -> None:
-        if self.feature_decoder.target != "features":
-            raise ValueError(f"feature_decoder: {self.feature_decoder.name} rebuilds the graph")
-        if self.graph_decoder.target != "graph":
-            raise ValueError(f"graph_decoder: {self.graph_decoder.name} rebuilds expression")
-        if self.prune_applies_to == "louvain" and not hasattr(self.graph_builder, "prune"):
-            raise ValueError(f"prune_applies_to: {self.graph_builder.name} does not prune")
-        if not self.fidelity and not in_phase(self.feature_regularizers, "initial"):
-            raise ValueError("fidelity: 0 without a feature regularizer leaves nothing to learn")
+        super().__post_init__()
         if not self.fidelity and self.max_iterations and self.cluster_autoencoders:
             raise ValueError("fidelity: 0 leaves the cluster autoencoders nothing to learn")
         held = self.imputation_fidelity or in_phase(self.imputation_regularizers, "imputation")
         if self.impute and not held:
             raise ValueError("imputation_fidelity: 0 without a regularizer leaves nothing to learn")
-        signal_model((*self.feature_regularizers, *self.imputation_regularizers))
+
+    def regularizers(self) -> tuple[Regularizer, ...]:
+        return (*self.feature_regularizers, *self.imputation_regularizers)
 
     def __call__(self, state: State, stages: Stages, seed: int) -> State:
+        turn = Turn(stages, seed)
         x = state.x
-        model = signal_model((*self.feature_regularizers, *self.imputation_regularizers))
-        if model is not None:
-            signal = stages(steps.discretize, model, x, seed_for(seed, "signal"))
-            state = replace(state, signal=signal)
-
-        state, fitted = self._features(state, x, None, stages, seed, 0)
-        state = self._graph_and_clusters(state, stages, seed, 0)
-        rounds = [Round(state.graph, state.labels)]
+        state = self.discretize(state, turn)
+        state, fitted = self.encode(state, x, self.feature_training, None, turn)
+        state = self.connect_and_cluster(state, turn)
+        rounds = [Round.of(state)]
 
         for iteration in range(1, self.max_iterations + 1):
+            turn = Turn(stages, seed, iteration)
             if self.cluster_autoencoders:
-                state, fitted = self._clusters(state, x, fitted, stages, seed, iteration)
-            target = x if self.iterate_on == "input" else state.reconstruction
-            state, fitted = self._features(state, target, fitted, stages, seed, iteration)
-            state = self._graph_and_clusters(state, stages, seed, iteration)
-            rounds = [rounds[0], *rounds[1:][-1:], Round(state.graph, state.labels)]
-            state = note(state, iteration, "iteration", agreement=agreement(rounds))
-            state = note(state, iteration, "iteration", graph_change=graph_change(rounds))
+                state, fitted = self.rebuild_clusters(state, x, fitted, turn)
+            target = self.target(state, x)
+            start = self.start(fitted)
+            state, fitted = self.encode(state, target, self.iteration_training, start, turn)
+            state = self.connect_and_cluster(state, turn)
+
+            rounds = [rounds[0], *rounds[1:][-1:], Round.of(state)]
+            standing = {"agreement": agreement(rounds), "graph_change": graph_change(rounds)}
+            state = turn.note(state, "iteration", **standing)
             state = replace(state, iterations=iteration, stopped=self.stop(rounds))
             if state.stopped:
                 break
@@ -175,118 +124,48 @@ class ScGNN(Pipeline):
             state = replace(state, stopped=f"max_iterations ({self.max_iterations}) reached")
         if self.final_labels == "last_iteration" and len(rounds) > 1:
             state = replace(state, labels=rounds[-2].labels)
-        return self._impute(state, x, stages, seed) if self.impute else state
+        return self.imputed(state, x, turn) if self.impute else state
 
-    def _features(self, state, target, before, stages, seed, iteration):  # type: ignore[no-untyped-def]
-        """The feature autoencoder, fresh at first, later going on from its weights."""
-        phase: Phase = "iteration" if iteration else "initial"
-        parts = self._autoencoder(self.fidelity, self.feature_regularizers, phase)
-        training = self.iteration_training if iteration else self.feature_training
-        seen = self._seen(state, target, parts.regularizers)
-        seed = seed_for(seed, "feature_autoencoder", iteration)
-        start = self._start(before)
-        fitted = stages(steps.fit_features, parts, training, seen, seed, start, iteration=iteration)
-        state = replace(state, embedding=fitted.embedding, reconstruction=fitted.reconstruction)
-        state = note(
-            state,
-            iteration,
-            "feature autoencoder",
-            losses=fitted.losses,
-            dead_units=int((fitted.embedding == 0).all(0).sum()),
-            dead_genes=int((fitted.reconstruction == 0).all(0).sum()),
-        )
-        return state, fitted
+    def target(self, state: State, x: Matrix) -> Matrix:
+        """What the iterations train on."""
+        if self.iterate_on == "input":
+            return x
+        assert state.reconstruction is not None
+        return state.reconstruction
 
-    def _graph_and_clusters(self, state: State, stages: Stages, seed: int, iteration: int) -> State:
-        """The cell graph of the embedding, the graph embedding, and its clusters."""
-        at = {"iteration": iteration}
-        graph_seed = seed_for(seed, "graph_builder", iteration)
-        pruned = stages(steps.build_graph, self.graph_builder, state.embedding, graph_seed, **at)
-        graph = pruned
-        if self.prune_applies_to == "louvain":
-            whole = replace(self.graph_builder, prune=KeepAll(), symmetry="union")
-            graph = stages(steps.build_graph, whole, state.embedding, graph_seed, **at)
-        state = note(replace(state, graph=graph), iteration, "cell graph", edges=graph.nnz // 2)
+    def start(self, fitted: steps.Fitted) -> steps.Start:
+        """The weights to go on from, and with ``continue`` Adam's state too."""
+        going_on = self.cluster_start == "continue"
+        return steps.Start(fitted.weights, fitted.optimizer if going_on else {})
 
-        embedding = state.embedding
-        if self.graph_encoder is not None:
-            embedded = stages(
-                steps.fit_graph,
-                self.graph_encoder,
-                self.graph_decoder,
-                self.graph_training,
-                state.embedding,
-                graph,
-                self.graph_features,
-                self.edge_holdout,
-                seed_for(seed, "graph_encoder", iteration),
-                **at,
-            )
-            embedding = embedded.embedding
-            state = note(state, iteration, "graph autoencoder", losses=embedded.losses)
-
-        labels = stages(
-            steps.cluster,
-            self.clusterer,
-            embedding,
-            pruned,
-            self.min_cluster_size,
-            self.max_clusters,
-            seed_for(seed, "clusterer", iteration),
-            **at,
-        )
-        state = replace(state, graph_embedding=embedding, labels=labels)
-        return note(state, iteration, "clustering", clusters=int(labels.max()) + 1)
-
-    def _clusters(self, state, x, fitted, stages, seed, iteration):  # type: ignore[no-untyped-def]
+    def rebuild_clusters(
+        self, state: State, x: Matrix, fitted: steps.Fitted, turn: Turn
+    ) -> tuple[State, steps.Fitted]:
         """Each cluster rebuilt by an autoencoder of its own."""
-        target = x if self.iterate_on == "input" else state.reconstruction
-        rebuilt = stages(
+        rebuilt = turn(
             steps.fit_clusters,
-            self._autoencoder(self.fidelity, (), "iteration"),
+            self.autoencoder(self.fidelity, (), "iteration"),
             self.cluster_training,
-            State(target, state.genes, state.cells, labels=state.labels),
-            self._start(fitted),
+            State(self.target(state, x), state.genes, state.cells, labels=state.labels),
+            self.start(fitted),
             self.cluster_start,
             "all" if self.iterate_on == "input" else "own",
-            seed_for(seed, "cluster_autoencoders", iteration),
-            iteration=iteration,
+            turn.seed_for("cluster_autoencoders"),
         )
         state = replace(state, reconstruction=rebuilt.reconstruction)
-        state = note(state, iteration, "cluster autoencoders", losses=rebuilt.losses)
+        state = turn.note(state, "cluster autoencoders", loss=rebuilt.losses)
         return state, rebuilt if self.cluster_start == "continue" else fitted
 
-    def _impute(self, state: State, x, stages: Stages, seed: int) -> State:  # type: ignore[no-untyped-def]
+    def imputed(self, state: State, x: Matrix, turn: Turn) -> State:
         """A fresh autoencoder on the original expression; small values become zero."""
-        parts = self._autoencoder(
+        parts = self.autoencoder(
             self.imputation_fidelity, self.imputation_regularizers, "imputation"
         )
-        seen = self._seen(state, x, parts.regularizers)
-        seed = seed_for(seed, "imputation")
-        fitted = stages(
-            steps.impute, parts, self.imputation_training, seen, seed, iteration=state.iterations
-        )
-        imputed = np.where(fitted.reconstruction < self.zero_below, 0, fitted.reconstruction)
+        seen = self.seen(state, x, parts.regularizers)
+        seed = Turn(turn.stages, turn.seed).seed_for("imputation")  # one, however many iterations
+        fitted = turn(steps.impute, parts, self.imputation_training, seen, seed)
+        assert fitted.reconstruction is not None
         dead = int((fitted.reconstruction == 0).all(0).sum())
-        last = state.iterations
-        state = note(state, last, "imputation", losses=fitted.losses, dead_genes=dead)
-        return replace(state, imputed=imputed)
-
-    def _autoencoder(
-        self, fidelity: float, regularizers: tuple[Regularizer, ...], phase: Phase
-    ) -> steps.Autoencoder:
-        taking_part = in_phase(regularizers, phase)
-        return steps.Autoencoder(self.feature_encoder, self.feature_decoder, fidelity, taking_part)
-
-    def _start(self, fitted: steps.Fitted | None) -> steps.Start | None:
-        if fitted is None:
-            return None
-        return steps.Start(
-            fitted.weights, fitted.optimizer if self.cluster_start == "continue" else {}
-        )
-
-    @staticmethod
-    def _seen(state: State, x, regularizers) -> State:  # type: ignore[no-untyped-def]
-        """What a training is given: its target and the fields that its regularizers read."""
-        needs = requirements(regularizers)
-        return State(x, state.genes, state.cells, **{need: getattr(state, need) for need in needs})
+        state = turn.note(state, "imputation", loss=fitted.losses, dead_genes=dead)
+        kept = fitted.reconstruction >= self.zero_below
+        return replace(state, imputed=np.where(kept, fitted.reconstruction, np.float32(0)))

@@ -224,7 +224,8 @@ def fit_graph(
     x = torch.from_numpy(np.asarray(embedding, dtype=np.float32))
     graph = without_edges(graph, holdout, seed_for(seed, "holdout"))
     width = encoder.hidden[-1]
-    widened = replace(encoder, hidden=(*encoder.hidden[:-1], decoder.latent(width)))
+    wider = (*encoder.hidden[:-1], decoder.latent(width))
+    widened: Encoder = replace(encoder, hidden=wider)  # type: ignore[type-var]
     with torch_seed(seed_for(seed, "encoder")):
         module = widened.build(x.shape[1])
     widened.prepare(module, x.numpy(), seed_for(seed, "prepare"))

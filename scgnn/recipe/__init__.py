@@ -215,7 +215,9 @@ def _with_reader(node: Node, problems: Problems) -> Node:
     """The tree with a reader that is given as a path replaced by the one that the file needs."""
     data = node.value.get("data") if isinstance(node.value, dict) else None
     reader = data.value.get("reader") if data is not None and isinstance(data.value, dict) else None
-    if reader is None or not isinstance(reader.value, str) or not _is_path(reader.value):
+    if data is None or reader is None or not isinstance(reader.value, str):
+        return node
+    if not _is_path(reader.value):
         return node
     try:
         found = plant(dump(sniff(reader.value)), reader.place)

@@ -85,7 +85,7 @@ def describe_component(word: str) -> str:
     cls = kinds()[kind].named(name)
     body = inspect.cleandoc(cls.__doc__ or "").split("\nParameters\n")[0].strip()
     lines = [f"{kind}.{name}", "", body, ""]
-    hints, docs = _hints(cls), parameter_docs(cls)
+    hints, docs = _hints(cls), parameter_docs(cls)  # type: ignore[arg-type]
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         default = _scalar(field.default)
         lines.append(f"{field.name}: {default}    ({wanted(hints[field.name])})")

@@ -50,7 +50,7 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
-_Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+_Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
     list("-+0123456789."),
@@ -94,7 +94,7 @@ def parse(text: str, source: str) -> Node:
     except RecursionError:
         raise RecipeError([f"{source}: nested too deeply"]) from None
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
     if not isinstance(node.value, dict):
         what = "a list" if isinstance(node.value, list) else "a single value"
         raise RecipeError(
@@ -145,7 +145,7 @@ class _Converter:
 
     def _scalar(self, node: yaml.Node, place: Place) -> Any:
         try:
-            value = self.loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+            value = self.loader.construct_object(node, deep=True)
         except (yaml.constructor.ConstructorError, ValueError):
             raise RecipeError(
                 [f"{place}: {node.tag} {node.value!r}: a recipe is plain data, no objects or code"]

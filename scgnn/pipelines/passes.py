@@ -1,0 +1,229 @@
+"""One pass over the cells: encode, connect, encode again, cluster. Every pipeline here makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, TypeVar
+
+import numpy as np
+from scipy import sparse
+
+from scgnn.components.clusterers import Clusterer, Leiden
+from scgnn.components.decoders import Decoder, InnerProduct
+from scgnn.components.encoders import PCA, Encoder
+from scgnn.components.graph_builders import KNN, GraphBuilder
+from scgnn.components.ltmg import LTMG
+from scgnn.components.pruners import KeepAll
+from scgnn.components.regularizers import LTMGStates, Phase, Regularizer, in_phase
+from scgnn.fields import Natural, Positive, ProperShare, Weight
+from scgnn.pipelines import steps
+from scgnn.pipelines.contract import Pipeline
+from scgnn.registry import requirements, slot
+from scgnn.seeding import seed_for
+from scgnn.stages import Stages
+from scgnn.state import Matrix, Record, State
+from scgnn.training import Training
+
+R = TypeVar("R")
+
+
+class Turn(NamedTuple):
+    """A round of a pipeline: where its steps run, and the number that names their seeds."""
+
+    stages: Stages
+    seed: int
+    iteration: int = 0
+
+    def __call__(self, function: Callable[..., R], *args: Any) -> R:
+        return self.stages(function, *args, iteration=self.iteration)
+
+    def seed_for(self, slot: str) -> int:
+        """The seed of a slot in this round."""
+        return seed_for(self.seed, slot, self.iteration)
+
+    def note(self, state: State, stage: str, **values: float | np.ndarray) -> State:
+        """The state with quantities of a stage in its history; an array is a loss by epoch."""
+        new = []
+        for quantity, value in values.items():
+            steps = enumerate(value.tolist(), 1) if isinstance(value, np.ndarray) else [(0, value)]
+            new += [Record(self.iteration, stage, quantity, n, float(v)) for n, v in steps]
+        return replace(state, history=(*state.history, *new))
+
+
+@dataclass(frozen=True)
+class Pass(Pipeline):
+    """The slots of one pass, and the pass.
+
+    Parameters
+    ----------
+    feature_encoder
+        Expression into the feature embedding.
+    feature_decoder
+        The feature embedding back into expression; null where the encoder is not trained.
+    fidelity
+        Weight of the plain squared error, 1 − α, in the feature autoencoder.
+    feature_regularizers
+        What else the feature autoencoder is held to.
+    graph_builder
+        The feature embedding into the cell graph; null for none.
+    prune_applies_to
+        louvain, as in the published code, hides pruned edges from the clusterer alone: the graph
+        autoencoder and the imputation keep them.
+    graph_encoder
+        The graph and the feature embedding into the embedding that is clustered; null clusters
+        the feature embedding.
+    graph_decoder
+        What the graph embedding must rebuild.
+    graph_features
+        binary hands z > column mean to the graph encoder instead of z, as the published code does.
+    edge_holdout
+        Share of edges hidden from the graph autoencoder; 0.15 in the published code.
+    clusterer
+        The embedding and the graph into clusters.
+    min_cluster_size
+        Clusters with fewer cells are merged into one.
+    max_clusters
+        Clusters beyond this number are merged into one; 0 sets no limit.
+    feature_training
+        Budget of the first feature autoencoder.
+    graph_training
+        Budget of each graph autoencoder.
+    """
+
+    feature_encoder: Encoder = slot(PCA())
+    feature_decoder: Decoder | None = slot(None)
+    fidelity: Weight = 1.0
+    feature_regularizers: tuple[Regularizer, ...] = slot((), "signal")
+    graph_builder: GraphBuilder | None = slot(KNN(k=15, prune=KeepAll()))
+    prune_applies_to: Literal["all", "louvain"] = "all"
+    graph_encoder: Encoder | None = slot(None, "graph")
+    graph_decoder: Decoder = slot(InnerProduct())
+    graph_features: Literal["raw", "binary"] = "raw"
+    edge_holdout: ProperShare = 0.0
+    clusterer: Clusterer = slot(Leiden(), "graph")
+    min_cluster_size: Positive = 1
+    max_clusters: Natural = 0
+    feature_training: Training = Training(epochs=500)
+    graph_training: Training = Training(epochs=200, learning_rate=1e-2)
+
+    def __post_init__(self) -> None:
+        for name, target in (("feature_decoder", "features"), ("graph_decoder", "graph")):
+            decoder = getattr(self, name)
+            if decoder is not None and decoder.target != target:
+                raise ValueError(f"{name}: {decoder.name} rebuilds {decoder.target}, not {target}")
+        if self.feature_decoder is None and self.feature_regularizers:
+            raise ValueError("feature_regularizers: without a feature_decoder nothing is trained")
+        starting = in_phase(self.feature_regularizers, "initial")
+        if self.feature_decoder is not None and not (self.fidelity or starting):
+            raise ValueError("fidelity: 0 without a feature regularizer leaves nothing to learn")
+        if self.graph_builder is None:
+            for name in ("graph_encoder", "clusterer"):
+                if "graph" in requirements(getattr(self, name)):
+                    raise ValueError(f"{name}: needs the graph, but graph_builder is null")
+        if self.prune_applies_to == "louvain" and not hasattr(self.graph_builder, "prune"):
+            raise ValueError("prune_applies_to: the graph_builder does not prune")
+        self.signal_model()
+
+    def regularizers(self) -> tuple[Regularizer, ...]:
+        """Those of all phases."""
+        return self.feature_regularizers
+
+    def signal_model(self) -> LTMG | None:
+        """The LTMG model that the regularizers ask for, None when none of them does.
+
+        Raises
+        ------
+        ValueError
+            Two of them ask for different models: a run has one set of states.
+        """
+        models = {r.model() for r in self.regularizers() if isinstance(r, LTMGStates)}
+        if len(models) > 1:
+            raise ValueError("two LTMG regularizers with different settings; a run has one model")
+        return models.pop() if models else None
+
+    def discretize(self, state: State, turn: Turn) -> State:
+        """LTMG states of the expression, where a regularizer wants them."""
+        model = self.signal_model()
+        if model is None:
+            return state
+        return replace(
+            state, signal=turn(steps.discretize, model, state.x, turn.seed_for("signal"))
+        )
+
+    def encode(
+        self,
+        state: State,
+        target: Matrix,
+        training: Training,
+        start: steps.Start | None,
+        turn: Turn,
+    ) -> tuple[State, steps.Fitted]:
+        """The feature autoencoder on ``target``, fresh or going on from ``start``."""
+        phase: Phase = "iteration" if turn.iteration else "initial"
+        parts = self.autoencoder(self.fidelity, self.feature_regularizers, phase)
+        seen = self.seen(state, target, parts.regularizers)
+        seed = turn.seed_for("feature_autoencoder")
+        fitted = turn(steps.fit_features, parts, training, seen, seed, start)
+        counts = {"dead_units": int((fitted.embedding == 0).all(0).sum())}
+        if fitted.reconstruction is not None:
+            counts["dead_genes"] = int((fitted.reconstruction == 0).all(0).sum())
+        state = replace(state, embedding=fitted.embedding, reconstruction=fitted.reconstruction)
+        return turn.note(state, "feature autoencoder", loss=fitted.losses, **counts), fitted
+
+    def connect_and_cluster(self, state: State, turn: Turn) -> State:
+        """The cell graph of the embedding, the graph embedding, and its clusters."""
+        for_clusters = self._connect(self.graph_builder, state, turn)
+        graph = for_clusters
+        if self.prune_applies_to == "louvain":
+            whole = replace(self.graph_builder, prune=KeepAll(), symmetry="union")  # type: ignore[type-var]
+            graph = self._connect(whole, state, turn)
+        embedding = state.embedding
+        if graph is not None:
+            state = turn.note(replace(state, graph=graph), "cell graph", edges=graph.nnz // 2)
+        if self.graph_encoder is not None:
+            embedded = turn(
+                steps.fit_graph,
+                self.graph_encoder,
+                self.graph_decoder,
+                self.graph_training,
+                state.embedding,
+                graph,
+                self.graph_features,
+                self.edge_holdout,
+                turn.seed_for("graph_encoder"),
+            )
+            embedding = embedded.embedding
+            state = turn.note(state, "graph autoencoder", loss=embedded.losses)
+        labels = turn(
+            steps.cluster,
+            self.clusterer,
+            embedding,
+            for_clusters,
+            self.min_cluster_size,
+            self.max_clusters or state.n_cells,
+            turn.seed_for("clusterer"),
+        )
+        state = replace(state, graph_embedding=embedding, labels=labels)
+        return turn.note(state, "clustering", clusters=int(labels.max()) + 1)
+
+    @staticmethod
+    def _connect(
+        builder: GraphBuilder | None, state: State, turn: Turn
+    ) -> sparse.csr_matrix | None:
+        if builder is None:
+            return None
+        return turn(steps.build_graph, builder, state.embedding, turn.seed_for("graph_builder"))
+
+    def autoencoder(
+        self, fidelity: float, regularizers: tuple[Regularizer, ...], phase: Phase
+    ) -> steps.Autoencoder:
+        """The feature autoencoder and what its loss is made of in a phase."""
+        taking_part = in_phase(regularizers, phase)
+        return steps.Autoencoder(self.feature_encoder, self.feature_decoder, fidelity, taking_part)
+
+    @staticmethod
+    def seen(state: State, x: Matrix, regularizers: tuple[Regularizer, ...]) -> State:
+        """What a training is given: its target and the fields that its regularizers read."""
+        needs = requirements(regularizers)
+        return State(x, state.genes, state.cells, **{need: getattr(state, need) for need in needs})
