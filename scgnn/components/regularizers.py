@@ -192,4 +192,5 @@ class GraphSmooth(Regularizer):
 def _torch_csr(matrix: sparse.csr_matrix) -> Tensor:
     coo = matrix.tocoo()
     index = torch.as_tensor(np.vstack([coo.row, coo.col]).astype(np.int64))
-    return torch.sparse_coo_tensor(index, torch.as_tensor(coo.data), coo.shape).coalesce()
+    values = torch.as_tensor(coo.data)
+    return torch.sparse_coo_tensor(index, values, coo.shape, check_invariants=True).coalesce()

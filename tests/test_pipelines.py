@@ -1,0 +1,160 @@
+"""The pipelines as a whole, at tiny budgets on tiny data."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from scgnn import load_recipe
+from scgnn.components.clusterers import Leiden
+from scgnn.components.encoders import GAT
+from scgnn.components.readers import Demo
+from scgnn.components.regularizers import GraphSmooth, LTMGBinary
+from scgnn.components.transforms import Log1p
+from scgnn.data import to_state, validated
+from scgnn.pipelines import ScGNN
+from scgnn.stages import Stages
+from scgnn.state import State
+from scgnn.training import Training
+
+DATA = Demo(cells=120, genes=60, groups=3, marker_share=0.2, marker_strength=2.0)
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    return to_state(Log1p()(validated(DATA(), "demo")))
+
+
+def small(**changes) -> ScGNN:
+    few = Training(epochs=15)
+    pipeline = load_recipe("scgnn").pipeline
+    return replace(
+        pipeline,
+        feature_encoder=replace(pipeline.feature_encoder, hidden=(32, 8)),
+        feature_training=Training(epochs=150, learning_rate=5e-3),
+        graph_training=Training(epochs=20, learning_rate=1e-2),
+        cluster_training=few,
+        iteration_training=few,
+        imputation_training=few,
+        **{"max_iterations": 2, **changes},
+    )
+
+
+def run(pipeline, state: State, seed: int = 1) -> State:
+    return pipeline(state, Stages(), seed)
+
+
+def values(state: State, quantity: str, stage: str | None = None) -> list[float]:
+    wanted = (r for r in state.history if r.quantity == quantity and stage in (None, r.stage))
+    return [record.value for record in wanted]
+
+
+def test_all_nine_steps_leave_their_results(state):
+    end = run(small(), state)
+    assert end.signal.shape == end.imputed.shape == end.reconstruction.shape == (120, 60)
+    assert end.embedding.shape == (120, 8)
+    assert end.graph_embedding.shape == (120, 16)
+    assert sorted(set(end.labels)) == list(range(end.labels.max() + 1))
+    assert end.graph.shape == (120, 120)
+    assert abs(end.graph - end.graph.T).nnz == 0
+    assert end.graph.diagonal().sum() == 0
+    assert np.isfinite(end.imputed).all()
+
+
+def test_relabelling_cells_relabels_everything(state):
+    order = np.random.default_rng(0).permutation(state.n_cells)
+    moved = replace(state, x=state.x[order], cells=state.cells[order])
+    before, after = run(small(), state), run(small(), moved)
+    assert list(after.cells) == list(before.cells[order])
+    assert adjusted_rand_score(before.labels[order], after.labels) > 0.95
+    assert (before.signal[order] != after.signal).nnz == 0
+    near = np.abs(before.imputed[order] - after.imputed)
+    assert np.median(near) < 0.02 * before.imputed.max()
+
+
+def test_swapping_the_clusterer_leaves_the_first_embeddings_as_they_are(state):
+    one = run(small(max_iterations=0, impute=False), state)
+    other = run(small(max_iterations=0, impute=False, clusterer=Leiden()), state)
+    assert np.array_equal(one.embedding, other.embedding)
+    assert np.array_equal(one.graph_embedding, other.graph_embedding)
+
+
+def test_swapping_the_graph_encoder_leaves_the_feature_embedding_as_it_is(state):
+    one = run(small(max_iterations=0, impute=False), state)
+    other = run(small(max_iterations=0, impute=False, graph_encoder=GAT()), state)
+    assert np.array_equal(one.embedding, other.embedding)
+    assert not np.array_equal(one.graph_embedding, other.graph_embedding)
+
+
+def test_another_seed_gives_other_weights(state):
+    one = run(small(max_iterations=0, impute=False), state, seed=1)
+    other = run(small(max_iterations=0, impute=False), state, seed=2)
+    assert not np.array_equal(one.embedding, other.embedding)
+
+
+def test_without_a_graph_encoder_the_feature_embedding_is_clustered(state):
+    end = run(small(graph_encoder=None), state)
+    assert end.graph_embedding is end.embedding
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"iterate_on": "input"},
+        {"cluster_start": "continue"},
+        {"cluster_autoencoders": False},
+        {"prune_applies_to": "louvain"},
+        {"graph_features": "binary"},
+        {"edge_holdout": 0.15},
+        {"feature_regularizers": ()},
+        {"feature_regularizers": (LTMGBinary(),)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_published_option_changes_the_graph_embedding(state, change):
+    usual, changed = run(small(impute=False), state), run(small(impute=False, **change), state)
+    assert not np.array_equal(usual.graph_embedding, changed.graph_embedding)
+
+
+def test_labels_of_the_iteration_before_are_those_of_one_iteration_less(state):
+    shorter = run(small(max_iterations=1, impute=False), state)
+    published = run(small(max_iterations=2, impute=False, final_labels="last_iteration"), state)
+    assert np.array_equal(published.labels, shorter.labels)
+
+
+def test_small_imputed_values_become_zero_when_asked(state):
+    kept = run(small(max_iterations=0, zero_below=0.0), state).imputed
+    cut = run(small(max_iterations=0, zero_below=0.5), state).imputed
+    assert ((kept > 0) & (kept < 0.5)).any()
+    assert np.array_equal(cut, np.where(kept < 0.5, 0, kept))
+
+
+def test_graph_smooth_takes_part_in_the_imputation(state):
+    usual = run(small(max_iterations=0), state)
+    smooth = run(small(max_iterations=0, imputation_regularizers=(GraphSmooth(),)), state)
+    assert not np.array_equal(usual.imputed, smooth.imputed)
+
+
+def test_standing_labels_stop_the_iterations_and_say_so(state):
+    end = run(small(max_iterations=10, impute=False), state)
+    assert end.iterations == len(values(end, "agreement"))
+    if end.iterations < 10:
+        assert end.stopped.startswith("labels stand still")
+        assert values(end, "agreement")[-1] > 0.99
+
+
+def test_history_counts_dead_units_and_genes_and_every_epoch(state):
+    end = run(small(), state)
+    assert len(values(end, "dead_units")) == end.iterations + 1
+    assert len(values(end, "dead_genes", "imputation")) == 1
+    assert len(values(end, "loss", "feature autoencoder")) == 150 + 15 * end.iterations
+    dead = (end.embedding == 0).all(0).sum()
+    assert values(end, "dead_units")[-1] == dead
+
+
+def test_mini_batches_learn_what_full_batches_learn(state):
+    batched = Training(epochs=60, learning_rate=5e-3, batch_size=32)
+    end = run(small(feature_training=batched, max_iterations=0, impute=False), state)
+    losses = values(end, "loss", "feature autoencoder")
+    assert losses[-1] < 0.5 * losses[0]
