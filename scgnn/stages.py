@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import inspect
 import json
+import sys
 import time
 import typing
 import weakref
@@ -148,8 +149,17 @@ def package_version() -> str:
 
 
 def _outside_sources(component: Component) -> list[str]:
-    """The source files of components that are not this package's own."""
-    modules = {type(part).__module__ for part in parts(component)}
-    outside = sorted(name for name in modules if not name.startswith("scgnn."))
-    files = [getattr(__import__(name, fromlist=["_"]), "__file__", None) for name in outside]
-    return [Path(file).read_text() for file in files if file]
+    """The source of components that are not this package's own: their file, or else their code."""
+    outside = {type(part) for part in parts(component)}
+    outside = {cls for cls in outside if not cls.__module__.startswith("scgnn.")}
+    return [_source(cls) for cls in sorted(outside, key=lambda cls: cls.__qualname__)]
+
+
+def _source(cls: type) -> str:
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if file and Path(file).suffix == ".py":
+        return Path(file).read_text(encoding="utf-8")
+    # written in a notebook or a shell
+    codes = (getattr(member, "__code__", None) for member in vars(cls).values())
+    return repr([(code.co_code, code.co_consts, code.co_names) for code in codes if code])
+
