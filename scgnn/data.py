@@ -260,7 +260,7 @@ def _made_unique(adata: AnnData, source: str) -> dict[str, int]:
                 warnings.simplefilter("ignore")
                 frame.index = make_index_unique(frame.index)
             example = f"'{before}' is now '{frame.index[repeated][0]}'"
-            log.warning(f"{source}: {n:,} {what} repeat a name and got a number ({example})")
+            log.warning(f"{source}: {n:,} repeated names of {what} got a number ({example})")
     return renamed
 
 

@@ -173,7 +173,7 @@ def test_a_weak_suspicion_of_the_wrong_way_round_is_only_logged(caplog):
 def test_repeated_names_become_unique_and_are_reported(caplog):
     result = validated(counts(genes=["A", "A", "B", "B", "A"]), "x")
     assert list(result.var_names) == ["A", "A-1", "B", "B-1", "A-2"]
-    assert "x: 3 genes repeat a name and got a number ('A' is now 'A-1')" in caplog.text
+    assert "x: 3 repeated names of genes got a number ('A' is now 'A-1')" in caplog.text
     assert result.uns["scgnn_input"]["renamed_genes"] == 3
 
 

@@ -19,6 +19,7 @@ from example_files import (
     same,
     tenx_folder,
     tenx_h5,
+    written,
 )
 from scipy import sparse
 from scipy.io import mmwrite
@@ -126,6 +127,16 @@ def test_a_missing_names_file_and_a_parent_folder_are_named(tmp_path):
         TenxMTX(str(tmp_path))()
     (folder / "features.tsv.gz").unlink()
     with pytest.raises(InputError, match=r"lacks features.tsv or genes.tsv \(or .gz\) beside it"):
+        TenxMTX(str(folder))()
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("content", ["<html>\n<body>not found</body>\n", "%%MatrixMarket x\n1 2\n"])
+def test_a_web_page_saved_as_a_matrix_is_refused(tmp_path, packed, content):
+    """Given the open file itself, scipy's reader would end the program here."""
+    folder = tenx_folder(tmp_path / "f", packed=packed)
+    written(folder / f"matrix.mtx{'.gz' if packed else ''}", content, packed)
+    with pytest.raises(InputError, match="cannot be read as a Matrix Market file: "):
         TenxMTX(str(folder))()
 
 

@@ -79,7 +79,9 @@ def reading(path: Path, form: str) -> Iterator[None]:
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text file in UTF-8, so not {form}") from error
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # a file is a stranger: libraries raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path} cannot be read as {form}: {reason[:200]}") from error
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
 from scipy import sparse
 
@@ -185,7 +186,32 @@ def _coordinates(path: Path) -> sparse.coo_matrix:
     from scipy.io import mmread
 
     with reading(path, "a Matrix Market file"), opened(path) as file:
-        return sparse.coo_matrix(mmread(file))
+        steady = Steady(file)
+        try:
+            return sparse.coo_matrix(mmread(cast(IO[bytes], steady)))
+        finally:
+            if steady.error is not None:
+                raise steady.error
+
+
+class Steady:
+    """A file that can only be read, ends where its data are damaged, and keeps the error.
+
+    scipy's parser is C++, and an exception out of ``read`` or ``seek`` can end the whole program:
+    an HTML page saved as ``matrix.mtx`` does.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.error: Exception | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, or none where the file is damaged."""
+        try:
+            return self.file.read(size)
+        except (EOFError, OSError, zlib.error) as error:
+            self.error = error
+            return b""
 
 
 def _gene_columns(lines: list[list[str]], named_by: GeneNames) -> dict[str, Any]:
