@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 GZIP = b"\x1f\x8b"
+DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class Reader(Component, kind="reader"):
@@ -72,17 +73,15 @@ def reading(path: Path, form: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(
-            f"{path} is damaged or incomplete: its compressed data ends early "
-            "or is corrupt; copy it again"
-        ) from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text file in UTF-8, so not {form}") from error
     except InputError:
         raise
     except Exception as error:  # a file is a stranger: libraries raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, DAMAGED) or "truncated file" in reason:
+            what = "its data end early or are corrupt"
+            raise InputError(f"{path} is damaged or incomplete: {what}; copy it again") from error
         raise InputError(f"{path} cannot be read as {form}: {reason[:200]}") from error
 
 

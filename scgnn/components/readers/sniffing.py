@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from itertools import islice
 from pathlib import Path
 
 from scgnn.components.readers.anndata_files import H5AD, Zarr
-from scgnn.components.readers.contract import GZIP, Reader, located, opened, reading
+from scgnn.components.readers.contract import DAMAGED, GZIP, Reader, located, opened, reading
 from scgnn.components.readers.delimited import CSV, LOOK, layout_of, text_lines
 from scgnn.components.readers.loom import Loom
 from scgnn.components.readers.tenx import TenxH5, TenxMTX, matrix_files
@@ -82,7 +80,7 @@ def _text(found: Path, path: str) -> Reader:
         with reading(found, "a table"), opened(found) as file:
             layout_of(list(islice(text_lines(file), LOOK)), found)
     except InputError as error:
-        damaged = isinstance(error.__cause__, EOFError | gzip.BadGzipFile | zlib.error)
+        damaged = isinstance(error.__cause__, DAMAGED)
         if damaged or found.name.removesuffix(".gz").endswith(TEXT_ENDINGS):
             raise
         raise InputError(f"{path} is of no known format: give {KNOWN}") from error
