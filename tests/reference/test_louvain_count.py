@@ -1,0 +1,176 @@
+"""The graph that Louvain gets, its communities, and the number of clusters made of them."""
+
+from __future__ import annotations
+
+import igraph
+import numpy as np
+import pytest
+from scipy import sparse
+
+from scgnn.components.clusterers import KMeans, Louvain, canonical, scaled_count, to_igraph
+from scgnn.components.graph_builders import KNN, symmetric
+
+from . import assert_near
+
+ARRAYS = {
+    r"python_seeds|[ab]_edges|[ab]_weight|krule_n_cells|krule_louvain_count": "input",
+    r"[ab]_node_order_published": "test_rows_of_the_published_graph_are_in_order_of_appearance",
+    r"[ab]_W_published": "test_rows_of_the_published_graph_are_in_order_of_appearance",
+    r"[ab]_W_published_cell_order": "test_the_last_edge_written_decides",
+    r"[ab]_W_described": "test_union_keeps_what_either_cell_kept",
+    r"[ab]_n_clusters_\w+": "test_our_louvain_finds_as_many_communities",
+    r"[ab]_labels_published": "test_published_labels_belong_to_other_cells",
+    r"[ab]_labels_described": "test_published_labels_belong_to_other_cells",
+    r"[ab]_labels_Wdescribed": "test_modularity_of_labels_in_cell_order_is_the_same",
+    r"[ab]_modularity_published": "test_published_labels_belong_to_other_cells",
+    r"[ab]_modularity_W?described": "test_modularity_of_labels_in_cell_order_is_the_same",
+    r"krule_resolution|krule_K": "test_the_number_of_clusters_follows_the_rule",
+    r"krule_K_user_resolution_1p5": "test_a_factor_of_the_users_own_is_taken",
+    r"[ab]_K_published": "test_the_published_counts_give_the_published_numbers",
+}
+
+both_graphs = pytest.mark.parametrize("name", ["a", "b"])
+both_rules = pytest.mark.parametrize("rule", ["published", "Wdescribed"])
+
+
+def graph_of(arrays, name, rule):
+    """Our graph from the reference's directed edges, k from each cell in turn."""
+    edges, weight = arrays[f"{name}_edges"], arrays[f"{name}_weight"]
+    n = int(edges.max()) + 1
+    np.testing.assert_array_equal(edges[:, 0], np.repeat(np.arange(n), len(edges) // n))
+    return symmetric(edges[:, 1].reshape(n, -1), weight.reshape(n, -1) > 0, rule)
+
+
+def stored_graph(arrays, name, rule):
+    stored = {"published": "W_published_cell_order", "Wdescribed": "W_described"}
+    return sparse.csr_matrix(arrays[f"{name}_{stored[rule]}"], dtype=np.float32)
+
+
+def as_handed_over(arrays, name, rule):
+    """The graph with its rows in the order that igraph got."""
+    stored = {"published": "W_published", "Wdescribed": "W_described"}
+    return sparse.csr_matrix(arrays[f"{name}_{stored[rule]}"], dtype=np.float32)
+
+
+def seeds(arrays):
+    return arrays["python_seeds"].tolist()
+
+
+def modularity(graph, labels):
+    return to_igraph(graph).modularity(labels.tolist(), weights="weight")
+
+
+@both_graphs
+def test_the_last_edge_written_decides(arrays, name):
+    ours = graph_of(arrays, name, "last_written").toarray()
+    np.testing.assert_array_equal(ours, arrays[f"{name}_W_published_cell_order"])
+
+
+def test_the_graph_builder_gives_louvain_the_published_graph(arrays, load_arrays):
+    embedding = load_arrays("knn")["embedding"]
+    ours = KNN(k=10, symmetry="last_written")(embedding, seed=0).toarray()
+    np.testing.assert_array_equal(ours, arrays["a_W_published_cell_order"])
+
+
+@both_graphs
+def test_rows_of_the_published_graph_are_in_order_of_appearance(arrays, name):
+    flat = arrays[f"{name}_edges"].ravel()
+    _, first = np.unique(flat, return_index=True)
+    order = arrays[f"{name}_node_order_published"]
+    np.testing.assert_array_equal(order, flat[np.sort(first)])
+    ours = graph_of(arrays, name, "last_written")[order][:, order].toarray()
+    np.testing.assert_array_equal(ours, arrays[f"{name}_W_published"])
+
+
+@both_graphs
+def test_union_keeps_what_either_cell_kept(arrays, name):
+    ours = graph_of(arrays, name, "union").toarray()
+    np.testing.assert_array_equal(ours, arrays[f"{name}_W_described"])
+
+
+@both_rules
+@both_graphs
+def test_our_louvain_finds_as_many_communities(arrays, name, rule):
+    """Over the seeds no count that was not seen, on the graph as igraph was handed it."""
+    observed = set(arrays[f"{name}_n_clusters_{rule}"].tolist())
+    graph = as_handed_over(arrays, name, rule)
+    counts = {int(Louvain()(None, graph, seed).max()) + 1 for seed in seeds(arrays)}
+    assert counts <= observed
+
+
+@both_graphs
+def test_the_order_of_cells_hardly_moves_the_count(arrays, name):
+    """Another order is another draw, so a rare count may be new; the usual one is not."""
+    observed = set(arrays[f"{name}_n_clusters_published"].tolist())
+    graph = stored_graph(arrays, name, "published")
+    counts = [int(Louvain()(None, graph, seed).max()) + 1 for seed in seeds(arrays)]
+    assert sum(count in observed for count in counts) >= 0.9 * len(counts)
+
+
+@pytest.mark.skipif(igraph.__version__ != "1.0.0", reason="igraph's draws belong to its version")
+@both_rules
+@both_graphs
+def test_a_seed_gives_the_communities_that_it_gave_the_original(arrays, name, rule):
+    graph = as_handed_over(arrays, name, rule)
+    for seed, labels in zip(seeds(arrays), arrays[f"{name}_labels_{rule}"], strict=True):
+        np.testing.assert_array_equal(Louvain()(None, graph, seed), canonical(labels))
+
+
+@both_rules
+@both_graphs
+def test_our_labels_belong_to_the_cells_they_are_given_to(arrays, name, rule):
+    """The trap of METHOD section 2, row 4: in the wrong order the modularity is about 0."""
+    graph = stored_graph(arrays, name, rule)
+    which = "Wdescribed" if rule == "Wdescribed" else "described"
+    least = arrays[f"{name}_modularity_{which}"].min() - 0.02
+    for seed in seeds(arrays):
+        assert modularity(graph, Louvain()(None, graph, seed)) >= least
+
+
+@both_graphs
+def test_published_labels_belong_to_other_cells(arrays, name):
+    published = arrays[f"{name}_labels_published"]
+    undone = np.empty_like(published)
+    undone[:, arrays[f"{name}_node_order_published"]] = published
+    np.testing.assert_array_equal(undone, arrays[f"{name}_labels_described"])
+    graph = stored_graph(arrays, name, "published")
+    as_read = [modularity(graph, labels) for labels in published]
+    assert_near(as_read, arrays[f"{name}_modularity_published"], atol=1e-10)
+    assert max(as_read) < 0.05
+
+
+@pytest.mark.parametrize("which", ["described", "Wdescribed"])
+@both_graphs
+def test_modularity_of_labels_in_cell_order_is_the_same(arrays, name, which):
+    graph = stored_graph(arrays, name, "Wdescribed" if which == "Wdescribed" else "published")
+    ours = [modularity(graph, labels) for labels in arrays[f"{name}_labels_{which}"]]
+    assert_near(ours, arrays[f"{name}_modularity_{which}"], atol=1e-10)
+
+
+def test_the_number_of_clusters_follows_the_rule(arrays):
+    rows = zip(arrays["krule_n_cells"], arrays["krule_resolution"], arrays["krule_K"], strict=True)
+    for n_cells, resolution, expected in rows:
+        counted = [int(count) for count in arrays["krule_louvain_count"]]
+        assert [scaled_count(count, n_cells, "auto") for count in counted] == expected.tolist()
+        assert scaled_count(1000, n_cells, "auto") == 1000 * resolution
+
+
+def test_a_factor_of_the_users_own_is_taken(arrays):
+    counted = [int(count) for count in arrays["krule_louvain_count"]]
+    expected = arrays["krule_K_user_resolution_1p5"].tolist()
+    for n_cells in arrays["krule_n_cells"]:
+        assert [scaled_count(count, n_cells, 1.5) for count in counted] == expected
+
+
+@both_graphs
+def test_the_published_counts_give_the_published_numbers(arrays, name):
+    counts = arrays[f"{name}_n_clusters_published"]
+    n_cells = len(arrays[f"{name}_W_published"])
+    ours = [scaled_count(int(count), n_cells, "auto") for count in counts]
+    assert ours == arrays[f"{name}_K_published"].tolist()
+
+
+def test_kmeans_makes_that_many_clusters(arrays, load_arrays):
+    graph = stored_graph(arrays, "a", "published")
+    labels = KMeans()(load_arrays("knn")["embedding"], graph, seed=1)
+    assert int(labels.max()) + 1 == arrays["a_K_published"][0] == 4

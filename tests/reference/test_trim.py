@@ -1,0 +1,93 @@
+"""Small and surplus clusters made one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from scgnn.components.clusterers import canonical, merge_small
+from scgnn.pipelines.scgnn import ScGNN
+
+from . import assert_near
+
+CASES = ("many_small", "many_big", "single", "few_small", "all_small", "exactly31")
+
+ARRAYS = {
+    r"minMemberinCluster|maxClusterNumber": "test_the_limits_are_those_of_the_published_code",
+    r"case_names": "test_every_case_is_among_ours",
+    r"\w+_labels": "input",
+    r"(?!\w+_maxcap)\w+_described": "test_clusters_under_five_cells_become_one",
+    r"\w+_maxcap_described": "test_clusters_from_the_thirtieth_on_join_them",
+    r"\w+_called_by_main": "information",  # ours merges always: see METHOD section 1.6
+    r"gap_raises_published": "test_a_number_that_is_missing_raises_nothing",
+    r"mutates_input_published": "test_the_labels_given_stay_as_they_are",
+    r"(?!gap_raises|mutates_input)\w+_published": (
+        "test_the_published_labels_are_ours_but_for_its_counting"
+    ),
+}
+
+all_cases = pytest.mark.parametrize("case", CASES)
+
+
+def merged(arrays, case, capped=True):
+    labels = arrays[f"{case}_labels"]
+    most = int(arrays["maxClusterNumber"]) if capped else len(labels)
+    return merge_small(labels, int(arrays["minMemberinCluster"]), most)
+
+
+def test_every_case_is_among_ours(arrays):
+    assert tuple(arrays["case_names"]) == CASES
+
+
+def test_the_limits_are_those_of_the_published_code(arrays):
+    pipeline = ScGNN()
+    assert pipeline.min_cluster_size == int(arrays["minMemberinCluster"])
+    assert pipeline.max_clusters == int(arrays["maxClusterNumber"])
+
+
+@pytest.mark.parametrize("case", [*CASES, "gap"])
+def test_clusters_under_five_cells_become_one(arrays, case):
+    ours = merged(arrays, case, capped=False)
+    np.testing.assert_array_equal(ours, arrays[f"{case}_described"])
+
+
+@all_cases
+def test_clusters_from_the_thirtieth_on_join_them(arrays, case):
+    np.testing.assert_array_equal(merged(arrays, case), arrays[f"{case}_maxcap_described"])
+
+
+def test_a_number_that_is_missing_raises_nothing(arrays):
+    assert bool(arrays["gap_raises_published"])
+    np.testing.assert_array_equal(np.unique(merged(arrays, "gap")), [0, 1, 2])
+
+
+@all_cases
+def test_the_labels_given_stay_as_they_are(arrays, case):
+    assert bool(arrays["mutates_input_published"])
+    before = arrays[f"{case}_labels"].copy()
+    merged(arrays, case)
+    np.testing.assert_array_equal(arrays[f"{case}_labels"], before)
+
+
+@all_cases
+def test_the_published_labels_are_ours_but_for_its_counting(arrays, case):
+    """It counts a cluster's cells from 0, so its limit of 5 is one of 6 (METHOD 2, row 20)."""
+    labels, published = arrays[f"{case}_labels"], arrays[f"{case}_published"]
+    one_more = int(arrays["minMemberinCluster"]) + 1
+    ours = merge_small(labels, one_more, int(arrays["maxClusterNumber"]))
+    np.testing.assert_array_equal(canonical(ours), canonical(published))
+    assert_near(adjusted_rand_score(ours, published), 1.0)
+
+
+@all_cases
+def test_canonical_labels_are_the_same_partition_without_gaps(arrays, case):
+    labels = arrays[f"{case}_published"]  # with gaps
+    ours = canonical(labels)
+    assert len(set(zip(labels.tolist(), ours.tolist(), strict=True))) == len(np.unique(labels))
+    sizes = np.bincount(ours)
+    assert (sizes > 0).all()
+    assert (np.diff(sizes) <= 0).all()
+    of_one_size = [np.flatnonzero(ours == label)[0] for label in np.argsort(-sizes, kind="stable")]
+    for before, after in zip(range(len(sizes)), range(1, len(sizes)), strict=False):
+        assert sizes[before] > sizes[after] or of_one_size[before] < of_one_size[after]
