@@ -56,8 +56,8 @@ class Component:
 
         def add(member: C) -> C:
             taken = cls._members.get(name)
-            if taken is not None and taken.__qualname__ != member.__qualname__:
-                where = f"{taken.__module__}.{taken.__qualname__}"
+            if taken is not None and _full_name(taken) != _full_name(member):
+                where = _full_name(taken)
                 raise ValueError(f"{cls.kind} '{name}' is already {where}; choose another name")
             member.kind, member.name = cls.kind, name
             cls._members[name] = member
@@ -84,11 +84,15 @@ class Component:
         return cls._members[name]
 
 
-def unknown(what: str, word: str, known: list[str]) -> str:
+def _full_name(member: type) -> str:
+    return f"{member.__module__}.{member.__qualname__}"
+
+
+def unknown(what: str, word: str, known: list[str], of: str = "") -> str:
     """The sentence for a word that is not among the known ones, with the nearest suggestion."""
     near = difflib.get_close_matches(str(word), known, n=1)
     suggestion = f" Did you mean '{near[0]}'?" if near else ""
-    return f"unknown {what} '{word}'.{suggestion} Known: {', '.join(known) or 'none'}"
+    return f"unknown {what} '{word}'{of}.{suggestion} Known: {', '.join(known) or 'none'}"
 
 
 def kinds() -> dict[str, type[Component]]:
@@ -128,3 +132,13 @@ def summary(component: type | object) -> str:
 def origin(component: type) -> str:
     """The top-level package that a component comes from."""
     return component.__module__.split(".")[0]
+
+
+def dump(value: Any) -> Any:
+    """Components as plain data, complete: every default is written out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: dump(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return {"name": value.name, **fields} if isinstance(value, Component) else fields
+    if isinstance(value, tuple | list):
+        return [dump(item) for item in value]
+    return value

@@ -26,8 +26,7 @@ from scipy import sparse
 
 from scgnn.memory import PeakMemory
 from scgnn.progress import listener
-from scgnn.recipe.build import dump
-from scgnn.registry import Component, parts
+from scgnn.registry import Component, dump, parts
 from scgnn.store import Store
 
 P = ParamSpec("P")
@@ -162,4 +161,3 @@ def _source(cls: type) -> str:
     # written in a notebook or a shell
     codes = (getattr(member, "__code__", None) for member in vars(cls).values())
     return repr([(code.co_code, code.co_consts, code.co_names) for code in codes if code])
-

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scgnn.registry import Component
+from scgnn.stages import Stages
 from scgnn.state import State
-
-if TYPE_CHECKING:
-    from scgnn.stages import Stages
 
 
 class Pipeline(Component, kind="pipeline"):

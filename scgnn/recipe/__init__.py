@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from scgnn.components.readers import Demo, Reader, sniff
 from scgnn.components.transforms import Filter, Log1p, TopGenes, Transform
@@ -17,9 +16,9 @@ from scgnn.errors import InputError, RecipeError
 from scgnn.fields import ProperShare, Seed
 from scgnn.pipelines import Pipeline
 from scgnn.pipelines.scgnn import ScGNN
-from scgnn.recipe.build import MISSING, Problems, build, dump
-from scgnn.recipe.tree import Node, Place, assign, merge, parse, plain, plant, read
-from scgnn.registry import unknown
+from scgnn.recipe.build import MISSING, Problems, build
+from scgnn.recipe.tree import Node, Place, assign, merge, parse, plain, plant, read, write
+from scgnn.registry import dump, unknown
 
 __all__ = ["Data", "Recipe", "bundled", "diff", "load_recipe", "to_yaml"]
 
@@ -101,39 +100,48 @@ def load_recipe(
     # every component is known before names are looked up
     importlib.import_module("scgnn.components")
     importlib.import_module("scgnn.pipelines")
+    changes = changes or {}
     if isinstance(recipe, Recipe):
         built = recipe
-    elif isinstance(recipe, Mapping):
-        built = _finish(_with_base(plant(dict(recipe), Place("recipe")), ()))
     else:
-        built = _finish(_with_base(_open(str(recipe)), (str(recipe),)))
+        name = None if isinstance(recipe, Mapping) else str(recipe)
+        tree = plant(dict(recipe), Place("recipe")) if name is None else _open(name)
+        tree = _with_base(tree, () if name is None else (name,))
+        built = _finish(_without_reader(tree) if "data.reader" in changes else tree)
     if not changes:
         return built
     tree = plant(dump(built), Place(str(recipe) if isinstance(recipe, str | Path) else "recipe"))
+    problems = Problems()
     for path, value in changes.items():
-        shown = value if isinstance(value, str | int | float | bool | None) else "..."
-        node = plant(_plain_change(value), Place(f"--set {path}={shown}"))
-        tree = assign(tree, path, node)
-    return _finish(tree)
+        node = plant(_plain_change(value), Place(f"--set {path}={_shown(value)}"))
+        try:
+            tree = assign(tree, path, node)
+        except RecipeError as error:
+            problems.found += [(node.place, line) for line in error.problems]
+    return _finish(tree, problems)
 
 
 def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
     """``PATH=VALUE`` words of the command line as changes; values are YAML."""
     changes: dict[str, Any] = {}
+    problems = []
     for word in assignments:
         path, equals, value = word.partition("=")
         if not equals or not path:
-            raise RecipeError(
-                [f"--set {word}: write it as PATH=VALUE, e.g. pipeline.graph_encoder=gat"]
-            )
-        wrapped = parse(f"value: {value}", f"--set {path}").value["value"]
-        changes[path] = plain(wrapped)
+            problems.append(f"--set {word}: write it as PATH=VALUE, e.g. seed=2")
+            continue
+        try:
+            changes[path] = plain(parse(f"value: {value}", f"--set {word}").value["value"])
+        except RecipeError as error:  # every value is a recipe of one line
+            problems += [line.replace(f"{word}:1:", f"{word}:", 1) for line in error.problems]
+    if problems:
+        raise RecipeError(problems)
     return changes
 
 
 def to_yaml(recipe: Recipe) -> str:
     """A recipe as YAML, complete, which loads to an equal recipe."""
-    return yaml.safe_dump(dump(recipe), sort_keys=False, allow_unicode=True)
+    return write(dump(recipe))
 
 
 def diff(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
@@ -166,8 +174,20 @@ def _plain_change(value: Any) -> Any:
     )
 
 
+def _shown(value: Any) -> str:
+    """A new value as it is written on the command line, cut short."""
+    text = " ".join(write(_plain_change(value), default_flow_style=True).split())
+    text = text.removesuffix(" ...")
+    return text if len(text) < 60 else text[:57] + "..."
+
+
+def is_file(word: str) -> bool:
+    """Whether a word names a recipe file rather than a recipe of the package."""
+    return "/" in word or word.endswith((".yaml", ".yml"))
+
+
 def _open(name: str) -> Node:
-    if "/" in name or name.endswith((".yaml", ".yml")):
+    if is_file(name):
         return read(Path(name))
     known = bundled()
     if name not in known:
@@ -184,27 +204,23 @@ def _with_base(node: Node, chain: tuple[str, ...]) -> Node:
     if not isinstance(base.value, str):
         raise RecipeError([f"{base.place}: base: must be the name or path of a recipe"])
     name = base.value
-    if "/" not in name and name.endswith((".yaml", ".yml")):
-        name = f"./{name}"
-    if name.startswith(".") and base.place.line:  # beside the file that names it
+    if is_file(name) and base.place.line:  # seen from the file that names it
         name = str(Path(base.place.source).parent / name)
     if name in chain or len(chain) >= LONGEST_CHAIN:
         raise RecipeError([f"{base.place}: base: {' -> '.join([*chain, name])} never ends"])
     try:
-        under = _finish(_with_base(_open(name), (*chain, name)))
+        found = _open(name)
     except RecipeError as error:
-        raise RecipeError(
-            [
-                line if str(name) in line else f"{base.place}: base: {line}"
-                for line in error.problems
-            ]
-        ) from None
+        inside = re.compile(re.escape(name) + r":\d")  # a mistake with a place of its own
+        lines = (x if inside.match(x) else f"{base.place}: base: {x}" for x in error.problems)
+        raise RecipeError(list(lines)) from None
+    under = _finish(_with_base(found, (*chain, name)))
     rest = Node({key: value for key, value in node.value.items() if key != "base"}, node.place)
     return merge(plant(dump(under), base.place), rest)
 
 
-def _finish(node: Node) -> Recipe:
-    problems = Problems()
+def _finish(node: Node, problems: Problems | None = None) -> Recipe:
+    problems = problems or Problems()
     recipe = build(_with_reader(node, problems), Recipe, problems)
     if problems.found or recipe is MISSING:
         raise RecipeError(problems.lines())
@@ -213,20 +229,30 @@ def _finish(node: Node) -> Recipe:
 
 def _with_reader(node: Node, problems: Problems) -> Node:
     """The tree with a reader that is given as a path replaced by the one that the file needs."""
-    data = node.value.get("data") if isinstance(node.value, dict) else None
+    data = node.value.get("data")
     reader = data.value.get("reader") if data is not None and isinstance(data.value, dict) else None
-    if data is None or reader is None or not isinstance(reader.value, str):
-        return node
-    if not _is_path(reader.value):
+    if data is None or reader is None or not _is_path(reader.name):
         return node
     try:
-        found = plant(dump(sniff(reader.value)), reader.place)
+        found = plant(dump(sniff(str(reader.name))), reader.place)
     except InputError as error:
         problems.add(reader.place, "data.reader", str(error))
         found = plant("demo", reader.place)
+    # a word that was laid on a mapping has become a mapping with that name
+    rest = reader.value if isinstance(reader.value, dict) else {}
+    found = merge(found, Node({k: v for k, v in rest.items() if k != "name"}, reader.place))
     changed = Node({**data.value, "reader": found}, data.place)
     return Node({**node.value, "data": changed}, node.place)
 
 
-def _is_path(word: str) -> bool:
-    return "/" in word or word.lower().endswith(DATA_ENDINGS)
+def _without_reader(node: Node) -> Node:
+    """The tree without its reader, for one that another will replace."""
+    data = node.value.get("data")
+    if data is None or not isinstance(data.value, dict):
+        return node
+    rest = Node({k: v for k, v in data.value.items() if k != "reader"}, data.place)
+    return Node({**node.value, "data": rest}, node.place)
+
+
+def _is_path(word: Any) -> bool:
+    return isinstance(word, str) and ("/" in word or word.lower().endswith(DATA_ENDINGS))

@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from scgnn.recipe.tree import Node, Place, plain
-from scgnn.registry import Component, requirements, unknown
+from scgnn.registry import Component, parts, unknown
 
 MISSING = object()
 
@@ -76,14 +76,15 @@ def _component(
     node: Node, kind: type[Component], default: Any, problems: Problems, path: str
 ) -> Any:
     name = node.name
-    if name is None and isinstance(default, kind):
+    named = isinstance(node.value, dict) and "name" in node.value
+    if name is None and not named and isinstance(default, kind):
         cls: type[Component] = type(default)
     else:
         default = default if isinstance(default, kind) and default.name == name else None
-        where = node.value["name"].place if isinstance(node.value, dict) and name else node.place
-        if name is None:
+        where = node.value["name"].place if named else node.place
+        if not isinstance(name, str):
             message = f"give the {kind.kind} a name: one of {', '.join(kind.names())}"
-            problems.add(node.place, path, message)
+            problems.add(where, path, message)
             return MISSING
         try:
             cls = kind.named(name)
@@ -103,7 +104,7 @@ def _fields(node: Node, cls: type, start: Any, problems: Problems, path: str) ->
     for key, child in node.value.items():
         here = f"{path}.{key}" if path else key
         if key not in known:
-            problems.add(child.place, here, unknown(_parameter_of(cls), key, list(known)))
+            problems.add(child.place, here, _unknown_setting(cls, key, list(known)))
             continue
         default = getattr(start, key) if start is not None else _default(known[key])
         values[key] = _build(child, hints[key], default, problems, here)
@@ -117,10 +118,10 @@ def _fields(node: Node, cls: type, start: Any, problems: Problems, path: str) ->
         return MISSING
 
 
-def _parameter_of(cls: type) -> str:
+def _unknown_setting(cls: type, key: str, known: list[str]) -> str:
     if issubclass(cls, Component):
-        return f"parameter of {cls.kind} '{cls.name}'"
-    return "key"
+        return unknown("parameter", key, known, of=f" of {cls.kind} '{cls.name}'")
+    return unknown("key", key, known)
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -135,13 +136,13 @@ def _refuse_unmet(
     """Refuse a component that reads what its slot cannot give."""
     if value is MISSING or "gives" not in field.metadata:
         return
-    unmet = sorted(requirements(value) - field.metadata["gives"])
-    if unmet:
-        names = " and ".join(unmet)
-        given = ", ".join(sorted(field.metadata["gives"])) or "expression only"
-        problems.add(
-            node.place, path, f"needs the {names}, which is not known yet here (known: {given})"
-        )
+    given = field.metadata["gives"]
+    for part in parts(value):
+        unmet = " and ".join(sorted(part.requires - given))
+        if unmet:
+            known = f"the {' and the '.join(sorted(given))}" if given else "expression only"
+            message = f"{part.name} needs the {unmet}, which is not known yet here (known: {known})"
+            problems.add(node.place, path, message)
 
 
 def _value(node: Node, annotation: Any, plain_option: Any, problems: Problems, path: str) -> Any:
@@ -223,7 +224,8 @@ def _word(option: Any) -> str:
     if origin is Literal:
         return args[0] if len(args) == 1 else f"one of {', '.join(map(str, args))}"
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
-        return f"a list, each {wanted(args[0])}"
+        none = " ([] for none)" if _item_type(option) is not None else ""
+        return f"a list, each {wanted(args[0])}{none}"
     if _is_component(option):
         return f"{'an' if option.kind[0] in 'aeiou' else 'a'} {option.kind}"
     if _is_record(option):
@@ -238,13 +240,3 @@ def _range(metadata: tuple[Any, ...]) -> str:
     high = next((f"below {m.lt}" for m in metadata if isinstance(m, Lt)), "")
     high = high or next((f"at most {m.le}" for m in metadata if isinstance(m, Le)), "")
     return " " + " and ".join(part for part in (low, high) if part) if low or high else ""
-
-
-def dump(value: Any) -> Any:
-    """Components as plain data, complete: every default is written out."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: dump(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
-        return {"name": value.name, **fields} if isinstance(value, Component) else fields
-    if isinstance(value, tuple | list):
-        return [dump(item) for item in value]
-    return value

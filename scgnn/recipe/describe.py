@@ -8,10 +8,9 @@ import re
 import textwrap
 from typing import Any
 
-import yaml
-
-from scgnn.recipe.build import _hints, dump, wanted
-from scgnn.registry import Component, kinds, summary, unknown
+from scgnn.recipe.build import _hints, wanted
+from scgnn.recipe.tree import write
+from scgnn.registry import Component, dump, kinds, summary, unknown
 
 COMMENT_COLUMN = 46
 
@@ -62,7 +61,7 @@ def _lines(value: Any, indent: str) -> list[str]:
 
 
 def _scalar(value: Any) -> str:
-    text = yaml.safe_dump(dump(value), default_flow_style=True, width=1000, allow_unicode=True)
+    text = write(dump(value), default_flow_style=True, width=1000)
     return text.removesuffix("\n").removesuffix("\n...")
 
 

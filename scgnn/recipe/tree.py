@@ -17,6 +17,8 @@ from scgnn.errors import RecipeError
 
 LARGEST_TREE = 20_000  # values after aliases are written out
 DEEPEST_TREE = 40
+PLAIN = "a recipe is plain data, no objects or code"
+PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 class Place(NamedTuple):
@@ -50,11 +52,21 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
-    list("-+0123456789."),
-)
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+for _side in (_Loader, _Dumper):  # what is read as a number is quoted when it is text
+    _side.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
+        list("-+0123456789."),
+    )
+
+
+def write(value: Any, **layout: Any) -> str:
+    """Plain data as YAML that :func:`parse` reads back."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **layout))
 
 
 def read(path: Path) -> Node:
@@ -76,6 +88,8 @@ def read(path: Path) -> Node:
         raise RecipeError([f"{path}: not a text file, so not a recipe"]) from None
     except OSError as error:
         raise RecipeError([f"{path}: cannot be read ({error.strerror})"]) from None
+    except ValueError as error:  # a name that no file can have
+        raise RecipeError([f"{str(path)!r}: cannot be read ({error})"]) from None
     return parse(text, str(path))
 
 
@@ -123,6 +137,8 @@ class _Converter:
         self.count += 1
         if self.count > LARGEST_TREE or depth > DEEPEST_TREE:
             raise RecipeError([f"{place}: aliases or nesting grow this file beyond any recipe"])
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN_TAGS:
+            raise RecipeError([f"{place}: {node.tag}: {PLAIN}"])
         if isinstance(node, yaml.MappingNode):
             return Node(self._mapping(node, depth), place)
         if isinstance(node, yaml.SequenceNode):
@@ -147,9 +163,7 @@ class _Converter:
         try:
             value = self.loader.construct_object(node, deep=True)
         except (yaml.constructor.ConstructorError, ValueError):
-            raise RecipeError(
-                [f"{place}: {node.tag} {node.value!r}: a recipe is plain data, no objects or code"]
-            ) from None
+            raise RecipeError([f"{place}: {node.tag} {node.value!r}: {PLAIN}"]) from None
         return value if isinstance(value, str | int | float | None) else str(node.value)
 
 
@@ -206,7 +220,7 @@ def assign(node: Node, path: str, value: Node) -> Node:
     if isinstance(node.value, list):
         at = _position(node.value, first)
         if at is None:
-            known = ", ".join(str(item.name) for item in node.value)
+            known = ", ".join(str(item.name or plain(item)) for item in node.value)
             raise RecipeError(
                 [f"{value.place}: no entry '{first}' in the list ({known or 'empty'})"]
             )
