@@ -13,6 +13,11 @@ from scgnn.errors import UserError
 if TYPE_CHECKING:
     from scgnn.recipe import Recipe
 
+
+class Interrupted(Exception):
+    """A run was ended by Ctrl-C; says how to go on."""
+
+
 app = typer.Typer(
     name="scgnn-recipe",
     help="Single-cell graph neural networks from recipes: run them, swap their parts, compare.",
@@ -75,26 +80,31 @@ def run(
 
     if export not in (None, "scgnn"):
         raise UserError(f"--export {export}: unknown; 'scgnn' writes the original's four files")
-    complete = _load(recipe, changes, data, labels)
+    wanted = _load(recipe, changes, data, labels)
     name = Path(recipe).stem + (f"-{_stem(data)}" if data else "")
-    with shown.watching(Console(stderr=True), getattr(complete.pipeline, "max_iterations", 0)):
-        from scgnn.folders import default_folder, output_folder
+    with shown.watching(Console(stderr=True), getattr(wanted.pipeline, "max_iterations", 0)):
+        from scgnn.folders import absolute_paths, default_folder, output_folder
         from scgnn.results import write_folder, write_scgnn_csv
         from scgnn.runs import execute
         from scgnn.stages import Stages
         from scgnn.store import Store
 
         set_threads(threads)
+        complete = absolute_paths(wanted)
         out = out or default_folder(Path("runs") / name, complete, resume)
-        with output_folder(out, complete, resume) as folder:
-            result = execute(complete, None, Stages(Store(folder / "stages")))
-            extra = write_scgnn_csv(result, folder, name) if export else []
-            files = [*write_folder(result, folder), *extra, folder / "log.txt"]
+        try:
+            with output_folder(out, complete, resume) as folder:
+                result = execute(complete, None, Stages(Store(folder / "stages")))
+                extra = write_scgnn_csv(result, folder, name) if export else []
+                files = [*write_folder(result, folder), *extra, folder / "log.txt"]
+        except KeyboardInterrupt:
+            advice = "the same command with --resume goes on from the last finished stage"
+            raise Interrupted(f"interrupted; {out} is kept, and {advice}") from None
     shown.summary(Console(), result.metrics, files, out)
 
 
 def _stem(path: str) -> str:
-    name = Path(path).name
+    name = Path(path).resolve().name
     return name.split(".")[0] or name
 
 
@@ -128,11 +138,16 @@ def show(
     changes: Sets = None,
 ) -> None:
     """Print a recipe complete, or a component, with the meaning of each setting."""
+    from scgnn.recipe import bundled, is_file
     from scgnn.recipe.describe import describe, describe_component
     from scgnn.registry import kinds
 
-    kind, dot, _ = what.partition(".")
-    if dot and kind in kinds():
+    if what in kinds():
+        raise UserError(
+            f"{what} is a kind: 'scgnn-recipe list {what}' names its components, and "
+            f"'scgnn-recipe show {what}.NAME' explains one"
+        )
+    if "." in what and not is_file(what) and what not in bundled():
         try:
             typer.echo(describe_component(what), nl=False)
         except ValueError as error:
@@ -199,9 +214,9 @@ def main() -> None:
     """Run the command; a person's mistake is one sentence and exit code 2, no traceback."""
     try:
         app()
+    except Interrupted as stop:
+        sys.stderr.write(f"{stop}\n")
+        sys.exit(130)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; --resume goes on from the last finished stage\n")
-        sys.exit(130)

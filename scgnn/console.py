@@ -54,13 +54,16 @@ class LiveBars(PlainLines):
     def __init__(self, console: Console, bars: Bars, most_iterations: int) -> None:
         super().__init__(console)
         self.bars = bars
-        self.overall = bars.add_task("iterations (at most)", total=most_iterations + 1, loss="")
-        self.task = bars.add_task("", total=None, loss="")
+        self.overall = bars.add_task(
+            "iterations (at most)", total=most_iterations, loss="", visible=most_iterations > 0
+        )
+        self.task = bars.add_task("reading", total=None, loss="")
 
     def begin(self, stage: str, iteration: int) -> None:
         super().begin(stage, iteration)
-        self.bars.update(self.overall, completed=iteration)
-        self.bars.reset(self.task, total=None, loss="", description=_where(iteration) + stage)
+        self.bars.update(self.overall, completed=max(iteration - 1, 0))
+        self.bars.remove_task(self.task)  # its total would outlive a reset
+        self.task = self.bars.add_task(_where(iteration) + stage, total=None, loss="")
 
     def epoch(self, done: int, total: int, loss: float) -> None:
         super().epoch(done, total, loss)
@@ -92,7 +95,7 @@ def watching(console: Console, most_iterations: int) -> Iterator[None]:
             TextColumn("{task.fields[loss]:<16}"),
             TimeRemainingColumn(),
         )
-        bars = Bars(*columns, console=console, transient=True)
+        bars = Bars(*columns, console=console, transient=True, speed_estimate_period=3600)
         with bars, listening(LiveBars(console, bars, most_iterations)):
             yield
     finally:

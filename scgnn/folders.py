@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scgnn.errors import UserError
 from scgnn.recipe import Recipe, load_recipe, to_yaml
-from scgnn.results import write_text
+from scgnn.results import UNFINISHED, write_text
 
 log = logging.getLogger("scgnn")
 
@@ -21,7 +21,7 @@ log = logging.getLogger("scgnn")
 def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
     """A folder for a run: its recipe from the start, its log, and its stages until it is done.
 
-    A folder made here is taken away again when the input turns out to be wrong, so nothing
+    What is made here is taken away again when the input turns out to be wrong, so nothing
     half-written stays; after any other interruption it stays, for ``resume``.
 
     Raises
@@ -30,9 +30,8 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
         The folder cannot be made or written, holds something else, a finished run, or another
         recipe than the one to resume.
     """
-    fresh = not out.exists()
-    recipe = absolute_paths(recipe)
-    _claim(out, recipe, resume)
+    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
+    going_on = _claim(out, recipe, resume)
     handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
@@ -40,9 +39,9 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
         write_text(out / "recipe.yaml", to_yaml(recipe))
         yield out
     except UserError:
-        if not (out / "stages").exists():
+        if not going_on and not (out / "stages").exists():
             handler.close()
-            _take_away(out, fresh)
+            _take_away(out, missing)
         raise
     finally:
         log.removeHandler(handler)
@@ -50,41 +49,48 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
     shutil.rmtree(out / "stages", ignore_errors=True)
 
 
-def _take_away(out: Path, whole: bool) -> None:
+def _take_away(out: Path, folders: list[Path]) -> None:
     for name in ("recipe.yaml", "log.txt"):
         (out / name).unlink(missing_ok=True)
-    if whole:
-        out.rmdir()
+    for folder in folders:
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
-def _claim(out: Path, recipe: Recipe, resume: bool) -> None:
+def _claim(out: Path, recipe: Recipe, resume: bool) -> bool:
+    """Make the folder, or go on with the run in it; says whether there is one."""
+    elsewhere = "choose another folder with --out"
     if out.is_dir() and any(out.iterdir()):
-        if not (out / "recipe.yaml").is_file():
-            raise UserError(f"{out}: not empty and not a run; choose another folder with --out")
+        if not all((out / name).is_file() for name in ("recipe.yaml", "log.txt")):
+            raise UserError(f"{out}: not empty and not a run; {elsewhere}")
+        if (out / "metrics.json").exists():
+            raise UserError(f"{out}: holds a finished run; {elsewhere}")
         if not resume:
-            state = "a finished" if (out / "metrics.json").exists() else "an unfinished"
-            advice = "" if state == "a finished" else "add --resume to go on with it, or "
-            raise UserError(f"{out}: holds {state} run; {advice}choose another folder with --out")
-        if load_recipe(out / "recipe.yaml") != recipe:
             raise UserError(
-                f"{out}: holds a run of another recipe; choose another folder with --out"
+                f"{out}: holds an unfinished run; add --resume to go on with it, or {elsewhere}"
             )
-        return
+        if load_recipe(out / "recipe.yaml") != recipe:
+            raise UserError(f"{out}: holds a run of another recipe; {elsewhere}")
+        for part in filter(UNFINISHED.fullmatch, os.listdir(out)):
+            (out / part).unlink()  # of a file that was being written when the run was killed
+        return True
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".writable"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); choose --out") from None
+        raise UserError(f"{out}: cannot be written ({error.strerror}); {elsewhere}") from None
+    return False
 
 
 def absolute_paths(recipe: Recipe) -> Recipe:
-    """The recipe with its data path written out, so that it runs from any folder."""
+    """The recipe with its data path written out, so that it runs again from any folder."""
     path = getattr(recipe.data.reader, "path", "")
     if not path:
         return recipe
-    reader = replace(recipe.data.reader, path=os.path.abspath(path))  # type: ignore[type-var]
+    whole = os.path.abspath(os.path.expanduser(path))
+    reader = replace(recipe.data.reader, path=whole)  # type: ignore[type-var]
     return replace(recipe, data=replace(recipe.data, reader=reader))
 
 
@@ -101,9 +107,8 @@ def default_folder(wanted: Path, recipe: Recipe, resume: bool) -> Path:
         folder = wanted.with_name(f"{wanted.name}-{number}")
     if not resume:
         return folder
-    complete = absolute_paths(recipe)
     for run in reversed(taken):
         unfinished = (run / "recipe.yaml").is_file() and not (run / "metrics.json").exists()
-        if unfinished and load_recipe(run / "recipe.yaml") == complete:
+        if unfinished and load_recipe(run / "recipe.yaml") == recipe:
             return run
     raise UserError(f"{wanted}: no unfinished run of this recipe to resume; name it with --out")

@@ -6,7 +6,9 @@ import csv
 import json
 import os
 import platform
+import re
 import uuid
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scgnn.errors import InputError
 from scgnn.recipe import Recipe, to_yaml
 from scgnn.stages import package_version
 from scgnn.state import State
@@ -23,6 +26,7 @@ from scgnn.state import State
 if TYPE_CHECKING:
     from anndata import AnnData
 
+UNFINISHED = re.compile(r"\.[0-9a-f]{32}\..+")  # names of files that are being written
 LIBRARIES = (
     "scgnn",
     "torch",
@@ -136,7 +140,7 @@ def _edge_lengths(state: State) -> sparse.csr_matrix:
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a file of another name beside ``path``, then rename it."""
-    unfinished = path.with_name(f".{uuid.uuid4().hex}.{path.name}")
+    unfinished = path.with_name(f".{uuid.uuid4().hex}.{path.name}")  # as UNFINISHED has it
     try:
         write(unfinished)
         os.replace(unfinished, path)
@@ -147,6 +151,32 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
     write_whole(path, lambda part: _text(part, text))
+
+
+def refuse_unwritable(adata: AnnData) -> None:
+    """Refuse annotation that a .h5ad file cannot hold, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        Names the column of obs or var, or the key of uns.
+    """
+    import h5py
+    from anndata.io import write_elem
+
+    parts: dict[str, Any] = {f"uns['{key}']": value for key, value in adata.uns.items()}
+    for word, frame in (("obs", adata.obs), ("var", adata.var)):
+        parts |= {f"{word}['{column}']": frame[[column]] for column in frame}
+    with warnings.catch_warnings(), h5py.File("x", "w", driver="core", backing_store=False) as file:
+        warnings.simplefilter("ignore")
+        for name, value in parts.items():
+            try:
+                write_elem(file, "part", value)
+            except Exception as error:  # anndata raises whatever its writers do
+                raise InputError(
+                    f"the AnnData given: {name} cannot be written to a .h5ad file: make it text "
+                    "or numbers, or drop it"
+                ) from error
 
 
 def write_folder(result: Result, out: Path) -> list[Path]:

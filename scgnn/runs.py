@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,16 +13,18 @@ from scipy import sparse
 from scgnn import metrics
 from scgnn.data import hide_nonzeros, to_state, validated, with_layer
 from scgnn.errors import InputError
-from scgnn.folders import output_folder
+from scgnn.folders import absolute_paths, output_folder
 from scgnn.memory import PeakMemory
 from scgnn.recipe import Recipe, load_recipe
-from scgnn.results import Result, annotate, write_folder
+from scgnn.results import Result, annotate, refuse_unwritable, write_folder
 from scgnn.seeding import seed_for
 from scgnn.stages import Stages
 from scgnn.store import Store
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+log = logging.getLogger("scgnn")
 
 
 def run(
@@ -68,9 +71,11 @@ def run(
     paths = {path.replace("__", "."): value for path, value in changes.items()}
     if labels is not None:
         paths["data.labels"] = labels
-    complete = load_recipe(recipe, paths)
+    complete = absolute_paths(load_recipe(recipe, paths))
     if out is None:
         return execute(complete, adata).adata
+    if adata is not None:
+        refuse_unwritable(adata)
     with output_folder(Path(out), complete, resume) as folder:
         result = execute(complete, adata, Stages(Store(folder / "stages")))
         write_folder(result, folder)
@@ -79,6 +84,8 @@ def run(
 
 def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None = None) -> Result:
     """Run a complete recipe in memory, stage by stage."""
+    if adata is not None and not hasattr(adata, "obs_names"):
+        raise InputError(f"give an AnnData, cells x genes, not a {type(adata).__name__}")
     stages = stages or Stages()
     with PeakMemory() as peak:
         given = adata is not None
@@ -107,8 +114,11 @@ def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None 
             ),
         }
         if truth is not None:
-            kept = counts.obs_names.get_indexer(state.cells)
-            scores |= metrics.label_scores(truth[kept], state.labels)  # type: ignore[arg-type]
+            truth = truth[counts.obs_names.get_indexer(state.cells)]
+            if (truth != "").any():
+                scores |= metrics.label_scores(truth, state.labels)  # type: ignore[arg-type]
+            else:
+                log.warning("labels: no cell that has one is left, so nothing is scored by them")
         if hidden is not None and state.imputed is not None:
             imputed = state.imputed[hidden.row, hidden.col]
             scores["imputation"] = metrics.imputation_scores(imputed, hidden.data)
@@ -165,5 +175,5 @@ def _prepare(counts: AnnData, recipe: Recipe) -> tuple[AnnData, sparse.coo_matri
     col = seen.var_names.get_indexer(counts.var_names)[cols]
     left = (row >= 0) & (col >= 0)
     row, col = row[left], col[left]
-    truth = np.asarray(full.X[row, col], dtype=float).ravel()
+    truth = np.asarray(full.X[row, col], dtype=float).ravel() if len(row) else np.zeros(0)
     return seen, sparse.coo_matrix((truth, (row, col)), shape=seen.shape)

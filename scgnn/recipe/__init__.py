@@ -104,9 +104,10 @@ def load_recipe(
     if isinstance(recipe, Recipe):
         built = recipe
     else:
-        name = None if isinstance(recipe, Mapping) else str(recipe)
-        tree = plant(dict(recipe), Place("recipe")) if name is None else _open(name)
-        tree = _with_base(tree, () if name is None else (name,))
+        if isinstance(recipe, Mapping):
+            tree = _with_base(plant(dict(recipe), Place("recipe")), ())
+        else:
+            tree = _with_base(_open(str(recipe)), (str(recipe),))
         built = _finish(_without_reader(tree) if "data.reader" in changes else tree)
     if not changes:
         return built

@@ -95,8 +95,9 @@ def read(path: Path) -> Node:
 
 def parse(text: str, source: str) -> Node:
     """Parse the text of a recipe; ``source`` is the name that mistakes are reported under."""
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
             raise RecipeError([f"{source}: empty; a recipe holds at least 'base: scgnn'"])
@@ -108,7 +109,8 @@ def parse(text: str, source: str) -> Node:
     except RecursionError:
         raise RecipeError([f"{source}: nested too deeply"]) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     if not isinstance(node.value, dict):
         what = "a list" if isinstance(node.value, list) else "a single value"
         raise RecipeError(

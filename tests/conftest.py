@@ -1,0 +1,132 @@
+"""What the tests of whole runs share: small budgets, small data, and the command in-process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from scgnn.cli import main
+
+DATA = {"data.reader.cells": 60, "data.reader.genes": 50}
+TRAININGS = ("feature", "graph", "cluster", "iteration", "imputation")
+BUDGET = {f"pipeline.{word}_training.epochs": 2 for word in TRAININGS}
+BUDGET |= {"pipeline.feature_encoder.hidden": [16, 8], "pipeline.max_iterations": 2}
+SINGLE_PASS = {
+    "pipeline.feature_encoder": {"name": "mlp", "hidden": [16, 8]},
+    "pipeline.feature_decoder": "mlp",
+    "pipeline.feature_training.epochs": 2,
+}
+
+
+@pytest.fixture
+def budget() -> dict[str, Any]:
+    """Changes that make a pipeline with iterations small; the data are as they are."""
+    return dict(BUDGET)
+
+
+@pytest.fixture
+def small() -> Callable[[str], dict[str, Any]]:
+    """Changes that make a bundled recipe small: few cells and genes, few epochs."""
+    return lambda recipe: DATA | (SINGLE_PASS if recipe.startswith("pca") else BUDGET)
+
+
+@pytest.fixture
+def sets() -> Callable[[Mapping[str, Any]], list[str]]:
+    """Changes as words of the command line."""
+
+    def words(changes: Mapping[str, Any]) -> list[str]:
+        return [word for path, value in changes.items() for word in ("--set", f"{path}={value}")]
+
+    return words
+
+
+class Done(NamedTuple):
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def command(monkeypatch, capsys) -> Callable[..., Done]:
+    """The command scgnn-recipe, in this process."""
+
+    def call(*words: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["scgnn-recipe", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(ended.value.code or 0, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def counts() -> Callable[..., AnnData]:
+    """Makes an AnnData of counts, cells x genes, with two groups of cells in ``obs["group"]``."""
+
+    def make(x: Any = None, n_cells: int = 40, n_genes: int = 30, seed: int = 0) -> AnnData:
+        if x is None:
+            rng = np.random.default_rng(seed)
+            rate = rng.gamma(1.0, 3.0, (2, n_genes))[np.arange(n_cells) % 2]
+            x = rng.poisson(rate).astype(np.float32)
+        group = [("a", "b")[i % 2] for i in range(x.shape[0])]
+        obs = pd.DataFrame({"group": group}, [f"cell_{i}" for i in range(x.shape[0])])
+        var = pd.DataFrame(index=[f"gene_{i}" for i in range(x.shape[1])])
+        return AnnData(x, obs=obs, var=var)
+
+    return make
+
+
+@pytest.fixture
+def arrays() -> Callable[[AnnData], dict[str, np.ndarray]]:
+    """Everything a run adds to an AnnData, by name, to be compared bit by bit."""
+    return _arrays
+
+
+def _arrays(adata: AnnData) -> dict[str, np.ndarray]:
+    found = {"obs": adata.obs["scgnn"].to_numpy(str)}
+    for slot in ("obsm", "obsp", "layers"):
+        for key, value in getattr(adata, slot).items():
+            if sparse.issparse(value):
+                for word in ("data", "indices", "indptr"):
+                    found[f"{slot} {key} {word}"] = getattr(value, word)
+            else:
+                found[f"{slot} {key}"] = np.asarray(value)
+    return found
+
+
+@pytest.fixture
+def assert_same_bits(arrays) -> Callable[[AnnData, AnnData], None]:
+    """Two results agree in obs, obsm, obsp and layers, in every bit."""
+
+    def check(one: AnnData, other: AnnData) -> None:
+        left, right = arrays(one), arrays(other)
+        assert left.keys() == right.keys()
+        for name in left:
+            assert left[name].dtype == right[name].dtype, name
+            np.testing.assert_array_equal(left[name], right[name], err_msg=name)
+
+    return check
+
+
+@pytest.fixture
+def tree() -> Callable[[Path], dict[str, bytes | None]]:
+    """Everything below a folder, by path, to see that nothing was left or touched."""
+
+    def look(folder: Path) -> dict[str, bytes | None]:
+        return {
+            str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+            for path in sorted(folder.rglob("*"))
+        }
+
+    return look
