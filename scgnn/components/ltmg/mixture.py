@@ -14,6 +14,7 @@ from scgnn.components.ltmg.observed import Block, Bools, Floats, Integers, Obser
 
 LARGE = 1e300  # stands for the density of a component without width
 ROOT_2PI = np.sqrt(2 * np.pi)
+NOT_EXPRESSED = (0.0, -np.inf, 1e-4)  # p, μ, σ where no fitted component is "not expressed"
 
 
 class Mixture(NamedTuple):
@@ -23,14 +24,25 @@ class Mixture(NamedTuple):
     mean: Floats
     sd: Floats
 
-    def rows(self, keep: Bools | slice) -> Mixture:
+    def rows(self, keep: Bools | Integers) -> Mixture:
         """Only some of the genes."""
         return Mixture(self.weight[keep], self.mean[keep], self.sd[keep])
 
-    def put(self, keep: Bools, other: Mixture) -> None:
-        """Write the components of some of the genes."""
+    def put(self, keep: Bools | Integers, other: Mixture) -> None:
+        """Write the components of some of the genes, of which there may be fewer."""
         for mine, theirs in zip(self, other, strict=True):
-            mine[keep] = theirs
+            if len(theirs):
+                mine[keep, : theirs.shape[1]] = theirs
+
+    def after_not_expressed(self) -> Mixture:
+        """With "not expressed" of weight 0 in front."""
+        column = np.ones((len(self.mean), 1))
+        parts = zip(NOT_EXPRESSED, self, strict=True)
+        return Mixture(*(np.column_stack([column * first, part]) for first, part in parts))
+
+    def join(self, other: Mixture) -> Mixture:
+        """These genes and others."""
+        return Mixture(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
     def sorted(self) -> Mixture:
         """Components by rising mean, those without one last."""
@@ -45,6 +57,16 @@ class Fits(NamedTuple):
     n_components: Integers  # genes; 0 where there is no fit
     bic: Floats  # genes x K = 1 …; NaN where there is no fit
     converged: Bools  # genes
+
+
+def no_fits(n_genes: int, n_components: int) -> Fits:
+    """Before any gene is fitted."""
+    return Fits(
+        Mixture(*(np.full((n_genes, n_components), np.nan) for _ in range(3))),
+        np.zeros(n_genes, np.int64),
+        np.full((n_genes, n_components), np.nan),
+        np.zeros(n_genes, bool),
+    )
 
 
 class Sums(NamedTuple):

@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from scgnn.components.ltmg.corrected import assign_corrected, fit_corrected
 from scgnn.components.ltmg.cutoffs import global_cutoff
 from scgnn.components.ltmg.expression import log_expression
 from scgnn.components.ltmg.jitter import jittered, random_starts
 from scgnn.components.ltmg.mixture import Fits, assign
 from scgnn.components.ltmg.observed import Bools, Floats, Integers, Observed, observe
 from scgnn.components.ltmg.published import UNDERFLOW, fit_published, n_starts
+from scgnn.components.ltmg.sample import cutoffs, units
 from scgnn.fields import Positive, Rate, Weight
 
 
@@ -67,14 +69,16 @@ class LTMG:
     Parameters
     ----------
     variant
-        "published" computes what the R program RunLTMG computes.
+        "corrected" maximizes the likelihood to convergence; "published" computes what the R program
+        RunLTMG computes, 100 EM steps and random jitter.
     max_components
         Most components of a gene, the one "not expressed" included; 2 or more (R: k = 5).
     max_iterations
-        EM steps at most; None: the variant's own (published 100).
+        Steps at most; None: the variant's own (corrected 500, published 100).
     tolerance
-        EM stops when weights, means and standard deviations all move less on average; None: the
-        variant's own (published 1e-10).
+        Corrected: log likelihood that may be left to gain. Published: how far weights, means and
+        standard deviations may still move in a step, on average. None: the variant's own (1e-6,
+        1e-10).
     cutoff
         Log expression below which values are censored: each gene's smallest value, where the two
         groups of smallest values of all genes cross, or a number (R as installed: 0), never below
@@ -83,16 +87,16 @@ class LTMG:
         What the matrix holds: counts, or log(count + 1).
     jitter
         Standard deviation of the noise that breaks ties, in log units; None: the variant's own
-        (published 1e-4).
+        (corrected 0: tied counts stand for the interval that was rounded to them; published 1e-4).
     criterion
         Which values the BIC counts: also the censored ones, or as published those seen; None: the
-        variant's own.
+        variant's own ("censored" and "published").
     shrinking_k
         No gene tries more components than the one before it got, a slip of the R program that
         makes states depend on the order of genes; published only.
     """
 
-    variant: Literal["published", "corrected"] = "published"
+    variant: Literal["published", "corrected"] = "corrected"
     max_components: Positive = 5
     max_iterations: Positive | None = None
     tolerance: Rate | None = None
@@ -118,7 +122,8 @@ class LTMG:
             Where a value is negative, infinite or not a number.
         """
         observed, entries = observe(log_expression(x, self.input))
-        cutoff, fits, state = self._published(observed, seed)
+        fit = self._published if self.variant == "published" else self._corrected
+        cutoff, fits, state = fit(observed, seed)
         return LTMGFit(
             states=entries.hand_out(state),
             weight=fits.mixture.weight,
@@ -130,6 +135,22 @@ class LTMG:
             converged=fits.converged,
             status=_status(observed, fits),
         )
+
+    def _corrected(self, observed: Observed, seed: int) -> tuple[Floats, Fits, NDArray[np.uint8]]:
+        """Cut-offs, fits and the state of every distinct value."""
+        seen = jittered(observed, self.jitter, seed) if self.jitter else observed
+        unit = units(seen)
+        cutoff = cutoffs(seen, unit, global_cutoff(observed, self.cutoff))
+        fits = fit_corrected(
+            seen,
+            cutoff,
+            unit,
+            max_components=self.max_components,
+            max_iterations=self.max_iterations or 500,
+            tolerance=self.tolerance or 1e-6,
+            censored_bic=self.criterion != "published",
+        )
+        return cutoff, fits, assign_corrected(observed, cutoff, unit, fits.mixture)
 
     def _published(self, observed: Observed, seed: int) -> tuple[Floats, Fits, NDArray[np.uint8]]:
         """Cut-offs, fits and the state of every distinct value."""

@@ -11,14 +11,20 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from scgnn.components.ltmg.mixture import ROOT_2PI, Expectation, Fits, Mixture, Sums
+from scgnn.components.ltmg.mixture import (
+    ROOT_2PI,
+    Expectation,
+    Fits,
+    Mixture,
+    no_fits,
+    Sums,
+)
 from scgnn.components.ltmg.observed import Block, Bools, Floats, Integers, Observed, blocks
 
 SINGULAR = 1e-8  # σ at which an ordinary mixture is given up
 UNDERFLOW = -745.2  # the log of a density that is 0 in double precision
 ORDINARY_ITERATIONS = 1000
 ORDINARY_TOLERANCE = 1e-8  # rise of the log likelihood
-NOT_EXPRESSED = (0.0, -np.inf, 1e-4)  # p, μ, σ put before the components of a gene without zeros
 
 
 class Candidates(NamedTuple):
@@ -152,7 +158,7 @@ def fit_ordinary(observed: Observed, genes: Integers, cutoff: Floats, starts: Fl
     row = np.full(observed.n_genes, -1)
     row[genes] = np.arange(len(genes))
     single = _gaussians(observed, genes, cutoff)
-    out.mixture[0].put(slice(None), _after_not_expressed(single))
+    out.mixture[0].put(np.arange(len(genes)), single.after_not_expressed())
     above = np.nextafter(cutoff, np.inf)
     several = observed.n_above(above)[genes] > 2
     for block in blocks(observed, genes[several], above, 2):
@@ -164,7 +170,7 @@ def fit_ordinary(observed: Observed, genes: Integers, cutoff: Floats, starts: Fl
             bic, _ = _bic(block, fit, block.n[:, 0])
             out.bic[i, at] = np.where(np.isnan(fit.sd).any(1), np.inf, bic)
             out.n_components[i, at] = 3
-            out.mixture[at].put(i, _after_not_expressed(fit))
+            out.mixture[at].put(i, fit.after_not_expressed())
     return out
 
 
@@ -179,17 +185,6 @@ def _gaussians(observed: Observed, genes: Integers, cutoff: Floats) -> Mixture:
             variance = (m * (y - mean) ** 2).sum() / np.maximum(m.sum() - 1, 0)
         fits[:, i, 0] = 1, mean, np.sqrt(variance)
     return Mixture(*fits)
-
-
-def _after_not_expressed(mixture: Mixture) -> Mixture:
-    """Put "not expressed" in front; genes x 3."""
-    missing = np.full((len(mixture.mean), 2 - mixture.mean.shape[1]), np.nan)
-    return Mixture(
-        *(
-            np.column_stack([np.full(len(part), first), part, missing])
-            for first, part in zip(NOT_EXPRESSED, mixture, strict=True)
-        )
-    )
 
 
 def em_ordinary(block: Block, start: Mixture) -> tuple[Mixture, Bools]:
@@ -248,13 +243,9 @@ def fit_published(
         fit_truncated(observed, censored, cutoff, max_components, max_iterations, tolerance),
         fit_ordinary(observed, full, cutoff, starts[full]),
     ]
-    width = max(max_components, 3)
-    fits = Fits(
-        Mixture(*(np.full((n_genes, width), np.nan) for _ in range(3))),
-        np.zeros(n_genes, np.int64),
-        np.full((n_genes, max_components), np.nan),
-        np.zeros(n_genes, bool),
-    )
+    fits = no_fits(n_genes, max(max_components, 3))
+    bic = np.full((n_genes, max_components), np.nan)
+    fits = fits._replace(bic=bic)
     place = np.empty(n_genes, np.int64)
     place[censored], place[full] = np.arange(len(censored)), np.arange(len(full))
     k = max_components
