@@ -109,9 +109,10 @@ def summary(console: Console, metrics: dict[str, Any], files: list[Path], out: P
         ("clusters", str(metrics["n_clusters"])),
         ("iterations", f"{metrics['iterations']}, {metrics['stopped_because']}"),
     ]
-    if "dead_units" in metrics:
-        dead = f"{metrics['dead_units']} embedding units, {metrics['dead_genes']} genes"
-        facts.append(("always zero", dead))
+    dead = {"dead_units": "embedding units", "dead_genes": "genes"}
+    counted = [f"{metrics[name]} {word}" for name, word in dead.items() if name in metrics]
+    if counted:
+        facts.append(("always zero", ", ".join(counted)))
     facts += [
         (word, f"{metrics[name]:.3f}") for name, word in SCORES if metrics.get(name) is not None
     ]
