@@ -51,9 +51,12 @@ class Store:
         A file that cannot be read counts as absent, and its stage runs again.
         """
         try:
-            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (FileNotFoundError, zipfile.BadZipFile, ValueError, EOFError, OSError):
+            with (
+                (self.folder / f"{key}.npz").open("rb") as file,
+                np.load(file, allow_pickle=False) as entries,
+            ):
+                arrays = {name: entries[name] for name in entries.files}
+        except (OSError, zipfile.BadZipFile, ValueError, EOFError):
             return None
         return _restore("value", wanted, arrays)
 

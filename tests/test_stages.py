@@ -1,0 +1,194 @@
+"""Stages and the store: what runs once, what runs again, and runs that go on after SIGKILL."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from anndata import read_h5ad
+from scipy import sparse
+
+from scgnn import load_recipe, stages
+from scgnn.components.clusterers import Leiden
+from scgnn.components.graph_builders import KNN
+from scgnn.pipelines import steps
+from scgnn.runs import execute
+from scgnn.stages import Stages
+from scgnn.store import Store
+
+
+class Pair(NamedTuple):
+    matrix: sparse.csr_matrix
+    numbers: dict[str, np.ndarray]
+    nothing: np.ndarray | None
+    size: float
+
+
+calls: list[int] = []
+
+
+def double(x: np.ndarray, by: int) -> np.ndarray:
+    calls.append(by)
+    return x * by
+
+
+def several(x: np.ndarray) -> Pair:
+    return Pair(sparse.csr_matrix(x), {"a/b": x, "c": x[:1]}, None, float(x.sum()))
+
+
+@pytest.fixture(autouse=True)
+def fresh_calls():
+    calls.clear()
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "stages")
+
+
+X = np.arange(6.0).reshape(2, 3)
+
+
+def test_a_stage_that_ran_is_taken_from_the_store(store):
+    first, second = Stages(store), Stages(store)
+    assert np.array_equal(first(double, X, 2), second(double, X.copy(), 2))
+    assert calls == [2]
+    assert (first.reused, second.reused) == (0, 1)
+
+
+def test_another_argument_input_or_function_runs_again(store):
+    Stages(store)(double, X, 2)
+    Stages(store)(double, X, 3)
+    Stages(store)(double, X + 1, 2)
+    assert calls == [2, 3, 2]
+    assert len(list(store.folder.iterdir())) == 3
+
+
+def test_a_store_of_another_version_of_the_package_is_not_used(store, monkeypatch):
+    Stages(store)(double, X, 2)
+    monkeypatch.setattr(stages, "package_version", lambda: "another")
+    Stages(store)(double, X, 2)
+    assert calls == [2, 2]
+
+
+def test_what_a_stage_made_is_known_by_its_origin(store):
+    once = Stages(store)
+    made = once(double, X, 2)
+    assert once.key(made) != once.key(made.copy())
+
+
+def test_a_setting_of_a_component_is_part_of_the_key(store):
+    embedding = np.random.default_rng(0).normal(size=(30, 4))
+    run = Stages(store)
+    for k in (3, 4, 3):
+        run(steps.build_graph, KNN(k=k), embedding, 0)
+    assert run.reused == 1
+
+
+def test_every_form_of_value_comes_back_as_it_was(store):
+    made = Stages(store)(several, X)
+    back = Stages(store)(several, X)
+    assert isinstance(back, Pair)
+    assert (made.matrix != back.matrix).nnz == 0
+    assert {k: v.tolist() for k, v in back.numbers.items()} == {
+        k: v.tolist() for k, v in made.numbers.items()
+    }
+    assert back.nothing is None
+    assert back.size == made.size
+
+
+def test_a_damaged_value_is_made_again(store):
+    Stages(store)(double, X, 2)
+    (file,) = store.folder.iterdir()
+    file.write_bytes(file.read_bytes()[:40])
+    assert np.array_equal(Stages(store)(double, X, 2), X * 2)
+    assert calls == [2, 2]
+
+
+def test_time_and_memory_are_kept_by_stage():
+    run = Stages()
+    run(steps.build_graph, KNN(), np.random.default_rng(0).normal(size=(30, 4)), 0)
+    assert run.seconds.keys() == run.peak_memory_mb.keys() == {"cell graph"}
+    assert run.peak_memory_mb["cell graph"] > 10
+
+
+def test_a_value_without_a_key_is_refused():
+    with pytest.raises(TypeError, match="its content has no key"):
+        Stages().key(object())
+
+
+@pytest.mark.parametrize(
+    "name", ["scgnn", "scgnn_published_code", "scgnn_published_flags", "scgnn_gat_leiden"]
+)
+def test_the_same_recipe_and_seed_give_the_same_bits(name, small, assert_same_bits):
+    recipe = load_recipe(name, small(name))
+    assert_same_bits(execute(recipe).adata, execute(recipe).adata)
+
+
+def test_another_clusterer_reuses_everything_before_it(store, small):
+    recipe = load_recipe("scgnn", {**small("scgnn"), "pipeline.max_iterations": 0})
+    execute(recipe, None, Stages(store))
+    other = load_recipe(recipe, {"pipeline.clusterer": Leiden()})
+    run = Stages(store)
+    execute(other, None, run)
+    assert run.reused == 4  # LTMG, feature autoencoder, cell graph, graph autoencoder
+
+
+@pytest.fixture
+def long_run(sets, small):
+    """The words of a run whose iteration 3 can be caught."""
+    changes = small("scgnn") | {
+        "pipeline.max_iterations": 4,
+        "pipeline.stop": "{name: labels, ari: 1.0}",
+        "pipeline.cluster_training.epochs": 150,
+        "pipeline.iteration_training.epochs": 150,
+    }
+    return ["run", "scgnn", *sets(changes)]
+
+
+def test_a_run_killed_in_iteration_3_goes_on_there_to_the_same_bits(
+    long_run, command, tmp_path, assert_same_bits
+):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert command(*long_run, "--out", whole).code == 0
+    run = subprocess.Popen(
+        [sys.executable, "-m", "scgnn", *long_run, "--out", str(killed)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _wait_for("iteration 2   clustering", killed / "log.txt", run)
+    run.send_signal(signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    assert not (killed / "result.h5ad").exists()
+
+    assert command(*long_run, "--out", killed).code == 2  # says to add --resume
+    again = command(*long_run, "--out", killed, "--resume")
+    assert again.code == 0
+    assert again.err.count("from the store") >= 14  # start, iterations 1 and 2
+    for name in ("cells.csv", "history.csv"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()
+    assert_same_bits(read_h5ad(whole / "result.h5ad"), read_h5ad(killed / "result.h5ad"))
+    assert not (killed / "stages").exists()
+
+
+def _wait_for(words: str, log: Path, run: subprocess.Popen) -> None:
+    for _ in range(3000):
+        if log.exists() and words in log.read_text():
+            return
+        assert run.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+    raise AssertionError(f"'{words}' never came")
+
+
+def test_the_saved_recipe_runs_to_the_same_bits(command, sets, small, tmp_path, assert_same_bits):
+    one, other = tmp_path / "one", tmp_path / "other"
+    assert command("run", "scgnn", *sets(small("scgnn")), "--out", one).code == 0
+    assert command("run", one / "recipe.yaml", "--out", other).code == 0
+    assert (one / "history.csv").read_bytes() == (other / "history.csv").read_bytes()
+    assert_same_bits(read_h5ad(one / "result.h5ad"), read_h5ad(other / "result.h5ad"))
