@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
 
@@ -126,7 +127,12 @@ def slot(default: Any, gives: str = "") -> Any:
 
 def summary(component: type | object) -> str:
     """The first line of a docstring."""
-    return (component.__doc__ or "").strip().split("\n")[0]
+    return readable((component.__doc__ or "").strip().split("\n")[0])
+
+
+def readable(docstring: str) -> str:
+    """Text of a docstring without its markup."""
+    return re.sub(r":\w+:`~?([^`]+)`", r"\1", docstring).replace("``", "")
 
 
 def origin(component: type) -> str:

@@ -334,7 +334,8 @@ def test_changes_come_one_after_the_other():
         ),
         (
             "data.transforms.scale.n=1",
-            "--set data.transforms.scale.n=1: no entry 'scale' in the list (filter, top_genes, log1p)",
+            "--set data.transforms.scale.n=1: no entry 'scale' in the list "
+            "(filter, top_genes, log1p)",
         ),
         (
             "data.transforms.3=log1p",

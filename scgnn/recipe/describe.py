@@ -10,9 +10,9 @@ from typing import Any
 
 from scgnn.recipe.build import _hints, wanted
 from scgnn.recipe.tree import write
-from scgnn.registry import Component, dump, kinds, summary, unknown
+from scgnn.registry import Component, dump, kinds, readable, summary, unknown
 
-COMMENT_COLUMN = 46
+COMMENT_COLUMN, COMMENT_WIDTH = 46, 100
 
 
 def parameter_docs(cls: type) -> dict[str, str]:
@@ -28,7 +28,7 @@ def parameter_docs(cls: type) -> dict[str, str]:
             for entry in re.finditer(
                 r"^(\w[\w, ]*)[^\n]*\n((?:[ \t]+.*\n?|\n)+)", section[1] + "\n", re.M
             ):
-                text = " ".join(entry[2].split())
+                text = readable(" ".join(entry[2].split()))
                 docs.update({name.strip(): text for name in entry[1].split(",")})
     return docs
 
@@ -66,8 +66,9 @@ def _scalar(value: Any) -> str:
 
 
 def _commented(line: str, said: str) -> str:
-    sentence = re.split(r"(?<=[.;])\s", said)[0].rstrip(".;").replace("``", "")
-    return f"{line:<{COMMENT_COLUMN}} # {sentence}" if sentence else line
+    sentence = re.split(r"(?<=[.;])\s", said)[0].rstrip(".;")
+    short = textwrap.shorten(sentence, COMMENT_WIDTH, placeholder=" …")
+    return f"{line:<{COMMENT_COLUMN}} # {short}" if short else line
 
 
 def describe_component(word: str) -> str:
@@ -82,7 +83,7 @@ def describe_component(word: str) -> str:
     if kind not in kinds():
         raise ValueError(unknown("kind", kind, list(kinds())))
     cls = kinds()[kind].named(name)
-    body = inspect.cleandoc(cls.__doc__ or "").split("\nParameters\n")[0].strip()
+    body = readable(inspect.cleandoc(cls.__doc__ or "").split("\nParameters\n")[0].strip())
     lines = [f"{kind}.{name}", "", body, ""]
     hints, docs = _hints(cls), parameter_docs(cls)  # type: ignore[arg-type]
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]

@@ -1,0 +1,106 @@
+"""Kinds, names, and what components say about themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+
+import pytest
+
+from scgnn.components.encoders import GAT, MLP, Encoder
+from scgnn.components.regularizers import Degree, LTMGStates
+from scgnn.components.transforms import Filter, Log1p
+from scgnn.pipelines.scgnn import ScGNN
+from scgnn.recipe.describe import describe_component, parameter_docs
+from scgnn.registry import Component, kinds, origin, parts, requirements, summary, unknown
+
+MEMBERS = [(kind, name) for kind, cls in kinds().items() for name in cls.names()]
+
+
+@pytest.fixture
+def colour():
+    """A kind of its own, so that the built-in ones stay as they are."""
+
+    class Colour(Component, kind="colour"):
+        """What a colour is."""
+
+    yield Colour
+    from scgnn import registry
+
+    del registry._KINDS["colour"]
+
+
+def made(kind: str, name: str) -> type[Component]:
+    return kinds()[kind].named(name)
+
+
+def test_every_kind_of_the_design_is_there():
+    design = "clusterer decoder encoder graph_builder pipeline pruner reader regularizer transform"
+    assert set(design.split()) <= set(kinds())
+    assert list(kinds()) == sorted(kinds())
+
+
+@pytest.mark.parametrize(("kind", "name"), MEMBERS)
+def test_a_component_is_a_frozen_dataclass_that_works_without_parameters(kind, name):
+    component = made(kind, name)()
+    assert (component.kind, component.name) == (kind, name)
+    assert component == made(kind, name)()
+    assert hash(component) == hash(made(kind, name)())
+    assert pickle.loads(pickle.dumps(component)) == component
+    for field in dataclasses.fields(component):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(component, field.name, None)
+
+
+@pytest.mark.parametrize(("kind", "name"), MEMBERS)
+def test_a_component_says_what_it_and_each_of_its_parameters_is(kind, name):
+    cls = made(kind, name)
+    assert summary(cls).endswith(".")
+    assert origin(cls) == "scgnn"
+    said = parameter_docs(cls)
+    assert [f.name for f in dataclasses.fields(cls) if not said.get(f.name)] == []
+    assert describe_component(f"{kind}.{name}").startswith(f"{kind}.{name}\n\n{summary(cls)}")
+
+
+def test_names_are_sorted_and_found(colour):
+    for name in ("red", "blue"):
+        colour.register(name)(type(name.title(), (colour,), {}))
+    assert colour.names() == ["blue", "red"]
+    assert colour.named("red").name == "red"
+    assert colour.named("red").kind == "colour"
+
+
+def test_an_unknown_name_gets_the_nearest_and_the_list():
+    with pytest.raises(ValueError, match=r"^unknown encoder 'gta'. Did you mean 'gat'\? Known: "):
+        Encoder.named("gta")
+    assert unknown("kind", "x", []) == "unknown kind 'x'. Known: none"
+    assert unknown("key", "kk", ["k"], of=" of knn") == (
+        "unknown key 'kk' of knn. Did you mean 'k'? Known: k"
+    )
+
+
+def test_a_component_never_takes_the_name_of_another(colour):
+    first = colour.register("red")(type("Red", (colour,), {}))
+    another = type("Red", (colour,), {"__module__": "elsewhere"})
+    with pytest.raises(ValueError, match=r"^colour 'red' is already .*Red; choose another name$"):
+        colour.register("red")(another)
+    assert colour.named("red") is first
+
+
+def test_a_module_that_is_loaded_again_registers_again(colour):
+    colour.register("red")(type("Red", (colour,), {}))
+    again = colour.register("red")(type("Red", (colour,), {}))
+    assert colour.named("red") is again
+
+
+def test_parts_are_a_component_and_all_that_is_inside_it():
+    assert [part.name for part in parts((Filter(), Log1p()))] == ["filter", "log1p"]
+    names = [part.name for part in parts(ScGNN())]
+    assert names[0] == "scgnn"
+    assert {"mlp", "ltmg", "knn", "mean_sd", "gcn", "kmeans", "louvain", "degree"} <= set(names)
+
+
+def test_requirements_are_those_of_all_parts():
+    assert requirements(MLP()) == set()
+    assert requirements(GAT()) == {"graph"}
+    assert requirements((LTMGStates(), Degree())) == {"signal", "graph"}
