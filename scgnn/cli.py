@@ -80,17 +80,16 @@ def run(
 
     if export not in (None, "scgnn"):
         raise UserError(f"--export {export}: unknown; 'scgnn' writes the original's four files")
-    wanted = _load(recipe, changes, data, labels)
+    complete = _load(recipe, changes, data, labels)
     name = Path(recipe).stem + (f"-{_stem(data)}" if data else "")
-    with shown.watching(Console(stderr=True), getattr(wanted.pipeline, "max_iterations", 0)):
-        from scgnn.folders import absolute_paths, default_folder, output_folder
+    with shown.watching(Console(stderr=True), getattr(complete.pipeline, "max_iterations", 0)):
+        from scgnn.folders import default_folder, output_folder
         from scgnn.results import write_folder, write_scgnn_csv
         from scgnn.runs import execute
         from scgnn.stages import Stages
         from scgnn.store import Store
 
         set_threads(threads)
-        complete = absolute_paths(wanted)
         out = out or default_folder(Path("runs") / name, complete, resume)
         try:
             with output_folder(out, complete, resume) as folder:

@@ -30,6 +30,7 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
         The folder cannot be made or written, holds something else, a finished run, or another
         recipe than the one to resume.
     """
+    recipe = absolute_paths(recipe)
     missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     going_on = _claim(out, recipe, resume)
     handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
@@ -107,6 +108,7 @@ def default_folder(wanted: Path, recipe: Recipe, resume: bool) -> Path:
         folder = wanted.with_name(f"{wanted.name}-{number}")
     if not resume:
         return folder
+    recipe = absolute_paths(recipe)
     for run in reversed(taken):
         unfinished = (run / "recipe.yaml").is_file() and not (run / "metrics.json").exists()
         if unfinished and load_recipe(run / "recipe.yaml") == recipe:

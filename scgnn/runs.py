@@ -71,7 +71,7 @@ def run(
     paths = {path.replace("__", "."): value for path, value in changes.items()}
     if labels is not None:
         paths["data.labels"] = labels
-    complete = absolute_paths(load_recipe(recipe, paths))
+    complete = load_recipe(recipe, paths)
     if out is None:
         return execute(complete, adata).adata
     if adata is not None:
@@ -99,7 +99,8 @@ def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None 
         counts = validated(read, source)
         used, hidden = _prepare(counts, recipe)
         state = recipe.pipeline(to_state(used), stages, recipe.seed)
-        result = annotate(counts, state, recipe, given)
+        saved = absolute_paths(recipe)
+        result = annotate(counts, state, saved, given)
         scores: dict[str, Any] = {
             "n_cells": state.n_cells,
             "n_genes": state.n_genes,
@@ -127,7 +128,7 @@ def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None 
     scores["peak_memory_mb_by_stage"] = {
         name: round(value, 1) for name, value in stages.peak_memory_mb.items()
     }
-    return Result(result, state, scores, recipe)
+    return Result(result, state, scores, saved)
 
 
 def _source(recipe: Recipe) -> str:
