@@ -212,7 +212,7 @@ def doctor() -> None:
 def main() -> None:
     """Run the command; a person's mistake is one sentence and exit code 2, no traceback."""
     try:
-        app()
+        app(prog_name="scgnn-recipe")
     except Interrupted as stop:
         sys.stderr.write(f"{stop}\n")
         sys.exit(130)
