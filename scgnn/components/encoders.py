@@ -132,7 +132,8 @@ class PCA(Encoder):
         else:
             return
         module.mean.copy_(torch.as_tensor(model.mean_))
-        module.axes[:, : model.n_components_].copy_(torch.as_tensor(model.components_.T))
+        axes = np.ascontiguousarray(model.components_.T)  # arpack's come with negative strides
+        module.axes[:, : model.n_components_].copy_(torch.from_numpy(axes))
 
 
 class Projection(nn.Module):
