@@ -14,8 +14,9 @@ from scgnn.components.ltmg.newton import FEWEST, Slope, slope, step, within_boun
 from scgnn.components.ltmg.observed import BLOCK, Bools, Floats, Integers
 from scgnn.components.ltmg.sample import Sample, Samples
 
-CAREFUL, BOLD = 8.0, 0.25  # what a step that fails, or succeeds, does to the damping
-LEAST, FIRST, MOST = 1e-9, 1e-3, 1e6  # damping
+CAREFUL, BOLD = 8.0, 0.5  # what a step that fails, or succeeds, does to the damping
+LEAST, FIRST, MOST = 1e-9, 1e-2, 1e6  # damping
+HOPE = 100.0  # how far wrong a quadratic model may be about what is left to gain
 ROUNDING = 1e-9  # by which a log likelihood may seem to fall
 
 Start = Callable[[Sample], Mixture]
@@ -36,12 +37,22 @@ def climb(
     tolerance: float,
     max_iterations: int,
     warm_up: int = 0,
+    needed: Floats | None = None,
 ) -> Summit:
     """Climb from ``start`` until no more than ``tolerance`` of log likelihood is left to gain.
 
     As genes arrive others take their place, so that arrays stay long.
+
+    Parameters
+    ----------
+    warm_up
+        EM steps before Newton's.
+    needed
+        Log likelihood below which a gene is of no use; it gives up when even ``HOPE`` times what
+        is left to gain would not reach it. [all genes]
     """
     n_genes = samples.observed.n_genes
+    needed = np.full(n_genes, -np.inf) if needed is None else needed
     nowhere = Mixture(*(np.full((n_genes, n_components), np.nan) for _ in range(3)))
     summit = Summit(nowhere, np.zeros(n_genes, bool))
     for waiting, length in samples.lengths(genes):
@@ -55,7 +66,7 @@ def climb(
                 fresh = Climbers.at(sample, start(sample), warm_up)
                 climbers = fresh if climbers is None else climbers.join(fresh)
             assert climbers is not None
-            climbers = climbers.go(summit, tolerance, max_iterations)
+            climbers = climbers.go(summit, needed, tolerance, max_iterations)
     return summit
 
 
@@ -120,7 +131,9 @@ class Climbers:
         mine, theirs = self._state(), other._state()
         return Climbers(evidence, *_each(lambda a, b: np.concatenate([a, b]), mine, theirs))
 
-    def go(self, summit: Summit, tolerance: float, max_iterations: int) -> Climbers | None:
+    def go(
+        self, summit: Summit, needed: Floats, tolerance: float, max_iterations: int
+    ) -> Climbers | None:
         """Look at the next point, take it if it is higher; leave out those who arrived."""
         evidence, sample = self.evidence, self.evidence.sample
         moments = evidence(self.there)
@@ -132,7 +145,8 @@ class Climbers:
         ahead, gain = step(sample, here.mixture, here.slope, damping)
         steps = self.steps + 1
         arrived = gain < tolerance
-        stop = arrived | (steps >= max_iterations) | (damping > MOST)
+        hopeless = here.likelihood + HOPE * gain < needed[sample.gene]
+        stop = arrived | hopeless | (steps >= max_iterations) | (damping > MOST)
         summit.mixture.put(sample.gene[stop], here.mixture.rows(stop))
         summit.converged[sample.gene[stop]] = arrived[stop]
         if stop.all():

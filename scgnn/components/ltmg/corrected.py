@@ -22,8 +22,9 @@ from scgnn.components.ltmg.newton import NARROWEST, within_bounds
 from scgnn.components.ltmg.observed import Bools, Floats, Integers, Observed
 from scgnn.components.ltmg.sample import TRIM, Sample, Samples, coarsened
 
-RESOLUTION = 128  # values that the search for K looks at; the chosen fit sees all
+RESOLUTION = 96  # values that the search for K looks at; the chosen fit sees all
 SEARCH_TOLERANCE = 0.1  # log likelihood left to gain; differences in BIC matter from about 1
+MARGIN = 2.0  # log likelihood by which the search's coarse values may mislead
 WARM_UP = 10  # EM steps from a start that is only a guess
 
 
@@ -57,19 +58,21 @@ def fit_corrected(
     censored = n_seen < observed.n_cells
     most = np.where(censored, max_components, max(1, max_components - 1))
     bic = np.full((observed.n_genes, max_components), np.inf)
+    penalty = np.log(observed.n_cells)
     found = []
     for k in range(1, max_components + 1):
         genes = np.flatnonzero((n_seen > k) & (k <= most))
         begin = partial(side_by_side, n_components=k)
-        summit = climb(coarse, genes, k, begin, SEARCH_TOLERANCE, max_iterations, WARM_UP)
+        needed = (penalty * (3 * k - 1) - bic.min(1)) / 2 - MARGIN if censored_bic else None
+        summit = climb(coarse, genes, k, begin, SEARCH_TOLERANCE, max_iterations, WARM_UP, needed)
         found.append(summit.mixture)
         bic[genes, k - 1] = _bic(every, genes, found[-1], censored_bic)
     best = np.where(n_seen > 1, 1 + bic.argmin(1), 0)
     fits = no_fits(observed.n_genes, max(2, max_components))
     for k in range(1, max_components + 1):
         genes = np.flatnonzero(best == k)
-        begin = _from(found[k - 1])
-        summit = climb(every, genes, k, begin, tolerance, max_iterations)
+        near = climb(coarse, genes, k, _from(found[k - 1]), tolerance, max_iterations)
+        summit = climb(every, genes, k, _from(near.mixture), tolerance, max_iterations)
         bic[genes, k - 1] = _bic(every, genes, summit.mixture, censored_bic)
         _keep(fits, genes, summit, cutoff, censored)
     return fits._replace(bic=np.where(np.isinf(bic), np.nan, bic))

@@ -68,7 +68,7 @@ class Evidence:
         density = self.sample.by_value(
             np.matmul(height[:, None, :], self.r)[:, 0] * self.sample.share
         )
-        lost = (density < LEAST).any(1)
+        lost = np.any(density < LEAST, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             likelihood = (self.sample.count * np.log(density)).sum(1)
         if lost.any():
@@ -76,7 +76,8 @@ class Evidence:
         per_density = self.sample.by_node(self.sample.count / density) * self.sample.share
         np.multiply(self.r, per_density[:, None, :], out=self.r)
         cells, values = np.moveaxis(height[:, :, None] * np.matmul(self.r, self.columns), 2, 0)
-        second = height * np.vecdot(self.r, self.squares)
+        np.multiply(self.r, self.squares, out=self.squares)
+        second = height * self.squares.sum(2)
         return Moments(likelihood, cells, values - mean * cells, second)
 
     def _in_log_space(self, lost: Bools, height: Floats, sd: Floats, density: Floats) -> Floats:

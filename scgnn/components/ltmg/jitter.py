@@ -34,7 +34,7 @@ def jittered(observed: Observed, sd: float, seed: int) -> Observed:
 
 
 def random_starts(observed: Observed, genes: Bools, tries: int, seed: int) -> Floats:
-    """Two halves of the values, their means and widths drawn around their own; genes x tries x 3 x 2.
+    """Two-component starts from the two halves of the values; genes x tries x 3 (p, μ, σ) x 2.
 
     Means are normal around each half's mean, 1/σ is exponential with the half's standard deviation
     as its rate, weights are equal. NaN for genes not asked for.

@@ -75,7 +75,6 @@ class Sums(NamedTuple):
     cells: Floats  # Σ_i r_ij
     values: Floats  # Σ_i r_ij y_i
     squares: Floats  # Σ_i r_ij (y_i − μ_j)², about the mean of the E-step
-    likelihood: Floats  # Σ_i log f(y_i); genes
 
 
 class Expectation:
@@ -85,7 +84,6 @@ class Expectation:
         self.count = block.count[:, None, :]  # genes x 1 x values
         ones = np.ones_like(block.y)
         self.rows = np.stack([block.y, ones], 1)  # genes x 2 x values
-        self.columns = np.stack([ones, block.y], 2)  # genes x values x 2
         self.squares = np.empty((len(block.y), n_components, block.y.shape[1]))
         self.r = np.empty_like(self.squares)
 
@@ -102,16 +100,21 @@ class Expectation:
 
     def __call__(self, mixture: Mixture) -> Sums:
         """r_ij = p_j φ(y_i; μ_j, σ_j) / f(y_i), summed over cells."""
-        height, density = self.density(mixture)
-        likelihood = (self.count * np.log(density))[:, 0].sum(1)
-        np.multiply(self.r, self.count / density, out=self.r)
-        linear = height[:, :, None] * np.matmul(self.r, self.columns)
-        squares = height * np.vecdot(self.r, self.squares)
-        return Sums(linear[:, :, 0], linear[:, :, 1], squares, likelihood)
+        height, self.f = self.density(mixture)
+        per_density = self.count / self.f  # genes x 1 x values
+        weights = np.swapaxes(self.rows * per_density, 1, 2)
+        values, cells = np.moveaxis(np.matmul(self.r, weights), 2, 0)
+        np.multiply(self.r, self.squares, out=self.squares)
+        squares = np.matmul(self.squares, weights[:, :, 1:])[:, :, 0]
+        return Sums(height * cells, height * values, height * squares)
+
+    def likelihood(self) -> Floats:
+        """Σ_i log f(y_i) where the last E-step was made; genes."""
+        return (self.count * np.log(self.f))[:, 0].sum(1)
 
     def rows_only(self, keep: Bools) -> None:
         """Go on with some of the genes."""
-        self.count, self.rows, self.columns = self.count[keep], self.rows[keep], self.columns[keep]
+        self.count, self.rows = self.count[keep], self.rows[keep]
         self.squares, self.r = self.squares[: len(self.count)], self.r[: len(self.count)]
 
 

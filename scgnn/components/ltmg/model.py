@@ -18,7 +18,7 @@ from scgnn.components.ltmg.mixture import Fits, assign
 from scgnn.components.ltmg.observed import Bools, Floats, Integers, Observed, observe
 from scgnn.components.ltmg.published import UNDERFLOW, fit_published, n_starts
 from scgnn.components.ltmg.sample import cutoffs, units
-from scgnn.fields import Positive, Rate, Weight
+from scgnn.fields import Natural, Positive, Rate, Weight
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class LTMGFit:
     converged
         Whether the chosen fit stopped moving; genes.
     status
-        "all zero", "too few values", "one component" or "mixture"; genes.
+        "all zero", "too few values", "no active state", "one active state" or "several active
+        states"; genes.
     """
 
     states: sparse.csr_matrix
@@ -54,6 +55,11 @@ class LTMGFit:
     status: NDArray[np.str_]
 
     @property
+    def n_active(self) -> Integers:
+        """Active states of each gene."""
+        return np.maximum(self.n_components - 1, 0)
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many genes have each status."""
         return dict(sorted(Counter(self.status.tolist()).items()))
@@ -64,7 +70,8 @@ class LTMG:
     """The left-truncated mixture of Gaussians (Wan et al., Nucleic Acids Research 2019).
 
     Log expression of a gene is a mixture of Gaussians seen only above a cut-off; zeros are the
-    censored part. Each value becomes the index of its component.
+    censored part. Each value becomes the index of its component: 0 "not expressed", then 1, 2, …
+    by rising mean.
 
     Parameters
     ----------
@@ -94,6 +101,10 @@ class LTMG:
     shrinking_k
         No gene tries more components than the one before it got, a slip of the R program that
         makes states depend on the order of genes; published only.
+    ordinary_starts
+        Random starts of the two-component mixture of a gene without zeros; 0 gives it one Gaussian,
+        as the R program does where mixtools is not attached; None: as many as the R program.
+        Published only.
     """
 
     variant: Literal["published", "corrected"] = "corrected"
@@ -105,6 +116,13 @@ class LTMG:
     jitter: Weight | None = None
     criterion: Literal["censored", "published"] | None = None
     shrinking_k: bool = False
+    ordinary_starts: Natural | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_components < 2:
+            raise ValueError(f"max_components must be 2 or more, not {self.max_components}.")
+        if self.variant == "corrected" and (self.shrinking_k or self.ordinary_starts is not None):
+            raise ValueError("shrinking_k and ordinary_starts belong to variant: published.")
 
     def fit(self, x: sparse.spmatrix | NDArray[np.floating], seed: int = 0) -> LTMGFit:
         """Fit every gene and find the state of every value.
@@ -161,9 +179,12 @@ class LTMG:
                 observed.n_expressed < observed.n_cells, 0, np.exp(observed.lowest())
             )
         truncated = smallest <= (0 if self.cutoff == "gene_minimum" else shared)
+        truncated |= observed.n_expressed == 0
         sd = 1e-4 if self.jitter is None else self.jitter
         noisy = jittered(observed, sd, seed) if sd > 0 else observed
         tries = max(2, n_starts(self.max_components))
+        if self.ordinary_starts is not None:
+            tries = self.ordinary_starts
         fits = fit_published(
             noisy,
             cutoff,
@@ -172,6 +193,7 @@ class LTMG:
             max_components=self.max_components,
             max_iterations=self.max_iterations or 100,
             tolerance=self.tolerance or 1e-10,
+            censored_bic=self.criterion == "censored",
             shrinking_k=self.shrinking_k,
         )
         return cutoff, fits, assign(observed, cutoff, fits.mixture, underflow=UNDERFLOW)
@@ -179,8 +201,9 @@ class LTMG:
 
 def _status(observed: Observed, fits: Fits) -> NDArray[np.str_]:
     """What became of each gene."""
+    n = fits.n_components
     return np.select(
-        [observed.n_expressed == 0, fits.n_components == 0, fits.n_components == 1],
-        ["all zero", "too few values", "one component"],
-        "mixture",
+        [observed.n_expressed == 0, n == 0, n == 1, n == 2],
+        ["all zero", "too few values", "no active state", "one active state"],
+        "several active states",
     )

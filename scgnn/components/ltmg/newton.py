@@ -18,7 +18,7 @@ from scgnn.components.ltmg.sample import NODES, Sample
 
 FEWEST = 1e-10  # cells a component keeps, so that its logarithm stays finite
 FLATTEST = 1e-6  # of the curvature of complete data; flatter is as good as flat
-LONGEST = (2.0, 2.0, 1.0)  # steps at most: of log p, of μ in σ, of log σ
+LONGEST = (1.0, 1.0, 0.5)  # steps at most: of log p, of μ in σ, of log σ
 NARROWEST = 0.05  # σ in log units: 5 % of the expression, below the noise of any protocol
 
 
@@ -63,9 +63,9 @@ def _seen(evidence: Evidence, here: Mixture) -> Floats:
     np.multiply(s[:, k : 2 * k], u, out=s[:, 2 * k :])
     m0, m1, m2 = np.moveaxis((s @ np.swapaxes(root, 1, 2)).reshape(-1, 3, k), 1, 0)
     np.multiply(u, root, out=evidence.squares)
-    m3 = np.vecdot(s[:, 2 * k :], evidence.squares)
+    m3 = np.einsum("gkn,gkn->gk", s[:, 2 * k :], evidence.squares)
     np.multiply(u, evidence.squares, out=evidence.squares)
-    m4 = np.vecdot(s[:, 2 * k :], evidence.squares)
+    m4 = np.einsum("gkn,gkn->gk", s[:, 2 * k :], evidence.squares)
     m0, m1, m2, m3, m4 = (height * m for m in (m0, m1, m2, m3, m4))  # Σ r_ij u^0 … u^4
     s[:, 2 * k :] -= s[:, :k]
     s = sample.by_value(s)
@@ -142,9 +142,7 @@ def within_bounds(sample: Sample, mixture: Mixture) -> Mixture:
     """Weights that sum to 1, "not expressed" at or below the cut-off, no σ below its floor."""
     weight, mean, sd = mixture
     mean = np.minimum(mean, highest(sample, mean.shape[1]))
-    return Mixture(
-        weight / weight.sum(1, keepdims=True), mean, np.maximum(sd, narrowest(sample, mean))
-    )
+    return Mixture(weight / weight.sum(1, keepdims=True), mean, np.maximum(sd, narrowest(sample)))
 
 
 def highest(sample: Sample, n_components: int) -> Floats:
@@ -155,9 +153,9 @@ def highest(sample: Sample, n_components: int) -> Floats:
     return bound
 
 
-def narrowest(sample: Sample, mean: Floats) -> Floats:
-    """The least σ at a mean: ``NARROWEST``, or what quadrature of a rounded value resolves."""
-    interval = sample.unit * np.exp(-np.maximum(mean, sample.node[:, :1]))
+def narrowest(sample: Sample) -> Floats:
+    """The least σ: ``NARROWEST``, or what quadrature of the smallest count resolves; genes x 1."""
+    interval = np.log1p(sample.unit * np.exp(-sample.cutoff))  # from q to q and one unit
     return np.maximum(NARROWEST, interval / NODES)
 
 
@@ -165,5 +163,5 @@ def _held(sample: Sample, here: Mixture, gradient: Floats) -> Bools:
     """Coordinates at a bound that the slope pushes against; genes x coordinates."""
     _, of_mean, of_sd = np.split(gradient, 3, axis=1)
     high = (here.mean >= highest(sample, here.mean.shape[1])) & (of_mean > 0)
-    low = (here.sd <= narrowest(sample, here.mean) * (1 + 1e-12)) & (of_sd < 0)
+    low = (here.sd <= narrowest(sample)) & (of_sd < 0)
     return np.concatenate([np.zeros_like(high), high, low], 1)

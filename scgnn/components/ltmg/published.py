@@ -16,8 +16,8 @@ from scgnn.components.ltmg.mixture import (
     Expectation,
     Fits,
     Mixture,
-    no_fits,
     Sums,
+    no_fits,
 )
 from scgnn.components.ltmg.observed import Block, Bools, Floats, Integers, Observed, blocks
 
@@ -43,6 +43,7 @@ def fit_truncated(
     max_components: int,
     max_iterations: int,
     tolerance: float,
+    censored_bic: bool,
 ) -> Candidates:
     """Left-truncated mixtures of K = 2 … ``max_components`` for genes with censored cells."""
     width, tries = max_components, range(2, max_components + 1)
@@ -50,15 +51,18 @@ def fit_truncated(
     row = np.full(observed.n_genes, -1)
     row[genes] = np.arange(len(genes))
     seen = observed.n_above(cutoff)[genes]
-    out.bic[seen == 0, 0] = 2 * np.log(observed.n_cells)  # the R program's empty sum
-    out.n_components[seen == 0, 0] = 1
+    empty = (seen == 0) & (observed.n_expressed[genes] > 0)
+    out.bic[empty, 0] = 2 * np.log(observed.n_cells)  # the R program's empty sum
+    out.n_components[empty, 0] = 1
     for part in out.mixture[0]:
-        part[seen == 0, 0] = 0
+        part[empty, 0] = 0
     for at, k in enumerate(tries):
         for block in blocks(observed, genes[seen > k], cutoff, k):
             fit, converged = _em_truncated(block, k, max_iterations, tolerance)
             i = row[block.gene]
-            out.bic[i, at], out.n_components[i, at] = _bic(block, fit, observed.n_cells)
+            out.bic[i, at], out.n_components[i, at] = _bic(
+                block, fit, observed.n_cells, censored_bic
+            )
             out.converged[i, at] = converged
             lost = np.isnan(fit.mean)
             for store, part in zip(out.mixture[at], fit, strict=True):
@@ -94,24 +98,34 @@ def _em_truncated(
 ) -> tuple[Mixture, Bools]:
     """EM until a σ is NaN, nothing moves any more, or the iterations are used up."""
     now = _start(block, k)
-    fit = Mixture(*(part.copy() for part in now))
     expectation = Expectation(block, k)
-    going = np.arange(len(block.gene))
+    fit = Mixture(*(np.empty_like(part) for part in now))
     converged = np.zeros(len(block.gene), bool)
+    going = np.arange(len(block.gene))
     with np.errstate(all="ignore"):  # a component that loses its cells becomes NaN and is dropped
         for _ in range(max_iterations):
             before, now = now, _step(block, expectation, now)
-            fit.put(going, now)
-            moved = [np.abs(b - a).mean(1) for b, a in zip(before, now, strict=True)]
-            still = np.all([m <= tolerance for m in moved], axis=0)
+            still = _still(before, now, tolerance)
             stop = still | np.isnan(now.sd).any(1)
             if stop.any():
+                fit.put(going[stop], now.rows(stop))
                 converged[going[still]] = True
                 going, now, block = going[~stop], now.rows(~stop), block.rows(~stop)
                 expectation.rows_only(~stop)
                 if not len(going):
                     break
+    fit.put(going, now)
     return fit, converged
+
+
+def _still(before: Mixture, now: Mixture, tolerance: float) -> Bools:
+    """Whether weights, means and σ each moved by no more than ``tolerance`` on average."""
+    still = np.ones(len(now.mean), bool)
+    for old, new in zip(before, now, strict=True):
+        still &= np.abs(new - old).mean(1) <= tolerance
+        if not still.any():
+            break
+    return still
 
 
 def _step(block: Block, expectation: Expectation, old: Mixture) -> Mixture:
@@ -130,8 +144,13 @@ def _step(block: Block, expectation: Expectation, old: Mixture) -> Mixture:
     return Mixture(cells / (block.n + block.censored), mean, np.sqrt(variance))
 
 
-def _bic(block: Block, fit: Mixture, n_cells: Floats | int) -> tuple[Floats, Integers]:
-    """(3R − 1) log N − 2 Σ log f(y) of the values seen, R the components that have a mean."""
+def _bic(
+    block: Block, fit: Mixture, n_cells: Floats | int, censored: bool = False
+) -> tuple[Floats, Integers]:
+    """(3R − 1) log N − 2 Σ log f(y) of the values seen, R the components that have a mean.
+
+    With ``censored`` also − 2 C log Σ_j p_j Φ(z_j), which the R program leaves out.
+    """
     kept = ~np.isnan(fit.mean)
     n_components = kept.sum(1)
     with np.errstate(all="ignore"):
@@ -140,6 +159,9 @@ def _bic(block: Block, fit: Mixture, n_cells: Floats | int) -> tuple[Floats, Int
         density = height[:, :, None] * np.exp(-(deviation**2) / 2)
         f = np.where(kept[:, :, None], density, 0).sum(1)
         likelihood = (block.count * np.log(f)).sum(1)
+        if censored:
+            below = fit.weight * ndtr((block.cutoff - fit.mean) / fit.sd)
+            likelihood += block.censored[:, 0] * np.log(np.nansum(below, 1))
     bic = (3 * n_components - 1) * np.log(n_cells) - 2 * likelihood
     return np.where(np.isnan(bic) | (n_components == 0), np.inf, bic), n_components
 
@@ -194,21 +216,21 @@ def em_ordinary(block: Block, start: Mixture) -> tuple[Mixture, Bools]:
     converged = np.zeros(len(block.gene), bool)
     going = np.arange(len(block.gene))
     with np.errstate(all="ignore"):
-        seen = expectation(now)
+        seen, likelihood = expectation(now), expectation.likelihood()
         for _ in range(ORDINARY_ITERATIONS):
-            before = seen.likelihood
+            before = likelihood
             now = Mixture(seen.cells / block.n, seen.values / seen.cells, now.sd)
             seen = expectation(now)  # conditional maximization: σ comes after its own E-step
             now = Mixture(seen.cells / block.n, now.mean, np.sqrt(seen.squares / seen.cells))
-            seen = expectation(now)
-            rise = seen.likelihood - before
+            seen, likelihood = expectation(now), expectation.likelihood()
+            rise = likelihood - before
             lost = ~(now.sd >= SINGULAR).all(1) | np.isnan(rise)
             fit.put(going[~lost], now.rows(~lost))
             converged[going] = ~lost & (rise <= ORDINARY_TOLERANCE)
             go_on = ~lost & (rise > ORDINARY_TOLERANCE)
             fit.put(going[lost], Mixture(*(np.full_like(p[lost], np.nan) for p in now)))
             going, now, block = going[go_on], now.rows(go_on), block.rows(go_on)
-            seen = Sums(*(part[go_on] for part in seen))
+            seen, likelihood = Sums(*(part[go_on] for part in seen)), likelihood[go_on]
             if not len(going):
                 break
             expectation.rows_only(go_on)
@@ -224,6 +246,7 @@ def fit_published(
     max_components: int = 5,
     max_iterations: int = 100,
     tolerance: float = 1e-10,
+    censored_bic: bool = False,
     shrinking_k: bool = False,
 ) -> Fits:
     """The mixture of smallest BIC of every gene.
@@ -234,13 +257,19 @@ def fit_published(
         Of each gene.
     truncated
         Genes with cells at or below the global cut-off.
+    censored_bic
+        Whether the BIC counts the censored cells.
+    shrinking_k
+        No gene tries more components than the one before it got.
     starts
         For the other genes; genes x starts x 3 (p, μ, σ) x 2.
     """
     n_genes = observed.n_genes
     censored, full = np.flatnonzero(truncated), np.flatnonzero(~truncated)
     kinds = [
-        fit_truncated(observed, censored, cutoff, max_components, max_iterations, tolerance),
+        fit_truncated(
+            observed, censored, cutoff, max_components, max_iterations, tolerance, censored_bic
+        ),
         fit_ordinary(observed, full, cutoff, starts[full]),
     ]
     fits = no_fits(n_genes, max(max_components, 3))

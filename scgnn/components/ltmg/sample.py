@@ -2,7 +2,8 @@
 
 A count k of unit u stands for an expression between (k − ½)u and (k + ½)u. Where that interval is
 wide, f(y) is its mean over the interval, by Gauss-Legendre quadrature; without this, ties would
-reward components without width. Continuous values, and counts above ``ROUGH``, stand for themselves.
+reward components without width. Continuous values, and counts above ``ROUGH``, are taken as they
+are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from scgnn.components.ltmg.observed import BLOCK, Bools, Floats, Integers, Observed
+from scgnn.components.ltmg.observed import BLOCK, Bools, Floats, Integers, Observed, padded
 
 ROUGH = 16  # counts up to this stand for intervals; the next one spans 6 % and hardly needs it
 NODES = 8  # quadrature nodes in each interval
@@ -181,7 +182,7 @@ class Samples:
         self.first = observed.start[:-1] + np.array(above, np.int64)
         self.fine = np.maximum(self.first, observed.start[:-1] + np.array(rough, np.int64))
         self.n_rough = np.where(self.fine > self.first, ROUGH, 0)
-        self.n_fine = _padded(self.end - self.fine)
+        self.n_fine = padded(self.end - self.fine)
 
     def lengths(self, genes: Integers) -> Iterator[tuple[Integers, int]]:
         """Genes that pad to the same length, and how many nodes that is."""
@@ -227,9 +228,3 @@ class Samples:
         middle, reach = (low + high) / 2, (high - low) / 2
         node = middle[:, :, None] + reach[:, :, None] * NODE
         return node.reshape(len(value), -1)
-
-
-def _padded(length: Integers) -> Integers:
-    """0, or the next of 8, 12, 16, 24, 32, 48 …: few different lengths, little waste."""
-    power = 2 ** np.ceil(np.log2(np.maximum(length, 8))).astype(np.int64)
-    return np.where(length == 0, 0, np.where(length <= power * 3 // 4, power * 3 // 4, power))
