@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from scgnn import metrics
+from scgnn.components.readers import Given
 from scgnn.data import hide_nonzeros, to_state, validated, with_layer
 from scgnn.errors import InputError
 from scgnn.folders import absolute_paths, output_folder
@@ -19,12 +21,15 @@ from scgnn.recipe import Recipe, load_recipe
 from scgnn.results import Result, annotate, refuse_unwritable, write_folder
 from scgnn.seeding import seed_for
 from scgnn.stages import Stages
+from scgnn.state import State
 from scgnn.store import Store
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 log = logging.getLogger("scgnn")
+
+SCORE_MEMORY = 4  # MiB; without a limit a silhouette holds the distances of all pairs of cells
 
 
 def run(
@@ -72,6 +77,8 @@ def run(
     if labels is not None:
         paths["data.labels"] = labels
     complete = load_recipe(recipe, paths)
+    if adata is not None:
+        complete = _of_given_data(complete)
     if out is None:
         return execute(complete, adata).adata
     if adata is not None:
@@ -86,6 +93,8 @@ def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None 
     """Run a complete recipe in memory, stage by stage."""
     if adata is not None and not hasattr(adata, "obs_names"):
         raise InputError(f"give an AnnData, cells x genes, not a {type(adata).__name__}")
+    if adata is not None:
+        recipe = _of_given_data(recipe)
     stages = stages or Stages()
     with PeakMemory() as peak:
         given = adata is not None
@@ -101,19 +110,7 @@ def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None 
         state = recipe.pipeline(to_state(used), stages, recipe.seed)
         saved = absolute_paths(recipe)
         result = annotate(counts, state, saved, given)
-        scores: dict[str, Any] = {
-            "n_cells": state.n_cells,
-            "n_genes": state.n_genes,
-            "n_clusters": int(state.labels.max()) + 1,  # type: ignore[union-attr]
-            "iterations": state.iterations,
-            "stopped_because": state.stopped,
-            **_last(state.history, "dead_units", "dead_genes"),
-            **metrics.internal_scores(
-                state.graph_embedding,  # type: ignore[arg-type]
-                state.labels,  # type: ignore[arg-type]
-                recipe.seed,
-            ),
-        }
+        scores = _scores(state, recipe.seed)
         if truth is not None:
             truth = truth[counts.obs_names.get_indexer(state.cells)]
             if (truth != "").any():
@@ -129,6 +126,29 @@ def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None 
         name: round(value, 1) for name, value in stages.peak_memory_mb.items()
     }
     return Result(result, state, scores, saved)
+
+
+def _scores(state: State, seed: int) -> dict[str, Any]:
+    """What is known of a run without any truth."""
+    from sklearn import config_context
+
+    assert state.labels is not None and state.graph_embedding is not None
+    with config_context(working_memory=SCORE_MEMORY):
+        internal = metrics.internal_scores(state.graph_embedding, state.labels, seed)
+    return {
+        "n_cells": state.n_cells,
+        "n_genes": state.n_genes,
+        "n_clusters": int(state.labels.max()) + 1,
+        "iterations": state.iterations,
+        "stopped_because": state.stopped,
+        **_last(state.history, "dead_units", "dead_genes"),
+        **internal,
+    }
+
+
+def _of_given_data(recipe: Recipe) -> Recipe:
+    """The recipe of a run whose data did not come from its reader."""
+    return replace(recipe, data=replace(recipe.data, reader=Given()))
 
 
 def _source(recipe: Recipe) -> str:

@@ -117,6 +117,13 @@ def test_a_mistake_says_what_is_wrong_and_what_would_be_right(refused, text, lin
     assert found.startswith(f"my.yaml:1: {line}")
 
 
+@pytest.mark.xfail(reason="encoders take an empty list of widths, and break when they are built")
+@pytest.mark.parametrize("slot", ["feature_encoder", "graph_encoder"])
+def test_an_encoder_without_layers_is_refused(refused, slot):
+    (found,) = refused("check", "scgnn", "--set", f"pipeline.{slot}.hidden=[]")
+    assert f"pipeline.{slot}.hidden: " in found
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

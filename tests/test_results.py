@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -200,3 +202,130 @@ def test_the_floor_runs_on_small_data_too(counts, recipe):
     for n_cells, n_genes in ((1, 30), (3, 30), (40, 1)):
         given = counts(n_cells=n_cells, n_genes=n_genes)
         assert list(scgnn.run(recipe, given).obs_names) == _not_empty(given)
+
+
+def draw(*shape):
+    return np.random.default_rng(0).poisson(2, shape)
+
+
+EDGES = {
+    "two cells": draw(2, 30),
+    "two cells alike": np.ones((2, 30)),
+    "fewer cells than neighbours": draw(5, 30),
+    "one cell": draw(1, 30),
+    "one gene": draw(40, 1),
+    "one count": np.array([[3]]),
+    "cells all alike": np.repeat(draw(1, 30), 25, axis=0),
+    "exact copies": np.repeat(draw(8, 30), 5, axis=0),
+    "one value": np.ones((30, 20)),
+    "huge values": draw(30, 20) * 1e30,
+}
+
+
+@pytest.mark.parametrize("recipe", ["scgnn_gat_leiden", "scgnn_published_code", "pca_kmeans"])
+@pytest.mark.parametrize("case", EDGES)
+def test_awkward_data_finish_without_a_warning(counts, budget, recipe, case, request):
+    if recipe == "pca_kmeans" and case in ("two cells alike", "one gene"):
+        reason = "scikit-learn's PCA divides by the variance of cells that are all alike"
+        request.applymarker(pytest.mark.xfail(reason=reason, raises=RuntimeWarning))
+    changes = {} if recipe.startswith("pca") else budget
+    result = execute(load_recipe(recipe, changes), counts(EDGES[case].astype(np.float32)))
+    assert len(result.state.labels) == result.adata.n_obs
+    assert np.isfinite(result.adata.obsm["X_scgnn"]).all()
+    json.dumps(result.metrics, allow_nan=False)
+
+
+def test_labels_of_which_none_are_left_score_nothing(adata, budget, caplog):
+    adata.X[0] = 0  # the filter drops it, and it alone has a label
+    adata.obs["type"] = ["a"] + [None] * 39
+    result = execute(load_recipe("scgnn", {**budget, "data.labels": "type"}), adata)
+    assert not result.metrics.keys() & WITH_LABELS
+    assert "labels: no cell that has one is left" in caplog.text
+
+
+def test_hidden_entries_change_nothing_but_their_scores(adata, budget, assert_same_bits):
+    recipe = load_recipe("scgnn", {**budget, "data.holdout": 0.2})
+    result = execute(recipe, adata)
+    hidden = (_dense(adata.X) > 0) & (_dense(result.state.x) == 0)
+    assert hidden.any()
+    changed = adata.copy()
+    changed.X[hidden] += 5
+    other = execute(recipe, changed)
+    assert_same_bits(result.adata, other.adata)
+    assert other.metrics["imputation"] != result.metrics["imputation"]
+    assert np.array_equal(_dense(other.adata.X), changed.X)
+
+
+def test_a_holdout_of_which_nothing_is_left_has_no_scores(counts, budget):
+    recipe = load_recipe("scgnn", {**budget, "data.holdout": 0.2})
+    scores = execute(recipe, counts(n_genes=1)).metrics["imputation"]
+    assert scores == dict.fromkeys(IMPUTATION)
+
+
+def test_the_given_anndata_is_left_alone_to_the_last_bit(adata, quick, tmp_path):
+    adata.layers["mine"] = sparse.csr_matrix(adata.X)
+    adata.obsm["X_pca"] = np.ones((40, 2))
+    adata.obsp["mine"] = sparse.identity(40, format="csr")
+    adata.varm["PCs"] = np.ones((30, 2))
+    adata.uns["deep"] = {"list": [1, 2], "array": np.arange(3)}
+    adata.raw = adata
+    before = pickle.dumps(adata)
+    scgnn.run("scgnn", adata, labels="group", out=tmp_path / "out", data__holdout=0.1, **quick)
+    assert pickle.dumps(adata) == before
+
+
+def test_the_original_programs_files_have_its_layouts(command, sets, small, tmp_path):
+    words = ["run", "scgnn", *sets(small("scgnn")), "--out", tmp_path / "out", "--export", "scgnn"]
+    assert command(*words).code == 0
+    result = read_h5ad(tmp_path / "out" / "result.h5ad")
+    recon = pd.read_csv(tmp_path / "out" / "scgnn_recon.csv", index_col=0)  # genes x cells
+    assert list(recon.index) == list(result.var_names)
+    assert list(recon.columns) == list(result.obs_names)
+    assert np.allclose(recon.to_numpy(), result.layers["scgnn_imputed"].T)
+    embedding = pd.read_csv(tmp_path / "out" / "scgnn_embedding.csv", index_col=0)
+    assert list(embedding.columns) == [f"embedding{i}" for i in range(16)]
+    assert np.allclose(embedding.to_numpy(), result.obsm["X_scgnn"])
+    clusters = pd.read_csv(tmp_path / "out" / "scgnn_results.txt", index_col=0)
+    assert list(clusters["Celltype"].astype(str)) == list(result.obs["scgnn"])
+    assert list(clusters.index) == list(result.obs_names)
+    edges = pd.read_csv(tmp_path / "out" / "scgnn_graph.csv")
+    assert list(edges.columns) == ["NodeA", "NodeB", "Weights"]
+    assert (edges["NodeA"] < edges["NodeB"]).all()
+    half = (edges["Weights"], (edges["NodeA"], edges["NodeB"]))
+    graph = sparse.csr_matrix(half, shape=(result.n_obs, result.n_obs))
+    assert abs(graph + graph.T - result.obsp["scgnn_connectivities"]).nnz == 0
+
+
+@pytest.fixture
+def largest_tensor():
+    """The most numbers that any torch operation gave inside the block."""
+    from torch import Tensor
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Largest(TorchDispatchMode):
+        numbers = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            out = function(*args, **(kwargs or {}))
+            for part in out if isinstance(out, tuple | list) else [out]:
+                if isinstance(part, Tensor):
+                    self.numbers = max(self.numbers, part.numel())
+            return out
+
+    return Largest()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["scgnn", "scgnn_gat_leiden", "scgnn_published_code"])
+def test_nothing_is_cells_by_cells(recipe, small, largest_tensor):
+    """tracemalloc sees what numpy holds, the dispatch mode what torch makes."""
+    n = 3000
+    execute(load_recipe(recipe, small(recipe)))  # imports are not counted
+    changes = {**small(recipe), "data.reader.cells": n, "data.reader.genes": 30}
+    tracemalloc.start()
+    with largest_tensor:
+        execute(load_recipe(recipe, {**changes, "pipeline.max_iterations": 1}))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < n * n * 4 / 2  # half of cells x cells in single precision
+    assert largest_tensor.numbers < n * n / 2  # the graph autoencoder's loss has 1024 x cells

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -123,14 +124,6 @@ def test_a_value_without_a_key_is_refused():
         Stages().key(object())
 
 
-@pytest.mark.parametrize(
-    "name", ["scgnn", "scgnn_published_code", "scgnn_published_flags", "scgnn_gat_leiden"]
-)
-def test_the_same_recipe_and_seed_give_the_same_bits(name, small, assert_same_bits):
-    recipe = load_recipe(name, small(name))
-    assert_same_bits(execute(recipe).adata, execute(recipe).adata)
-
-
 def test_another_clusterer_reuses_everything_before_it(store, small):
     recipe = load_recipe("scgnn", {**small("scgnn"), "pipeline.max_iterations": 0})
     execute(recipe, None, Stages(store))
@@ -186,9 +179,57 @@ def _wait_for(words: str, log: Path, run: subprocess.Popen) -> None:
     raise AssertionError(f"'{words}' never came")
 
 
-def test_the_saved_recipe_runs_to_the_same_bits(command, sets, small, tmp_path, assert_same_bits):
-    one, other = tmp_path / "one", tmp_path / "other"
-    assert command("run", "scgnn", *sets(small("scgnn")), "--out", one).code == 0
-    assert command("run", one / "recipe.yaml", "--out", other).code == 0
-    assert (one / "history.csv").read_bytes() == (other / "history.csv").read_bytes()
-    assert_same_bits(read_h5ad(one / "result.h5ad"), read_h5ad(other / "result.h5ad"))
+EVERY_KIND = ["scgnn", "scgnn_quick", "scgnn_gat_leiden", "scgnn_published_code", "pca_leiden"]
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_twice_and_from_the_saved_recipe_the_files_are_the_same(
+    name, command, sets, small, tmp_path, assert_same_bits
+):
+    words = ["run", name, *sets(small(name)), "--labels", "group", "--out"]
+    assert command(*words, tmp_path / "one").code == 0
+    assert command(*words, tmp_path / "two").code == 0
+    assert command("run", tmp_path / "one" / "recipe.yaml", "--out", tmp_path / "three").code == 0
+    one, *others = (tmp_path / number for number in ("one", "two", "three"))
+    for other in others:
+        for file in ("cells.csv", "history.csv", "recipe.yaml"):
+            assert (one / file).read_bytes() == (other / file).read_bytes()
+        assert_same_bits(read_h5ad(one / "result.h5ad"), read_h5ad(other / "result.h5ad"))
+        scores = [json.loads((run / "metrics.json").read_text()) for run in (one, other)]
+        assert _without_cost(scores[0]) == _without_cost(scores[1])
+
+
+def _without_cost(scores: dict) -> dict:
+    return {k: v for k, v in scores.items() if "seconds" not in k and "memory" not in k}
+
+
+@pytest.mark.parametrize("name", EVERY_KIND)
+def test_another_seed_gives_another_result(name, small, arrays):
+    one, other = (
+        arrays(execute(load_recipe(name, {**small(name), "seed": seed})).adata) for seed in (1, 2)
+    )
+    for key in ("obsm X_scgnn", "obsm X_scgnn_features", "layers scgnn_imputed"):
+        assert not np.array_equal(one[key], other[key])
+
+
+def test_going_on_after_half_a_file_gives_the_same_bits(
+    command, sets, small, tmp_path, assert_same_bits, monkeypatch
+):
+    words = ["run", "scgnn_gat_leiden", *sets(small("scgnn")), "--out"]
+    assert command(*words, tmp_path / "whole").code == 0
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("scgnn.pipelines.scgnn.agreement", stopped)
+        assert command(*words, out).code == 130
+    kept = sorted((out / "stages").iterdir())
+    for file in kept[::2]:
+        file.write_bytes(file.read_bytes()[:-20])
+    resumed = command(*words, out, "--resume")
+    assert resumed.code == 0
+    assert resumed.err.count("from the store") == len(kept) - len(kept[::2])
+    assert_same_bits(read_h5ad(tmp_path / "whole" / "result.h5ad"), read_h5ad(out / "result.h5ad"))
+    assert not (out / "stages").exists()

@@ -1,0 +1,90 @@
+"""What the package offers from outside: names, version, quick import."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import scgnn
+
+ROOT = Path(scgnn.__file__).parents[1]
+CHECKOUT = pytest.mark.skipif(
+    not (ROOT / "setup.cfg").exists(), reason="the package is installed without its repository"
+)
+
+
+def test_the_public_names_are_sorted_and_listed():
+    assert scgnn.__all__ == sorted(set(scgnn.__all__))
+    assert set(scgnn.__all__) <= set(dir(scgnn))
+
+
+@pytest.mark.parametrize("name", scgnn.__all__)
+def test_a_public_name_can_be_imported_and_says_what_it_is(name):
+    thing = getattr(scgnn, name)
+    assert inspect.getdoc(thing)
+    assert thing.__name__ == name
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'rum'"):
+        scgnn.rum  # noqa: B018
+    with pytest.raises(ImportError):
+        from scgnn import rum  # noqa: F401
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    check = (
+        "import sys, scgnn\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'dgl', 'anndata', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@CHECKOUT
+def test_the_version_is_that_of_the_setup_file_and_of_the_changelog():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["metadata"]["version"] == "attr: scgnn.__version__"
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest[1] == scgnn.__version__
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert metadata.version("scgnn") == scgnn.__version__
+
+
+@CHECKOUT
+def test_every_package_folder_is_installed():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    listed = set(setup["options"]["packages"].split())
+    folders = [path.parent.relative_to(ROOT) for path in (ROOT / "scgnn").rglob("__init__.py")]
+    assert listed == {".".join(folder.parts) for folder in folders} | {"scgnn.recipes"}
+
+
+def test_only_the_scores_and_the_runner_read_true_labels():
+    """``true_labels`` is the one way to them; the column is taken away before the pipeline."""
+    readers = {
+        str(path.relative_to(ROOT / "scgnn"))
+        for path in (ROOT / "scgnn").rglob("*.py")
+        if "true_labels" in path.read_text(encoding="utf-8")
+    }
+    assert readers == {"metrics.py", "runs.py"}
+
+
+def test_dgl_is_imported_in_one_file_alone():
+    importers = {
+        path.name
+        for path in (ROOT / "scgnn").rglob("*.py")
+        if re.search(r"^\s*(import|from) dgl\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert importers == {"encoders.py"}
