@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -213,6 +214,13 @@ def main() -> None:
     """Run the command; a person's mistake is one sentence and exit code 2, no traceback."""
     try:
         app(prog_name="scgnn-recipe")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        advice = "make room, then --resume goes on from the last finished stage"
+        sys.stderr.write(f"{where}{error.strerror}; {advice}\n")
+        sys.exit(1)
     except Interrupted as stop:
         sys.stderr.write(f"{stop}\n")
         sys.exit(130)

@@ -10,11 +10,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from scgnn.errors import UserError
 from scgnn.recipe import Recipe, load_recipe, to_yaml
 from scgnn.results import UNFINISHED, write_text
 
 log = logging.getLogger("scgnn")
+
+LOCK = ".running"
 
 
 @contextmanager
@@ -33,6 +37,7 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
     recipe = absolute_paths(recipe)
     missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     going_on = _claim(out, recipe, resume)
+    lock = _locked(out)
     handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
@@ -47,11 +52,25 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
     finally:
         log.removeHandler(handler)
         handler.close()
+        lock.release()
+        (out / LOCK).unlink(missing_ok=True)
     shutil.rmtree(out / "stages", ignore_errors=True)
 
 
+def _locked(out: Path) -> FileLock:
+    """The folder held for this process; a killed process lets go of it."""
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(
+            f"{out}: another process is running in it; wait for it, or choose another folder"
+        ) from None
+    return lock
+
+
 def _take_away(out: Path, folders: list[Path]) -> None:
-    for name in ("recipe.yaml", "log.txt"):
+    for name in ("recipe.yaml", "log.txt", LOCK):
         (out / name).unlink(missing_ok=True)
     for folder in folders:
         if not any(folder.iterdir()):

@@ -26,6 +26,12 @@ from scgnn.state import State
 if TYPE_CHECKING:
     from anndata import AnnData
 
+OWN = {
+    "layers": ("scgnn_imputed",),
+    "obsm": ("X_scgnn", "X_scgnn_features"),
+    "obsp": ("scgnn_connectivities", "scgnn_distances"),
+    "uns": ("scgnn",),
+}
 UNFINISHED = re.compile(r"\.[0-9a-f]{32}\..+")  # names of files that are being written
 LIBRARIES = (
     "scgnn",
@@ -88,6 +94,9 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, given: bool) -> AnnD
     X and every layer, column and key that came in stay as they are.
     """
     adata = counts[state.cells, state.genes].copy()
+    for slot, keys in OWN.items():  # what an earlier run left is not this run's
+        for key in keys:
+            getattr(adata, slot).pop(key, None)
     adata.obs["scgnn"] = _categories(state.labels)
     adata.obsm["X_scgnn"] = state.graph_embedding
     adata.obsm["X_scgnn_features"] = state.embedding
@@ -159,14 +168,18 @@ def refuse_unwritable(adata: AnnData) -> None:
     Raises
     ------
     InputError
-        Names the column of obs or var, or the key of uns.
+        Names the column of obs or var, or the key of uns, obsm, varm, layers, obsp or varp.
     """
     import h5py
     from anndata.io import write_elem
 
     parts: dict[str, Any] = {f"uns['{key}']": value for key, value in adata.uns.items()}
-    for word, frame in (("obs", adata.obs), ("var", adata.var)):
+    for word in ("obs", "var"):
+        frame = getattr(adata, word)
         parts |= {f"{word}['{column}']": frame[[column]] for column in frame}
+    for word in ("obsm", "varm", "layers", "obsp", "varp"):
+        entries = getattr(adata, word).items()
+        parts |= {f"{word}['{key}']": value[:1] for key, value in entries}  # one row says it
     with warnings.catch_warnings(), h5py.File("x", "w", driver="core", backing_store=False) as file:
         warnings.simplefilter("ignore")
         for name, value in parts.items():

@@ -104,14 +104,25 @@ def fit(
                 penalty = _penalize(weights, training)
                 optimizer.step()
                 losses[epoch] += value.item() + penalty
-            if not np.isfinite(losses[epoch]):
-                raise UserError(
-                    f"training diverged: the loss is {losses[epoch]} after {epoch + 1} epochs; "
-                    f"lower learning_rate (now {training.learning_rate:g})"
-                )
+            refuse_divergence(training, losses[epoch])
             listener().epoch(epoch + 1, training.epochs, float(losses[epoch]))
     module.eval()
     return losses
+
+
+def refuse_divergence(training: Training, *results: np.ndarray | np.floating | None) -> None:
+    """Refuse losses or outputs that are no longer finite.
+
+    Raises
+    ------
+    UserError
+        With the settings that led there.
+    """
+    if not all(result is None or np.isfinite(result).all() for result in results):
+        raise UserError(
+            f"training diverged: its numbers are no longer finite; lower learning_rate (now "
+            f"{training.learning_rate:g}), or look for very large values in the data"
+        )
 
 
 def adam(module: nn.Module, training: Training) -> torch.optim.Adam:

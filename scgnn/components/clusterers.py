@@ -92,7 +92,7 @@ class Leiden(Clusterer):
 
     resolution: Rate = 1.0
     quality: Literal["modularity", "cpm", "rber", "surprise", "significance"] = "modularity"
-    iterations: int = 2
+    iterations: Positive | Literal[-1] = 2
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
 
     def __call__(

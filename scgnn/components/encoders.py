@@ -124,6 +124,8 @@ class PCA(Encoder):
         from sklearn.decomposition import PCA as Decomposition
 
         assert isinstance(module, Projection)
+        if not _varies(x):
+            return
         most = min(x.shape)
         if min(self.hidden[0], x.shape[1]) < most:
             model = Decomposition(self.hidden[0], svd_solver="arpack", random_state=seed).fit(x)
@@ -134,6 +136,14 @@ class PCA(Encoder):
         module.mean.copy_(torch.as_tensor(model.mean_))
         axes = np.ascontiguousarray(model.components_.T)  # arpack's come with negative strides
         module.axes[:, : model.n_components_].copy_(torch.from_numpy(axes))
+
+
+def _varies(x: Matrix) -> bool:
+    """Whether any two cells differ."""
+    first = x[:1]
+    if sparse.issparse(x):
+        return any((x[at] != first).nnz for at in range(1, x.shape[0]))
+    return bool((x != first).any())
 
 
 class Projection(nn.Module):

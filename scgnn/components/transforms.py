@@ -62,6 +62,11 @@ class Log1p(Transform):
                 "log1p: values look logarithmic already (not whole, largest %.3g)", adata.X.max()
             )
         x = _floating(adata.X)
+        if x.shape[0] and x.shape[1] and x.min() <= -1:
+            raise InputError(
+                f"log1p: values reach down to {x.min():.3g}, which has no logarithm:"
+                " put log1p before scale"
+            )
         new = with_x(adata, x.log1p() if _is_sparse(x) else np.log1p(x))
         new.uns["log1p"] = {"base": None}
         return new

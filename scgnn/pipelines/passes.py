@@ -176,7 +176,9 @@ class Pass(Pipeline):
         for_clusters = self._connect(self.graph_builder, state, turn)
         graph = for_clusters
         if self.prune_applies_to == "louvain":
-            whole = replace(self.graph_builder, prune=KeepAll(), symmetry="union")  # type: ignore[type-var]
+            whole = replace(self.graph_builder, prune=KeepAll())  # type: ignore[type-var]
+            if getattr(whole, "symmetry", "") == "last_written":  # a rule for pruned edges alone
+                whole = replace(whole, symmetry="union")  # type: ignore[type-var]
             graph = self._connect(whole, state, turn)
         embedding = state.embedding
         if graph is not None:

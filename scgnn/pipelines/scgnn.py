@@ -52,7 +52,7 @@ class ScGNN(Pass):
     imputation_regularizers
         What else the imputation is held to.
     zero_below
-        Imputed values below this are set to zero.
+        Imputed values nearer to zero than this are set to zero; 0 leaves all as they are.
     cluster_training
         Budget of each cluster autoencoder.
     iteration_training
@@ -88,8 +88,11 @@ class ScGNN(Pass):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.fidelity and self.max_iterations and self.cluster_autoencoders:
-            raise ValueError("fidelity: 0 leaves the cluster autoencoders nothing to learn")
+        if not self.fidelity and self.max_iterations:
+            if self.cluster_autoencoders:
+                raise ValueError("fidelity: 0 leaves the cluster autoencoders nothing to learn")
+            if not in_phase(self.feature_regularizers, "iteration"):
+                raise ValueError("fidelity: 0 leaves the iterations nothing to learn")
         held = self.imputation_fidelity or in_phase(self.imputation_regularizers, "imputation")
         if self.impute and not held:
             raise ValueError("imputation_fidelity: 0 without a regularizer leaves nothing to learn")
@@ -167,5 +170,5 @@ class ScGNN(Pass):
         assert fitted.reconstruction is not None
         dead = int((fitted.reconstruction == 0).all(0).sum())
         state = turn.note(state, "imputation", loss=fitted.losses, dead_genes=dead)
-        kept = fitted.reconstruction >= self.zero_below
+        kept = np.abs(fitted.reconstruction) >= self.zero_below
         return replace(state, imputed=np.where(kept, fitted.reconstruction, np.float32(0)))

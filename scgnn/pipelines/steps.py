@@ -16,6 +16,7 @@ from scgnn.components.encoders import Encoder
 from scgnn.components.graph_builders import GraphBuilder
 from scgnn.components.ltmg import LTMG
 from scgnn.components.regularizers import Regularizer
+from scgnn.errors import InputError
 from scgnn.seeding import generator, seed_for, torch_seed
 from scgnn.stages import stage
 from scgnn.state import Matrix, State
@@ -29,6 +30,7 @@ from scgnn.training import (
     optimizer_from_arrays,
     optimizer_to_arrays,
     predict,
+    refuse_divergence,
     to_arrays,
 )
 
@@ -83,7 +85,10 @@ class Start(NamedTuple):
 @stage("LTMG")
 def discretize(model: LTMG, x: Matrix, seed: int) -> sparse.csr_matrix:
     """LTMG state of every value, cells x genes."""
-    return model.fit(x, seed).states
+    try:
+        return model.fit(x, seed).states
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 @stage("feature autoencoder")
@@ -95,6 +100,7 @@ def fit_features(
     optimizer = _begin(parts, module, state.x, training, seed, start)
     losses = _train(parts, module, state, training, seed_for(seed, "training"), optimizer)
     embedding, reconstruction = _outputs(module, state.x, training.batch_size)
+    refuse_divergence(training, embedding, reconstruction)
     return Fitted(
         embedding, reconstruction, to_arrays(module), optimizer_to_arrays(optimizer), losses
     )
@@ -135,6 +141,7 @@ def fit_clusters(
         rows = replace(state, x=state.x[cells]) if on == "own" else state
         losses += _train(parts, module, rows, training, seed_for(seed, cluster), optimizer)
         embedding[cells], rebuilt[cells] = _outputs(module, state.x[cells], training.batch_size)
+    refuse_divergence(training, embedding, rebuilt)
     return Fitted(embedding, rebuilt, to_arrays(module), optimizer_to_arrays(optimizer), losses)
 
 
@@ -238,7 +245,9 @@ def fit_graph(
     losses = fit(module, loss, len(x), everything, seed_for(seed, "training"))
     module.eval()
     with torch.no_grad():
-        return Embedded(decoder.embedding(module(messages, x)).numpy().copy(), losses)
+        found = decoder.embedding(module(messages, x)).numpy().copy()
+    refuse_divergence(training, found)
+    return Embedded(found, losses)
 
 
 def without_edges(graph: sparse.csr_matrix, share: float, seed: int) -> sparse.csr_matrix:

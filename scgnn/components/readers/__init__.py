@@ -4,6 +4,7 @@ from scgnn.components.readers.anndata_files import H5AD, Zarr
 from scgnn.components.readers.contract import Reader
 from scgnn.components.readers.delimited import CSV
 from scgnn.components.readers.demo import Demo
+from scgnn.components.readers.given import Given
 from scgnn.components.readers.loom import Loom
 from scgnn.components.readers.orientation import Verdict, orientation
 from scgnn.components.readers.sniffing import sniff
@@ -13,6 +14,7 @@ __all__ = [
     "CSV",
     "H5AD",
     "Demo",
+    "Given",
     "Loom",
     "Reader",
     "TenxH5",
