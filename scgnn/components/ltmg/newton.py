@@ -109,21 +109,16 @@ def _blocks(aa: Floats, ab: Floats, ac: Floats, bb: Floats, bc: Floats, cc: Floa
 def step(sample: Sample, here: Mixture, at: Slope, damping: Floats) -> tuple[Mixture, Floats]:
     """Where Newton's method goes next, and how much a whole step would gain; genes.
 
-    Curvature counts by its size, so that a saddle is left and not sought (Dauphin et al. 2014);
-    ``damping`` is added to it (Levenberg 1944). Bounds that the slope pushes against are kept.
+    Coordinates at a bound stay there if the slope, or else the step, pushes beyond it.
     """
-    k = here.mean.shape[1]
-    free = ~_held(sample, here, at.gradient)
-    unit = 1 / np.sqrt(at.metric)
-    gradient = np.where(free, at.gradient * unit, 0)
-    curvature = -at.hessian * unit[:, :, None] * unit[:, None, :]
-    curvature *= free[:, :, None] & free[:, None, :]
-    value, vector = np.linalg.eigh(curvature)
-    along = np.matmul(gradient[:, None, :], vector)[:, 0]
-    size = np.maximum(np.abs(value), FLATTEST)
-    gain = (along**2 / size).sum(1) / 2
-    move = unit * np.matmul(vector, (along / (size + damping[:, None]))[:, :, None])[:, :, 0]
-    limit = np.concatenate(
+    free = ~_pushed(sample, here, at.gradient)
+    move, gain = _move(at, free, damping)
+    beyond = free & _pushed(sample, here, move)
+    again = beyond.any(1)
+    if again.any():
+        some = Slope(*(part[again] for part in at))
+        move[again], _ = _move(some, (free & ~beyond)[again], damping[again])
+    parts = move.reshape(len(move), 3, -1) / np.stack(
         [
             np.full_like(here.sd, LONGEST[0]),
             LONGEST[1] * here.sd,
@@ -131,11 +126,27 @@ def step(sample: Sample, here: Mixture, at: Slope, damping: Floats) -> tuple[Mix
         ],
         1,
     )
-    move /= np.maximum(1, (np.abs(move) / limit).max(1, keepdims=True))
-    log_weight, mean, log_sd = np.moveaxis(move.reshape(-1, 3, k), 1, 0)
+    move /= np.maximum(1, np.abs(parts).max((1, 2)))[:, None]
+    log_weight, mean, log_sd = np.moveaxis(move.reshape(parts.shape), 1, 0)
     weight = np.maximum(here.weight * np.exp(log_weight), FEWEST)
     there = Mixture(weight, here.mean + mean, here.sd * np.exp(log_sd))
     return within_bounds(sample, there), gain
+
+
+def _move(at: Slope, free: Bools, damping: Floats) -> tuple[Floats, Floats]:
+    """The step of the free coordinates, and half the Newton decrement.
+
+    Curvature counts by its size, so that a saddle is left and not sought (Dauphin et al. 2014);
+    ``damping`` is added to it (Levenberg 1944).
+    """
+    unit = free / np.sqrt(at.metric)
+    curvature = -at.hessian * unit[:, :, None] * unit[:, None, :]
+    value, vector = np.linalg.eigh(curvature)
+    along = np.matmul((at.gradient * unit)[:, None, :], vector)[:, 0]
+    size = np.maximum(np.abs(value), FLATTEST)
+    gain = (along**2 / size).sum(1) / 2
+    whole = (along / (size + damping[:, None]))[:, :, None]
+    return unit * np.matmul(vector, whole)[:, :, 0], gain
 
 
 def within_bounds(sample: Sample, mixture: Mixture) -> Mixture:
@@ -159,9 +170,9 @@ def narrowest(sample: Sample) -> Floats:
     return np.maximum(NARROWEST, interval / NODES)
 
 
-def _held(sample: Sample, here: Mixture, gradient: Floats) -> Bools:
-    """Coordinates at a bound that the slope pushes against; genes x coordinates."""
-    _, of_mean, of_sd = np.split(gradient, 3, axis=1)
+def _pushed(sample: Sample, here: Mixture, towards: Floats) -> Bools:
+    """Coordinates at a bound that a direction would push beyond it; genes x coordinates."""
+    _, of_mean, of_sd = np.split(towards, 3, axis=1)
     high = (here.mean >= highest(sample, here.mean.shape[1])) & (of_mean > 0)
     low = (here.sd <= narrowest(sample)) & (of_sd < 0)
     return np.concatenate([np.zeros_like(high), high, low], 1)
