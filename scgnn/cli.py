@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,7 +62,7 @@ def run(
     data: DataFile = None,
     labels: LabelsColumn = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the results; default runs/RECIPE.")
+        Path | None, typer.Option("--out", help="Folder for the results; default runs/RECIPE-DATA.")
     ] = None,
     changes: Sets = None,
     resume: Annotated[
@@ -109,11 +110,13 @@ def _stem(path: str) -> str:
 
 
 def set_threads(threads: int | None) -> None:
-    """Limit torch and every BLAS to a number of threads."""
+    """Limit torch and every other library to a number of threads, also those not loaded yet."""
     if threads is not None:
         import threadpoolctl
         import torch
 
+        for library in ("OMP", "OPENBLAS", "MKL"):
+            os.environ[f"{library}_NUM_THREADS"] = str(threads)
         torch.set_num_threads(threads)
         threadpoolctl.threadpool_limits(threads)
 

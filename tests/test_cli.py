@@ -367,6 +367,20 @@ def test_the_original_programs_files_are_written_when_asked(command, sets, small
     assert all(name in done.out for name in files)
 
 
+def test_threads_limit_libraries_that_are_loaded_later_too():
+    check = (
+        "import sys\n"
+        "from scgnn.cli import set_threads\n"
+        "set_threads(1)\n"
+        "import sklearn.cluster\n"
+        "from threadpoolctl import threadpool_info\n"
+        "sys.exit([pool for pool in threadpool_info() if pool['num_threads'] != 1] or 0)\n"
+    )
+    free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, env=free)
+    assert done.returncode == 0, done.stderr
+
+
 # --- in a terminal --------------------------------------------------------------------------------
 
 
