@@ -95,6 +95,10 @@ def refused(command, folder, tree):
         ("pipeline: {fidelity: .inf}", "pipeline.fidelity: must be a number at least 0, not Infi"),
         ("pipeline: {fidelity: 1e999}", "pipeline.fidelity: must be a number at least 0, not Inf"),
         ("pipeline: {fidelity: '1'}", 'pipeline.fidelity: must be a number at least 0, not "1"'),
+        (
+            "pipeline: {clusterer: {name: leiden, iterations: 0}}",
+            "pipeline.clusterer.iterations: must be a whole number above 0 or -1, not 0",
+        ),
         ("pipeline: {impute: 1}", "pipeline.impute: must be true or false, not 1"),
         ("seed: true", "seed: must be a whole number at least 0 and below 4294967296, not true"),
         ("seed: 1.0", "seed: must be a whole number at least 0 and below 4294967296, not 1.0"),

@@ -224,10 +224,7 @@ EDGES = {
 
 @pytest.mark.parametrize("recipe", ["scgnn_gat_leiden", "scgnn_published_code", "pca_kmeans"])
 @pytest.mark.parametrize("case", EDGES)
-def test_awkward_data_finish_without_a_warning(counts, budget, recipe, case, request):
-    if recipe == "pca_kmeans" and case in ("two cells alike", "one gene"):
-        reason = "scikit-learn's PCA divides by the variance of cells that are all alike"
-        request.applymarker(pytest.mark.xfail(reason=reason, raises=RuntimeWarning))
+def test_awkward_data_finish_without_a_warning(counts, budget, recipe, case):
     changes = {} if recipe.startswith("pca") else budget
     result = execute(load_recipe(recipe, changes), counts(EDGES[case].astype(np.float32)))
     assert len(result.state.labels) == result.adata.n_obs

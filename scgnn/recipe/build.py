@@ -222,7 +222,7 @@ def _word(option: Any) -> str:
     if hasattr(option, "__metadata__"):
         return f"{_word(args[0])}{_range(option.__metadata__)}"
     if origin is Literal:
-        return args[0] if len(args) == 1 else f"one of {', '.join(map(str, args))}"
+        return str(args[0]) if len(args) == 1 else f"one of {', '.join(map(str, args))}"
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
         none = " ([] for none)" if _item_type(option) is not None else ""
         return f"a list, each {wanted(args[0])}{none}"
