@@ -99,16 +99,19 @@ class Sample:
 
 def units(observed: Observed) -> Floats:
     """Greatest common divisor of each gene's values, 0 where they have none worth the name."""
-    return np.array([_unit(np.exp(observed.gene(g)[0])) for g in range(observed.n_genes)])
+    unit = np.zeros(observed.n_genes)
+    for g in range(observed.n_genes):
+        value = observed.gene(g)[0]
+        if len(value):
+            near = value[value < value[0] - np.log(ROUNDING)]  # beyond, every number divides
+            unit[g] = _unit(np.exp(near - value[0])) * np.exp(value[0])
+    return unit
 
 
 def _unit(x: Floats) -> float:
-    """Euclid's algorithm on all values at once, exact up to single precision."""
-    unit = float(x.min(initial=np.inf))
-    if not np.isfinite(unit):
-        return 0.0
-    smallest = SMALLEST_UNIT * unit
-    while unit > smallest:
+    """Euclid's algorithm on all values at once, the smallest of which is 1; 0 if it comes out low."""
+    unit = 1.0
+    while unit > SMALLEST_UNIT:
         remainder = np.abs(x - unit * np.round(x / unit))
         remainder = remainder[remainder > ROUNDING * x]
         if not len(remainder):
