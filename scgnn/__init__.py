@@ -30,7 +30,7 @@ _HOMES = {
     "Transform": "scgnn.components.transforms",
     "UserError": "scgnn.errors",
     "load_recipe": "scgnn.recipe",
-    "ltmg": "scgnn.components.ltmg",
+    "ltmg": "scgnn.annotate",
     "plot_ltmg": "scgnn.plotting",
     "run": "scgnn.runs",
 }
