@@ -38,6 +38,8 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
     missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     going_on = _claim(out, recipe, resume)
     lock = _locked(out)
+    for part in filter(UNFINISHED.fullmatch, os.listdir(out)):
+        (out / part).unlink()  # of a file that was being written when the run was killed
     handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
@@ -91,8 +93,6 @@ def _claim(out: Path, recipe: Recipe, resume: bool) -> bool:
             )
         if load_recipe(out / "recipe.yaml") != recipe:
             raise UserError(f"{out}: holds a run of another recipe; {elsewhere}")
-        for part in filter(UNFINISHED.fullmatch, os.listdir(out)):
-            (out / part).unlink()  # of a file that was being written when the run was killed
         return True
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import read_h5ad
+from filelock import FileLock
 from scipy import sparse
 
 import scgnn
@@ -320,6 +322,44 @@ def test_a_path_may_begin_with_the_home_folder(command, words, table, monkeypatc
     assert load_recipe("out/recipe.yaml").data.reader.path == str(folder / table)
 
 
+def test_a_folder_that_another_process_works_in(refused, command, words, table):
+    unfinished(command, words)
+    with FileLock("out/.running"):
+        assert refused("--data", table, "--out", "out", "--resume") == (
+            "out: another process is running in it; wait for it, or choose another folder"
+        )
+    assert command(*words, "--data", table, "--out", "out", "--resume").code == 0
+    assert not Path("out/.running").exists()
+
+
+def test_a_full_disk_is_one_line_and_the_run_can_be_gone_on_with(
+    command, words, table, monkeypatch
+):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "out/result.h5ad")
+
+    words = [*words, "--data", table, "--out", "out"]
+    with monkeypatch.context() as patched:
+        patched.setattr("anndata.AnnData.write_h5ad", full)
+        done = command(*words)
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == (
+        "out/result.h5ad: No space left on device; make room, then --resume goes on from the last "
+        "finished stage"
+    )
+    assert not any(name.startswith(".") for name in os.listdir("out"))
+    resumed = command(*words, "--resume")
+    assert resumed.code == 0
+    assert " epochs, loss" not in resumed.err
+
+
+def test_a_training_that_diverges_is_one_line(command, words, table):
+    done = command(*words, "--data", table, "--set", "pipeline.graph_training.learning_rate=1e30")
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith("training diverged: ")
+    assert "Traceback" not in done.err
+
+
 # --- in Python ----------------------------------------------------------------------------------
 
 
@@ -352,3 +392,27 @@ def test_annotation_that_no_file_can_hold_is_welcome_without_a_file(counts, budg
     adata = counts()
     adata.obs["mixed"] = [1, "a"] * 20
     assert list(scgnn.run("scgnn", adata, **budget).obs["mixed"][:2]) == [1, "a"]
+
+
+def test_a_run_of_given_data_says_so_in_its_recipe(counts, budget, command):
+    scgnn.run("scgnn", counts(), out="out", **budget)
+    assert load_recipe("out/recipe.yaml").data.reader.name == "given"
+    done = command("run", "out/recipe.yaml", "--out", "again")
+    assert done.code == 2
+    assert done.err == (
+        "data.reader: the data were handed over in Python and are not in the recipe; hand them "
+        "over again (scgnn.run(recipe, adata)) or give --data FILE\n"
+    )
+    assert not Path("again").exists()
+    again = scgnn.run("out/recipe.yaml", counts())
+    np.testing.assert_array_equal(
+        again.obsm["X_scgnn"], read_h5ad("out/result.h5ad").obsm["X_scgnn"]
+    )
+
+
+def test_what_an_earlier_run_left_is_not_passed_off_as_new(counts, budget):
+    first = scgnn.run("scgnn", counts(), **budget)
+    second = scgnn.run("pca_leiden", first)
+    assert "scgnn_imputed" not in second.layers
+    assert second.obsm["X_scgnn"].shape == (40, 50)
+    assert "scgnn_imputed" in first.layers
