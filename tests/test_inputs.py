@@ -324,6 +324,7 @@ def test_a_path_may_begin_with_the_home_folder(command, words, table, monkeypatc
 
 def test_a_folder_that_another_process_works_in(refused, command, words, table):
     unfinished(command, words)
+    Path(f"out/.{'0' * 32}.metrics.json").write_text("being written by the other")
     with FileLock("out/.running"):
         assert refused("--data", table, "--out", "out", "--resume") == (
             "out: another process is running in it; wait for it, or choose another folder"
