@@ -14,7 +14,6 @@ from scipy import sparse
 from scipy.special import ndtr
 
 from scgnn.components.ltmg import LTMG, LTMGFit
-from scgnn.components.ltmg.corrected import side_by_side
 from scgnn.components.ltmg.cutoffs import crossing
 from scgnn.components.ltmg.evidence import Evidence
 from scgnn.components.ltmg.mixture import Mixture, assign

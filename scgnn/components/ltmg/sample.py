@@ -109,7 +109,7 @@ def units(observed: Observed) -> Floats:
 
 
 def _unit(x: Floats) -> float:
-    """Euclid's algorithm on all values at once, the smallest of which is 1; 0 if it comes out low."""
+    """Euclid's algorithm on all values at once, the smallest of which is 1; 0 if it ends low."""
     unit = 1.0
     while unit > SMALLEST_UNIT:
         remainder = np.abs(x - unit * np.round(x / unit))

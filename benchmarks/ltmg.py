@@ -1,0 +1,174 @@
+"""How fast LTMG is: genes a second, whole count matrices, cost against cells, and R beside it.
+
+    python benchmarks/ltmg.py                         # everything but R
+    python benchmarks/ltmg.py --r-script RunLTMG.R    # beside the original, if Rscript is there
+
+``RunLTMG.R`` is the file ``R/RunLTMG.R`` of the R package scGNNLTMG. One thread; rates are by the
+wall clock and, in brackets, by processor time, which a busy machine leaves alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import psutil
+import threadpoolctl
+from scipy import sparse
+
+from scgnn.components.ltmg import LTMG
+from scgnn.memory import PeakMemory
+
+Variant = Literal["corrected", "published"]
+VARIANTS: tuple[Variant, ...] = ("corrected", "published")
+
+# Evaluates everything in the file but the method of the package's own class, then times the search
+# K = 2 … 5 of each gene and the program as it runs, with its shrinking K.
+R_DRIVER = """
+arguments <- commandArgs(TRUE)
+for (expression in parse(arguments[1])) {
+  if (!startsWith(deparse(expression)[1], "setMethod")) eval(expression, globalenv())
+}
+suppressMessages(try(library(mixtools), silent = TRUE))
+x <- as.matrix(read.csv(arguments[2], header = FALSE))
+rownames(x) <- paste0("gene", seq_len(nrow(x)))
+colnames(x) <- paste0("cell", seq_len(ncol(x)))
+setClass("Held", representation(InputData = "matrix", OrdinalMatrix = "matrix"))
+options(warn = -1)
+search <- system.time(for (i in seq_len(nrow(x))) LTMG(x[i, ], 0, k = 5))
+held <- new("Held", InputData = x, OrdinalMatrix = matrix(0))
+invisible(capture.output(suppressMessages(
+  run <- system.time(held <- .RunLTMG(held, Gene_use = "all"))
+)))
+processor <- function(t) t[["user.self"]] + t[["sys.self"]]
+cat(search[["elapsed"]], processor(search), run[["elapsed"]], processor(run), "\\n")
+"""
+
+
+def continuous(n_cells: int, n_genes: int, seed: int = 0) -> np.ndarray:
+    """Log-normal expression in one to four active states, 5 to 80 % zeros; cells x genes."""
+    random = np.random.default_rng(seed)
+    x = np.zeros((n_cells, n_genes))
+    for g in range(n_genes):
+        active, hidden = g % 4 + 1, (0.05, 0.2, 0.4, 0.6, 0.8)[g // 4 % 5]
+        share = np.r_[hidden, (1 - hidden) * random.dirichlet(np.full(active, 3.0))]
+        mean = np.r_[-0.6, 2 + np.r_[0, np.cumsum(random.uniform(1, 2.2, active - 1))]]
+        sd = np.r_[0.6, random.uniform(0.25, 0.6, active)]
+        state = random.choice(active + 1, n_cells, p=share)
+        y = random.normal(mean[state], sd[state])
+        x[:, g] = np.where(y < 0.5, 0, np.exp(y))
+    return x
+
+
+def counts(n_cells: int, n_genes: int, seed: int = 0) -> sparse.csr_matrix:
+    """Negative binomial counts of genes that some cells express, 90 % zeros; cells x genes."""
+    random = np.random.default_rng(seed)
+    columns = []
+    for _ in range(n_genes):
+        n_on = int(n_cells * random.uniform(0.03, 0.3))
+        on = random.choice(n_cells, n_on, replace=False)
+        rate = random.lognormal(0.2, 0.8) * random.gamma(2, 0.5, n_on)
+        column = np.zeros(n_cells, np.float32)
+        column[on] = random.poisson(rate)
+        columns.append(sparse.csc_matrix(column[:, None]))
+    return sparse.hstack(columns, "csr")
+
+
+class Cost(NamedTuple):
+    """What a fit took."""
+
+    seconds: float  # by the wall clock
+    processor: float  # seconds
+    megabytes: float  # above what was in memory before
+
+    def rate(self, n_genes: int) -> str:
+        return f"{n_genes / self.seconds:8.1f} ({n_genes / self.processor:.1f}) genes/s"
+
+
+def timed(variant: Variant, x: np.ndarray | sparse.csr_matrix) -> Cost:
+    before = psutil.Process(os.getpid()).memory_info().rss / 1e6
+    with PeakMemory() as memory:
+        begin, processor = time.perf_counter(), time.process_time()
+        LTMG(variant=variant).fit(x)
+        seconds, processor = time.perf_counter() - begin, time.process_time() - processor
+    return Cost(seconds, processor, memory.megabytes - before)
+
+
+def genes_a_second(n_genes: int) -> None:
+    print(f"\nContinuous values, 1,000 cells, {n_genes} genes, K to 5")
+    x = continuous(1000, n_genes)
+    for variant in VARIANTS:
+        print(f"  {variant:28s} {timed(variant, x).rate(n_genes)}")
+
+
+def whole_matrix(n_cells: int, n_genes: int) -> None:
+    x = counts(n_cells, n_genes)
+    zeros = 1 - x.nnz / (n_cells * n_genes)
+    print(f"\nCounts, {n_cells:,} cells x {n_genes:,} genes, {zeros:.0%} zeros")
+    for variant in VARIANTS:
+        cost = timed(variant, x)
+        print(f"  {variant:10s} {cost.seconds:.1f} s, {cost.megabytes:.0f} MB above the matrix")
+
+
+def against_cells(n_genes: int) -> None:
+    print(f"\nCost against cells, {n_genes} genes; milliseconds of processor a gene")
+    print("     cells    counts  continuous")
+    for n_cells in (1_000, 4_000, 16_000, 64_000):
+        kinds = (counts(n_cells, n_genes), continuous(n_cells, n_genes))
+        cost = [1000 * timed("corrected", x).processor / n_genes for x in kinds]
+        print(f"  {n_cells:8,} {cost[0]:9.2f} {cost[1]:11.2f}")
+
+
+def beside_r(script: Path, n_genes: int) -> None:
+    rscript = shutil.which("Rscript")
+    if rscript is None:
+        print("\nRscript is not there: R was not run.")
+        return
+    x = continuous(1000, n_genes)
+    with tempfile.TemporaryDirectory() as folder:
+        driver, values = Path(folder, "driver.R"), Path(folder, "x.csv")
+        driver.write_text(R_DRIVER)
+        np.savetxt(values, x.T, delimiter=",", fmt="%.17g")
+        command = [rscript, "--vanilla", str(driver), str(script), str(values)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"\nR stopped: {done.stderr.strip()}")
+        return
+    *_, wall, processor, run_wall, run_processor = map(float, done.stdout.split()[-4:])
+    search, run = Cost(wall, processor, 0), Cost(run_wall, run_processor, 0)
+    print(f"\nBeside R, {n_genes} of the genes, 1,000 cells, continuous values")
+    print(f"  {'R, K = 2 … 5':28s} {search.rate(n_genes)}")
+    print(f"  {'R as it runs, shrinking K':28s} {run.rate(n_genes)}")
+    many = np.tile(x, (1, max(1, 400 // n_genes)))
+    for variant in VARIANTS:
+        ours = timed(variant, many)
+        ratio = search.processor / n_genes * many.shape[1] / ours.processor
+        print(f"  {variant:28s} {ours.rate(many.shape[1])}, {ratio:.0f} times R's")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--genes", type=int, default=600, help="genes of the continuous case")
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    parser.add_argument("--r-script", type=Path, help="R/RunLTMG.R of the original package")
+    parser.add_argument("--r-genes", type=int, default=20, help="genes that R gets")
+    options = parser.parse_args()
+    less = 10 if options.quick else 1
+    with threadpoolctl.threadpool_limits(1):
+        LTMG().fit(continuous(100, 4))  # what is only slow once
+        genes_a_second(options.genes // less)
+        if options.r_script:
+            beside_r(options.r_script, options.r_genes)
+        against_cells(200 // less)
+        whole_matrix(13_000, 2_000 // less)
+
+
+if __name__ == "__main__":
+    main()
