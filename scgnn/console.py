@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console, Group
 from rich.logging import RichHandler
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
@@ -54,20 +54,24 @@ class LiveBars(PlainLines):
     def __init__(self, console: Console, bars: Bars, most_iterations: int) -> None:
         super().__init__(console)
         self.bars = bars
-        self.overall = bars.add_task(
-            "iterations (at most)", total=most_iterations, loss="", visible=most_iterations > 0
-        )
-        self.task = bars.add_task("reading", total=None, loss="")
+        self.most = most_iterations
+        self.overall = self._bar("iterations (at most)", self.most, visible=self.most > 0)
+        self.task = self._bar("reading")
 
     def begin(self, stage: str, iteration: int) -> None:
         super().begin(stage, iteration)
-        self.bars.update(self.overall, completed=max(iteration - 1, 0))
+        done = max(iteration - 1, 0)
+        self.bars.update(self.overall, completed=done, count=f"{done}/{self.most}")
         self.bars.remove_task(self.task)  # its total would outlive a reset
-        self.task = self.bars.add_task(_where(iteration) + stage, total=None, loss="")
+        self.task = self._bar(_where(iteration) + stage)
+
+    def _bar(self, what: str, total: int | None = None, visible: bool = True) -> TaskID:
+        return self.bars.add_task(what, total=total, visible=visible, count="", loss="")
 
     def epoch(self, done: int, total: int, loss: float) -> None:
         super().epoch(done, total, loss)
-        self.bars.update(self.task, completed=done, total=total, loss=f"loss {loss:.5g}")
+        count, said = f"{done}/{total}", f"loss {loss:.5g}"
+        self.bars.update(self.task, completed=done, total=total, count=count, loss=said)
 
 
 def _where(iteration: int) -> str:
@@ -91,7 +95,7 @@ def watching(console: Console, most_iterations: int) -> Iterator[None]:
         columns = (
             TextColumn("{task.description:<36}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]:>9}"),
             TextColumn("{task.fields[loss]:<16}"),
             TimeRemainingColumn(),
         )

@@ -402,7 +402,7 @@ def test_bars_show_stage_iteration_epoch_loss_and_time_left():
     text = re.sub(ANSI, "", terminal.file.getvalue())
     assert re.search(r"iterations \(at most\) +[━╸╺]+ +1/3 ", text)
     assert re.search(r"iteration 2 +feature autoencoder +[━╸╺]+ +3/60 loss 12.5 +0:00:\d\d", text)
-    assert re.search(r"iteration 2 +clustering +[━╸╺]+ +0/\? ", text)
+    assert re.search(r"iteration 2 +clustering +[━╸╺]+ +(?!\S)", text)
     assert re.search(r"iteration 2 +clustering +0.5 s", text)
 
 
