@@ -312,7 +312,6 @@ def largest_tensor():
     return Largest()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["scgnn", "scgnn_gat_leiden", "scgnn_published_code"])
 def test_nothing_is_cells_by_cells(recipe, small, largest_tensor):
     """tracemalloc sees what numpy holds, the dispatch mode what torch makes."""
