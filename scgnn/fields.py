@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 Positive = Annotated[int, Gt(0)]
 Natural = Annotated[int, Ge(0)]
@@ -13,4 +13,5 @@ Rate = Annotated[float, Gt(0)]
 Weight = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 ProperShare = Annotated[float, Ge(0), Lt(1)]
+Widths = Annotated[tuple[Positive, ...], MinLen(1)]  # of layers, input side first
 Activation = Literal["relu", "elu", "softplus", "tanh", "none"]

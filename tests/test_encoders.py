@@ -36,6 +36,7 @@ def test_heads_that_do_not_divide_a_layer_are_refused():
 
 
 def test_a_gradient_reaches_every_weight_of_graph_attention():
+    torch.manual_seed(0)
     encoder = GAT(hidden=(8, 4))
     graph = sparse.csr_matrix(np.array([[0, 1.0, 0], [1, 0, 0], [0, 0, 0]]))  # one cell alone
     module = encoder.build(6)

@@ -86,7 +86,7 @@ def any_value(hint):
     if origin in (Union, UnionType):
         return st.one_of([any_value(option) for option in args])
     if origin is Annotated:
-        return any_number(*args)
+        return any_number(*args) if get_origin(args[0]) is None else any_value(args[0])
     if origin is Literal:
         return st.sampled_from(args)
     if origin is tuple:

@@ -179,7 +179,14 @@ def _wait_for(words: str, log: Path, run: subprocess.Popen) -> None:
     raise AssertionError(f"'{words}' never came")
 
 
-EVERY_KIND = ["scgnn", "scgnn_quick", "scgnn_gat_leiden", "scgnn_published_code", "pca_leiden"]
+EVERY_KIND = [
+    "scgnn",
+    "scgnn_quick",
+    "scgnn_gat_leiden",
+    "scgnn_published_code",
+    "scgnn_published_flags",
+    "pca_leiden",
+]
 
 
 @pytest.mark.parametrize("name", EVERY_KIND)

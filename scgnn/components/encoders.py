@@ -17,7 +17,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from scgnn.errors import UserError
-from scgnn.fields import Activation, Positive, ProperShare
+from scgnn.fields import Activation, Positive, ProperShare, Widths
 from scgnn.registry import Component
 from scgnn.state import Matrix, dense
 
@@ -42,7 +42,7 @@ class Encoder(Component, kind="encoder"):
     n_features, to an embedding, cells x ``hidden[-1]``.
     """
 
-    hidden: tuple[Positive, ...]
+    hidden: Widths
 
     def build(self, n_features: int) -> nn.Module:
         """A new module with fresh weights, drawn from torch's generator."""
@@ -71,7 +71,7 @@ class MLP(Encoder):
         After the last layer. The original has relu, which leaves many units dead; none is linear.
     """
 
-    hidden: tuple[Positive, ...] = (512, 128)
+    hidden: Widths = (512, 128)
     activation: Activation = "relu"
     output_activation: Activation = "relu"
 
@@ -111,7 +111,7 @@ class PCA(Encoder):
         One number: how many components. Those beyond the rank of the data are zero.
     """
 
-    hidden: tuple[Positive, ...] = (50,)
+    hidden: Widths = (50,)
 
     def __post_init__(self) -> None:
         if len(self.hidden) != 1:
@@ -189,7 +189,7 @@ def to_dgl(graph: sparse.csr_matrix) -> Any:
 class MessagePassing(Encoder):
     """What the graph encoders share: a stack of layers that pass messages along edges."""
 
-    hidden: tuple[Positive, ...] = (32, 16)
+    hidden: Widths = (32, 16)
     dropout: ProperShare = 0.0
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
 

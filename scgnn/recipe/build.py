@@ -9,7 +9,7 @@ import typing
 from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from scgnn.recipe.tree import Node, Place, plain
@@ -235,6 +235,8 @@ def _word(option: Any) -> str:
 
 
 def _range(metadata: tuple[Any, ...]) -> str:
+    if any(isinstance(m, MinLen) for m in metadata):
+        return " (at least one)"
     low = next((f"above {m.gt}" for m in metadata if isinstance(m, Gt)), "")
     low = low or next((f"at least {m.ge}" for m in metadata if isinstance(m, Ge)), "")
     high = next((f"below {m.lt}" for m in metadata if isinstance(m, Lt)), "")

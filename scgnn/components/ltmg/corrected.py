@@ -131,7 +131,8 @@ def assign_corrected(
     """argmax_j p_j φ(y; μ_j, σ_j), from 0, of every value; a count's φ is that of its interval."""
     samples = Samples(observed, cutoff, unit)
     state = np.zeros(len(observed.value), np.uint8)
-    genes = np.flatnonzero((~np.isnan(mixture.mean)).sum(1) > 1)
+    several = (~np.isnan(mixture.mean)).sum(1) > 1
+    genes = np.flatnonzero(several & (observed.n_above(cutoff) > 0))
     for sample in samples.batches(genes, mixture.mean.shape[1]):
         weight, mean, sd = (part[sample.gene, :, None] for part in mixture)
         with np.errstate(divide="ignore"):

@@ -158,7 +158,8 @@ class LTMG:
         """Cut-offs, fits and the state of every distinct value."""
         seen = jittered(observed, self.jitter, seed) if self.jitter else observed
         unit = units(seen)
-        cutoff = cutoffs(seen, unit, global_cutoff(observed, self.cutoff))
+        shared = global_cutoff(observed, self.cutoff)
+        cutoff = cutoffs(seen, unit, shared)
         fits = fit_corrected(
             seen,
             cutoff,
@@ -168,6 +169,8 @@ class LTMG:
             tolerance=self.tolerance or 1e-6,
             censored_bic=self.criterion != "published",
         )
+        if seen is not observed:  # each cell's own value decides its state
+            cutoff = cutoffs(observed, unit, shared)
         return cutoff, fits, assign_corrected(observed, cutoff, unit, fits.mixture)
 
     def _published(self, observed: Observed, seed: int) -> tuple[Floats, Fits, NDArray[np.uint8]]:

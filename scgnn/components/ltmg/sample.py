@@ -20,7 +20,8 @@ NODES = 8  # quadrature nodes in each interval
 NODE, SHARE = np.polynomial.legendre.leggauss(NODES)
 TRIM = 0.01  # share of cells beyond the range that bins and starts go by, at each end
 SMALLEST_UNIT = 1e-3  # of the smallest value; anything finer is continuous
-ROUNDING = 2e-6  # relative error of values that passed through single precision
+FURTHEST = 1e3  # times the smallest value; beyond, rounding hides whether it is a multiple
+ROUNDING = 1e-6  # relative error of values that passed through single precision
 
 
 @dataclass(frozen=True)
@@ -103,20 +104,24 @@ def units(observed: Observed) -> Floats:
     for g in range(observed.n_genes):
         value = observed.gene(g)[0]
         if len(value):
-            near = value[value < value[0] - np.log(ROUNDING)]  # beyond, every number divides
-            unit[g] = _unit(np.exp(near - value[0])) * np.exp(value[0])
+            times = np.exp(value[value < value[0] + np.log(FURTHEST)] - value[0])
+            unit[g] = _unit(times) * np.exp(value[0])
     return unit
 
 
 def _unit(x: Floats) -> float:
     """Euclid's algorithm on all values at once, the smallest of which is 1; 0 if it ends low."""
-    unit = 1.0
+    unit, error = 1.0, ROUNDING
     while unit > SMALLEST_UNIT:
-        remainder = np.abs(x - unit * np.round(x / unit))
-        remainder = remainder[remainder > ROUNDING * x]
-        if not len(remainder):
+        times = np.round(x / unit)
+        remainder, doubt = np.abs(x - unit * times), ROUNDING * x + error * times
+        left = remainder > doubt
+        if doubt.max() > unit / 8:
+            return 0.0
+        if not left.any():
             return unit
-        unit = float(remainder.min())
+        least = np.where(left, remainder, np.inf).argmin()
+        unit, error = float(remainder[least]), float(doubt[least])
     return 0.0
 
 
