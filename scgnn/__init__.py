@@ -6,9 +6,15 @@ Names are imported when they are first used, so ``import scgnn`` is quick.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any
 
 __version__ = "0.1.0"
+
+# A thread of torch that waits spins for a while before it sleeps; where other work wants the
+# processor, that made training up to ten times slower. Read when torch is first imported.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _HOMES = {
     "Clusterer": "scgnn.components.clusterers",
