@@ -105,8 +105,8 @@ def refused(command, folder, tree):
         ("seed: 4294967296", "seed: must be a whole number at least 0 and below 4294967296, not 4"),
         (
             "pipeline: {feature_encoder: {hidden: [8, 0]}}",
-            "pipeline.feature_encoder.hidden: must be a list, each a whole number above 0 (at least one), "
-            "not [8, 0]",
+            "pipeline.feature_encoder.hidden: must be a list, each a whole number above 0 "
+            "(at least one), not [8, 0]",
         ),
         (
             "pipeline: {clusterer: {name: kmeans, k_factor: automatic}}",
