@@ -15,3 +15,4 @@ Share = Annotated[float, Ge(0), Le(1)]
 ProperShare = Annotated[float, Ge(0), Lt(1)]
 Widths = Annotated[tuple[Positive, ...], MinLen(1)]  # of layers, input side first
 Activation = Literal["relu", "elu", "softplus", "tanh", "none"]
+Normalization = Literal["none", "batch", "layer"]

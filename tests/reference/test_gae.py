@@ -57,7 +57,7 @@ def network(arrays, variational):
     module = GCN(hidden=(arrays["w_gc1"].shape[1], last.shape[1])).build(len(arrays["w_gc1"]))
     with torch.no_grad():
         for layer, weight in zip(module.layers, (arrays["w_gc1"], last), strict=True):
-            layer.convolve.weight.copy_(torch.from_numpy(weight))
+            layer.layer.weight.copy_(torch.from_numpy(weight))
     return module
 
 
@@ -217,7 +217,7 @@ def trained(arrays, prefix, kind, updates):
     losses = fit(module, loss, len(x), budget, 0)
     with torch.no_grad():
         embedding = decoder.embedding(module(messages, x))
-    return losses, embedding, [layer.convolve.weight.detach() for layer in module.layers]
+    return losses, embedding, [layer.layer.weight.detach() for layer in module.layers]
 
 
 @both_kinds
