@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,6 +45,27 @@ LabelsColumn = Annotated[
 ]
 
 
+def _plug_in(context: typer.Context, files: list[Path] | None) -> list[Path]:
+    """Register what the files of --plugin hold, before the command looks up any name."""
+    if files and not context.resilient_parsing:  # the shell completes words, nothing runs
+        from scgnn.plugins import load_file
+
+        for file in files:
+            load_file(file)
+    return files or []
+
+
+PluginFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        callback=_plug_in,
+        help="Python file with components of your own; may be given again.",
+    ),
+]
+
+
 def _load(recipe: str, changes: list[str] | None, data: str | None, labels: str | None) -> Recipe:
     from scgnn.components.readers import sniff
     from scgnn.recipe import load_recipe, parse_changes
@@ -74,6 +96,7 @@ def run(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Threads for the numerics.")
     ] = None,
+    _plugins: PluginFiles = None,
 ) -> None:
     """Run a recipe and write its results to a folder."""
     from rich.console import Console
@@ -127,6 +150,7 @@ def check(
     data: DataFile = None,
     labels: LabelsColumn = None,
     changes: Sets = None,
+    _plugins: PluginFiles = None,
 ) -> None:
     """Say every mistake of a recipe, or what it will do. Runs nothing."""
     from scgnn.recipe.describe import plan
@@ -139,6 +163,7 @@ def check(
 def show(
     what: Annotated[str, typer.Argument(metavar="RECIPE|KIND.NAME")],
     changes: Sets = None,
+    _plugins: PluginFiles = None,
 ) -> None:
     """Print a recipe complete, or a component, with the meaning of each setting."""
     from scgnn.recipe import bundled, is_file
@@ -160,7 +185,7 @@ def show(
 
 
 @app.command()
-def diff(a: RecipeName, b: RecipeName) -> None:
+def diff(a: RecipeName, b: RecipeName, _plugins: PluginFiles = None) -> None:
     """Print what differs between two recipes, defaults filled in."""
     from scgnn.recipe import diff as differences
     from scgnn.recipe import load_recipe
@@ -180,11 +205,13 @@ def diff(a: RecipeName, b: RecipeName) -> None:
 @app.command("list")
 def list_(
     kind: Annotated[str | None, typer.Argument(help="One kind, or 'recipe'.")] = None,
+    _plugins: PluginFiles = None,
 ) -> None:
     """List components and recipes: name, one line, where it comes from."""
+    from scgnn import plugins
     from scgnn.recipe import bundled
     from scgnn.recipe.describe import recipe_line
-    from scgnn.registry import kinds, origin, summary, unknown
+    from scgnn.registry import kinds, unknown
 
     known = [*kinds(), "recipe"]
     if kind is not None and kind not in known:
@@ -194,19 +221,20 @@ def list_(
         if word == "recipe":
             rows = [(name, recipe_line(path), "scgnn") for name, path in bundled().items()]
         else:
-            members = [kinds()[word].named(name) for name in kinds()[word].names()]
-            rows = [(member.name, summary(member), origin(member)) for member in members]
+            rows = list(plugins.rows(word))
         for name, line, source in rows:
             typer.echo(f"  {name:<24} {line}  [{source}]")
+    for _, reason in plugins.unusable():
+        typer.echo(reason, err=True)
 
 
-@app.command()
-def doctor() -> None:
+@app.command("doctor")
+def doctor_() -> None:
     """Say what is installed, what works, and what to do about the rest."""
-    from scgnn.doctor import examine
+    from scgnn import doctor, plugins
 
     broken = 0
-    for name, works, said in examine():
+    for name, works, said in chain(doctor.examine(), plugins.examine()):
         broken += not works
         typer.echo(f"{'ok  ' if works else 'BAD '} {name:<16} {said}")
     if broken:

@@ -68,18 +68,25 @@ class Component:
 
     @classmethod
     def names(cls) -> list[str]:
-        """The names registered for this kind, sorted."""
-        return sorted(cls._members)
+        """The names known for this kind, those of installed plug-ins included, sorted."""
+        from scgnn import plugins  # it knows the registry, not the other way around
+
+        return sorted({*cls._members, *plugins.offered(cls.kind)})
 
     @classmethod
     def named(cls, name: str) -> type[Component]:
-        """The component of this kind with that name.
+        """The component of this kind with that name; a plug-in is imported now.
 
         Raises
         ------
         ValueError
-            There is none; the message suggests the nearest name and lists them all.
+            There is none, and the message suggests the nearest name and lists them all; or it is
+            a plug-in that cannot be used, and the message says whose and why.
         """
+        if name not in cls._members:
+            from scgnn import plugins
+
+            plugins.load(cls.kind, name)
         if name not in cls._members:
             raise ValueError(unknown(cls.kind, name, cls.names()))
         return cls._members[name]
@@ -101,6 +108,36 @@ def kinds() -> dict[str, type[Component]]:
     importlib.import_module("scgnn.components")
     importlib.import_module("scgnn.pipelines")
     return dict(sorted(_KINDS.items()))
+
+
+def find(word: str) -> type[Component]:
+    """The component that ``KIND.NAME`` means.
+
+    Raises
+    ------
+    ValueError
+        There is no such kind or name, or it is a plug-in that cannot be used.
+    """
+    kind, _, name = word.partition(".")
+    known = kinds()
+    if kind not in known:
+        raise ValueError(unknown("kind", kind, list(known)))
+    return known[kind].named(name)
+
+
+Registered = dict[type[Component], dict[str, type[Component]]]
+
+
+def registered() -> Registered:
+    """What is registered now, by kind; plug-ins that nobody asked for yet are not."""
+    return {kind: dict(kind._members) for kind in _KINDS.values()}
+
+
+def put_back(before: Registered) -> None:
+    """Register exactly what was registered ``before``: a plug-in that fails leaves no trace."""
+    _KINDS.clear()
+    for kind, members in before.items():
+        _KINDS[kind.kind], kind._members = kind, members
 
 
 def parts(component: Any) -> Iterator[Component]:
@@ -135,9 +172,9 @@ def readable(docstring: str) -> str:
     return re.sub(r":\w+:`~?([^`]+)`", r"\1", docstring).replace("``", "")
 
 
-def origin(component: type) -> str:
-    """The top-level package that a component comes from."""
-    return component.__module__.split(".")[0]
+def is_own(cls: type) -> bool:
+    """Whether a class is scgnn's own, not a plug-in's."""
+    return cls.__module__.partition(".")[0] == "scgnn"
 
 
 def dump(value: Any) -> Any:

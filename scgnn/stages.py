@@ -26,7 +26,7 @@ from scipy import sparse
 
 from scgnn.memory import PeakMemory
 from scgnn.progress import listener
-from scgnn.registry import Component, dump, parts
+from scgnn.registry import Component, dump, is_own, parts
 from scgnn.store import Store
 
 P = ParamSpec("P")
@@ -141,23 +141,36 @@ def _hash(*words: Any) -> str:
 @cache
 def package_version() -> str:
     """A hash of this package's source and of the libraries that decide its numbers."""
-    folder = Path(__file__).parent
-    sources = [path.read_bytes() for path in sorted(folder.rglob("*.py"))]
     libraries = ("numpy", "scipy", "scikit-learn", "torch", "dgl", "igraph", "leidenalg")
-    return _hash(*(f"{name} {importlib.metadata.version(name)}" for name in libraries), *sources)
+    return _hash(
+        *(f"{name} {importlib.metadata.version(name)}" for name in libraries),
+        _package_source(Path(__file__).parent),
+    )
 
 
 def _outside_sources(component: Component) -> list[str]:
-    """The source of components that are not this package's own: their file, or else their code."""
-    outside = {type(part) for part in parts(component)}
-    outside = {cls for cls in outside if not cls.__module__.startswith("scgnn.")}
+    """What identifies the code of components that are not this package's own."""
+    found = {base for part in parts(component) for base in type(part).__mro__}
+    outside = {cls for cls in found if issubclass(cls, Component) and not is_own(cls)}
     return [_source(cls) for cls in sorted(outside, key=lambda cls: cls.__qualname__)]
 
 
 def _source(cls: type) -> str:
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    if file and Path(file).suffix == ".py":
-        return Path(file).read_text(encoding="utf-8")
+    """A class's file, its whole package where it is in one, or else its code."""
+    words = cls.__module__.split(".")
+    for end in range(1, len(words) + 1):  # the outermost that has a file: namespaces have none
+        file = getattr(sys.modules.get(".".join(words[:end])), "__file__", None)
+        if file and Path(file).name == "__init__.py":
+            return _package_source(Path(file).parent)
+        if file and Path(file).suffix == ".py":
+            return Path(file).read_text(encoding="utf-8")
     # written in a notebook or a shell
     codes = (getattr(member, "__code__", None) for member in vars(cls).values())
     return repr([(code.co_code, code.co_consts, code.co_names) for code in codes if code])
+
+
+@cache
+def _package_source(folder: Path) -> str:
+    """A hash of all code below a folder, compiled code included."""
+    files = sorted(path for end in ("py", "so", "pyd") for path in folder.rglob(f"*.{end}"))
+    return _hash(*(path.read_bytes() for path in files))

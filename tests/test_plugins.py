@@ -1,0 +1,382 @@
+"""Plug-ins: found without importing, imported when asked for, refused in one sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scgnn import plugins
+from scgnn.components.clusterers import Clusterer
+from scgnn.components.encoders import Encoder
+from scgnn.errors import UserError
+from scgnn.recipe import load_recipe
+from scgnn.registry import find, put_back, registered
+from scgnn.stages import Stages
+
+COMPONENT = '''
+from dataclasses import dataclass
+
+import numpy as np
+
+from scgnn.components.clusterers import Clusterer
+
+
+@Clusterer.register("{name}")
+@dataclass(frozen=True)
+class {cls}(Clusterer):
+    """Puts every cell into one cluster.
+
+    Parameters
+    ----------
+    k
+        Not used.
+    """
+
+    k: int = 1
+
+    def __call__(self, embedding, graph, seed):
+        return np.zeros(len(embedding), dtype=np.int64)
+'''
+LUMP = COMPONENT.format(name="lump", cls="Lump")
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """Every test leaves the registry and the modules as they were."""
+    before, modules = registered(), set(sys.modules)
+    yield
+    put_back(before)
+    for name in set(sys.modules) - modules:
+        if name.startswith(("plugged_", plugins.PREFIX)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs a distribution: its entry points, and its modules by name."""
+
+    def install(name: str, entries: str, **modules: str) -> None:
+        site = tmp_path / name
+        info = site / f"{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        about = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nSummary: What {name} is.\n"
+        (info / "METADATA").write_text(about)
+        (info / "entry_points.txt").write_text(f"[scgnn.components]\n{entries}\n")
+        for module, text in modules.items():
+            (site / f"{module}.py").write_text(text)
+        monkeypatch.syspath_prepend(site)
+
+    return install
+
+
+def refusal(kind: str, name: str) -> str:
+    with pytest.raises(ValueError, match=f"\\b{name}\\b") as refused:
+        find(f"{kind}.{name}")
+    return str(refused.value)
+
+
+# --- entry points -------------------------------------------------------------------------------
+
+
+def test_a_plug_in_is_listed_without_being_imported(installed, command):
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump="raise SystemExit(3)")
+    done = command("list", "clusterer")
+    assert (done.code, done.err) == (0, "")
+    (line,) = [line for line in done.out.splitlines() if line.startswith("  lump ")]
+    assert line.split(maxsplit=1)[1] == "What labs is.  [labs 1.0]"
+    assert "plugged_lump" not in sys.modules
+
+
+def test_a_plug_in_is_imported_when_a_recipe_asks_for_it(installed):
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
+    load_recipe("scgnn")
+    assert "plugged_lump" not in sys.modules
+    recipe = load_recipe({"base": "scgnn", "pipeline": {"clusterer": {"name": "lump", "k": 2}}})
+    assert type(recipe.pipeline.clusterer) is sys.modules["plugged_lump"].Lump
+    assert recipe.pipeline.clusterer.k == 2
+
+
+def test_a_plug_in_that_was_imported_says_what_it_is_and_whose(installed, command):
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
+    assert command("show", "clusterer.lump").out.startswith("clusterer.lump\n\nPuts every cell")
+    assert "  Puts every cell into one cluster.  [labs 1.0]" in command("list", "clusterer").out
+
+
+def test_a_misspelled_plug_in_gets_the_suggestion(installed):
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
+    assert "Did you mean 'lump'? Known: " in refusal("clusterer", "lumq")
+
+
+def test_without_its_plug_in_a_recipe_says_which_name_is_unknown(tmp_path, command):
+    (tmp_path / "my.yaml").write_text("base: scgnn\npipeline:\n  clusterer: {name: lump, k: 2}\n")
+    done = command("check", tmp_path / "my.yaml")
+    assert done.code == 2
+    assert "my.yaml:3: pipeline.clusterer.name: unknown clusterer 'lump'." in done.err
+
+
+def test_a_plug_in_never_takes_the_place_of_a_built_in(installed, command):
+    built_in = find("clusterer.leiden")
+    entry = "clusterer.leiden = plugged_leiden:Lump"
+    installed("labs", entry, plugged_leiden=COMPONENT.format(name="leiden", cls="Lump"))
+    assert find("clusterer.leiden") is built_in
+    said = "plug-in clusterer.leiden of labs 1.0 is not used: scgnn has a clusterer of that name\n"
+    assert command("list").err == said
+    doctor = command("doctor")
+    assert doctor.code == 1
+    assert said in doctor.out
+
+
+def test_two_distributions_with_one_name_are_refused(installed, command):
+    for name in ("labs", "others"):
+        installed(name, "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
+    said = "plug-in clusterer.lump is offered by labs 1.0 and others 1.0; uninstall all but one"
+    assert refusal("clusterer", "lump") == said
+    assert command("list").err == said + "\n"
+    assert find("clusterer.leiden")
+
+
+def test_a_name_offered_twice_does_not_come_in_through_a_neighbour(installed):
+    two = LUMP + COMPONENT.format(name="heap", cls="Heap")
+    both = "clusterer.lump = plugged_two:Lump\nclusterer.heap = plugged_two:Heap"
+    installed("labs", both, plugged_two=two)
+    installed("others", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
+    assert find("clusterer.heap").__name__ == "Heap"
+    assert "is offered by labs 1.0 and others 1.0" in refusal("clusterer", "lump")
+
+
+def test_neighbours_in_a_module_are_both_there(installed):
+    two = LUMP + COMPONENT.format(name="heap", cls="Heap")
+    both = "clusterer.lump = plugged_two:Lump\nclusterer.heap = plugged_two:Heap"
+    installed("labs", both, plugged_two=two)
+    assert find("clusterer.heap").__name__ == "Heap"
+    assert find("clusterer.lump").__name__ == "Lump"
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("import nowhere", "cannot be imported (ModuleNotFoundError: No module named 'nowhere')"),
+        ("raise SystemExit", "cannot be imported (SystemExit)"),
+        (
+            "",
+            "cannot be imported (AttributeError: module 'plugged_lump' has no attribute 'Lump')",
+        ),
+        ("Lump = 3", ": plugged_lump:Lump is not a class of the kind clusterer"),
+        (
+            COMPONENT.format(name="heap", cls="Lump"),
+            ": plugged_lump:Lump registers as 'heap'; decorate it with .register(\"lump\")",
+        ),
+        (
+            LUMP.replace('@Clusterer.register("lump")', ""),
+            ': plugged_lump:Lump does not register; decorate it with .register("lump")',
+        ),
+        (
+            COMPONENT.format(name="leiden", cls="Other") + LUMP,
+            "cannot be imported (ValueError: clusterer 'leiden' is already "
+            f"{find('clusterer.leiden').__module__}.Leiden; choose another name)",
+        ),
+    ],
+    ids=["import", "exit", "attribute", "class", "name", "decorator", "taken"],
+)
+def test_a_broken_plug_in_is_one_sentence_with_its_distribution(installed, command, module, reason):
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=module)
+    said = f"plug-in clusterer.lump of labs 1.0{'' if reason[0] == ':' else ' '}{reason}"
+    assert refusal("clusterer", "lump") == said
+    assert refusal("clusterer", "lump") == said  # and again
+    done = command("check", "scgnn", "--set", "pipeline.clusterer=lump")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith(f"pipeline.clusterer.name: {said}\n")
+
+
+def test_a_broken_plug_in_breaks_nothing_else(installed, command):
+    broken = COMPONENT.format(name="heap", cls="Heap") + "raise RuntimeError('half way')"
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=broken)
+    before = registered()
+    refusal("clusterer", "lump")
+    assert registered() == before
+    assert command("check", "scgnn").code == 0
+    assert command("list").code == 0
+    doctor = command("doctor")
+    (line,) = [line for line in doctor.out.splitlines() if line.startswith("BAD")]
+    assert line.endswith("of labs 1.0 cannot be imported (RuntimeError: half way)")
+
+
+def test_an_offer_of_no_kind_is_said_by_list(installed, command):
+    installed("labs", "lump = plugged_lump:Lump\ncolour.red = plugged_lump:Lump")
+    lines = command("list", "clusterer").err.splitlines()
+    assert [line.split(" (")[0] for line in lines] == [
+        "plug-in colour.red of labs 1.0: no kind 'colour'",
+        "plug-in lump of labs 1.0: no kind 'lump'",
+    ]
+
+
+def test_doctor_names_plug_ins_that_work(installed, command):
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
+    assert "ok   clusterer.lump   labs 1.0" in command("doctor").out.splitlines()
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lump(tmp_path):
+    path = tmp_path / "lump.py"
+    path.write_text(LUMP)
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "scgnn", "--set", "pipeline.clusterer=lump"),
+        ("show", "clusterer.lump"),
+        ("show", "scgnn", "--set", "pipeline.clusterer=lump"),
+        ("list", "clusterer"),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_a_plug_in_file_is_known_to_every_command(command, lump, words):
+    done = command(*words, "--plugin", lump)
+    assert (done.code, done.err) == (0, "")
+    assert "lump" in done.out
+
+
+def test_a_run_with_a_plug_in_file_and_its_saved_recipe(command, lump, sets, small, tmp_path):
+    words = ["run", "scgnn_quick", *sets(small("scgnn")), "--set", "pipeline.clusterer=lump"]
+    done = command(*words, "--out", tmp_path / "out", "--plugin", lump)
+    assert done.code == 0
+    assert "clusters: 1\n" in done.out
+    saved = tmp_path / "out" / "recipe.yaml"
+    plugged = command("diff", "scgnn_quick", saved, "--plugin", lump)
+    assert "pipeline.clusterer: " in plugged.out
+
+
+def test_two_plug_in_files_of_one_name_do_not_meet(tmp_path, command):
+    files = []
+    for name in ("lump", "heap"):
+        (tmp_path / name).mkdir()
+        files.append(tmp_path / name / "mine.py")
+        files[-1].write_text(COMPONENT.format(name=name, cls="Mine"))
+    done = command("list", "clusterer", "--plugin", files[0], "--plugin", files[1])
+    assert done.out.count("[mine.py]") == 2
+
+
+def test_a_component_of_a_file_can_be_pickled(lump):
+    import pickle
+
+    (cls,) = plugins.load_file(lump)
+    assert pickle.loads(pickle.dumps(cls())) == cls()
+
+
+def test_a_plug_in_file_leaves_nothing_beside_itself(lump, tree):
+    before = tree(lump.parent)
+    plugins.load_file(lump)
+    assert tree(lump.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x = (\n", ":1: SyntaxError: '(' was never closed"),
+        ("\n\nimport nowhere\n", ":3: ModuleNotFoundError: No module named 'nowhere'"),
+        ("\nraise SystemExit\n", ":2: SystemExit"),
+        ("\nint('x')\n", ":2: ValueError: invalid literal for int() with base 10: 'x'"),
+        (
+            COMPONENT.format(name="leiden", cls="Lump"),
+            ":9: ValueError: clusterer 'leiden' is already "
+            f"{find('clusterer.leiden').__module__}.Leiden; choose another name",
+        ),
+        ("x = 1\n", ': registers no component; decorate a class, e.g. @Encoder.register("mine")'),
+    ],
+    ids=["syntax", "import", "exit", "error", "taken", "nothing"],
+)
+def test_a_mistake_in_a_plug_in_file_is_one_sentence(tmp_path, command, text, said):
+    path = tmp_path / "mine.py"
+    path.write_text(text)
+    before = registered()
+    done = command("list", "--plugin", path)
+    assert (done.code, done.out, done.err) == (2, "", f"{path}{said}\n")
+    assert registered() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere.py", "cannot be read (No such file or directory)"),
+        ("folder.py", "cannot be read (Is a directory)"),
+        ("bytes.py", "not a text file, so not Python"),
+        ("mine.yaml", "not a Python file; a plug-in file ends in .py"),
+    ],
+)
+def test_a_plug_in_file_that_cannot_be_read_is_one_sentence(tmp_path, name, said):
+    (tmp_path / "folder.py").mkdir()
+    (tmp_path / "bytes.py").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError) as refused:
+        plugins.load_file(tmp_path / name)
+    assert str(refused.value) == f"{tmp_path / name}: {said}"
+
+
+def test_help_does_not_import_torch_with_plug_ins_there(installed, tmp_path):
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump="import torch")
+    check = (
+        "import sys, scgnn.cli, scgnn.plugins\n"
+        "assert 'clusterer.lump' in scgnn.plugins.offers()\n"
+        "sys.argv = ['scgnn-recipe', '--help']\n"
+        "try:\n    scgnn.cli.main()\n"
+        "except SystemExit:\n    sys.exit('torch' in sys.modules)\n"
+    )
+    path = {"PYTHONPATH": str(tmp_path / "labs"), "PATH": ""}
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, env=path)
+    assert done.returncode == 0, done.stderr
+
+
+# --- what a stage is known by -------------------------------------------------------------------
+
+
+def test_the_key_of_a_stage_covers_the_code_of_a_plug_in_file(lump):
+    (cls,) = plugins.load_file(lump)
+    before = Stages().key(cls())
+    assert Stages().key(cls()) == before
+    lump.write_text(LUMP.replace("np.zeros", "np.ones"))
+    (cls,) = plugins.load_file(lump)
+    assert Stages().key(cls()) != before
+
+
+def test_the_key_of_a_stage_covers_the_whole_package_of_a_plug_in(tmp_path, monkeypatch):
+    keys = []
+    for number in (1, 2):
+        package = tmp_path / str(number) / f"plugged_pack{number}"
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("")
+        (package / "lump.py").write_text(LUMP)
+        (package / "numbers.py").write_text(f"STEP = {number}")
+        monkeypatch.syspath_prepend(package.parent)
+        before = registered()
+        module = __import__(f"plugged_pack{number}.lump").lump
+        keys.append(Stages().key(module.Lump()))
+        put_back(before)
+    assert keys[0] != keys[1]
+
+
+def test_the_key_of_a_stage_covers_what_a_plug_in_inherits(tmp_path):
+    keys = []
+    for number in (1, 2):
+        path = Path(tmp_path / f"mine{number}.py")
+        path.write_text(LUMP + f"\nSTEP = {number}\n")
+        before = registered()
+        (base,) = plugins.load_file(path)
+        keys.append(Stages().key(type("Other", (base,), {"__module__": "__main__"})()))
+        put_back(before)
+    assert keys[0] != keys[1]
+
+
+def test_a_class_of_a_notebook_is_a_component():
+    @Clusterer.register("here")
+    class Here(Clusterer):
+        """Of this session."""
+
+    assert find("clusterer.here") is Here
+    assert "here" not in Encoder.names()
