@@ -1,0 +1,81 @@
+"""Pruners: what each keeps of a cell's neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scgnn.components.pruners import IsolationForest, KeepAll, LocalOutlierFactor, MeanSd, Pruner
+
+every_pruner = pytest.mark.parametrize("name", Pruner.names())
+outliers = pytest.mark.parametrize("pruner", [IsolationForest(), LocalOutlierFactor()])
+
+
+def kept(pruner, distances, seed=0):
+    distances = np.atleast_2d(np.asarray(distances, dtype=float))
+    neighbours = np.broadcast_to(np.arange(distances.shape[1]), distances.shape)
+    return pruner(neighbours, distances, seed)
+
+
+@every_pruner
+@pytest.mark.parametrize("k", [1, 2, 3, 12])
+def test_the_nearest_is_kept_and_the_mask_has_the_shape_of_the_distances(name, k):
+    distances = np.sort(np.random.default_rng(0).random((6, k)), axis=1)
+    mask = kept(Pruner.named(name)(), distances)
+    assert mask.shape == distances.shape and mask.dtype == bool
+    assert mask[:, 0].all()
+
+
+@every_pruner
+@pytest.mark.parametrize("distance", [0.0, 2.0])
+def test_equal_distances_are_all_kept(name, distance):
+    assert kept(Pruner.named(name)(), np.full((3, 10), distance)).all()
+
+
+@every_pruner
+def test_twins_are_no_trouble(name):
+    assert kept(Pruner.named(name)(), [[0.0] * 8 + [1.0, 1.0]])[0, :8].all()
+
+
+@every_pruner
+def test_a_seed_gives_the_same_mask_again(name):
+    distances = np.sort(np.random.default_rng(0).exponential(size=(6, 12)), axis=1)
+    once, again = (kept(Pruner.named(name)(), distances, seed=3) for _ in range(2))
+    np.testing.assert_array_equal(once, again)
+
+
+def test_none_keeps_all():
+    assert kept(KeepAll(), [[1, 2, 1e9]]).all()
+
+
+def test_mean_sd_drops_what_is_beyond_the_mean_and_one_sd():
+    own = np.array([1.0, 1, 1, 2, 3, 9])
+    np.testing.assert_array_equal(kept(MeanSd(), own)[0], own <= own.mean() + own.std())
+    assert kept(MeanSd(sds=0.0), own)[0].sum() == 4
+
+
+@outliers
+def test_an_outlier_is_dropped(pruner):
+    mask = kept(pruner, [[1.0, 1.01, 1.02, 1.03, 1.04, 1.05, 1.06, 1.07, 1.08, 50]])
+    assert not mask[0, -1]
+    assert mask[0, :5].all()
+
+
+@outliers
+def test_an_edge_below_the_median_is_kept_however_odd(pruner):
+    assert kept(pruner, [[0.001, 5, 5.01, 5.02, 5.03, 5.04, 5.05, 5.06]])[0, :4].all()
+
+
+def test_local_outliers_are_those_of_scikit_learn():
+    from sklearn.neighbors import LocalOutlierFactor as Detector
+
+    own = np.sort(np.random.default_rng(1).exponential(size=15))
+    expected = Detector(n_neighbors=5).fit_predict(own[:, None]) == 1
+    found = kept(LocalOutlierFactor(), own)[0]
+    np.testing.assert_array_equal(found, expected | (own <= np.median(own)))
+
+
+def test_the_forest_follows_the_seed_it_is_called_with():
+    distances = np.sort(np.random.default_rng(0).exponential(size=(20, 12)), axis=1)
+    masks = [kept(IsolationForest(trees=2), distances, seed) for seed in range(4)]
+    assert any((mask != masks[0]).any() for mask in masks)
