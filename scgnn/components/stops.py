@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import sparse
 
-from scgnn.fields import Share, Weight
+from scgnn.fields import Positive, Share, Weight
 from scgnn.registry import Component
 from scgnn.state import Round
 
@@ -26,6 +27,11 @@ def agreement(rounds: Sequence[Round]) -> float:
     from sklearn.metrics import adjusted_rand_score
 
     return float(adjusted_rand_score(rounds[-2].labels, rounds[-1].labels))
+
+
+def agreements(rounds: Sequence[Round]) -> list[float]:
+    """ARI between each round and the one before."""
+    return [agreement(pair) for pair in pairwise(rounds)]
 
 
 def graph_change(rounds: Sequence[Round]) -> float:
@@ -101,43 +107,73 @@ class GraphStop(Stop):
         return _graph_stands(rounds, self.change)
 
 
-@Stop.register("both")
 @dataclass(frozen=True)
-class BothStop(Stop):
-    """Stops when labels and graph both stand still.
+class LabelsAndGraph(Stop):
+    """What rules for labels and graph share.
 
     Parameters
     ----------
     ari
-        As for labels.
+        Adjusted Rand index between the labels of two rounds that must be passed.
     change
-        As for graph.
+        Mean change of the smoothed graph, as a share of the first graph's mean, not to be reached.
     """
 
     ari: Share = 0.99
     change: Weight = 0.01
 
+    def reasons(self, rounds: Sequence[Round]) -> tuple[str, str]:
+        """Why the labels and why the graph say to stop."""
+        return _labels_stand(rounds, self.ari), _graph_stands(rounds, self.change)
+
+
+@Stop.register("both")
+@dataclass(frozen=True)
+class BothStop(LabelsAndGraph):
+    """Stops when labels and graph both stand still."""
+
     def __call__(self, rounds: Sequence[Round]) -> str:
-        reasons = _labels_stand(rounds, self.ari), _graph_stands(rounds, self.change)
+        reasons = self.reasons(rounds)
         return " and ".join(reasons) if all(reasons) else ""
 
 
 @Stop.register("either")
 @dataclass(frozen=True)
-class EitherStop(Stop):
-    """Stops when labels or graph stand still.
+class EitherStop(LabelsAndGraph):
+    """Stops when labels or graph stand still."""
+
+    def __call__(self, rounds: Sequence[Round]) -> str:
+        return " and ".join(filter(None, self.reasons(rounds)))
+
+
+@Stop.register("plateau")
+@dataclass(frozen=True)
+class PlateauStop(Stop):
+    """Stops when the labels of successive rounds have ceased to agree better and better.
+
+    The agreement is the adjusted Rand index between a round and the one before; it need not be
+    high, as where the clusters keep changing without coming to rest.
 
     Parameters
     ----------
-    ari
-        As for labels.
-    change
-        As for graph.
+    patience
+        Rounds in a row whose agreement does not pass the best one before them.
     """
 
-    ari: Share = 0.99
-    change: Weight = 0.01
+    patience: Positive = 3
 
     def __call__(self, rounds: Sequence[Round]) -> str:
-        reasons = _labels_stand(rounds, self.ari), _graph_stands(rounds, self.change)
-        return " and ".join(filter(None, reasons))
+        found = agreements(rounds)
+        before, lately = found[: -self.patience], found[-self.patience :]
+        if not before or max(lately) > max(before):
+            return ""
+        return f"labels agree no better for {self.patience} rounds (best ARI {max(before):.3f})"
+
+
+@Stop.register("never")
+@dataclass(frozen=True)
+class NeverStop(Stop):
+    """Goes on until the last iteration."""
+
+    def __call__(self, rounds: Sequence[Round]) -> str:
+        return ""
