@@ -14,6 +14,7 @@ Weight = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 ProperShare = Annotated[float, Ge(0), Lt(1)]
 OpenShare = Annotated[float, Gt(0), Lt(1)]
+Damping = Annotated[float, Ge(0.5), Lt(1)]
 AtLeastTwo = Annotated[int, Ge(2)]
 Neighbours: TypeAlias = Positive | OpenShare | Literal["adaptive"]  # of a cell
 Counts = Annotated[tuple[Positive, ...], MinLen(1)]

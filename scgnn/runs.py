@@ -13,9 +13,10 @@ from scipy import sparse
 
 from scgnn import metrics
 from scgnn.components.readers import Given
-from scgnn.data import hide_nonzeros, to_state, validated, with_layer
+from scgnn.data import to_state, validated, with_layer
 from scgnn.errors import InputError
 from scgnn.folders import absolute_paths, output_folder
+from scgnn.holdout import hide_nonzeros
 from scgnn.memory import PeakMemory
 from scgnn.recipe import Recipe, load_recipe
 from scgnn.results import Result, annotate, refuse_unwritable, write_folder
@@ -107,7 +108,7 @@ def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None 
             read = with_layer(read, recipe.data.layer)
         counts = validated(read, source)
         used, hidden = _prepare(counts, recipe)
-        state = recipe.pipeline(to_state(used), stages, recipe.seed)
+        state = recipe.pipeline(to_state(used, _batches(used, recipe)), stages, recipe.seed)
         saved = absolute_paths(recipe)
         result = annotate(counts, state, saved, given)
         scores = _scores(state, recipe.seed)
@@ -162,6 +163,20 @@ def _last(history: Any, *names: str) -> dict[str, int]:
         for r in history
         if r.quantity in names and r.stage == "feature autoencoder"
     }
+
+
+def _batches(adata: AnnData, recipe: Recipe) -> np.ndarray | None:
+    """The number of each cell's batch, where the recipe says which column of obs names it."""
+    column = recipe.data.batch
+    if column is None:
+        return None
+    if column not in adata.obs:
+        known = ", ".join(adata.obs.columns) or "none"
+        raise InputError(f"data.batch: obs has no column '{column}'; its columns: {known}")
+    missing = int(adata.obs[column].isna().sum())
+    if missing:
+        raise InputError(f"data.batch: {missing:,} cells have no value in column '{column}' of obs")
+    return np.unique(adata.obs[column].astype(str), return_inverse=True)[1]
 
 
 def _prepare(counts: AnnData, recipe: Recipe) -> tuple[AnnData, sparse.coo_matrix | None]:

@@ -44,6 +44,8 @@ class State:
         Expression after the recipe's transforms, cells x genes, float32, CSR or dense.
     genes, cells
         Names of the columns and rows of ``x``.
+    batch
+        Number of each cell's batch.
     signal
         LTMG states, cells x genes, CSR of small integers.
     embedding
@@ -54,6 +56,8 @@ class State:
         The embedding that is clustered, cells x d.
     labels
         Cluster of each cell, 0 … K−1. Clusters found, never the true labels.
+    k
+        Number of clusters asked for, smoothed over the iterations.
     reconstruction
         What the autoencoders rebuilt, cells x genes.
     imputed
@@ -69,11 +73,13 @@ class State:
     x: Matrix
     genes: np.ndarray
     cells: np.ndarray
+    batch: np.ndarray | None = None
     signal: sparse.csr_matrix | None = None
     embedding: np.ndarray | None = None
     graph: sparse.csr_matrix | None = None
     graph_embedding: np.ndarray | None = None
     labels: np.ndarray | None = None
+    k: float | None = None
     reconstruction: np.ndarray | None = None
     imputed: np.ndarray | None = None
     history: tuple[Record, ...] = ()

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from scgnn.data import as_counts, hide_nonzeros, to_state, validated, with_layer
+from scgnn.data import as_counts, to_state, validated, with_layer
 from scgnn.errors import InputError
+from scgnn.holdout import hide_nonzeros
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference" / "scgnn"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -17,7 +17,7 @@ from scgnn.components.ltmg import LTMG
 from scgnn.components.pruners import KeepAll
 from scgnn.components.regularizers import LTMGStates, Phase, Regularizer, in_phase
 from scgnn.fields import Natural, Positive, ProperShare, Weight
-from scgnn.pipelines import steps
+from scgnn.pipelines import autoencoders, steps
 from scgnn.pipelines.contract import Pipeline
 from scgnn.registry import requirements, slot
 from scgnn.seeding import seed_for
@@ -76,15 +76,18 @@ class Pass(Pipeline):
     graph_decoder
         What the graph embedding must rebuild.
     graph_features
-        binary hands z > column mean to the graph encoder instead of z, as the published code does.
+        What the graph encoder sees of the embedding z: raw, z; binary, z > column mean, as the
+        published code has it; share, z divided by its row sum.
     edge_holdout
         Share of edges hidden from the graph autoencoder; 0.15 in the published code.
     clusterer
         The embedding and the graph into clusters.
     min_cluster_size
-        Clusters with fewer cells are merged into one.
+        Clusters with fewer cells are small; 1 keeps all.
     max_clusters
-        Clusters beyond this number are merged into one; 0 sets no limit.
+        Clusters beyond this number count as small; 0 sets no limit.
+    small_clusters
+        merge makes all small clusters one; nearest gives their cells to the nearest other cluster.
     feature_training
         Budget of the first feature autoencoder.
     graph_training
@@ -95,17 +98,20 @@ class Pass(Pipeline):
     feature_decoder: Decoder | None = slot(None)
     fidelity: Weight = 1.0
     feature_regularizers: tuple[Regularizer, ...] = slot((), "signal")
-    graph_builder: GraphBuilder | None = slot(KNN(k=15, prune=KeepAll()))
+    graph_builder: GraphBuilder | None = slot(KNN(k=15, prune=KeepAll()), "batch")
     prune_applies_to: Literal["all", "louvain"] = "all"
     graph_encoder: Encoder | None = slot(None, "graph")
     graph_decoder: Decoder = slot(InnerProduct())
-    graph_features: Literal["raw", "binary"] = "raw"
+    graph_features: steps.Features = "raw"
     edge_holdout: ProperShare = 0.0
     clusterer: Clusterer = slot(Leiden(), "graph")
     min_cluster_size: Positive = 1
     max_clusters: Natural = 0
+    small_clusters: Literal["merge", "nearest"] = "merge"
     feature_training: Training = Training(epochs=500)
     graph_training: Training = Training(epochs=200, learning_rate=1e-2)
+
+    feature_phases: ClassVar[tuple[Phase, ...]] = ("initial",)
 
     def __post_init__(self) -> None:
         for name, target in (("feature_decoder", "features"), ("graph_decoder", "graph")):
@@ -117,6 +123,9 @@ class Pass(Pipeline):
         starting = in_phase(self.feature_regularizers, "initial")
         if self.feature_decoder is not None and not (self.fidelity or starting):
             raise ValueError("fidelity: 0 without a feature regularizer leaves nothing to learn")
+        self._refuse_idle_regularizers()
+        if self.graph_encoder is not None and self.graph_decoder.latent(1) > 1:  # type: ignore[attr-defined]
+            self.graph_encoder.widened(2)  # refuses where it cannot
         if self.graph_builder is None:
             for name in ("graph_encoder", "clusterer"):
                 if "graph" in requirements(getattr(self, name)):
@@ -124,6 +133,18 @@ class Pass(Pipeline):
         if self.prune_applies_to == "louvain" and not hasattr(self.graph_builder, "prune"):
             raise ValueError("prune_applies_to: the graph_builder does not prune")
         self.signal_model()
+
+    def _refuse_idle_regularizers(self) -> None:
+        """Refuse a feature regularizer that no training of this pipeline can use."""
+        for regularizer in self.feature_regularizers:
+            if not any(in_phase((regularizer,), phase) for phase in self.feature_phases):
+                needs = " and ".join(sorted(regularizer.requires)) or "nothing"
+                raise ValueError(
+                    f"feature_regularizers: {regularizer.name} takes part in no training: it has "
+                    f"weight {regularizer.weight:g}, phases {', '.join(regularizer.phases)} and "
+                    f"needs the {needs}; the trainings here are {', '.join(self.feature_phases)}, "
+                    "and the first one knows no graph and no labels"
+                )
 
     def regularizers(self) -> tuple[Regularizer, ...]:
         """Those of all phases."""
@@ -156,15 +177,17 @@ class Pass(Pipeline):
         state: State,
         target: Matrix,
         training: Training,
-        start: steps.Start | None,
+        start: autoencoders.Start | None,
         turn: Turn,
-    ) -> tuple[State, steps.Fitted]:
+    ) -> tuple[State, autoencoders.Fitted]:
         """The feature autoencoder on ``target``, fresh or going on from ``start``."""
         phase: Phase = "iteration" if turn.iteration else "initial"
         parts = self.autoencoder(self.fidelity, self.feature_regularizers, phase)
         seen = self.seen(state, target, parts.regularizers)
+        if phase == "initial" and getattr(self.feature_decoder, "counts", False):
+            autoencoders.refuse_other_than_counts(target)
         seed = turn.seed_for("feature_autoencoder")
-        fitted = turn(steps.fit_features, parts, training, seen, seed, start)
+        fitted = turn(autoencoders.fit_features, parts, training, seen, seed, start)
         counts = {"dead_units": int((fitted.embedding == 0).all(0).sum())}
         if fitted.reconstruction is not None:
             counts["dead_genes"] = int((fitted.reconstruction == 0).all(0).sum())
@@ -197,17 +220,26 @@ class Pass(Pipeline):
             )
             embedding = embedded.embedding
             state = turn.note(state, "graph autoencoder", loss=embedded.losses)
+        state = replace(state, graph_embedding=embedding)
+        clusterer, state = self.chosen(state, for_clusters, turn)
         labels = turn(
             steps.cluster,
-            self.clusterer,
+            clusterer,
             embedding,
             for_clusters,
             self.min_cluster_size,
             self.max_clusters or state.n_cells,
+            self.small_clusters,
             turn.seed_for("clusterer"),
         )
-        state = replace(state, graph_embedding=embedding, labels=labels)
+        state = replace(state, labels=labels)
         return turn.note(state, "clustering", clusters=int(labels.max()) + 1)
+
+    def chosen(
+        self, state: State, graph: sparse.csr_matrix | None, turn: Turn
+    ) -> tuple[Clusterer, State]:
+        """The clusterer of this round."""
+        return self.clusterer, state
 
     @staticmethod
     def _connect(
@@ -215,14 +247,18 @@ class Pass(Pipeline):
     ) -> sparse.csr_matrix | None:
         if builder is None:
             return None
-        return turn(steps.build_graph, builder, state.embedding, turn.seed_for("graph_builder"))
+        batch = state.batch if "batch" in requirements(builder) else None
+        seed = turn.seed_for("graph_builder")
+        return turn(steps.build_graph, builder, state.embedding, seed, batch)
 
     def autoencoder(
         self, fidelity: float, regularizers: tuple[Regularizer, ...], phase: Phase
-    ) -> steps.Autoencoder:
+    ) -> autoencoders.Autoencoder:
         """The feature autoencoder and what its loss is made of in a phase."""
         taking_part = in_phase(regularizers, phase)
-        return steps.Autoencoder(self.feature_encoder, self.feature_decoder, fidelity, taking_part)
+        return autoencoders.Autoencoder(
+            self.feature_encoder, self.feature_decoder, fidelity, taking_part
+        )
 
     @staticmethod
     def seen(state: State, x: Matrix, regularizers: tuple[Regularizer, ...]) -> State:

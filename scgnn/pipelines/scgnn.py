@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
+from scipy import sparse
 
 from scgnn.components.clusterers import Clusterer, KMeans
 from scgnn.components.decoders import MLP as MLPDecoder
 from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import GCN, MLP, Encoder
 from scgnn.components.graph_builders import KNN, GraphBuilder
-from scgnn.components.regularizers import ClusterSize, Degree, LTMGStates, Regularizer, in_phase
+from scgnn.components.regularizers import (
+    ClusterSize,
+    Degree,
+    LTMGStates,
+    Phase,
+    Regularizer,
+    in_phase,
+)
 from scgnn.components.stops import LabelsStop, Stop, agreement, graph_change
-from scgnn.fields import Natural, Positive, Weight
-from scgnn.pipelines import steps
+from scgnn.fields import Natural, Positive, ProperShare, Weight
+from scgnn.pipelines import autoencoders, steps
 from scgnn.pipelines.contract import Pipeline
 from scgnn.pipelines.passes import Pass, Turn
 from scgnn.registry import slot
@@ -33,6 +42,8 @@ class ScGNN(Pass):
     ----------
     cluster_autoencoders
         Rebuild each cluster by an autoencoder of its own; false is scGNN's quick mode.
+    cluster_regularizers
+        What else the cluster autoencoders are held to; they take part as in an iteration.
     cluster_start
         copy starts each from the feature autoencoder's weights; continue, as in the published
         code, runs one network and one Adam through all phases.
@@ -42,11 +53,14 @@ class ScGNN(Pass):
         Iterations after the first clustering.
     stop
         When to stop before that.
+    k_smoothing
+        Share of the last iteration's number of clusters in the next one's, for a clusterer that
+        has its k counted; 0.95 in scGNN 2.0.
     final_labels
         recluster takes the labels of the last embedding; last_iteration, as in the published code,
         those of the iteration before.
     impute
-        Whether to impute at the end.
+        Whether to impute at the end; reconstruction takes what the last autoencoders rebuilt.
     imputation_fidelity
         Weight γ of the plain squared error in the imputation.
     imputation_regularizers
@@ -64,19 +78,21 @@ class ScGNN(Pass):
     feature_encoder: Encoder = slot(MLP())
     feature_decoder: Decoder = slot(MLPDecoder())
     fidelity: Weight = 0.1
-    feature_regularizers: tuple[Regularizer, ...] = slot((LTMGStates(),), "signal")
-    graph_builder: GraphBuilder = slot(KNN())
+    feature_regularizers: tuple[Regularizer, ...] = slot((LTMGStates(),), "signal graph labels")
+    graph_builder: GraphBuilder = slot(KNN(), "batch")
     graph_encoder: Encoder | None = slot(GCN(), "graph")
     clusterer: Clusterer = slot(KMeans(), "graph")
     min_cluster_size: Positive = 5
     max_clusters: Natural = 30
     cluster_autoencoders: bool = True
+    cluster_regularizers: tuple[Regularizer, ...] = slot((), "signal graph labels")
     cluster_start: Literal["copy", "continue"] = "copy"
     iterate_on: Literal["reconstruction", "input"] = "reconstruction"
     max_iterations: Natural = 10
     stop: Stop = slot(LabelsStop())
+    k_smoothing: ProperShare = 0.0
     final_labels: Literal["recluster", "last_iteration"] = "recluster"
-    impute: bool = True
+    impute: bool | Literal["reconstruction"] = True
     imputation_fidelity: Weight = 0.0
     imputation_regularizers: tuple[Regularizer, ...] = slot(
         (Degree(), ClusterSize()), "signal graph labels"
@@ -85,20 +101,27 @@ class ScGNN(Pass):
     cluster_training: Training = Training(epochs=200)
     iteration_training: Training = Training(epochs=200)
     imputation_training: Training = Training(epochs=200, l1=1.0)
+    feature_phases: ClassVar[tuple[Phase, ...]] = ("initial", "iteration")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.fidelity and self.max_iterations:
-            if self.cluster_autoencoders:
+            if self.cluster_autoencoders and not in_phase(self.cluster_regularizers, "iteration"):
                 raise ValueError("fidelity: 0 leaves the cluster autoencoders nothing to learn")
             if not in_phase(self.feature_regularizers, "iteration"):
                 raise ValueError("fidelity: 0 leaves the iterations nothing to learn")
         held = self.imputation_fidelity or in_phase(self.imputation_regularizers, "imputation")
-        if self.impute and not held:
+        if self.k_smoothing and not isinstance(getattr(self.clusterer, "k", None), Clusterer):
+            raise ValueError(f"k_smoothing: {self.clusterer.name} does not have its k counted")
+        if self.impute is True and not held:
             raise ValueError("imputation_fidelity: 0 without a regularizer leaves nothing to learn")
 
     def regularizers(self) -> tuple[Regularizer, ...]:
-        return (*self.feature_regularizers, *self.imputation_regularizers)
+        return (
+            *self.feature_regularizers,
+            *self.cluster_regularizers,
+            *self.imputation_regularizers,
+        )
 
     def __call__(self, state: State, stages: Stages, seed: int) -> State:
         turn = Turn(stages, seed)
@@ -117,7 +140,7 @@ class ScGNN(Pass):
             state, fitted = self.encode(state, target, self.iteration_training, start, turn)
             state = self.connect_and_cluster(state, turn)
 
-            rounds = [rounds[0], *rounds[1:][-1:], Round.of(state)]
+            rounds = [*without_old_graphs(rounds), Round.of(state)]
             standing = {"agreement": agreement(rounds), "graph_change": graph_change(rounds)}
             state = turn.note(state, "iteration", **standing)
             state = replace(state, iterations=iteration, stopped=self.stop(rounds))
@@ -127,7 +150,9 @@ class ScGNN(Pass):
             state = replace(state, stopped=f"max_iterations ({self.max_iterations}) reached")
         if self.final_labels == "last_iteration" and len(rounds) > 1:
             state = replace(state, labels=rounds[-2].labels)
-        return self.imputed(state, x, turn) if self.impute else state
+        if self.impute is True:
+            return self.imputed(state, x, turn)
+        return state if not self.impute else self.without_small(state, state.reconstruction)
 
     def target(self, state: State, x: Matrix) -> Matrix:
         """What the iterations train on."""
@@ -136,20 +161,22 @@ class ScGNN(Pass):
         assert state.reconstruction is not None
         return state.reconstruction
 
-    def start(self, fitted: steps.Fitted) -> steps.Start:
+    def start(self, fitted: autoencoders.Fitted) -> autoencoders.Start:
         """The weights to go on from, and with ``continue`` Adam's state too."""
         going_on = self.cluster_start == "continue"
-        return steps.Start(fitted.weights, fitted.optimizer if going_on else {})
+        return autoencoders.Start(fitted.weights, fitted.optimizer if going_on else {})
 
     def rebuild_clusters(
-        self, state: State, x: Matrix, fitted: steps.Fitted, turn: Turn
-    ) -> tuple[State, steps.Fitted]:
+        self, state: State, x: Matrix, fitted: autoencoders.Fitted, turn: Turn
+    ) -> tuple[State, autoencoders.Fitted]:
         """Each cluster rebuilt by an autoencoder of its own."""
+        parts = self.autoencoder(self.fidelity, self.cluster_regularizers, "iteration")
+        seen = self.seen(state, self.target(state, x), parts.regularizers)
         rebuilt = turn(
-            steps.fit_clusters,
-            self.autoencoder(self.fidelity, (), "iteration"),
+            autoencoders.fit_clusters,
+            parts,
             self.cluster_training,
-            State(self.target(state, x), state.genes, state.cells, labels=state.labels),
+            replace(seen, labels=state.labels),
             self.start(fitted),
             self.cluster_start,
             "all" if self.iterate_on == "input" else "own",
@@ -166,9 +193,32 @@ class ScGNN(Pass):
         )
         seen = self.seen(state, x, parts.regularizers)
         seed = Turn(turn.stages, turn.seed).seed_for("imputation")  # one, however many iterations
-        fitted = turn(steps.impute, parts, self.imputation_training, seen, seed)
+        fitted = turn(autoencoders.impute, parts, self.imputation_training, seen, seed)
         assert fitted.reconstruction is not None
         dead = int((fitted.reconstruction == 0).all(0).sum())
         state = turn.note(state, "imputation", loss=fitted.losses, dead_genes=dead)
-        kept = np.abs(fitted.reconstruction) >= self.zero_below
-        return replace(state, imputed=np.where(kept, fitted.reconstruction, np.float32(0)))
+        return self.without_small(state, fitted.reconstruction)
+
+    def without_small(self, state: State, rebuilt: np.ndarray | None) -> State:
+        """The state with its imputed expression, small values set to zero."""
+        assert rebuilt is not None
+        kept = np.abs(rebuilt) >= self.zero_below
+        return replace(state, imputed=np.where(kept, rebuilt, np.float32(0)))
+
+    def chosen(
+        self, state: State, graph: sparse.csr_matrix | None, turn: Turn
+    ) -> tuple[Clusterer, State]:
+        """The clusterer of this round, its number of clusters smoothed over the rounds."""
+        if not self.k_smoothing:
+            return self.clusterer, state
+        seed = turn.seed_for("clusterer")
+        counted = turn(steps.count_clusters, self.clusterer, state.graph_embedding, graph, seed)
+        kept = self.k_smoothing if state.k is not None else 0.0
+        k = kept * (state.k or 0) + (1 - kept) * counted
+        fixed = replace(self.clusterer, k=max(1, round(k)))  # type: ignore[type-var]
+        return fixed, replace(state, k=k)
+
+
+def without_old_graphs(rounds: Sequence[Round]) -> list[Round]:
+    """The rounds, of which only the first and the last keep their graphs."""
+    return [r if i in (0, len(rounds) - 1) else Round(None, r.labels) for i, r in enumerate(rounds)]

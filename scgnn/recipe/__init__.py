@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scgnn.components.readers import Demo, Reader, sniff
+from scgnn.components.regularizers import LTMGStates
 from scgnn.components.transforms import Filter, Log1p, TopGenes, Transform
 from scgnn.errors import InputError, RecipeError
 from scgnn.fields import ProperShare, Seed
@@ -18,7 +19,7 @@ from scgnn.pipelines import Pipeline
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.recipe.build import MISSING, Problems, build
 from scgnn.recipe.tree import Node, Place, assign, merge, parse, plain, plant, read, write
-from scgnn.registry import dump, unknown
+from scgnn.registry import dump, parts, requirements, unknown
 
 __all__ = ["Data", "Recipe", "bundled", "diff", "load_recipe", "to_yaml"]
 
@@ -38,6 +39,8 @@ class Data:
         Layer of the AnnData that holds the counts; null takes X.
     labels
         Column of obs with the true labels, used for scores only.
+    batch
+        Column of obs that names each cell's batch, for components that tell batches apart.
     holdout
         Share of the non-zero counts hidden from the pipeline, to score imputation on them.
     transforms
@@ -47,6 +50,7 @@ class Data:
     reader: Reader = Demo()
     layer: str | None = None
     labels: str | None = None
+    batch: str | None = None
     holdout: ProperShare = 0.0
     transforms: tuple[Transform, ...] = (Filter(), TopGenes(), Log1p())
 
@@ -68,6 +72,39 @@ class Recipe:
     seed: Seed = 1
     data: Data = field(default_factory=Data)
     pipeline: Pipeline = field(default_factory=ScGNN)
+
+    def __post_init__(self) -> None:
+        if "batch" in requirements(self.pipeline) and self.data.batch is None:
+            raise ValueError(
+                f"pipeline: {_that_needs('batch', self.pipeline)} needs the batch of each cell; "
+                "set data.batch to the column of obs that names it"
+            )
+        if self.data.batch is not None and self.data.batch == self.data.labels:
+            raise ValueError("data.batch: the true labels are for scores only")
+        self._refuse_wrong_scale()
+
+    def _refuse_wrong_scale(self) -> None:
+        """Refuse parts that want counts where transforms leave something else."""
+        decoder = getattr(self.pipeline, "feature_decoder", None)
+        if not getattr(decoder, "counts", False):
+            return
+        changing = [t.name for t in self.data.transforms if not t.selects]
+        if changing:
+            raise ValueError(
+                f"pipeline.feature_decoder: {decoder.name} rebuilds counts, but after "
+                f"{' and '.join(changing)} there are none; leave "
+                f"{'them' if len(changing) > 1 else 'it'} out of data.transforms"
+            )
+        for part in parts(self.pipeline):
+            if isinstance(part, LTMGStates) and part.input == "log":
+                raise ValueError(
+                    f"pipeline: {part.name} reads logarithms, but {decoder.name} wants counts; "
+                    f"set its input to counts"
+                )
+
+
+def _that_needs(field: str, pipeline: Pipeline) -> str:
+    return next(part.name for part in parts(pipeline) if field in part.requires)
 
 
 def bundled() -> dict[str, Path]:

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from scgnn.components.decoders import MLP as Decoder
 from scgnn.components.encoders import MLP as Encoder
-from scgnn.pipelines.steps import Autoencoder, Start
+from scgnn.pipelines.autoencoders import Autoencoder, Start
 from scgnn.state import State
 
 LAYERS = ("encoder.layers.0", "encoder.layers.1", "decoder.layers.0", "decoder.layers.1")

@@ -9,7 +9,7 @@ import torch
 from scgnn.components.decoders import MLP as Decoder
 from scgnn.components.encoders import MLP as Encoder
 from scgnn.components.regularizers import LTMGBinary, LTMGStates, in_phase
-from scgnn.pipelines.steps import fit_features
+from scgnn.pipelines.autoencoders import fit_features
 from scgnn.seeding import torch_seed
 from scgnn.training import Training, fit
 

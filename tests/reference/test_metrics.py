@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scgnn.data import hide_nonzeros
+from scgnn.holdout import hide_nonzeros
 from scgnn.metrics import imputation_scores, internal_scores, label_scores
 
 from . import assert_near

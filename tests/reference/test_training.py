@@ -7,7 +7,7 @@ import torch
 
 from scgnn.components.decoders import MLP as Decoder
 from scgnn.components.regularizers import LTMGStates
-from scgnn.pipelines.steps import fit_features
+from scgnn.pipelines.autoencoders import fit_features
 from scgnn.training import Training, adam, fit
 
 from . import assert_near

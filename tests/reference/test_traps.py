@@ -21,7 +21,7 @@ from scgnn.components.encoders import GCN, MLP
 from scgnn.components.graph_builders import KNN
 from scgnn.components.pruners import KeepAll
 from scgnn.components.stops import BothStop, EitherStop, GraphStop, LabelsStop, graph_change
-from scgnn.pipelines import steps
+from scgnn.pipelines import autoencoders, steps
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.stages import Stages
 from scgnn.state import Round, State
@@ -79,7 +79,7 @@ class Poisoned(Stages):
 
     def __call__(self, function, *args, iteration=0):
         value = super().__call__(function, *args, iteration=iteration)
-        if function not in (steps.fit_features, steps.fit_clusters):
+        if function not in (autoencoders.fit_features, autoencoders.fit_clusters):
             return value
         noise = np.random.default_rng(iteration).random(value.reconstruction.shape)
         return value._replace(reconstruction=noise.astype(np.float32))
@@ -98,28 +98,28 @@ def test_row_1_iterations_train_on_the_latest_reconstruction(cells):
     pipeline()(cells, record, seed=1)
     latest = None
     for function, iteration, args, value in record.calls:
-        if function in (steps.fit_features, steps.fit_clusters):
+        if function in (autoencoders.fit_features, autoencoders.fit_clusters):
             x = given(args, State).x
             np.testing.assert_array_equal(x, latest if iteration else cells.x)
             latest = value.reconstruction
-    assert len(record.of(steps.fit_features)) == 3
-    assert len(record.of(steps.fit_clusters)) == 2
+    assert len(record.of(autoencoders.fit_features)) == 3
+    assert len(record.of(autoencoders.fit_clusters)) == 2
 
 
 def test_row_1_the_imputation_trains_on_the_original(cells):
     record = Recorder()
     pipeline()(cells, record, seed=1)
-    ((_, args, _),) = record.of(steps.impute)
+    ((_, args, _),) = record.of(autoencoders.impute)
     np.testing.assert_array_equal(given(args, State).x, cells.x)
 
 
 def rebuilt(cells, labels, x, on, rule="copy"):
     """What the cluster autoencoders make of ``x``, all from the same weights."""
     parts, training = pipeline().autoencoder(1.0, (), "iteration"), Training(epochs=5)
-    first = steps.fit_features(parts, training, cells, 1, None)
+    first = autoencoders.fit_features(parts, training, cells, 1, None)
     state = dataclasses.replace(cells, x=x, labels=labels)
-    start = steps.Start(first.weights, {})
-    return steps.fit_clusters(parts, training, state, start, rule, on, 1).reconstruction
+    start = autoencoders.Start(first.weights, {})
+    return autoencoders.fit_clusters(parts, training, state, start, rule, on, 1).reconstruction
 
 
 @pytest.mark.parametrize(("on", "reaches"), [("own", False), ("all", True)])
@@ -172,7 +172,7 @@ def test_row_3_pruned_edges_reach_nobody_or_all_but_the_clusterer(cells, reach):
         expected = pruned if reach == "all" else whole
         assert entries(given(graph_args, sparse.csr_matrix)) == entries(expected)
         assert entries(given(cluster_args, sparse.csr_matrix)) == entries(pruned)
-    ((_, imputation_args, _),) = record.of(steps.impute)
+    ((_, imputation_args, _),) = record.of(autoencoders.impute)
     assert entries(given(imputation_args, State).graph) == entries(expected)
 
 
@@ -407,5 +407,5 @@ class Given(Clusterer):
     ids=["singletons", "one", "pairs", "halves", "one apart"],
 )
 def test_row_20_the_clustering_step_survives_every_partition(labels):
-    found = steps.cluster(Given(labels), np.zeros((60, 2)), None, 5, 30, 0)
+    found = steps.cluster(Given(labels), np.zeros((60, 2)), None, 5, 30, "merge", 0)
     assert set(found) == set(range(found.max() + 1))

@@ -1,10 +1,9 @@
-"""Regularizers: what a reconstruction is held to besides the plain squared error."""
+"""Regularizers of the reconstruction."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -12,36 +11,10 @@ from scipy import sparse
 from torch import Tensor
 
 from scgnn.components.ltmg import LTMG
+from scgnn.components.regularizers.contract import ALL_PHASES, Phase, Regularizer
 from scgnn.fields import Weight
-from scgnn.registry import Component
 from scgnn.state import State
 from scgnn.training import Rows
-
-Phase = Literal["initial", "iteration", "imputation"]
-ALL_PHASES: tuple[Phase, ...] = ("initial", "iteration", "imputation")
-
-
-class Regularizer(Component, kind="regularizer"):
-    """Adds a term to an autoencoder's loss.
-
-    ``prepare(state)`` runs once per training; ``loss`` once per batch of cells.
-    """
-
-    weight: Weight
-    phases: tuple[Phase, ...]
-
-    def prepare(self, state: State) -> Any:
-        """What the loss needs from the state, made once."""
-        return None
-
-    def loss(self, x_hat: Tensor, x: Tensor, prepared: Any, cells: Tensor | None) -> Tensor:
-        """A scalar ≥ 0, differentiable in ``x_hat`` [batch x genes]; None means all cells."""
-        raise NotImplementedError
-
-
-def in_phase(regularizers: Sequence[Regularizer], phase: Phase) -> tuple[Regularizer, ...]:
-    """Those that take part in a phase of training."""
-    return tuple(r for r in regularizers if phase in r.phases and r.weight > 0)
 
 
 @Regularizer.register("ltmg")
@@ -114,17 +87,21 @@ class Degree(Regularizer):
     ----------
     weight
         γ1 of the paper.
+    normalized
+        Whether the rows of A are first divided by their sums, as in scGNN 2.0.
     phases
         Trainings in which it takes part.
     """
 
     weight: Weight = 0.3
+    normalized: bool = False
     phases: tuple[Phase, ...] = ALL_PHASES
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
 
     def prepare(self, state: State) -> Tensor:
         assert state.graph is not None
-        return torch.as_tensor(np.asarray(state.graph.sum(axis=0), dtype=np.float32).ravel())
+        graph = row_normalized(state.graph) if self.normalized else state.graph
+        return torch.as_tensor(np.asarray(graph.sum(axis=0), dtype=np.float32).ravel())
 
     def loss(self, x_hat: Tensor, x: Tensor, prepared: Tensor, cells: Tensor | None) -> Tensor:
         return _row_weighted(self.weight, prepared, x_hat, x, cells)
@@ -139,17 +116,22 @@ class ClusterSize(Regularizer):
     ----------
     weight
         γ2 of the paper.
+    normalized
+        Whether the rows of the cluster matrix are first divided by their sums, as in scGNN 2.0:
+        every cell then counts the same.
     phases
         Trainings in which it takes part.
     """
 
     weight: Weight = 0.1
+    normalized: bool = False
     phases: tuple[Phase, ...] = ALL_PHASES
     requires: ClassVar[frozenset[str]] = frozenset({"labels"})
 
     def prepare(self, state: State) -> Tensor:
         assert state.labels is not None
-        return torch.as_tensor(np.bincount(state.labels)[state.labels].astype(np.float32))
+        sizes = np.bincount(state.labels)[state.labels].astype(np.float32)
+        return torch.as_tensor(np.ones_like(sizes) if self.normalized else sizes)
 
     def loss(self, x_hat: Tensor, x: Tensor, prepared: Tensor, cells: Tensor | None) -> Tensor:
         return _row_weighted(self.weight, prepared, x_hat, x, cells)
@@ -182,11 +164,15 @@ class GraphSmooth(Regularizer):
         self, x_hat: Tensor, x: Tensor, prepared: sparse.csr_matrix, cells: Tensor | None
     ) -> Tensor:
         within = prepared if cells is None else prepared[cells.numpy()][:, cells.numpy()]
-        degree = np.asarray(within.sum(axis=1)).ravel()
-        linked = torch.as_tensor(degree > 0)
-        mean = sparse.diags(1 / np.where(degree > 0, degree, 1)) @ within
-        smoothed = torch.sparse.mm(_torch_csr(mean).to(x.dtype), x_hat)
+        linked = torch.as_tensor(np.diff(within.indptr) > 0)
+        smoothed = torch.sparse.mm(_torch_csr(row_normalized(within)).to(x.dtype), x_hat)
         return self.weight * (smoothed - x)[linked].square().sum()
+
+
+def row_normalized(graph: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The graph with rows that sum to 1; those without entries stay empty."""
+    degree = np.asarray(graph.sum(axis=1)).ravel()
+    return sparse.csr_matrix(sparse.diags(1 / np.where(degree > 0, degree, 1)) @ graph)
 
 
 def _torch_csr(matrix: sparse.csr_matrix) -> Tensor:
@@ -194,3 +180,23 @@ def _torch_csr(matrix: sparse.csr_matrix) -> Tensor:
     index = torch.as_tensor(np.vstack([coo.row, coo.col]).astype(np.int64))
     values = torch.as_tensor(coo.data)
     return torch.sparse_coo_tensor(index, values, coo.shape, check_invariants=True).coalesce()
+
+
+@Regularizer.register("observed")
+@dataclass(frozen=True)
+class Observed(Regularizer):
+    """Distance on the expressed values: ``weight · ‖(x − x̂) ∘ [x ≠ 0]‖`` (scGNN 2.0).
+
+    Parameters
+    ----------
+    weight
+        Factor on the Frobenius norm over a batch.
+    phases
+        Trainings in which it takes part.
+    """
+
+    weight: Weight = 1.0
+    phases: tuple[Phase, ...] = ALL_PHASES
+
+    def loss(self, x_hat: Tensor, x: Tensor, prepared: None, cells: Tensor | None) -> Tensor:
+        return self.weight * torch.linalg.vector_norm((x_hat - x) * (x != 0))

@@ -1,0 +1,28 @@
+"""Decoders: an embedding back into what it was made from, and how far off that is."""
+
+from scgnn.components.decoders.contract import Decoder, GraphDecoder
+from scgnn.components.decoders.counts import NegativeBinomial, ZeroInflated, negative_binomial
+from scgnn.components.decoders.inner_product import (
+    GraphTarget,
+    InnerProduct,
+    InnerProductSampled,
+    divergence,
+    graph_target,
+    reconstruction,
+)
+from scgnn.components.decoders.mlp import MLP
+
+__all__ = [
+    "MLP",
+    "Decoder",
+    "GraphDecoder",
+    "GraphTarget",
+    "InnerProduct",
+    "InnerProductSampled",
+    "NegativeBinomial",
+    "ZeroInflated",
+    "divergence",
+    "graph_target",
+    "negative_binomial",
+    "reconstruction",
+]

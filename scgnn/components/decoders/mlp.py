@@ -1,0 +1,73 @@
+"""Fully connected layers with squared error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from scgnn.components.decoders.contract import Decoder
+from scgnn.components.encoders import Dense, Encoder
+from scgnn.fields import Activation, Normalization, Positive, ProperShare
+
+
+@dataclass(frozen=True)
+class Layers(Decoder):
+    """What the decoders of expression share.
+
+    Parameters
+    ----------
+    hidden
+        Widths between the embedding and the genes; null mirrors the encoder.
+    activation
+        After every layer but the last.
+    dropout
+        Share of inputs to each layer set to zero while training.
+    normalization
+        Before each activation but the last: over the cells of a batch, or over the units of a cell.
+    """
+
+    hidden: tuple[Positive, ...] | None = None
+    activation: Activation = "relu"
+    dropout: ProperShare = 0.0
+    normalization: Normalization = "none"
+
+    def mirror(self, encoder: Encoder) -> Decoder:
+        if self.hidden is not None:
+            return self
+        return replace(self, hidden=getattr(encoder, "hidden", ())[-2::-1])
+
+    def rebuild(self, n_latent: int, n_outputs: int, output_activation: Activation) -> Rebuild:
+        """The network from an embedding to ``n_outputs`` numbers a cell."""
+        widths = (*(self.hidden or ()), n_outputs)
+        activations = self.activation, output_activation
+        return Rebuild(n_latent, widths, *activations, self.dropout, self.normalization)
+
+
+class Rebuild(Dense):
+    """Linear layers from an embedding alone."""
+
+    def forward(self, z: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(None, z)
+
+
+@Decoder.register("mlp")
+@dataclass(frozen=True)
+class MLP(Layers):
+    """Fully connected layers with squared error: the mirror of its encoder.
+
+    Parameters
+    ----------
+    output_activation
+        After the last layer. With relu, as in the original, a gene whose input to it falls below 0
+        in all cells gets no gradient any more; softplus keeps every gene alive.
+    """
+
+    output_activation: Activation = "relu"
+
+    def build(self, n_latent: int, n_features: int) -> nn.Module:
+        return self.rebuild(n_latent, n_features, self.output_activation)
+
+    def loss(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        square = (output - target).square()
+        return (square if weights is None else weights * square).sum()

@@ -1,0 +1,59 @@
+"""What a regularizer is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from scgnn.fields import Weight
+from scgnn.registry import Component
+from scgnn.state import State
+
+Phase = Literal["initial", "iteration", "imputation"]
+ALL_PHASES: tuple[Phase, ...] = ("initial", "iteration", "imputation")
+KNOWN: dict[Phase, frozenset[str]] = {  # what a regularizer can read in a phase
+    "initial": frozenset({"signal"}),
+    "iteration": frozenset({"signal", "graph", "labels"}),
+    "imputation": frozenset({"signal", "graph", "labels"}),
+}
+
+
+class Forward(NamedTuple):
+    """A batch of cells on its way through an autoencoder."""
+
+    x: Tensor  # batch x genes
+    x_hat: Tensor  # batch x genes
+    z: Tensor  # the embedding, batch x width
+    encoder: nn.Module
+
+
+class Regularizer(Component, kind="regularizer"):
+    """Adds a term to an autoencoder's loss.
+
+    ``prepare(state)`` runs once per training; ``loss`` once per batch of cells. One that looks at
+    the embedding rather than at the reconstruction overrides ``penalty`` instead of ``loss``.
+    """
+
+    weight: Weight
+    phases: tuple[Phase, ...]
+
+    def prepare(self, state: State) -> Any:
+        """What the loss needs from the state, made once."""
+        return None
+
+    def loss(self, x_hat: Tensor, x: Tensor, prepared: Any, cells: Tensor | None) -> Tensor:
+        """A scalar ≥ 0, differentiable in ``x_hat`` [batch x genes]; None means all cells."""
+        raise NotImplementedError
+
+    def penalty(self, batch: Forward, prepared: Any, cells: Tensor | None) -> Tensor:
+        """The term for a batch; by default ``loss`` of its reconstruction."""
+        return self.loss(batch.x_hat, batch.x, prepared, cells)
+
+
+def in_phase(regularizers: Sequence[Regularizer], phase: Phase) -> tuple[Regularizer, ...]:
+    """Those that take part in a phase: asked to, with a weight, and what they read is known."""
+    return tuple(
+        r for r in regularizers if phase in r.phases and r.weight > 0 and r.requires <= KNOWN[phase]
+    )

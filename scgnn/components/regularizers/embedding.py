@@ -1,0 +1,112 @@
+"""Regularizers of the embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from scipy import sparse
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from scgnn.components.encoders import Posterior
+from scgnn.components.regularizers.contract import ALL_PHASES, Forward, Phase, Regularizer
+from scgnn.errors import UserError
+from scgnn.fields import Positive, Rate, Weight
+from scgnn.state import State
+
+
+@Regularizer.register("kl")
+@dataclass(frozen=True)
+class Divergence(Regularizer):
+    """Divergence of each cell's distribution from the standard normal (Kingma & Welling 2014).
+
+    ``weight · ½ Σ (μ² + σ² − 1 − 2 log σ)``, the β of a β-VAE; wants a variational encoder, vae.
+
+    Parameters
+    ----------
+    weight
+        Factor on the sum over cells and units.
+    phases
+        Trainings in which it takes part.
+    """
+
+    weight: Weight = 1.0
+    phases: tuple[Phase, ...] = ALL_PHASES
+
+    def penalty(self, batch: Forward, prepared: Any, cells: Tensor | None) -> Tensor:
+        posterior = batch.encoder
+        if not isinstance(posterior, Posterior):
+            raise UserError(
+                "regularizer kl: the feature_encoder gives one point per cell, not a distribution; "
+                "set feature_encoder: vae or leave kl out"
+            )
+        mean, log_sd = posterior.mean, posterior.log_sd
+        per_unit = mean.square() + (2 * log_sd).exp() - 1 - 2 * log_sd
+        return self.weight * 0.5 * per_unit.sum()
+
+
+@Regularizer.register("sparsity")
+@dataclass(frozen=True)
+class Sparsity(Regularizer):
+    """Few active units per cell: ``weight · Σ |z|`` over cells and units of the embedding.
+
+    Parameters
+    ----------
+    weight
+        Factor on the sum.
+    phases
+        Trainings in which it takes part.
+    """
+
+    weight: Weight = 0.1
+    phases: tuple[Phase, ...] = ALL_PHASES
+
+    def penalty(self, batch: Forward, prepared: Any, cells: Tensor | None) -> Tensor:
+        return self.weight * batch.z.abs().sum()
+
+
+@Regularizer.register("contrastive")
+@dataclass(frozen=True)
+class Contrastive(Regularizer):
+    """Neighbours in the graph should be told from other cells by their embeddings (InfoNCE).
+
+    Pairs of linked cells are drawn anew in each step; a cell's neighbour must be more like it, by
+    cosine, than the neighbours of the other pairs (van den Oord 2018; positives from the graph as
+    in GraphCL-like methods). Loss per pair times the cells of the batch, so that it keeps pace
+    with the squared error.
+
+    Parameters
+    ----------
+    weight
+        Factor on the mean loss of a pair times the cells.
+    temperature
+        Cosines are divided by it.
+    pairs
+        Pairs in a step; memory is pairs x pairs.
+    phases
+        Trainings in which it takes part.
+    """
+
+    weight: Weight = 1.0
+    temperature: Rate = 0.5
+    pairs: Positive = 512
+    phases: tuple[Phase, ...] = ALL_PHASES
+    requires: ClassVar[frozenset[str]] = frozenset({"graph"})
+
+    def prepare(self, state: State) -> sparse.csr_matrix:
+        assert state.graph is not None
+        return sparse.csr_matrix(state.graph)
+
+    def penalty(self, batch: Forward, prepared: sparse.csr_matrix, cells: Tensor | None) -> Tensor:
+        within = prepared if cells is None else prepared[cells.numpy()][:, cells.numpy()]
+        links = within.tocoo()
+        if not links.nnz:
+            return batch.z.sum() * 0
+        drawn = torch.randint(links.nnz, (min(self.pairs, links.nnz),)).numpy()
+        ends = (torch.from_numpy(end[drawn].astype("int64")) for end in (links.row, links.col))
+        one, other = (normalize(batch.z[end], dim=1) for end in ends)
+        likeness = one @ other.T / self.temperature  # pairs x pairs
+        pair = cross_entropy(likeness, torch.arange(len(likeness)))
+        return self.weight * len(batch.z) * pair
