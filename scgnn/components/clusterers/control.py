@@ -1,0 +1,32 @@
+"""Clusters that mean nothing: the floor that any clusterer must pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from scgnn.components.clusterers.contract import Clusterer
+from scgnn.components.clusterers.labels import canonical
+from scgnn.fields import Positive
+from scgnn.seeding import generator
+
+
+@Clusterer.register("random")
+@dataclass(frozen=True)
+class Random(Clusterer):
+    """Each cell in one of k clusters at random, whatever it is like: a control.
+
+    Parameters
+    ----------
+    k
+        Number of clusters; fewer where there are fewer cells.
+    """
+
+    k: Positive = 10
+
+    def __call__(
+        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
+    ) -> np.ndarray:
+        return canonical(generator(seed, "random").integers(self.k, size=len(embedding)))
