@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
-from scgnn.components.clusterers import KMeans, Leiden, Louvain
+from scgnn.components.clusterers import Clusterer, KMeans, Leiden, Louvain
 from scgnn.components.decoders import MLP as MLPDecoder
 from scgnn.components.decoders import InnerProduct
 from scgnn.components.encoders import GAT, MLP
@@ -139,7 +139,7 @@ ANY_PIPELINE = st.sampled_from([ScGNN, SinglePass]).flatmap(lambda p: any_settin
     max_examples=40, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck)
 )
 def test_any_valid_settings_survive_being_saved(load, pipeline, data, seed):
-    recipe = Recipe(seed, data, pipeline)
+    recipe = if_valid(Recipe, {"seed": seed, "data": data, "pipeline": pipeline})
     assert load(to_yaml(recipe)) == recipe
     assert load(describe(recipe)) == recipe
 
@@ -352,17 +352,18 @@ def test_changes_come_one_after_the_other():
         ),
         (
             "pipeline.impute=maybe",
-            '--set pipeline.impute=maybe: pipeline.impute: must be true or false, not "maybe"',
+            "--set pipeline.impute=maybe: pipeline.impute: must be true or false or "
+            'reconstruction, not "maybe"',
         ),
         (
             "pipeline.clusterer.k=0",
             "--set pipeline.clusterer.k=0: pipeline.clusterer.k: must be a whole number above 0 or "
-            "a clusterer, not 0",
+            "one of silhouette, eigengap or a clusterer, not 0",
         ),
         (
             "pipeline.clusterer.k=leidn",
             "--set pipeline.clusterer.k=leidn: pipeline.clusterer.k.name: unknown clusterer "
-            "'leidn'. Did you mean 'leiden'? Known: kmeans, leiden, louvain",
+            f"'leidn'. Did you mean 'leiden'? Known: {', '.join(Clusterer.names())}",
         ),
         (
             "seed=null",
@@ -437,11 +438,35 @@ def test_a_graph_encoder_cannot_encode_features(mistakes, encoder):
     ]
 
 
-def test_a_regularizer_cannot_read_what_is_not_known_yet(mistakes):
-    assert mistakes("pipeline: {feature_regularizers: [ltmg, degree]}") == [
-        "my.yaml:1: pipeline.feature_regularizers: degree needs the graph, which is not known yet "
-        "here (known: the signal)"
-    ]
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        "{feature_regularizers: [{name: degree, phases: [initial]}]}",
+        "{feature_regularizers: [{name: ltmg, phases: [imputation]}]}",
+        "{name: single_pass, feature_decoder: mlp, feature_regularizers: [degree]}",
+    ],
+)
+def test_a_regularizer_that_takes_part_in_no_training_is_refused(mistakes, pipeline):
+    (line,) = mistakes(f"pipeline: {pipeline}")
+    assert "takes part in no training: its phases are" in line
+
+
+def test_what_counts_need_is_checked_before_any_data_is_read(mistakes):
+    (line,) = mistakes("pipeline: {feature_decoder: zinb}")
+    assert line.endswith(
+        "pipeline.feature_decoder: zinb rebuilds counts, but after log1p there are none; "
+        "leave it out of data.transforms"
+    )
+    text = "data: {transforms: [filter]}\npipeline: {feature_decoder: nb}"
+    (line,) = mistakes(text)
+    assert "ltmg reads logarithms, but nb wants counts; set its input to counts" in line
+
+
+def test_batches_must_be_named_and_are_no_labels(mistakes):
+    (line,) = mistakes("pipeline: {graph_builder: batch_balanced}")
+    assert "batch_balanced needs the batch of each cell; set data.batch" in line
+    (line,) = mistakes("data: {batch: group, labels: group}")
+    assert "data.batch: the true labels are for scores only" in line
 
 
 def test_a_graph_clusterer_needs_a_graph_builder(mistakes):

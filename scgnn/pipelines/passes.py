@@ -97,7 +97,7 @@ class Pass(Pipeline):
     feature_encoder: Encoder = slot(PCA())
     feature_decoder: Decoder | None = slot(None)
     fidelity: Weight = 1.0
-    feature_regularizers: tuple[Regularizer, ...] = slot((), "signal")
+    feature_regularizers: tuple[Regularizer, ...] = slot((), "signal graph labels")
     graph_builder: GraphBuilder | None = slot(KNN(k=15, prune=KeepAll()), "batch")
     prune_applies_to: Literal["all", "louvain"] = "all"
     graph_encoder: Encoder | None = slot(None, "graph")
@@ -137,13 +137,13 @@ class Pass(Pipeline):
     def _refuse_idle_regularizers(self) -> None:
         """Refuse a feature regularizer that no training of this pipeline can use."""
         for regularizer in self.feature_regularizers:
-            if not any(in_phase((regularizer,), phase) for phase in self.feature_phases):
+            if not any(map(regularizer.takes_part, self.feature_phases)):
                 needs = " and ".join(sorted(regularizer.requires)) or "nothing"
                 raise ValueError(
-                    f"feature_regularizers: {regularizer.name} takes part in no training: it has "
-                    f"weight {regularizer.weight:g}, phases {', '.join(regularizer.phases)} and "
-                    f"needs the {needs}; the trainings here are {', '.join(self.feature_phases)}, "
-                    "and the first one knows no graph and no labels"
+                    f"feature_regularizers: {regularizer.name} takes part in no training: its "
+                    f"phases are {', '.join(regularizer.phases)} and it needs the {needs}; the "
+                    f"trainings here are {', '.join(self.feature_phases)}, and the first one knows "
+                    "no graph and no labels"
                 )
 
     def regularizers(self) -> tuple[Regularizer, ...]:

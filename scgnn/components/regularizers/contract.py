@@ -51,9 +51,11 @@ class Regularizer(Component, kind="regularizer"):
         """The term for a batch; by default ``loss`` of its reconstruction."""
         return self.loss(batch.x_hat, batch.x, prepared, cells)
 
+    def takes_part(self, phase: Phase) -> bool:
+        """Whether it is asked to and what it reads is known in a phase."""
+        return phase in self.phases and self.requires <= KNOWN[phase]
+
 
 def in_phase(regularizers: Sequence[Regularizer], phase: Phase) -> tuple[Regularizer, ...]:
-    """Those that take part in a phase: asked to, with a weight, and what they read is known."""
-    return tuple(
-        r for r in regularizers if phase in r.phases and r.weight > 0 and r.requires <= KNOWN[phase]
-    )
+    """Those that take part in a phase with a weight above 0."""
+    return tuple(r for r in regularizers if r.takes_part(phase) and r.weight > 0)
