@@ -112,7 +112,8 @@ def check_survives_a_recipe(component: Component) -> None:
 
 
 def _node(text: str) -> Node:
-    return parse(text, SOURCE).value["component"]  # type: ignore[no-any-return]
+    node: Node = parse(text, SOURCE).value["component"]
+    return node
 
 
 @check()
