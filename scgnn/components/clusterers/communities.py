@@ -28,7 +28,7 @@ class Communities(Clusterer):
         Above 1 gives more communities, below 1 fewer.
     k
         Number of communities wished for; null takes those of the resolution. It is sought by
-        bisection on the resolution, and where none gives it exactly the nearest is taken.
+        bisection, from the resolution on; where none gives it exactly the nearest is taken.
     """
 
     resolution: Rate = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -25,6 +26,7 @@ class Random(Clusterer):
     """
 
     k: Positive = 10
+    control: ClassVar[bool] = True  # exempt from having to find anything
 
     def __call__(
         self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int

@@ -28,7 +28,7 @@ def merge_small(labels: np.ndarray, min_size: int, max_clusters: int) -> np.ndar
 
 
 def nearest_small(
-    labels: np.ndarray, min_size: int, max_clusters: int, embedding: np.ndarray
+    labels: np.ndarray, embedding: np.ndarray, min_size: int, max_clusters: int
 ) -> np.ndarray:
     """Cells of the clusters that :func:`merge_small` would make one, moved to those kept.
 
