@@ -140,7 +140,7 @@ def unusable() -> Iterator[tuple[str, str]]:
             yield word, f"{_whose(found[0])}: {advice}"
         elif is_own(registered()[kinds()[kind]].get(name, object)):
             for offer in found:
-                yield word, f"{_whose(offer)} is not used: scgnn has a {kind} of that name"
+                yield word, f"{_whose(offer)} is not used: scgnn's own {kind} has that name"
         elif len(found) > 1:
             yield word, _twice(word)
 

@@ -62,7 +62,7 @@ def _refuse_unusable(kind: str, name: str) -> None:
             "_, a letter first"
         )
     if name in kinds()[kind].names():
-        raise UserError(f"there is a {kind} '{name}' already; choose another name")
+        raise UserError(f"{kind} '{name}' is there already; choose another name")
 
 
 def _files(words: dict[str, str]) -> dict[str, str]:

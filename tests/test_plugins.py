@@ -122,7 +122,7 @@ def test_a_plug_in_never_takes_the_place_of_a_built_in(installed, command):
     entry = "clusterer.leiden = plugged_leiden:Lump"
     installed("labs", entry, plugged_leiden=COMPONENT.format(name="leiden", cls="Lump"))
     assert find("clusterer.leiden") is built_in
-    said = "plug-in clusterer.leiden of labs 1.0 is not used: scgnn has a clusterer of that name\n"
+    said = "plug-in clusterer.leiden of labs 1.0 is not used: scgnn's own clusterer has that name\n"
     assert command("list").err == said
     doctor = command("doctor")
     assert doctor.code == 1
