@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from scgnn.checks.awkward import Cells, blobs, cells, equal, few
-from scgnn.checks.rules import check, demand
+from scgnn.checks.rules import Broken, check, demand
 from scgnn.checks.use import needs_graph
 from scgnn.components.clusterers import Clusterer
 
@@ -85,5 +85,9 @@ def check_says_when_it_needs_the_graph(clusterer: Clusterer) -> None:
     if needs_graph(clusterer):
         return
     some = cells()
-    labels = clusterer(some.embedding, None, 1)
+    try:
+        labels = clusterer(some.embedding, None, 1)
+    except Exception as error:  # whatever None leads to
+        advice = 'declare requires = frozenset({"graph"})'
+        raise Broken(f"without a graph: {type(error).__name__}: {error}; {advice}") from error
     demand(len(labels) == len(some.x), "without a graph it labels too few cells")

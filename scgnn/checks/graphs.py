@@ -19,9 +19,9 @@ def _sound(builder: GraphBuilder, some: Cells, what: str) -> None:
     graph, n = build_graph(builder, some), len(some.embedding)
     demand(sparse.issparse(graph) and graph.format == "csr", f"{what}: no CSR matrix")
     demand(graph.shape == (n, n), f"{what}: the graph is {graph.shape}, not ({n}, {n})")
+    demand(bool(np.isfinite(graph.data).all()), f"{what}: a weight is not finite")
     demand(abs(graph - graph.T).nnz == 0, f"{what}: the graph is not symmetric")
     demand(not graph.diagonal().any(), f"{what}: a cell is linked to itself")
-    demand(bool(np.isfinite(graph.data).all()), f"{what}: a weight is not finite")
     demand(bool((graph.data > 0).all()), f"{what}: a stored weight is not above 0")
 
 
@@ -89,4 +89,4 @@ def check_keeps_the_nearest(pruner: Pruner) -> None:
         for k in (1, 4):
             mask = pruner(*neighbours(some, k), 1)
             lost = int((~mask[:, 0]).sum())
-            demand(not lost, f"{what}, {k} neighbours each: {lost} lose their nearest")
+            demand(not lost, f"{what}, k = {k}: {lost} lose their nearest")
