@@ -10,10 +10,11 @@ from scipy import sparse
 
 from scgnn.components.clusterers.contract import Clusterer, quiet, refuse_many
 from scgnn.components.clusterers.labels import canonical, join_noise
+from scgnn.components.graph_builders import nearest
 from scgnn.fields import AtLeastTwo, Damping, OpenShare, Positive
 from scgnn.seeding import generator
 
-SAMPLED = 2000  # cells by which a bandwidth is chosen
+SAMPLED, CLIMBERS = 2000, 500  # cells by which a bandwidth is chosen, and who look for peaks
 
 
 class Uncounted(Clusterer):
@@ -26,9 +27,10 @@ class Uncounted(Clusterer):
     def __call__(
         self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
     ) -> np.ndarray:
-        points = np.asarray(embedding, dtype=np.float64)
+        points = np.array(embedding, dtype=np.float64)
         if len(np.unique(points, axis=0)) == 1:
             return np.zeros(len(points), dtype=np.int64)
+        points -= points.mean(0)  # far from the origin near cells are no longer told apart
         with quiet():  # all cells noise, no convergence: the labels are what there is
             labels = self.find(points, seed)
         return canonical(join_noise(labels, points))
@@ -106,7 +108,9 @@ class OPTICS(DensityBased):
 @Clusterer.register("mean_shift")
 @dataclass(frozen=True)
 class MeanShift(Uncounted):
-    """The peaks of the density, each cell with the one uphill (Comaniciu 2002; scikit-learn).
+    """The peaks of the density, each cell with the nearest one (Comaniciu 2002; scikit-learn).
+
+    The peaks are those that 500 cells, drawn at random, climb to.
 
     Parameters
     ----------
@@ -119,16 +123,12 @@ class MeanShift(Uncounted):
     def find(self, points: np.ndarray, seed: int) -> np.ndarray:
         from sklearn.cluster import MeanShift as Algorithm
 
-        model = Algorithm(bandwidth=self._bandwidth(points, seed), bin_seeding=True)
-        return np.asarray(model.fit_predict(points))
-
-    def _bandwidth(self, points: np.ndarray, seed: int) -> float:
-        from scgnn.components.graph_builders import nearest
-
         different = np.unique(points, axis=0)
-        sample = generator(seed, "bandwidth").permutation(different)[:SAMPLED]
+        sample = generator(seed, "mean_shift").permutation(different)[:SAMPLED]
         within = max(1, round(self.quantile * len(sample)))
-        return float(nearest(sample, within, "euclidean")[1][:, -1].mean())
+        bandwidth = nearest(sample, within, "euclidean")[1][:, -1].mean()
+        model = Algorithm(bandwidth=bandwidth, seeds=sample[:CLIMBERS])
+        return np.asarray(model.fit_predict(points))
 
 
 @Clusterer.register("affinity_propagation")
