@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_type_hints
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -121,6 +123,13 @@ def test_shared_settings_have_one_default(name):
     builder = of(name)
     shared = {field: getattr(KNN(), field) for field in ("k", "metric", "weights")}
     assert {f: getattr(builder, f, default) for f, default in shared.items()} == shared
+
+
+@every_builder
+def test_shared_settings_have_one_type(name):
+    hints, shared = (get_type_hints(cls, include_extras=True) for cls in (type(of(name)), KNN))
+    for field in ("k", "metric", "prune", "weights"):
+        assert hints.get(field, shared[field]) == shared[field]
 
 
 def test_the_share_and_the_adaptive_number_of_neighbours():
