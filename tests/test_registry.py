@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import pickle
-
 import pytest
 
 from scgnn.components.encoders import GAT, MLP, Encoder
 from scgnn.components.regularizers import Degree, LTMGStates
 from scgnn.components.transforms import Filter, Log1p
 from scgnn.pipelines.scgnn import ScGNN
-from scgnn.recipe.describe import describe_component, parameter_docs
+from scgnn.recipe.describe import describe_component
 from scgnn.registry import Component, kinds, parts, requirements, summary, unknown
 
 MEMBERS = [(kind, name) for kind, cls in kinds().items() for name in cls.names()]
@@ -41,24 +38,9 @@ def test_every_kind_of_the_design_is_there():
 
 
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
-def test_a_component_is_a_frozen_dataclass_that_works_without_parameters(kind, name):
-    component = made(kind, name)()
-    assert (component.kind, component.name) == (kind, name)
-    assert component == made(kind, name)()
-    assert hash(component) == hash(made(kind, name)())
-    assert pickle.loads(pickle.dumps(component)) == component
-    for field in dataclasses.fields(component):
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            setattr(component, field.name, None)
-
-
-@pytest.mark.parametrize(("kind", "name"), MEMBERS)
-def test_a_component_says_what_it_and_each_of_its_parameters_is(kind, name):
-    cls = made(kind, name)
-    assert summary(cls).endswith(".")
-    said = parameter_docs(cls)
-    assert [f.name for f in dataclasses.fields(cls) if not said.get(f.name)] == []
-    assert describe_component(f"{kind}.{name}").startswith(f"{kind}.{name}\n\n{summary(cls)}")
+def test_a_component_is_described_from_its_docstring(kind, name):
+    said = describe_component(f"{kind}.{name}")
+    assert said.startswith(f"{kind}.{name}\n\n{summary(made(kind, name))}")
 
 
 def test_names_are_sorted_and_found(colour):

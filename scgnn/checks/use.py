@@ -135,7 +135,7 @@ def demo(n_cells: int = 40) -> State:
     adata = Demo(cells=n_cells, genes=30)()
     x = sparse.csr_matrix(adata.X, dtype=np.float32).log1p()
     names = np.asarray(adata.var_names, str), np.asarray(adata.obs_names, str)
-    return State(x, *names)
+    return State(x, *names, batch=np.arange(n_cells) % 2)
 
 
 def run(pipeline: Pipeline, seed: int = 1) -> State:
