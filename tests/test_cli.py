@@ -103,7 +103,10 @@ def refused(command, folder, tree):
             "pipeline: {clusterer: {name: leiden, iterations: 0}}",
             "pipeline.clusterer.iterations: must be a whole number above 0 or -1, not 0",
         ),
-        ("pipeline: {impute: 1}", "pipeline.impute: must be true or false, not 1"),
+        (
+            "pipeline: {impute: 1}",
+            "pipeline.impute: must be true or false or reconstruction, not 1",
+        ),
         ("seed: true", "seed: must be a whole number at least 0 and below 4294967296, not true"),
         ("seed: 1.0", "seed: must be a whole number at least 0 and below 4294967296, not 1.0"),
         ("seed: 4294967296", "seed: must be a whole number at least 0 and below 4294967296, not 4"),

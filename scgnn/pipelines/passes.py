@@ -158,7 +158,8 @@ class Pass(Pipeline):
         ValueError
             Two of them ask for different models: a run has one set of states.
         """
-        models = {r.model() for r in self.regularizers() if isinstance(r, LTMGStates)}
+        wanted = [r for r in self.regularizers() if isinstance(r, LTMGStates) and r.weight > 0]
+        models = {r.model() for r in wanted}
         if len(models) > 1:
             raise ValueError("two LTMG regularizers with different settings; a run has one model")
         return models.pop() if models else None

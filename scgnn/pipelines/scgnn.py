@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import numpy as np
 from scipy import sparse
 
-from scgnn.components.clusterers import Clusterer, KMeans
+from scgnn.components.clusterers import Clusterer, Counted, KMeans
 from scgnn.components.decoders import MLP as MLPDecoder
 from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import GCN, MLP, Encoder
@@ -42,6 +42,8 @@ class ScGNN(Pass):
     ----------
     cluster_autoencoders
         Rebuild each cluster by an autoencoder of its own; false is scGNN's quick mode.
+    cluster_fidelity
+        Weight of the plain squared error in the cluster autoencoders; null takes fidelity.
     cluster_regularizers
         What else the cluster autoencoders are held to; they take part as in an iteration.
     cluster_start
@@ -85,6 +87,7 @@ class ScGNN(Pass):
     min_cluster_size: Positive = 5
     max_clusters: Natural = 30
     cluster_autoencoders: bool = True
+    cluster_fidelity: Weight | None = None
     cluster_regularizers: tuple[Regularizer, ...] = slot((), "signal graph labels")
     cluster_start: Literal["copy", "continue"] = "copy"
     iterate_on: Literal["reconstruction", "input"] = "reconstruction"
@@ -111,7 +114,9 @@ class ScGNN(Pass):
             if not in_phase(self.feature_regularizers, "iteration"):
                 raise ValueError("fidelity: 0 leaves the iterations nothing to learn")
         held = self.imputation_fidelity or in_phase(self.imputation_regularizers, "imputation")
-        if self.k_smoothing and not isinstance(getattr(self.clusterer, "k", None), Clusterer):
+        if self.k_smoothing and not (
+            isinstance(self.clusterer, Counted) and isinstance(self.clusterer.k, Clusterer)
+        ):
             raise ValueError(f"k_smoothing: {self.clusterer.name} does not have its k counted")
         if self.impute is True and not held:
             raise ValueError("imputation_fidelity: 0 without a regularizer leaves nothing to learn")
@@ -170,7 +175,8 @@ class ScGNN(Pass):
         self, state: State, x: Matrix, fitted: autoencoders.Fitted, turn: Turn
     ) -> tuple[State, autoencoders.Fitted]:
         """Each cluster rebuilt by an autoencoder of its own."""
-        parts = self.autoencoder(self.fidelity, self.cluster_regularizers, "iteration")
+        fidelity = self.fidelity if self.cluster_fidelity is None else self.cluster_fidelity
+        parts = self.autoencoder(fidelity, self.cluster_regularizers, "iteration")
         seen = self.seen(state, self.target(state, x), parts.regularizers)
         rebuilt = turn(
             autoencoders.fit_clusters,
@@ -212,11 +218,11 @@ class ScGNN(Pass):
         if not self.k_smoothing:
             return self.clusterer, state
         seed = turn.seed_for("clusterer")
+        assert isinstance(self.clusterer, Counted)
         counted = turn(steps.count_clusters, self.clusterer, state.graph_embedding, graph, seed)
         kept = self.k_smoothing if state.k is not None else 0.0
         k = kept * (state.k or 0) + (1 - kept) * counted
-        fixed = replace(self.clusterer, k=max(1, round(k)))  # type: ignore[type-var]
-        return fixed, replace(state, k=k)
+        return replace(self.clusterer, k=max(1, round(k))), replace(state, k=k)
 
 
 def without_old_graphs(rounds: Sequence[Round]) -> list[Round]:

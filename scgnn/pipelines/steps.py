@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from scgnn.components.clusterers import Clusterer, canonical, merge_small, nearest_small
+from scgnn.components.clusterers import Clusterer, Counted, canonical, merge_small, nearest_small
 from scgnn.components.decoders import Decoder, GraphDecoder, graph_target
 from scgnn.components.encoders import Encoder
 from scgnn.components.graph_builders import GraphBuilder
@@ -110,10 +110,10 @@ def without_edges(graph: sparse.csr_matrix, share: float, seed: int) -> sparse.c
 
 @stage("clustering")
 def count_clusters(
-    clusterer: Clusterer, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
+    clusterer: Counted, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
 ) -> int:
     """How many clusters a clusterer that has its k counted would look for."""
-    return clusterer.count(embedding, graph, seed)  # type: ignore[attr-defined]
+    return clusterer.count(embedding, graph, seed)
 
 
 @stage("clustering")

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from scgnn.components.decoders import Decoder
 from scgnn.components.readers import Demo, Reader, sniff
 from scgnn.components.regularizers import LTMGStates
 from scgnn.components.transforms import Filter, Log1p, TopGenes, Transform
@@ -86,7 +87,7 @@ class Recipe:
     def _refuse_wrong_scale(self) -> None:
         """Refuse parts that want counts where transforms leave something else."""
         decoder = getattr(self.pipeline, "feature_decoder", None)
-        if not getattr(decoder, "counts", False):
+        if not isinstance(decoder, Decoder) or not decoder.counts:
             return
         changing = [t.name for t in self.data.transforms if not t.selects]
         if changing:

@@ -42,7 +42,7 @@ class Counted(Clusterer):
         self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
     ) -> np.ndarray:
         different = len(np.unique(embedding, axis=0))
-        k = 1 if different == 1 else min(self._count(embedding, graph, seed), different)
+        k = 1 if different == 1 else min(self.count(embedding, graph, seed), different)
         if k == 1:
             return np.zeros(len(embedding), dtype=np.int64)
         with quiet():  # fewer clusters than wished, slow convergence: the labels are what there is
@@ -54,7 +54,7 @@ class Counted(Clusterer):
         """Labels [cells] of k clusters, in any order."""
         raise NotImplementedError
 
-    def _count(self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int) -> int:
+    def count(self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int) -> int:
         if isinstance(self.k, Clusterer):
             counted = int(self.k(embedding, graph, seed).max()) + 1
             return scaled_count(counted, len(embedding), self.k_factor)
