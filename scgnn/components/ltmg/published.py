@@ -6,34 +6,21 @@ Gaussian or an ordinary two-component mixture, with a component "not expressed" 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy.special import ndtr
 
+from scgnn.components.ltmg.candidates import Candidates, bic_of, no_candidates
 from scgnn.components.ltmg.mixture import (
     ROOT_2PI,
     Expectation,
     Fits,
     Mixture,
-    Sums,
     no_fits,
 )
 from scgnn.components.ltmg.observed import Block, Bools, Floats, Integers, Observed, blocks
+from scgnn.components.ltmg.ordinary import fit_ordinary
 
-SINGULAR = 1e-8  # σ at which an ordinary mixture is given up
 UNDERFLOW = -745.2  # the log of a density that is 0 in double precision
-ORDINARY_ITERATIONS = 1000
-ORDINARY_TOLERANCE = 1e-8  # rise of the log likelihood
-
-
-class Candidates(NamedTuple):
-    """Fits of every gene, one for each number of components or start that was tried."""
-
-    bic: Floats  # genes x tries; inf where there is no fit
-    n_components: Integers  # genes x tries
-    mixture: list[Mixture]  # one per try
-    converged: Bools  # genes x tries
 
 
 def fit_truncated(
@@ -47,7 +34,7 @@ def fit_truncated(
 ) -> Candidates:
     """Left-truncated mixtures of K = 2 … ``max_components`` for genes with censored cells."""
     width, tries = max_components, range(2, max_components + 1)
-    out = _no_fits(len(genes), len(tries), width)
+    out = no_candidates(len(genes), len(tries), width)
     row = np.full(observed.n_genes, -1)
     row[genes] = np.arange(len(genes))
     seen = observed.n_above(cutoff)[genes]
@@ -60,7 +47,7 @@ def fit_truncated(
         for block in blocks(observed, genes[seen > k], cutoff, k):
             fit, converged = _em_truncated(block, k, max_iterations, tolerance)
             i = row[block.gene]
-            out.bic[i, at], out.n_components[i, at] = _bic(
+            out.bic[i, at], out.n_components[i, at] = bic_of(
                 block, fit, observed.n_cells, censored_bic
             )
             out.converged[i, at] = converged
@@ -68,15 +55,6 @@ def fit_truncated(
             for store, part in zip(out.mixture[at], fit, strict=True):
                 store[i, :k] = np.where(lost, np.nan, part)
     return out
-
-
-def _no_fits(n_genes: int, tries: int, width: int) -> Candidates:
-    return Candidates(
-        np.full((n_genes, tries), np.inf),
-        np.zeros((n_genes, tries), np.int64),
-        [Mixture(*(np.full((n_genes, width), np.nan) for _ in range(3))) for _ in range(tries)],
-        np.zeros((n_genes, tries), bool),
-    )
 
 
 def _start(block: Block, k: int) -> Mixture:
@@ -142,99 +120,6 @@ def _step(block: Block, expectation: Expectation, old: Mixture) -> Mixture:
     mean = (seen.values + unseen * (old.mean - old.sd * hazard)) / cells
     variance = (seen.squares + unseen * old.sd**2 * (1 - z * hazard)) / cells
     return Mixture(cells / (block.n + block.censored), mean, np.sqrt(variance))
-
-
-def _bic(
-    block: Block, fit: Mixture, n_cells: Floats | int, censored: bool = False
-) -> tuple[Floats, Integers]:
-    """(3R − 1) log N − 2 Σ log f(y) of the values seen, R the components that have a mean.
-
-    With ``censored`` also − 2 C log Σ_j p_j Φ(z_j), which the R program leaves out.
-    """
-    kept = ~np.isnan(fit.mean)
-    n_components = kept.sum(1)
-    with np.errstate(all="ignore"):
-        deviation = (block.y[:, None, :] - fit.mean[:, :, None]) / fit.sd[:, :, None]
-        height = fit.weight / (fit.sd * ROOT_2PI)
-        density = height[:, :, None] * np.exp(-(deviation**2) / 2)
-        f = np.where(kept[:, :, None], density, 0).sum(1)
-        likelihood = (block.count * np.log(f)).sum(1)
-        if censored:
-            below = fit.weight * ndtr((block.cutoff - fit.mean) / fit.sd)
-            likelihood += block.censored[:, 0] * np.log(np.nansum(below, 1))
-    bic = (3 * n_components - 1) * np.log(n_cells) - 2 * likelihood
-    return np.where(np.isnan(bic) | (n_components == 0), np.inf, bic), n_components
-
-
-def fit_ordinary(observed: Observed, genes: Integers, cutoff: Floats, starts: Floats) -> Candidates:
-    """One Gaussian, and a two-component mixture from each start, for genes without censored cells.
-
-    Parameters
-    ----------
-    starts
-        p, μ, σ to begin from; genes x starts x 3 x 2. No starts: one Gaussian.
-    """
-    tries = 1 + starts.shape[1]
-    out = _no_fits(len(genes), tries, 3)
-    out.n_components[:, 0] = 2
-    row = np.full(observed.n_genes, -1)
-    row[genes] = np.arange(len(genes))
-    single = _gaussians(observed, genes, cutoff)
-    out.mixture[0].put(np.arange(len(genes)), single.after_not_expressed())
-    above = np.nextafter(cutoff, np.inf)
-    several = observed.n_above(above)[genes] > 2
-    for block in blocks(observed, genes[several], above, 2):
-        i = row[block.gene]
-        out.bic[i, 0], _ = _bic(block, single.rows(i), block.n[:, 0])
-        for at in range(1, tries):
-            start = Mixture(*np.moveaxis(starts[i, at - 1], 1, 0))
-            fit, out.converged[i, at] = em_ordinary(block, start)
-            bic, _ = _bic(block, fit, block.n[:, 0])
-            out.bic[i, at] = np.where(np.isnan(fit.sd).any(1), np.inf, bic)
-            out.n_components[i, at] = 3
-            out.mixture[at].put(i, fit.after_not_expressed())
-    return out
-
-
-def _gaussians(observed: Observed, genes: Integers, cutoff: Floats) -> Mixture:
-    """One Gaussian per gene, σ with n − 1; genes x 1."""
-    fits = np.full((3, len(genes), 1), np.nan)
-    for i, g in enumerate(genes):
-        value, count = observed.gene(g)
-        y, m = value[value >= cutoff[g]], count[value >= cutoff[g]]
-        with np.errstate(invalid="ignore"):  # NaN where there is one value or none
-            mean = (m * y).sum() / m.sum()
-            variance = (m * (y - mean) ** 2).sum() / np.maximum(m.sum() - 1, 0)
-        fits[:, i, 0] = 1, mean, np.sqrt(variance)
-    return Mixture(*fits)
-
-
-def em_ordinary(block: Block, start: Mixture) -> tuple[Mixture, Bools]:
-    """ECM until the log likelihood rises by no more than 1e-8; NaN where a σ fell to nothing."""
-    now, expectation = start, Expectation(block, 2)
-    fit = Mixture(*(np.full_like(part, np.nan) for part in start))
-    converged = np.zeros(len(block.gene), bool)
-    going = np.arange(len(block.gene))
-    with np.errstate(all="ignore"):
-        seen, likelihood = expectation(now), expectation.likelihood()
-        for _ in range(ORDINARY_ITERATIONS):
-            before = likelihood
-            now = Mixture(seen.cells / block.n, seen.values / seen.cells, now.sd)
-            seen = expectation(now)  # conditional maximization: σ comes after its own E-step
-            now = Mixture(seen.cells / block.n, now.mean, np.sqrt(seen.squares / seen.cells))
-            seen, likelihood = expectation(now), expectation.likelihood()
-            rise = likelihood - before
-            lost = ~(now.sd >= SINGULAR).all(1) | np.isnan(rise)
-            fit.put(going[~lost], now.rows(~lost))
-            converged[going] = ~lost & (rise <= ORDINARY_TOLERANCE)
-            go_on = ~lost & (rise > ORDINARY_TOLERANCE)
-            fit.put(going[lost], Mixture(*(np.full_like(p[lost], np.nan) for p in now)))
-            going, now, block = going[go_on], now.rows(go_on), block.rows(go_on)
-            seen, likelihood = Sums(*(part[go_on] for part in seen)), likelihood[go_on]
-            if not len(going):
-                break
-            expectation.rows_only(go_on)
-    return fit, converged
 
 
 def fit_published(
