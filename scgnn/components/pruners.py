@@ -34,6 +34,8 @@ class KeepAll(Pruner):
 class MeanSd(Pruner):
     """Drops edges longer than mean + sd of the cell's own distances (scGNN's code).
 
+    Kept is ``d ≤ mean + sds · sd`` over the k distances of the cell.
+
     Parameters
     ----------
     sds

@@ -78,6 +78,8 @@ def _graph_stands(rounds: Sequence[Round], change: float) -> str:
 class LabelsStop(Stop):
     """Stops when two rounds in a row give nearly the same clusters.
 
+    ``ARI(labels_t, labels_{t−1}) > ari``: scGNN's rule.
+
     Parameters
     ----------
     ari
@@ -94,6 +96,9 @@ class LabelsStop(Stop):
 @dataclass(frozen=True)
 class GraphStop(Stop):
     """Stops when the graph changes little from one round to the next.
+
+    ``mean |A_t − A_{t−1}| < change · mean |A_0|`` with ``A_t = ½ L_0 + ½ Â_t``: the graph rule of
+    scGNN's code, L_0 the first graph, symmetrically normalised, Â_t the present one, by columns.
 
     Parameters
     ----------
@@ -130,7 +135,7 @@ class LabelsAndGraph(Stop):
 @Stop.register("both")
 @dataclass(frozen=True)
 class BothStop(LabelsAndGraph):
-    """Stops when labels and graph both stand still."""
+    """Stops when labels and graph both stand still: the rules of ``labels`` and ``graph``."""
 
     def __call__(self, rounds: Sequence[Round]) -> str:
         reasons = self.reasons(rounds)
@@ -140,7 +145,7 @@ class BothStop(LabelsAndGraph):
 @Stop.register("either")
 @dataclass(frozen=True)
 class EitherStop(LabelsAndGraph):
-    """Stops when labels or graph stand still."""
+    """Stops when labels or graph stand still: the rules of ``labels`` and ``graph``."""
 
     def __call__(self, rounds: Sequence[Round]) -> str:
         return " and ".join(filter(None, self.reasons(rounds)))

@@ -43,7 +43,7 @@ class Transform(Component, kind="transform"):
 @Transform.register("log1p")
 @dataclass(frozen=True)
 class Log1p(Transform):
-    """Natural logarithm of one plus each value.
+    """Natural logarithm of one plus each value, ``ln(1 + x)``.
 
     Data that say they are logarithmic (``uns["log1p"]``, as scanpy leaves it) and look so are
     refused; data that only look so, and did not come in as counts, get a warning.
@@ -77,6 +77,8 @@ class Log1p(Transform):
 class NormalizeTotal(Transform):
     """Scale each cell to the same total count; empty cells stay empty.
 
+    ``x · target_sum / Σ_g x``.
+
     Parameters
     ----------
     target_sum
@@ -100,8 +102,8 @@ class NormalizeTotal(Transform):
 class Scale(Transform):
     """Centre each gene and divide it by its standard deviation; the result is dense.
 
-    Genes that do not vary become zero. Half of the values become negative, which an output
-    activation that gives none (ReLU, softplus) cannot follow.
+    ``(x − mean) / sd``. Genes that do not vary become zero. Half of the values become negative,
+    which an output activation that gives none (ReLU, softplus) cannot follow.
 
     Parameters
     ----------

@@ -76,7 +76,11 @@ def with_count(k: int, found: Callable[[float], np.ndarray], start: float) -> np
 @Clusterer.register("louvain")
 @dataclass(frozen=True)
 class Louvain(Communities):
-    """Communities of the graph by modularity (Blondel 2008; igraph's multilevel)."""
+    """Communities of the graph by modularity (Blondel 2008; igraph's multilevel).
+
+    Modularity is ``Σ_ij (A_ij − resolution · d_i d_j / 2m) / 2m`` over the pairs of cells in one
+    community, d their degrees, m the sum of all weights.
+    """
 
     def find(self, network: Any, resolution: float, seed: int) -> list[int]:
         with igraph_seed(seed):
@@ -88,6 +92,8 @@ class Louvain(Communities):
 @dataclass(frozen=True)
 class Leiden(Communities):
     """Communities that are connected (Traag 2019): Louvain's successor.
+
+    Modularity is that of ``louvain``.
 
     Parameters
     ----------

@@ -71,6 +71,8 @@ class Counted(Clusterer):
 class KMeans(Counted):
     """k-means (Lloyd 1982; scikit-learn).
 
+    Least ``Σ ‖z − c‖²`` over cells, c the centre of a cell's cluster.
+
     Parameters
     ----------
     starts

@@ -73,7 +73,8 @@ class NegativeBinomial(Layers):
 class ZeroInflated(NegativeBinomial):
     """As nb, with a probability per cell and gene that a zero is no draw (DCA, Eraslan 2019).
 
-    What is rebuilt is the mean of the draw, without the excess zeros.
+    ``p(x) = π [x = 0] + (1 − π) NB(x; μ, θ)``. What is rebuilt is the mean of the draw,
+    without the excess zeros.
     """
 
     zero_inflated: ClassVar[bool] = True

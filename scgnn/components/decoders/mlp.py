@@ -56,6 +56,8 @@ class Rebuild(Dense):
 class MLP(Layers):
     """Fully connected layers with squared error: the mirror of its encoder.
 
+    The loss is ``Σ (x − x̂)²`` over cells and genes, as in scGNN.
+
     Parameters
     ----------
     output_activation

@@ -45,6 +45,8 @@ class Unchanged(nn.Module):
 class MLP(Encoder):
     """Fully connected layers: the encoder of scGNN's feature autoencoder.
 
+    Each layer is ``activation(W x + b)``.
+
     Parameters
     ----------
     hidden
@@ -104,8 +106,9 @@ class Dense(nn.Module):
 class VAE(MLP):
     """Fully connected layers into a normal distribution per cell (Kingma & Welling 2014).
 
-    Training draws the embedding from it, everything else takes its mean. The regularizer ``kl``
-    holds it to the standard normal; without ``kl`` the spread shrinks and this is an mlp.
+    Training draws the embedding from it, ``μ + σ ε`` with ε standard normal, everything else takes
+    its mean. The regularizer ``kl`` holds it to the standard normal; without ``kl`` the spread
+    shrinks and this is an mlp.
 
     Parameters
     ----------
@@ -155,6 +158,8 @@ class Posterior(nn.Module):
 @dataclass(frozen=True)
 class PCA(Encoder):
     """Principal components: the linear floor. Computed, not trained (scikit-learn).
+
+    ``(x − mean) · axes``, the axes those along which the cells vary most.
 
     Parameters
     ----------

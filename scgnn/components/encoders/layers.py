@@ -15,7 +15,10 @@ from scgnn.fields import Positive, ProperShare, Rate, Widths
 @Encoder.register("gcn")
 @dataclass(frozen=True)
 class GCN(MessagePassing):
-    """Graph convolution (Kipf & Welling 2017): the mean of the neighbourhood, then a linear map."""
+    """Graph convolution (Kipf & Welling 2017): the mean of the neighbourhood, then a linear map.
+
+    ``Â X W`` with ``Â = D^-½ (A + I) D^-½``; no bias, as in scGNN.
+    """
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import GraphConv
@@ -44,7 +47,11 @@ class Attentive(MessagePassing):
 @Encoder.register("gat")
 @dataclass(frozen=True)
 class GAT(Attentive):
-    """Graph attention (Velickovic 2018): neighbours weighted by what they hold."""
+    """Graph attention (Velickovic 2018): neighbours weighted by what they hold.
+
+    ``Σ_j a_ij W x_j``, a the softmax over i and its neighbours j of
+    ``LeakyReLU(v · [W x_i, W x_j])``. Edges count alike whatever their weight (DGL's GATConv).
+    """
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import GATConv
@@ -55,7 +62,11 @@ class GAT(Attentive):
 @Encoder.register("gatv2")
 @dataclass(frozen=True)
 class GATv2(Attentive):
-    """Graph attention whose ranking of neighbours depends on the cell (Brody 2022)."""
+    """Graph attention whose ranking of neighbours depends on the cell (Brody 2022).
+
+    ``Σ_j a_ij W x_j``, a the softmax over i and its neighbours j of
+    ``v · LeakyReLU(W x_j + U x_i)``. Edges count alike whatever their weight (DGL's GATv2Conv).
+    """
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import GATv2Conv
@@ -66,7 +77,11 @@ class GATv2(Attentive):
 @Encoder.register("transformer")
 @dataclass(frozen=True)
 class Transformer(Attentive):
-    """Scaled dot-product attention over the neighbourhood (Vaswani 2017; DGL's DotGatConv)."""
+    """Scaled dot-product attention over the neighbourhood (Vaswani 2017; DGL's DotGatConv).
+
+    ``Σ_j a_ij W x_j``, a the softmax over i and its neighbours j of ``W x_i · W x_j / √d``, d
+    the width of a head. Query, key and value are one map; edges count alike whatever their weight.
+    """
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import DotGatConv
@@ -78,6 +93,8 @@ class Transformer(Attentive):
 @dataclass(frozen=True)
 class SAGE(MessagePassing):
     """GraphSAGE (Hamilton 2017): the cell and its neighbours' mean, each with its own weights.
+
+    ``W x_i + U · mean_j A_ij x_j``; with pool ``W x_i + U · max_j A_ij relu(V x_j)``.
 
     Parameters
     ----------
@@ -97,7 +114,10 @@ class SAGE(MessagePassing):
 @Encoder.register("gin")
 @dataclass(frozen=True)
 class GIN(MessagePassing):
-    """Graph isomorphism network (Xu 2019): (1 + ε) · cell + its neighbours, ε learned."""
+    """Graph isomorphism network (Xu 2019): (1 + ε) · cell + its neighbours, ε learned.
+
+    ``W ((1 + ε) x_i + Σ_j A_ij x_j)``.
+    """
 
     self_loops: ClassVar[bool] = False
 
@@ -123,7 +143,10 @@ class Hopping(MessagePassing):
 @Encoder.register("tag")
 @dataclass(frozen=True)
 class TAG(Hopping):
-    """Topology-adaptive convolution (Du 2017): 0 … ``hops`` steps, each with its own weights."""
+    """Topology-adaptive convolution (Du 2017): 0 … ``hops`` steps, each with its own weights.
+
+    ``Σ_n Âⁿ X W_n``, n from 0 to ``hops``, Â that of ``gcn``.
+    """
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import TAGConv
@@ -134,7 +157,10 @@ class TAG(Hopping):
 @Encoder.register("sgc")
 @dataclass(frozen=True)
 class SGC(Hopping):
-    """Simplified convolution (Wu 2019): ``hops`` steps of smoothing, then one linear map."""
+    """Simplified convolution (Wu 2019): ``hops`` steps of smoothing, then one linear map.
+
+    ``Âⁿ X W``, n = ``hops``, Â that of ``gcn``.
+    """
 
     hidden: Widths = (16,)
 
@@ -149,7 +175,8 @@ class SGC(Hopping):
 class ChebNet(Hopping):
     """Chebyshev polynomials of the Laplacian up to order ``hops`` (Defferrard 2016).
 
-    Edges count 1 whatever their weight; the largest eigenvalue is taken as 2, its bound.
+    ``Σ_n T_n(L − I) X W_n``, T_0 = I, T_1(M) = M, T_n = 2 M T_{n−1} − T_{n−2}, L the normalised
+    Laplacian. Edges count 1 whatever their weight; the largest eigenvalue is taken as 2, its bound.
     """
 
     self_loops: ClassVar[bool] = False
@@ -175,6 +202,9 @@ class Chebyshev(nn.Module):
 @dataclass(frozen=True)
 class APPNP(Hopping):
     """Linear layers, then personalised PageRank (Gasteiger 2019): ``hops`` steps, no weights.
+
+    Each step is ``Z ← (1 − teleport) Â Z + teleport · H``, H what the linear layers
+    give, Â that of ``gcn``.
 
     Parameters
     ----------
@@ -210,7 +240,8 @@ class Alone(nn.Module):
 class GCN2(MessagePassing):
     """Deep graph convolution (Chen 2020): every layer sees the first one's input again.
 
-    A linear map into the inner width, a layer for each inner width, a linear map out of it.
+    A linear map into the inner width, a layer for each inner width, a linear map out of it. Layer
+    l is ``S ((1 − β) I + β W)``, ``S = (1 − α) Â X + α X_0``, ``β = log(λ/l + 1)``, Â that of ``gcn``.
 
     Parameters
     ----------

@@ -73,9 +73,9 @@ class Contrastive(Regularizer):
     """Neighbours in the graph should be told from other cells by their embeddings (InfoNCE).
 
     Pairs of linked cells are drawn anew in each step; a cell's neighbour must be more like it, by
-    cosine, than the neighbours of the other pairs (van den Oord 2018; positives from the graph as
-    in GraphCL-like methods). Loss per pair times the cells of the batch, so that it keeps pace
-    with the squared error.
+    cosine c, than the neighbours of the other pairs: ``−log(exp(c_ii / τ) / Σ_j exp(c_ij / τ))``
+    (van den Oord 2018; positives from the graph as in GraphCL-like methods). Loss per pair times
+    the cells of the batch, so that it keeps pace with the squared error.
 
     Parameters
     ----------

@@ -112,6 +112,8 @@ class Degree(Regularizer):
 class ClusterSize(Regularizer):
     """Squared error of a cell times the size of its cluster: scGNN's cell type term, worked out.
 
+    ``weight · Σ_j |C_j| Σ_g (x − x̂)²_jg``, C_j the cluster of cell j.
+
     Parameters
     ----------
     weight
