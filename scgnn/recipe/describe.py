@@ -6,31 +6,92 @@ import dataclasses
 import inspect
 import re
 import textwrap
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from scgnn.recipe.build import _hints, wanted
+from scgnn.recipe.build import _hints, _is_component, _is_record, _item_type, _options, wanted
 from scgnn.recipe.tree import write
-from scgnn.registry import Component, dump, kinds, readable, summary, unknown
+from scgnn.registry import Component, dump, find, readable, registered, summary
 
 COMMENT_COLUMN, COMMENT_WIDTH = 46, 100
+
+
+SECTION = r"^Parameters\n-+\n(.*?)(?=^[A-Z]\w+\n-+\n|\Z)"  # of a docstring
+
+
+class Parameter(NamedTuple):
+    """A field of a component, as a person sets it."""
+
+    name: str
+    wanted: str
+    default: Any
+    meaning: str
+
+
+def parameters(cls: type) -> list[Parameter]:
+    """The fields of a component, or of another dataclass, in their order."""
+    hints, docs = _hints(cls), parameter_docs(cls)
+    found = []
+    for field in dataclasses.fields(cls):
+        default = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        meaning = docs.get(field.name, "")
+        found.append(Parameter(field.name, wanted(hints[field.name]), default, meaning))
+    return found
 
 
 def parameter_docs(cls: type) -> dict[str, str]:
     """The description of each field, from the Parameters sections of a class and its bases."""
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        section = re.search(
-            r"Parameters\n-+\n(.*?)(?=\n\n?[A-Z]\w+\n-+\n|\Z)",
-            inspect.cleandoc(base.__doc__ or ""),
-            re.S,
-        )
+        section = re.search(SECTION, inspect.cleandoc(base.__doc__ or ""), re.S | re.M)
         if section and dataclasses.is_dataclass(base):
             for entry in re.finditer(
                 r"^(\w[\w, ]*)[^\n]*\n((?:[ \t]+.*\n?|\n)+)", section[1] + "\n", re.M
             ):
-                text = readable(" ".join(entry[2].split()))
+                text = " ".join(entry[2].split())
                 docs.update({name.strip(): text for name in entry[1].split(",")})
     return docs
+
+
+def body(cls: type) -> str:
+    """A docstring without its parameters."""
+    return re.sub(SECTION, "", inspect.cleandoc(cls.__doc__ or ""), flags=re.S | re.M).strip()
+
+
+def slots(cls: type[Component]) -> list[str]:
+    """The settings of a recipe that take a component and can give it what it needs."""
+    from scgnn.recipe import Recipe
+
+    # graph_decoder and feature_decoder are one kind
+    word = str(getattr(cls, "target", "")).removesuffix("s") if cls.kind == "decoder" else ""
+    return list(
+        dict.fromkeys(
+            path
+            for path, kind, gives in _slots(Recipe, "", ())
+            if issubclass(cls, kind)
+            and (gives is None or cls.requires <= gives)
+            and path.rpartition(".")[2].startswith(word)
+        )
+    )
+
+
+def _slots(
+    cls: type, path: str, inside: tuple[type, ...]
+) -> Iterator[tuple[str, type[Component], frozenset[str] | None]]:
+    """Path, kind and what is given there, of every slot under a dataclass."""
+    for field in dataclasses.fields(cls):
+        here = f"{path}.{field.name}".lstrip(".")
+        for option in _options(_hints(cls)[field.name]):
+            for kind in _options(_item_type(option) or option):
+                if _is_component(kind):
+                    yield here, kind, field.metadata.get("gives")
+                    members = [] if kind in inside else registered()[kind].values()
+                    for member in members:
+                        yield from _slots(member, here, (*inside, kind))
+                elif _is_record(kind):
+                    yield from _slots(kind, here, inside)
 
 
 def describe(value: Any) -> str:
@@ -56,17 +117,18 @@ def _lines(value: Any, indent: str) -> list[str]:
                 first, *rest = _lines(part, indent + "    ")
                 lines += [f"{indent}  - {first.lstrip()}", *rest]
         else:
-            lines.append(_commented(f"{indent}{field.name}: {_scalar(item)}", said))
+            lines.append(_commented(f"{indent}{field.name}: {flow(item)}", said))
     return lines
 
 
-def _scalar(value: Any) -> str:
+def flow(value: Any) -> str:
+    """A value as YAML on one line."""
     text = write(dump(value), default_flow_style=True, width=1000)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
 def _commented(line: str, said: str) -> str:
-    sentence = re.split(r"(?<=[.;])\s", said)[0].rstrip(".;")
+    sentence = re.split(r"(?<=[.;])\s", readable(said))[0].rstrip(".;")
     short = textwrap.shorten(sentence, COMMENT_WIDTH, placeholder=" …")
     return f"{line:<{COMMENT_COLUMN}} # {short}" if short else line
 
@@ -79,18 +141,12 @@ def describe_component(word: str) -> str:
     ValueError
         There is no such kind or name.
     """
-    kind, _, name = word.partition(".")
-    if kind not in kinds():
-        raise ValueError(unknown("kind", kind, list(kinds())))
-    cls = kinds()[kind].named(name)
-    body = readable(inspect.cleandoc(cls.__doc__ or "").split("\nParameters\n")[0].strip())
-    lines = [f"{kind}.{name}", "", body, ""]
-    hints, docs = _hints(cls), parameter_docs(cls)  # type: ignore[arg-type]
-    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-        default = _scalar(field.default)
-        lines.append(f"{field.name}: {default}    ({wanted(hints[field.name])})")
+    cls = find(word)
+    lines = [word, "", readable(body(cls)), ""]
+    for name, type_, default, meaning in parameters(cls):
+        lines.append(f"{name}: {flow(default)}    ({type_})")
         lines += textwrap.wrap(
-            docs.get(field.name, ""), 92, initial_indent="    ", subsequent_indent="    "
+            readable(meaning), 92, initial_indent="    ", subsequent_indent="    "
         )
     if cls.requires:
         lines += ["", f"needs: {', '.join(sorted(cls.requires))}"]
@@ -98,13 +154,13 @@ def describe_component(word: str) -> str:
 
 
 def recipe_line(path: Any) -> str:
-    """What a recipe file says of itself: its first comment, else its base."""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            return line.lstrip("# ").strip()
-        if line.startswith("base:"):
-            return f"{line.split(':', 1)[1].strip()} with other parts"
-    return ""
+    """What a recipe file says of itself: the first sentence of its comment, else its base."""
+    text = path.read_text(encoding="utf-8")
+    if comment := re.match(r"(#.*\n)+", text):
+        said = " ".join(comment[0].replace("#", " ").split())
+        return re.split(r"(?<=\.)\s", said)[0]
+    base = re.search(r"^base: *(\S+)", text, re.M)
+    return f"{base[1]} with other parts" if base else ""
 
 
 def plan(recipe: Any) -> str:
@@ -125,7 +181,7 @@ def plan(recipe: Any) -> str:
 def brief(value: Any) -> str:
     """A component on one line, its name and its settings."""
     if not dataclasses.is_dataclass(value):
-        return _scalar(value)
+        return flow(value)
     settings = ", ".join(
         f"{f.name} {brief(getattr(value, f.name))}"
         for f in dataclasses.fields(value)

@@ -241,7 +241,8 @@ class GCN2(MessagePassing):
     """Deep graph convolution (Chen 2020): every layer sees the first one's input again.
 
     A linear map into the inner width, a layer for each inner width, a linear map out of it. Layer
-    l is ``S ((1 − β) I + β W)``, ``S = (1 − α) Â X + α X_0``, ``β = log(λ/l + 1)``, Â that of ``gcn``.
+    l is ``S ((1 − β) I + β W)``, ``S = (1 − α) Â X + α X_0``, ``β = log(λ/l + 1)``, Â that of
+    ``gcn``.
 
     Parameters
     ----------
