@@ -19,8 +19,8 @@ import numpy as np
 from scipy import sparse
 
 from scgnn.errors import InputError
+from scgnn.keys import package_version
 from scgnn.recipe import Recipe, to_yaml
-from scgnn.stages import package_version
 from scgnn.state import State
 
 if TYPE_CHECKING:

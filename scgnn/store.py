@@ -12,10 +12,17 @@ import typing
 import uuid
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+
+
+class Kept(NamedTuple):
+    """A value of a stage, and the seconds and megabytes that it took."""
+
+    value: Any
+    cost: tuple[float, float]
 
 
 class Store:
@@ -30,10 +37,10 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, key: str, value: Any) -> None:
-        """Keep a value under a key."""
+    def save(self, key: str, value: Any, cost: tuple[float, float]) -> None:
+        """Keep a value under a key, and what it took: seconds and megabytes."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, np.ndarray] = {"cost": np.array(cost)}
         _flatten("value", value, arrays)
         unfinished = self.folder / f"{key}.{uuid.uuid4().hex}.part"
         try:
@@ -45,7 +52,7 @@ class Store:
         finally:
             unfinished.unlink(missing_ok=True)
 
-    def load(self, key: str, wanted: Any) -> Any:
+    def load(self, key: str, wanted: Any) -> Kept | None:
         """The value kept under a key, in the form of the type ``wanted``; None if there is none.
 
         A file that cannot be read counts as absent, and its stage runs again.
@@ -58,7 +65,8 @@ class Store:
                 arrays = {name: entries[name] for name in entries.files}
         except (OSError, zipfile.BadZipFile, ValueError, EOFError):
             return None
-        return _restore("value", wanted, arrays)
+        seconds, megabytes = arrays["cost"].tolist()
+        return Kept(_restore("value", wanted, arrays), (seconds, megabytes))
 
 
 def _flatten(name: str, value: Any, arrays: dict[str, np.ndarray]) -> None:
