@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
@@ -26,6 +27,7 @@ from scgnn.state import Matrix, Record, State
 from scgnn.training import Training
 
 R = TypeVar("R")
+log = logging.getLogger("scgnn")
 
 
 class Turn(NamedTuple):
@@ -220,6 +222,11 @@ class Pass(Pipeline):
                 turn.seed_for("graph_encoder"),
             )
             embedding = embedded.embedding
+            if np.ptp(embedding, 0).max() <= 1e-5 * np.abs(embedding).max():
+                log.warning(
+                    "graph autoencoder: all cells have come to one embedding, so there is one "
+                    "cluster; lower graph_training.learning_rate, or set graph_features: share"
+                )
             state = turn.note(state, "graph autoencoder", loss=embedded.losses)
         state = replace(state, graph_embedding=embedding)
         clusterer, state = self.chosen(state, for_clusters, turn)

@@ -14,6 +14,8 @@ from torch.nn.functional import softplus
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
 from scgnn.fields import Positive
 
+LARGEST_LOG_SD = 10.0
+
 
 class GraphTarget(NamedTuple):
     """A graph as the inner-product loss wants it: Y = A + I, and the constants."""
@@ -44,9 +46,14 @@ class GraphAutoencoder(GraphDecoder):
         return nn.Identity()
 
     def split(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log standard deviation, cells x d each, from what the encoder gave."""
+        """Mean and log standard deviation, cells x d each, from what the encoder gave.
+
+        Standard deviations beyond e^10 count as e^10, with its gradient, so that an untrained
+        encoder of large values does not overflow the KL and can still learn.
+        """
         width = output.shape[1] // 2
-        return output[:, :width], output[:, width:]
+        mean, log_sd = output[:, :width], output[:, width:]
+        return mean, log_sd - (log_sd - LARGEST_LOG_SD).clamp(min=0).detach()
 
     def embedding(self, output: Tensor) -> Tensor:
         """What is clustered: the mean."""
