@@ -1,0 +1,1 @@
+"""Studies: one recipe, many changes, and which of them make a difference."""
