@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from scgnn.fields import ProperShare, Seed
 from scgnn.pipelines import Pipeline
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.recipe.build import MISSING, Problems, build
+from scgnn.recipe.differences import diff
 from scgnn.recipe.tree import Node, Place, assign, merge, parse, plain, plant, read, write
 from scgnn.registry import dump, parts, requirements, unknown
 
@@ -143,21 +144,35 @@ def load_recipe(
         built = recipe
     else:
         if isinstance(recipe, Mapping):
-            tree = _with_base(plant(dict(recipe), Place("recipe")), ())
+            tree = with_base(plant(dict(recipe), Place("recipe")))
         else:
-            tree = _with_base(_open(str(recipe)), (str(recipe),))
-        built = _finish(_without_reader(tree) if "data.reader" in changes else tree)
+            tree = with_base(_open(str(recipe)), (str(recipe),))
+        built = finish(_without_reader(tree) if "data.reader" in changes else tree)
     if not changes:
         return built
-    tree = plant(dump(built), Place(str(recipe) if isinstance(recipe, str | Path) else "recipe"))
+    nodes = [
+        (path, plant(_plain_change(value), Place(f"--set {path}={_shown(value)}")))
+        for path, value in changes.items()
+    ]
+    return changed(built, nodes, str(recipe) if isinstance(recipe, str | Path) else "recipe")
+
+
+def changed(recipe: Recipe, changes: Iterable[tuple[str, Node]], source: str) -> Recipe:
+    """A recipe with values merged in at dotted paths; ``source`` is what it is called.
+
+    Raises
+    ------
+    RecipeError
+        With every mistake, at the places of the changes.
+    """
+    tree = plant(dump(recipe), Place(source))
     problems = Problems()
-    for path, value in changes.items():
-        node = plant(_plain_change(value), Place(f"--set {path}={_shown(value)}"))
+    for path, node in changes:
         try:
             tree = assign(tree, path, node)
         except RecipeError as error:
             problems.found += [(node.place, line) for line in error.problems]
-    return _finish(tree, problems)
+    return finish(tree, problems)
 
 
 def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
@@ -181,30 +196,6 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
 def to_yaml(recipe: Recipe) -> str:
     """A recipe as YAML, complete, which loads to an equal recipe."""
     return write(dump(recipe))
-
-
-def diff(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """The paths at which two complete recipes differ, with both values.
-
-    Components of different names differ as a whole, those of one name by their settings.
-    """
-    if a == b:
-        return []
-    if is_dataclass(a) and type(a) is type(b):
-        pairs = [(f.name, getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
-    elif (
-        isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b) and _holds_components(a)
-    ):
-        pairs = [(str(i), left, right) for i, (left, right) in enumerate(zip(a, b, strict=True))]
-    else:
-        return [(path, a, b)]
-    prefix = f"{path}." if path else ""
-    return [item for name, left, right in pairs for item in diff(left, right, prefix + name)]
-
-
-def _holds_components(value: tuple[Any, ...]) -> bool:
-    """Whether a tuple holds components rather than numbers."""
-    return any(is_dataclass(item) for item in value)
 
 
 def _plain_change(value: Any) -> Any:
@@ -235,7 +226,7 @@ def _open(name: str) -> Node:
     return read(known[name])
 
 
-def _with_base(node: Node, chain: tuple[str, ...]) -> Node:
+def with_base(node: Node, chain: tuple[str, ...] = ()) -> Node:
     """The tree with its ``base:`` completed and laid under it."""
     base = node.value.get("base")
     if base is None:
@@ -253,12 +244,13 @@ def _with_base(node: Node, chain: tuple[str, ...]) -> Node:
         inside = re.compile(re.escape(name) + r":\d")  # a mistake with a place of its own
         lines = (x if inside.match(x) else f"{base.place}: base: {x}" for x in error.problems)
         raise RecipeError(list(lines)) from None
-    under = _finish(_with_base(found, (*chain, name)))
+    under = finish(with_base(found, (*chain, name)))
     rest = Node({key: value for key, value in node.value.items() if key != "base"}, node.place)
     return merge(plant(dump(under), base.place), rest)
 
 
-def _finish(node: Node, problems: Problems | None = None) -> Recipe:
+def finish(node: Node, problems: Problems | None = None) -> Recipe:
+    """The recipe that a tree stands for; every mistake at once."""
     problems = problems or Problems()
     recipe = build(_with_reader(node, problems), Recipe, problems)
     if problems.found or recipe is MISSING:
