@@ -6,8 +6,9 @@ PYTHON ?= $(shell for p in python3.11 python3 python python3.10; do \
 	if [ "$$v" = 3.11 ] || [ "$$v" = 3.10 ]; then echo $$p; exit; fi; done)
 RUN := $(VENV)/bin
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SPHINX := $(RUN)/python -m sphinx -q --nitpicky --fail-on-warning --keep-going -d docs/_build/trees
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint bench docs docs-links clean
 
 demo: $(VENV)/installed
 	rm -rf runs/demo
@@ -27,8 +28,15 @@ lint: $(VENV)/linted
 bench: $(VENV)/installed
 	$(RUN)/python benchmarks/ltmg.py
 
+docs: $(VENV)/documented
+	$(SPHINX) -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+docs-links: $(VENV)/documented
+	$(SPHINX) -b linkcheck docs docs/_build/links
+
 clean:
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) runs build *.egg-info docs/_build docs/components
 
 $(VENV)/bin/python:
 	@if [ -z "$(PYTHON)" ]; then \
@@ -46,4 +54,8 @@ $(VENV)/tested: $(VENV)/installed
 
 $(VENV)/linted: $(VENV)/tested
 	$(INSTALL) -e ".[test,dev]"
+	touch $@
+
+$(VENV)/documented: $(VENV)/installed
+	$(INSTALL) -e ".[docs]"
 	touch $@

@@ -175,8 +175,9 @@ class SGC(Hopping):
 class ChebNet(Hopping):
     """Chebyshev polynomials of the Laplacian up to order ``hops`` (Defferrard 2016).
 
-    ``Σ_n T_n(L − I) X W_n``, T_0 = I, T_1(M) = M, T_n = 2 M T_{n−1} − T_{n−2}, L the normalised
-    Laplacian. Edges count 1 whatever their weight; the largest eigenvalue is taken as 2, its bound.
+    ``Σ_n T_n(L − I) X W_n``, ``T_0(M) = I``, ``T_1(M) = M``, ``T_n = 2 M T_{n−1} − T_{n−2}``, L the
+    normalised Laplacian. Edges count 1 whatever their weight; the largest eigenvalue is taken as
+    2, its bound.
     """
 
     self_loops: ClassVar[bool] = False
