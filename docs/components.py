@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scgnn.recipe import Data, Recipe, bundled, load_recipe
-from scgnn.recipe.describe import body, flow, parameters, recipe_line, slots
+from scgnn.recipe.describe import Parameter, body, flow, parameters, recipe_line, slots
 from scgnn.registry import Component, kinds, parts, registered
 from scgnn.scaffold import SETTINGS
 from scgnn.training import Training
@@ -82,7 +82,7 @@ def section(cls: type[Component]) -> str:
         lines.append(table(["parameter", "type", "default", "meaning"], rows))
     else:
         lines.append("It has no parameters.\n")
-    needs = ", ".join(f"`{need}`" for need in sorted(cls.requires)) or "nothing but the expression"
+    needs = ", ".join(f"`{need}`" for need in sorted(cls.requires)) or "nothing besides its input"
     places = ", ".join(f"`{slot}`" for slot in slots(cls))
     lines.append(f"- It needs: {needs}.\n- It can stand at: {places}.")
     if users := recipes_that_name(cls):
@@ -120,7 +120,7 @@ def uses(recipe: str, cls: type[Component]) -> bool:
 
 def recipes_that_name(cls: type[Component]) -> list[str]:
     """The bundled recipes with a component whose own lines name it."""
-    named = re.compile(rf"^[^#]*[:\[,-] *(name: *)?{cls.name}\b", re.M)
+    named = re.compile(rf"^(?!base:)[^#]*[:\[,-] *(name: *)?{cls.name}\b", re.M)
     files = bundled().items()
     return [n for n, file in files if named.search(file.read_text()) and uses(n, cls)]
 
@@ -157,9 +157,20 @@ def recipes_page() -> str:
 def parameter_rows(cls: type) -> list[list[str]]:
     """Name, type, default and meaning of each parameter."""
     return [
-        [f"`{p.name}`", p.wanted, f"`{flow(short(p.default))}`", text(p.meaning)]
+        [f"`{p.name}`", linked(p), f"`{flow(short(p.default))}`", text(p.meaning)]
         for p in parameters(cls)
     ]
+
+
+def linked(parameter: Parameter) -> str:
+    """The type of a parameter, with links to what can stand there."""
+    if isinstance(parameter.default, Training):
+        return "a [training](#keys-training)"
+    return re.sub(
+        rf"\b(an?) ({'|'.join(kinds())})\b",
+        lambda m: f"{m[1]} [{m[2].replace('_', ' ')}]({m[2]}.md)",
+        parameter.wanted,
+    )
 
 
 def short(value: Any) -> Any:

@@ -12,6 +12,7 @@ myst_enable_extensions = ["attrs_inline"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 nitpicky = True
+smartquotes = False  # two hyphens are the beginning of a flag
 
 html_theme = "furo"
 html_title = "scgnn"
