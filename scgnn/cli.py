@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
 from itertools import chain
 from pathlib import Path
@@ -113,6 +112,7 @@ def run(
         from scgnn.runs import execute
         from scgnn.stages import Stages
         from scgnn.store import Store
+        from scgnn.threads import set_threads
 
         set_threads(threads)
         out = out or default_folder(Path("runs") / name, complete, resume)
@@ -130,18 +130,6 @@ def run(
 def _stem(path: str) -> str:
     name = Path(path).resolve().name
     return name.split(".")[0] or name
-
-
-def set_threads(threads: int | None) -> None:
-    """Limit torch and every other library to a number of threads, also those not loaded yet."""
-    if threads is not None:
-        import threadpoolctl
-        import torch
-
-        for library in ("OMP", "OPENBLAS", "MKL"):
-            os.environ[f"{library}_NUM_THREADS"] = str(threads)
-        torch.set_num_threads(threads)
-        threadpoolctl.threadpool_limits(threads)
 
 
 @app.command()

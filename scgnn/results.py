@@ -9,7 +9,7 @@ import platform
 import re
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -200,17 +200,32 @@ def write_folder(result: Result, out: Path) -> list[Path]:
     list of Path
         The files, in the order in which they were written.
     """
-    state = result.state
-    cells = [("cell", "cluster"), *zip(state.cells, state.labels, strict=True)]  # type: ignore[arg-type]
+    files = text_files(result.state, result.recipe, result.metrics)
+
+    def h5ad(part: Path) -> None:
+        result.adata.write_h5ad(part, compression="gzip")
+
+    return write_files(out, {"result.h5ad": h5ad, **files})
+
+
+def text_files(
+    state: State, recipe: Recipe, metrics: dict[str, Any]
+) -> dict[str, Callable[[Path], None]]:
+    """The small files of a run: what writes each of them, by name."""
+    assert state.labels is not None
+    cells = [("cell", "cluster"), *zip(state.cells, state.labels, strict=True)]
     history = [("iteration", "stage", "quantity", "epoch", "value"), *state.history]
-    files: dict[str, Callable[[Path], None]] = {
-        "recipe.yaml": lambda part: _text(part, to_yaml(result.recipe)),
-        "result.h5ad": lambda part: result.adata.write_h5ad(part, compression="gzip"),
+    return {
+        "recipe.yaml": lambda part: _text(part, to_yaml(recipe)),
         "cells.csv": lambda part: _csv(part, cells),
         "history.csv": lambda part: _csv(part, history),
         "versions.json": lambda part: _text(part, json.dumps(versions(), indent=2) + "\n"),
-        "metrics.json": lambda part: _text(part, json.dumps(result.metrics, indent=2) + "\n"),
+        "metrics.json": lambda part: _text(part, json.dumps(metrics, indent=2) + "\n"),
     }
+
+
+def write_files(out: Path, files: Mapping[str, Callable[[Path], None]]) -> list[Path]:
+    """Write files whole, one after the other."""
     for name, write in files.items():
         write_whole(out / name, write)
     return [out / name for name in files]

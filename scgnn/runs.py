@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -21,7 +21,7 @@ from scgnn.memory import PeakMemory
 from scgnn.recipe import Recipe, load_recipe
 from scgnn.results import Result, annotate, refuse_unwritable, write_folder
 from scgnn.seeding import seed_for
-from scgnn.stages import Stages
+from scgnn.stages import Stages, stage
 from scgnn.state import State
 from scgnn.store import Store
 
@@ -90,6 +90,15 @@ def run(
     return result.adata
 
 
+class Prepared(NamedTuple):
+    """Data as the pipeline sees them, and what the scores need besides."""
+
+    counts: AnnData  # validated, as read
+    state: State
+    truth: np.ndarray | None  # true label of each cell of ``state``
+    hidden: sparse.coo_matrix | None  # true values of what was hidden
+
+
 def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None = None) -> Result:
     """Run a complete recipe in memory, stage by stage."""
     if adata is not None and not hasattr(adata, "obs_names"):
@@ -98,44 +107,67 @@ def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None 
         recipe = _of_given_data(recipe)
     stages = stages or Stages()
     with PeakMemory() as peak:
-        given = adata is not None
-        read = recipe.data.reader() if adata is None else adata
-        truth = None
-        if recipe.data.labels is not None:
-            truth = metrics.true_labels(read, recipe.data.labels)
-        source = "the AnnData given" if given else _source(recipe)
-        if recipe.data.layer is not None:
-            read = with_layer(read, recipe.data.layer)
-        counts = validated(read, source)
-        used, hidden = _prepare(counts, recipe)
-        state = recipe.pipeline(to_state(used, _batches(used, recipe)), stages, recipe.seed)
+        prepared = prepare(recipe, adata)
+        state, scores = compute(recipe, prepared, stages)
         saved = absolute_paths(recipe)
-        result = annotate(counts, state, saved, given)
-        scores = _scores(state, recipe.seed)
-        if truth is not None:
-            truth = truth[counts.obs_names.get_indexer(state.cells)]
-            if (truth != "").any():
-                scores |= metrics.label_scores(truth, state.labels)  # type: ignore[arg-type]
-            else:
-                log.warning("labels: no cell that has one is left, so nothing is scored by them")
-        if hidden is not None and state.imputed is not None:
-            imputed = state.imputed[hidden.row, hidden.col]
-            scores["imputation"] = metrics.imputation_scores(imputed, hidden.data)
-    scores["seconds"] = {name: round(value, 3) for name, value in stages.seconds.items()}
+        result = annotate(prepared.counts, state, saved, adata is not None)
     scores["peak_memory_mb"] = round(peak.megabytes, 1)
-    scores["peak_memory_mb_by_stage"] = {
-        name: round(value, 1) for name, value in stages.peak_memory_mb.items()
-    }
     return Result(result, state, scores, saved)
 
 
-def _scores(state: State, seed: int) -> dict[str, Any]:
-    """What is known of a run without any truth."""
+def prepare(recipe: Recipe, adata: AnnData | None = None) -> Prepared:
+    """Read, check and transform the data of a recipe; true labels are taken away."""
+    read = recipe.data.reader() if adata is None else adata
+    truth = None
+    if recipe.data.labels is not None:
+        truth = metrics.true_labels(read, recipe.data.labels)
+    source = "the AnnData given" if adata is not None else _source(recipe)
+    if recipe.data.layer is not None:
+        read = with_layer(read, recipe.data.layer)
+    counts = validated(read, source)
+    used, hidden = _transformed(counts, recipe)
+    state = to_state(used, _batches(used, recipe))
+    if truth is not None:
+        truth = truth[counts.obs_names.get_indexer(state.cells)]
+        if not (truth != "").any():
+            log.warning("labels: no cell that has one is left, so nothing is scored by them")
+            truth = None
+    return Prepared(counts, state, truth, hidden)
+
+
+def compute(recipe: Recipe, prepared: Prepared, stages: Stages) -> tuple[State, dict[str, Any]]:
+    """The pipeline's last state, and its scores with the time and memory of its stages."""
+    state = recipe.pipeline(prepared.state, stages, recipe.seed)
+    scores = _scores(state, stages, recipe.seed)
+    if prepared.truth is not None:
+        scores |= metrics.label_scores(prepared.truth, state.labels)  # type: ignore[arg-type]
+    hidden = prepared.hidden
+    if hidden is not None and state.imputed is not None:
+        imputed = state.imputed[hidden.row, hidden.col]
+        scores["imputation"] = metrics.imputation_scores(imputed, hidden.data)
+    scores["seconds"] = {name: round(value, 3) for name, value in stages.seconds.items()}
+    scores["peak_memory_mb_by_stage"] = {
+        name: round(value, 1) for name, value in stages.peak_memory_mb.items()
+    }
+    return state, scores
+
+
+@stage("scores")
+def internal_scores(
+    embedding: np.ndarray, labels: np.ndarray, seed: int
+) -> dict[str, float | None]:
+    """Scores of clusters without a truth, in little memory."""
     from sklearn import config_context
 
-    assert state.labels is not None and state.graph_embedding is not None
     with config_context(working_memory=SCORE_MEMORY):
-        internal = metrics.internal_scores(state.graph_embedding, state.labels, seed)
+        return metrics.internal_scores(embedding, labels, seed)
+
+
+def _scores(state: State, stages: Stages, seed: int) -> dict[str, Any]:
+    """What is known of a run without any truth."""
+    assert state.labels is not None
+    args = (state.graph_embedding, state.labels, seed)
+    internal = stages(internal_scores, *args, iteration=state.iterations)
     return {
         "n_cells": state.n_cells,
         "n_genes": state.n_genes,
@@ -179,7 +211,7 @@ def _batches(adata: AnnData, recipe: Recipe) -> np.ndarray | None:
     return np.unique(adata.obs[column].astype(str), return_inverse=True)[1]
 
 
-def _prepare(counts: AnnData, recipe: Recipe) -> tuple[AnnData, sparse.coo_matrix | None]:
+def _transformed(counts: AnnData, recipe: Recipe) -> tuple[AnnData, sparse.coo_matrix | None]:
     """The transformed data, and the true values of the entries hidden from them.
 
     The truth is what the same transforms make of the counts with nothing hidden, on the cells and

@@ -68,6 +68,8 @@ class State:
         Why the iterations ended, in words.
     iterations
         How many iterations ran.
+    trail
+        Labels of every round, the first one before any iteration.
     """
 
     x: Matrix
@@ -85,6 +87,7 @@ class State:
     history: tuple[Record, ...] = ()
     stopped: str = ""
     iterations: int = 0
+    trail: tuple[np.ndarray, ...] = ()
 
     @property
     def n_cells(self) -> int:

@@ -381,7 +381,7 @@ def test_the_original_programs_files_are_written_when_asked(command, sets, small
 def test_threads_limit_libraries_that_are_loaded_later_too():
     check = (
         "import sys\n"
-        "from scgnn.cli import set_threads\n"
+        "from scgnn.threads import set_threads\n"
         "set_threads(1)\n"
         "import sklearn.cluster\n"
         "from threadpoolctl import threadpool_info\n"

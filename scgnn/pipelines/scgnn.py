@@ -151,6 +151,7 @@ class ScGNN(Pass):
             state = replace(state, iterations=iteration, stopped=self.stop(rounds))
             if state.stopped:
                 break
+        state = replace(state, trail=tuple(each.labels for each in rounds))
         if not state.stopped:
             state = replace(state, stopped=f"max_iterations ({self.max_iterations}) reached")
         if self.final_labels == "last_iteration" and len(rounds) > 1:
