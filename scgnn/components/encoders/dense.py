@@ -145,6 +145,9 @@ class Posterior(nn.Module):
     def __init__(self, both: nn.Module) -> None:
         super().__init__()
         self.both = both
+        last = [layer for layer in both.modules() if isinstance(layer, nn.Linear)][-1]
+        with torch.no_grad():  # so that training begins with sd near 1 and not with noise alone
+            last.weight[last.out_features // 2 :] *= 0.01
 
     def forward(self, graph: object, x: Tensor) -> Tensor:
         self.mean, log_sd = self.both(graph, x).chunk(2, dim=1)
