@@ -37,7 +37,7 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
     recipe = absolute_paths(recipe)
     missing = [folder for folder in (out, *out.parents) if not folder.exists()]
     going_on = _claim(out, recipe, resume)
-    lock = _locked(out)
+    lock = locked(out)
     for part in filter(UNFINISHED.fullmatch, os.listdir(out)):
         (out / part).unlink()  # of a file that was being written when the run was killed
     handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
@@ -59,7 +59,7 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
     shutil.rmtree(out / "stages", ignore_errors=True)
 
 
-def _locked(out: Path) -> FileLock:
+def locked(out: Path) -> FileLock:
     """The folder held for this process; a killed process lets go of it."""
     lock = FileLock(out / LOCK)
     try:
@@ -94,6 +94,12 @@ def _claim(out: Path, recipe: Recipe, resume: bool) -> bool:
         if load_recipe(out / "recipe.yaml") != recipe:
             raise UserError(f"{out}: holds a run of another recipe; {elsewhere}")
         return True
+    probed(out, elsewhere)
+    return False
+
+
+def probed(out: Path, elsewhere: str) -> None:
+    """Make a folder and see whether it can be written; ``elsewhere`` is the advice if not."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".writable"
@@ -101,7 +107,6 @@ def _claim(out: Path, recipe: Recipe, resume: bool) -> bool:
         probe.unlink()
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); {elsewhere}") from None
-    return False
 
 
 def absolute_paths(recipe: Recipe) -> Recipe:

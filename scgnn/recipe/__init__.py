@@ -262,7 +262,7 @@ def _with_reader(node: Node, problems: Problems) -> Node:
     """The tree with a reader that is given as a path replaced by the one that the file needs."""
     data = node.value.get("data")
     reader = data.value.get("reader") if data is not None and isinstance(data.value, dict) else None
-    if data is None or reader is None or not _is_path(reader.name):
+    if data is None or reader is None or not is_path(reader.name):
         return node
     try:
         found = plant(dump(sniff(str(reader.name))), reader.place)
@@ -285,5 +285,6 @@ def _without_reader(node: Node) -> Node:
     return Node({**node.value, "data": rest}, node.place)
 
 
-def _is_path(word: Any) -> bool:
+def is_path(word: Any) -> bool:
+    """Whether a reader's word is a path to data rather than the name of a reader."""
     return isinstance(word, str) and ("/" in word or word.lower().endswith(DATA_ENDINGS))

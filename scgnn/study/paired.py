@@ -111,27 +111,30 @@ def _resamples(n: int, seed: int) -> Floats:
 def sign_flip_test(differences: Floats, seed: int) -> float:
     """Two-sided p of the mean when each difference may as well have had the other sign.
 
-    All 2ⁿ sign patterns up to 13 blocks, beyond it 9,999 random ones, whose smallest p of 0.0002
-    is enough for 250 changes (Fisher 1935; ``scipy.stats.permutation_test``). Exact for whatever
-    distribution, as a change without effect makes its differences symmetric. Unlike Wilcoxon's it
-    asks about the mean that is reported, and equal or zero differences do it no harm.
+    The share of sign patterns whose mean is as far from 0: of all 2ⁿ up to 13 blocks, beyond it of
+    9,999 random ones and the one observed (Fisher 1935; as ``scipy.stats.permutation_test``, but a
+    hundred times as fast). Exact for whatever distribution, as a change without effect makes its
+    differences symmetric. Unlike Wilcoxon's it asks about the mean that is reported, and equal or
+    zero differences do it no harm.
     """
-    if len(differences) < 2:
-        return 1.0
-    result = stats.permutation_test(
-        (differences,),
-        lambda x, axis: x.sum(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        random_state=generator(seed, "sign_flip", len(differences)),
-    )
-    return float(result.pvalue)
+    sums = np.abs(_patterns(len(differences), seed) @ differences)
+    return float(np.mean(sums >= abs(differences.sum())))
+
+
+@lru_cache(maxsize=16)
+def _patterns(n: int, seed: int) -> Floats:
+    """Signs, patterns x blocks: all of them or, where these are too many, a random part."""
+    if 2.0**n <= RESAMPLES:
+        bits = np.arange(2**n)[:, None] >> np.arange(n) & 1
+    else:
+        bits = generator(seed, "sign_flip", n).integers(0, 2, (RESAMPLES + 1, n))
+        bits[0] = 0  # as observed
+    return np.asarray(1 - 2 * bits, dtype=np.float64)
 
 
 def smallest_p(n: int) -> float:
     """The smallest p that :func:`sign_flip_test` can give for ``n`` blocks."""
-    return 2 / min(2.0**n, RESAMPLES + 1)
+    return 2 / 2.0**n if 2.0**n <= RESAMPLES else 1 / (RESAMPLES + 1)
 
 
 def blocks_needed(level: float) -> int:

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from scgnn.errors import RecipeError
+from scgnn.folders import absolute_paths
 from scgnn.keys import digest
-from scgnn.recipe import Recipe, changed, finish, load_recipe, with_base
+from scgnn.recipe import Recipe, changed, finish, is_file, is_path, load_recipe, with_base
 from scgnn.recipe.build import Problems
 from scgnn.recipe.tree import Node, Place, plain, plant, read, write
-from scgnn.registry import unknown
+from scgnn.registry import dump, unknown
 
 KEYS = ("base", "vary", "cross", "seeds", "controls")
 CONTROLS = ("pca_kmeans", "pca_leiden", "random")
@@ -74,7 +75,7 @@ class Study:
     name
         The stem of its file.
     source
-        The study as it was written, as plain data.
+        The study as plain data, its base complete: it runs again to the same answer.
     axes
         Blocks first.
     runs
@@ -141,8 +142,23 @@ def load_study(
     runs = tuple(_runs(base, variants, controls, axes, problems))
     if problems.found:
         raise RecipeError(problems.lines())
-    written = plain(tree) | {"base": plain(tree.value["base"])}
-    return Study(name, written, axes, runs)
+    return Study(name, _written(tree, base), axes, runs)
+
+
+def _written(tree: Node, base: Recipe) -> dict[str, Any]:
+    """The study with its base complete and its paths written out: it runs again from anywhere."""
+    written = plain(tree) | {"base": dump(absolute_paths(base))}
+    for name in written.get("controls") or ():
+        if is_file(name):
+            at = written["controls"].index(name)
+            written["controls"][at] = str(Path(name).resolve())
+    readers = (written.get("cross") or {}).get("data.reader")
+    if isinstance(readers, list):
+        whole = [
+            str(Path(r).resolve()) if isinstance(r, str) and is_path(r) else r for r in readers
+        ]
+        written["cross"]["data.reader"] = whole
+    return written
 
 
 def _base(tree: Node, changes: Mapping[str, Any]) -> Recipe:

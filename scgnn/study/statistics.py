@@ -139,7 +139,7 @@ def compared(
 ) -> dict[str, Any]:
     """Paired over blocks, each the mean of its pairs (blocks x pairs) of which none is missing."""
     there = np.isfinite(change) & np.isfinite(base)
-    some: NDArray[np.bool_] = there.any(axis=1)
+    some: NDArray[np.bool_] = np.asarray(there.any(axis=1))
     pairs = there[some].sum(axis=1)
     means = pd.DataFrame(
         {
@@ -167,6 +167,8 @@ def judged(
 
     ``family`` names the columns whose equal values make one family of tests.
     """
+    if rows.empty:
+        return rows
     parts = []
     for _, part in rows.groupby(family, sort=False):
         level = alpha / max(part["p"].notna().sum(), 1)
@@ -180,8 +182,6 @@ def judged(
                 needed_blocks=blocks_needed(level),
             )
         )
-    if not parts:
-        return rows
     whole = pd.concat(parts).sort_index()
     verdicts = [verdict(row, alpha, claim, thing) for _, row in whole.iterrows()]
     return whole.assign(verdict=verdicts)
@@ -198,6 +198,8 @@ def verdict(row: pd.Series, alpha: float, claim: str, thing: str) -> str:
         return f"no {thing} in any of {count}"
     if row.n_blocks < row.needed_blocks:
         return f"too few blocks to tell: at least {row.needed_blocks} are needed"
+    if math.isinf(row.smallest_detectable):  # no p of random sign patterns is that small
+        return "too many changes to tell any from the base at this level"
     hidden = _number(row.smallest_detectable, row.smallest_detectable)
     return f"no {thing} detectable with {count}; one of {hidden} could have hidden"
 

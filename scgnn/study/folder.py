@@ -1,0 +1,84 @@
+"""The folder of a study: claimed before it starts; what is done in it stays."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scgnn.errors import RecipeError, UserError
+from scgnn.folders import LOCK, locked, probed
+from scgnn.recipe.tree import plain, read, write
+from scgnn.results import UNFINISHED, write_text
+from scgnn.study.spec import Study
+
+log = logging.getLogger("scgnn")
+
+
+@contextmanager
+def study_folder(out: Path, study: Study, resume: bool) -> Iterator[Path]:
+    """A folder for a study, with the study in it from the start, and its log.
+
+    Raises
+    ------
+    UserError
+        The folder cannot be made or written, holds something else, another study, or this one
+        and ``resume`` is not said.
+    """
+    _claim(out, study, resume)
+    lock = locked(out)
+    for folder, _, names in os.walk(out):
+        for part in filter(UNFINISHED.fullmatch, names):
+            Path(folder, part).unlink()  # of a file that was being written at a kill
+    handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        write_text(out / "study.yaml", write(dict(study.source)))
+        yield out
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+        lock.release()
+        (out / LOCK).unlink(missing_ok=True)
+
+
+def _claim(out: Path, study: Study, resume: bool) -> None:
+    elsewhere = "choose another folder with --out"
+    if not (out.is_dir() and any(out.iterdir())):
+        probed(out, elsewhere)
+        return
+    written = out / "study.yaml"
+    if not written.is_file():
+        raise UserError(f"{out}: not empty and not a study; {elsewhere}")
+    if not resume:
+        raise UserError(
+            f"{out}: holds a study; add --resume to do what is missing in it, or {elsewhere}"
+        )
+    try:
+        same = plain(read(written)) == dict(study.source)
+    except RecipeError:
+        same = False
+    if not same:
+        raise UserError(f"{out}: holds another study than this one; {elsewhere}")
+
+
+def default_study_folder(wanted: Path, study: Study, resume: bool) -> Path:
+    """``wanted``, or the first of ``wanted-2``, ``wanted-3`` … that is free.
+
+    With ``resume`` the latest of them that holds this study.
+    """
+    number, taken, folder = 1, [], wanted
+    while folder.exists():
+        taken.append(folder)
+        number += 1
+        folder = wanted.with_name(f"{wanted.name}-{number}")
+    if not resume:
+        return folder
+    for old in reversed(taken):
+        written = old / "study.yaml"
+        if written.is_file() and plain(read(written)) == dict(study.source):
+            return old
+    raise UserError(f"{wanted}: no run of this study to resume; name its folder with --out")

@@ -1,0 +1,141 @@
+"""A whole study: its runs, its tables, its page."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scgnn.results import versions, write_files, write_text
+from scgnn.store import Store
+from scgnn.study.board import Board
+from scgnn.study.cluster import cluster
+from scgnn.study.engine import Outcome, execute_all
+from scgnn.study.folder import default_study_folder, study_folder
+from scgnn.study.spec import Study, load_study
+from scgnn.study.tables import Answer
+
+log = logging.getLogger("scgnn")
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study that has run.
+
+    Attributes
+    ----------
+    study
+        What was asked.
+    folder
+        Where everything is.
+    answer
+        Its tables.
+    outcome
+        What became of every run.
+    """
+
+    study: Study
+    folder: Path
+    answer: Answer
+    outcome: Outcome
+
+    def cost(self) -> str:
+        """What sharing stages saved, in a sentence."""
+        apart, shared, asked, different = self.outcome.costs()
+        part = f"{shared / apart:.0%}" if apart else "nothing"
+        return (
+            f"{asked:,} stages asked for, {different:,} different ones computed: {shared:,.0f} s "
+            f"instead of {apart:,.0f} s for separate runs ({part})"
+        )
+
+
+def run_study(
+    study: Study | str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    jobs: int | None = None,
+    threads: int = 1,
+    scheduler: str | None = None,
+    resume: bool = False,
+    fail_fast: bool = False,
+    store: str | Path | None = None,
+    plugins: Sequence[Path] = (),
+    board: Board | None = None,
+) -> StudyResult:
+    """Run a study, each stage once, and write its answer.
+
+    Parameters
+    ----------
+    study
+        A path, a mapping or a checked study.
+    out
+        Folder; ``runs/NAME`` unless said.
+    jobs
+        Local workers, one stage each at a time; as many as there are processors unless said.
+    threads
+        Threads of each worker's numerics. One by default, whatever the number of workers, so
+        that the answer has the same bits on two workers as on one.
+    scheduler
+        Address of a Dask cluster that exists, instead of local workers.
+    resume
+        Do what is missing of this study in ``out``.
+    fail_fast
+        End with the first run that fails.
+    store
+        Folder of stages that studies share; one inside ``out`` unless said.
+    plugins
+        Files with components, for the workers.
+    board
+        Told of what is going on.
+
+    Raises
+    ------
+    RecipeError, UserError
+        With every mistake, before anything runs.
+    """
+    if not isinstance(study, Study):
+        study = load_study(study)
+    folder = default_study_folder(Path("runs") / study.name, study, resume) if out is None else out
+    with study_folder(Path(folder), study, resume) as place:
+        stages = Store(Path(store) if store is not None else place / "stages")
+        with cluster(jobs, threads, scheduler, plugins) as (client, workers):
+            outcome = execute_all(
+                study,
+                place,
+                client,
+                workers,
+                stages,
+                board or Board(),
+                threads=threads,
+                fail_fast=fail_fast,
+            )
+        result = StudyResult(study, place, Answer(study, outcome), outcome)
+        write_answer(result)
+        log.info("%s", result.cost())
+    return result
+
+
+def write_answer(result: StudyResult) -> list[Path]:
+    """The tables of a study."""
+    answer, out = result.answer, result.folder
+    failures = [(label, reason) for label, reason in result.outcome.failed.items()]
+    tables = {
+        "table.csv": answer.table,
+        "effects.csv": answer.effects,
+        "failures.csv": pd.DataFrame(failures, columns=["run", "reason"]),
+    }
+    if not answer.factors.empty:
+        tables |= {"factors.csv": answer.factors}
+    if not answer.interactions.empty:
+        tables |= {"interactions.csv": answer.interactions}
+    write_text(out / "versions.json", json.dumps(versions(), indent=2) + "\n")
+    return write_files(out, {name: _csv(frame) for name, frame in tables.items()})
+
+
+def _csv(frame: pd.DataFrame) -> Any:
+    return lambda part: frame.to_csv(part, index=False, lineterminator="\n")

@@ -1,0 +1,99 @@
+"""The tables of a study: every run, what each change does, what each factor does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from scgnn.study.engine import Outcome
+from scgnn.study.factors import interactions, main_effects
+from scgnn.study.ranking import Ranking, ranking
+from scgnn.study.spec import Study
+from scgnn.study.statistics import effects
+
+# what a table asks first; the others follow in the order of metrics.json
+FIRST = ("ari", "nmi", "silhouette", "n_clusters", "seconds", "peak_memory_mb")
+RANKED = ("ari", "silhouette")  # the first of these that there is
+NOT_SCORES = ("n_cells", "n_genes", "stopped_because", "peak_memory_mb_by_stage")
+
+
+def long_table(study: Study, outcome: Outcome) -> pd.DataFrame:
+    """One row a run: variant, role, the axes, status, reason, and the scores in columns."""
+    rows = []
+    for run in study.runs:
+        row: dict[str, Any] = {"run": run.label, "variant": run.variant, "role": run.role}
+        row |= {axis.name: run.place.get(axis.name) for axis in study.axes}
+        finished = outcome.finished.get(run.label)
+        row["status"] = "done" if finished else "failed"
+        row["reason"] = outcome.failed.get(run.label, "")
+        rows.append(row | (flat(finished.metrics) if finished else {}))
+    return pd.DataFrame(rows)
+
+
+def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores by one name each: ``seconds`` is their sum, ``seconds.clustering`` one of them."""
+    found: dict[str, Any] = {}
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            if name == "seconds":
+                found[name] = round(sum(value.values()), 3)
+            found |= {f"{name}.{part}": item for part, item in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
+def score_names(table: pd.DataFrame) -> list[str]:
+    """The columns that are compared, those asked for first in front."""
+    start = list(table.columns).index("reason") + 1
+    left_out = (*NOT_SCORES, "peak_memory_mb_by_stage.")
+    names = [
+        name
+        for name in table.columns[start:]
+        if not name.startswith(left_out) and pd.api.types.is_numeric_dtype(table[name])
+    ]
+    return [*(n for n in FIRST if n in names), *(n for n in names if n not in FIRST)]
+
+
+class Answer:
+    """What the runs of a study say.
+
+    Attributes
+    ----------
+    table
+        One row a run.
+    scores
+        Names of the scores that are compared.
+    effects
+        Change by score: paired difference, interval, p, verdict.
+    factors, interactions
+        The same for the levels of crossed factors, and for pairs of them; empty without factors.
+    rankings
+        Variants by their ranks in the blocks, for the scores against a truth or else the
+        silhouette.
+    """
+
+    def __init__(self, study: Study, outcome: Outcome) -> None:
+        self.table = long_table(study, outcome)
+        self.scores = score_names(self.table) if outcome.finished else []
+        axes = [axis.name for axis in study.axes]
+        self.effects = pd.DataFrame()
+        self.factors = self.interactions = pd.DataFrame()
+        self.rankings: dict[str, Ranking] = {}
+        if not self.scores:
+            return
+        if len(study.variants) > 1:
+            self.effects = effects(self.table, self.scores, blocks=axes)
+        blocks = list(study.blocks)
+        base = self.table[self.table["role"] == "base"]
+        if study.factors:
+            self.factors = main_effects(base, self.scores, study.factors, blocks=blocks)
+            if len(study.factors) > 1:
+                self.interactions = interactions(base, self.scores, study.factors, blocks=blocks)
+        for score in (name for name in RANKED if name in self.scores):
+            rows = self.table[self.table["role"] != "control"] if study.factors else self.table
+            if len(study.variants) > 1:
+                self.rankings[score] = ranking(rows, score, blocks=axes)
+            break
