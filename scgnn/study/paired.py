@@ -68,7 +68,7 @@ def compare(change: Floats, base: Floats, alpha: float, seed: int) -> Paired:
 def interval(differences: Floats, alpha: float, seed: int) -> tuple[float, float]:
     """Interval of the mean of a few differences: bootstrap-t, never narrower than Student's.
 
-    Percentile and BCa intervals of 5 differences hold the truth 77 to 87 times in 100; bootstrap-t
+    Percentile and BCa intervals of 5 differences hold the truth 76 to 86 times in 100; bootstrap-t
     alone loses it where many differences are equal, Student's where they are skewed. The wider of
     the two at each end keeps near 95 in all of these, from 5 blocks on. Nothing can be said of one
     block (NaN); differences that are all equal give a point.
