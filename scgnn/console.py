@@ -79,8 +79,8 @@ def _where(iteration: int) -> str:
 
 
 @contextmanager
-def watching(console: Console, most_iterations: int) -> Iterator[None]:
-    """Show a run: live in a terminal, line by line elsewhere; messages go between."""
+def logging_to(console: Console) -> Iterator[None]:
+    """Inside the block, messages of this package appear on a console."""
     handler = RichHandler(console=console, show_path=False, show_time=False, show_level=False)
     if not console.is_terminal:
         handler = logging.StreamHandler(console.file)  # type: ignore[assignment]
@@ -88,6 +88,15 @@ def watching(console: Console, most_iterations: int) -> Iterator[None]:
     log.setLevel(logging.INFO)
     log.addHandler(handler)
     try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+@contextmanager
+def watching(console: Console, most_iterations: int) -> Iterator[None]:
+    """Show a run: live in a terminal, line by line elsewhere; messages go between."""
+    with logging_to(console):
         if not console.is_terminal:
             with listening(PlainLines(console)):
                 yield
@@ -102,8 +111,6 @@ def watching(console: Console, most_iterations: int) -> Iterator[None]:
         bars = Bars(*columns, console=console, transient=True, speed_estimate_period=3600)
         with bars, listening(LiveBars(console, bars, most_iterations)):
             yield
-    finally:
-        log.removeHandler(handler)
 
 
 def summary(console: Console, metrics: dict[str, Any], files: list[Path], out: Path) -> None:

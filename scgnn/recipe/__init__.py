@@ -109,12 +109,16 @@ def _that_needs(field: str, pipeline: Pipeline) -> str:
     return next(part.name for part in parts(pipeline) if field in part.requires)
 
 
+def recipes_folder() -> Path:
+    """Where the recipes are that come with the package."""
+    folder = Path(str(resources.files("scgnn") / "recipes"))
+    # the other is that of a checkout that was not installed
+    return folder if folder.is_dir() else Path(__file__).parents[2] / "recipes"
+
+
 def bundled() -> dict[str, Path]:
     """The recipes that come with the package, by name."""
-    folder = Path(str(resources.files("scgnn") / "recipes"))
-    if not folder.is_dir():  # a checkout that was not installed
-        folder = Path(__file__).parents[2] / "recipes"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(recipes_folder().glob("*.yaml"))}
 
 
 def load_recipe(

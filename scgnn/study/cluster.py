@@ -109,13 +109,15 @@ def cluster(
 @contextmanager
 def _local(jobs: int | None, threads: int) -> Iterator[Client]:
     jobs = jobs or max(1, processors() // threads)
+    log = logging.getLogger("distributed")
+    log.setLevel(logging.CRITICAL)
     names = ("OMP", "OPENBLAS", "MKL")
     own = LocalCluster(
         n_workers=jobs,
         threads_per_worker=1,  # one stage at a time
         memory_limit=int(psutil.virtual_memory().total / jobs),
         processes=True,
-        dashboard_address=None,
+        dashboard_address=":0",  # whatever port is free
         silence_logs=logging.CRITICAL,
         env={f"{name}_NUM_THREADS": str(threads) for name in names},
     )
@@ -124,7 +126,7 @@ def _local(jobs: int | None, threads: int) -> Iterator[Client]:
             client.wait_for_workers(jobs, timeout=START_SECONDS)
             yield client
     finally:
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what closing has to say
+        log.setLevel(logging.CRITICAL)  # what closing has to say
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Every recipe of a study is built and checked before the first one runs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
@@ -15,7 +15,16 @@ from typing import Any, Literal, NamedTuple
 from scgnn.errors import RecipeError
 from scgnn.folders import absolute_paths
 from scgnn.keys import digest
-from scgnn.recipe import Recipe, changed, finish, is_file, is_path, load_recipe, with_base
+from scgnn.recipe import (
+    Recipe,
+    changed,
+    finish,
+    is_file,
+    is_path,
+    load_recipe,
+    recipes_folder,
+    with_base,
+)
 from scgnn.recipe.build import Problems
 from scgnn.recipe.tree import Node, Place, plain, plant, read, write
 from scgnn.registry import dump, unknown
@@ -103,22 +112,38 @@ class Study:
         return {a.name: [level.name for level in a.levels] for a in self.axes if not a.is_block}
 
 
-def is_study(tree: Mapping[str, Any]) -> bool:
-    """Whether the keys of a file are those of a study rather than of a recipe."""
-    return any(key in tree for key in ("vary", "cross", "seeds", "controls"))
+def bundled_studies() -> dict[str, Path]:
+    """The studies that come with the package, by name."""
+    return {path.stem: path for path in sorted((recipes_folder() / "studies").glob("*.yaml"))}
+
+
+def is_study(word: str) -> bool:
+    """Whether a word names a study: a bundled one, or a file with the keys of one."""
+    if not is_file(word):
+        return word in bundled_studies()
+    return any(key in read(Path(word)).value for key in KEYS[1:])
 
 
 def load_study(
-    source: str | Path | Mapping[str, Any], changes: Mapping[str, Any] | None = None
+    source: str | Path | Mapping[str, Any],
+    changes: Mapping[str, Any] | None = None,
+    *,
+    data: Sequence[str] = (),
+    seeds: Sequence[int] = (),
 ) -> Study:
     """Read a study and check every recipe in it.
 
     Parameters
     ----------
     source
-        A path, or a mapping with the keys ``base``, ``vary``, ``cross``, ``seeds``, ``controls``.
+        A bundled name, a path, or a mapping with the keys ``base``, ``vary``, ``cross``,
+        ``seeds``, ``controls``.
     changes
         Dotted paths and values laid on the base, as ``--set`` gives them.
+    data
+        Files of counts instead of those that it names.
+    seeds
+        Seeds instead of those that it names.
 
     Raises
     ------
@@ -128,7 +153,11 @@ def load_study(
     if isinstance(source, Mapping):
         tree, name = plant(dict(source), Place("study")), "study"
     else:
-        tree, name = read(Path(source)), Path(source).stem
+        tree, name = read(bundled_studies().get(str(source), Path(source))), Path(source).stem
+    if data:
+        tree = _crossed(tree, "data.reader", list(data), "--data", ("data", "data.reader"))
+    if seeds:
+        tree = _crossed(tree, "seed", list(seeds), "--seeds", ("seed",))
     problems = Problems()
     for key, child in tree.value.items():
         if key not in KEYS:
@@ -143,6 +172,16 @@ def load_study(
     if problems.found:
         raise RecipeError(problems.lines())
     return Study(name, _written(tree, base), axes, runs)
+
+
+def _crossed(tree: Node, path: str, values: list[Any], option: str, instead: Sequence[str]) -> Node:
+    """The study with other levels of an axis, as an option of the command gives them."""
+    cross = tree.value.get("cross")
+    axes = dict(cross.value) if cross is not None and isinstance(cross.value, dict) else {}
+    axes = {key: node for key, node in axes.items() if key not in instead}
+    axes[path] = plant(values, Place(option))
+    rest = {key: node for key, node in tree.value.items() if key != "seeds" or path != "seed"}
+    return Node({**rest, "cross": Node(axes, tree.place)}, tree.place)
 
 
 def _written(tree: Node, base: Recipe) -> dict[str, Any]:

@@ -32,6 +32,16 @@ def long_table(study: Study, outcome: Outcome) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def with_controls_everywhere(table: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """The table with each control at every level of the factors, which it has none of."""
+    controls = table[table["role"] == "control"]
+    if not study.factors or controls.empty:
+        return table
+    levels = pd.MultiIndex.from_product(list(study.factors.values()), names=list(study.factors))
+    everywhere = controls.drop(columns=list(study.factors)).merge(levels.to_frame(), how="cross")
+    return pd.concat([table[table["role"] != "control"], everywhere], ignore_index=True)
+
+
 def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Scores by one name each: ``seconds`` is their sum, ``seconds.clustering`` one of them."""
     found: dict[str, Any] = {}
@@ -85,7 +95,8 @@ class Answer:
         if not self.scores:
             return
         if len(study.variants) > 1:
-            self.effects = effects(self.table, self.scores, blocks=axes)
+            whole = with_controls_everywhere(self.table, study)
+            self.effects = effects(whole, self.scores, blocks=axes)
         blocks = list(study.blocks)
         base = self.table[self.table["role"] == "base"]
         if study.factors:

@@ -1,0 +1,32 @@
+"""The command scgnn-recipe. Everything heavy is imported inside the commands."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+from scgnn.cli import plugins, recipes, run, upkeep  # noqa: F401
+from scgnn.cli.app import Interrupted, app
+from scgnn.errors import UserError
+
+ORDER = ("run", "check", "show", "diff", "list", "new", "test", "doctor")
+app.registered_commands.sort(key=lambda c: ORDER.index(c.name or c.callback.__name__))  # type: ignore[union-attr]
+
+
+def main() -> None:
+    """Run the command; a person's mistake is one sentence and exit code 2, no traceback."""
+    try:
+        app(prog_name="scgnn-recipe")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        advice = "make room, then --resume goes on from the last finished stage"
+        sys.stderr.write(f"{where}{error.strerror}; {advice}\n")
+        sys.exit(1)
+    except Interrupted as stop:
+        sys.stderr.write(f"{stop}\n")
+        sys.exit(130)
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)

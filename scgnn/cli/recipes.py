@@ -1,0 +1,114 @@
+"""``check``, ``show``, ``diff`` and ``list``: what recipes and components say."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from scgnn.cli.app import (
+    DataFiles,
+    LabelsColumn,
+    PluginFiles,
+    RecipeName,
+    Sets,
+    app,
+    load,
+    load_study_of,
+    one_of,
+)
+from scgnn.errors import UserError
+
+
+@app.command()
+def check(
+    recipe: RecipeName,
+    data: DataFiles = None,
+    labels: LabelsColumn = None,
+    changes: Sets = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", help="Study: seeds, e.g. 0,1,2, or how many.")
+    ] = None,
+    _plugins: PluginFiles = None,
+) -> None:
+    """Say every mistake of a recipe or a study, or what it will do. Runs nothing."""
+    from scgnn.recipe.describe import plan
+    from scgnn.study.spec import is_study
+
+    if is_study(recipe):
+        from scgnn.study.plan import describe_study
+
+        study = load_study_of(recipe, data, labels, seeds, changes)
+        typer.echo(describe_study(study), nl=False)
+        return
+    complete = load(recipe, changes, one_of(data), labels)
+    typer.echo(plan(complete), nl=False)
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(metavar="RECIPE|KIND.NAME")],
+    changes: Sets = None,
+    _plugins: PluginFiles = None,
+) -> None:
+    """Print a recipe complete, or a component, with the meaning of each setting."""
+    from scgnn.recipe import bundled, is_file
+    from scgnn.recipe.describe import describe, describe_component
+    from scgnn.registry import kinds
+
+    if what in kinds():
+        raise UserError(
+            f"{what} is a kind: 'scgnn-recipe list {what}' names its components, and "
+            f"'scgnn-recipe show {what}.NAME' explains one"
+        )
+    if "." in what and not is_file(what) and what not in bundled():
+        try:
+            typer.echo(describe_component(what), nl=False)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+    else:
+        typer.echo(describe(load(what, changes, None, None)), nl=False)
+
+
+@app.command()
+def diff(a: RecipeName, b: RecipeName, _plugins: PluginFiles = None) -> None:
+    """Print what differs between two recipes, defaults filled in."""
+    from scgnn.recipe import diff as differences
+    from scgnn.recipe import load_recipe
+    from scgnn.recipe.describe import brief
+
+    found = differences(load_recipe(a), load_recipe(b))
+    if not found:
+        typer.echo("no difference")
+    for path, left, right in found:
+        shown = [
+            ", ".join(map(brief, v)) or "none" if isinstance(v, tuple) else brief(v)
+            for v in (left, right)
+        ]
+        typer.echo(f"{path}: {shown[0]} -> {shown[1]}")
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str | None, typer.Argument(help="One kind, or 'recipe'.")] = None,
+    _plugins: PluginFiles = None,
+) -> None:
+    """List components and recipes: name, one line, where it comes from."""
+    from scgnn import plugins
+    from scgnn.recipe import bundled
+    from scgnn.recipe.describe import recipe_line
+    from scgnn.registry import kinds, unknown
+
+    known = [*kinds(), "recipe"]
+    if kind is not None and kind not in known:
+        raise UserError(unknown("kind", kind, known))
+    for word in [kind] if kind else known:
+        typer.echo(word)
+        if word == "recipe":
+            rows = [(name, recipe_line(path), "scgnn") for name, path in bundled().items()]
+        else:
+            rows = list(plugins.rows(word))
+        for name, line, source in rows:
+            typer.echo(f"  {name:<24} {line}  [{source}]")
+    for _, reason in plugins.unusable():
+        typer.echo(reason, err=True)

@@ -1,0 +1,141 @@
+"""``run``: a recipe or a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scgnn.cli.app import (
+    DataFiles,
+    Interrupted,
+    LabelsColumn,
+    PluginFiles,
+    RecipeName,
+    Sets,
+    app,
+    load,
+    load_study_of,
+    one_of,
+)
+from scgnn.errors import UserError
+
+if TYPE_CHECKING:
+    from scgnn.study import Study
+
+
+@app.command()
+def run(
+    recipe: RecipeName,
+    data: DataFiles = None,
+    labels: LabelsColumn = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the results; default runs/RECIPE-DATA.")
+    ] = None,
+    changes: Sets = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an unfinished run in the same folder.")
+    ] = False,
+    export: Annotated[
+        str | None, typer.Option("--export", help="scgnn: also the original program's four files.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Threads for the numerics.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Study: workers on this machine.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", help="Study: address of a Dask cluster.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", help="Study: seeds, e.g. 0,1,2, or how many.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Folder of stages that runs and studies share.")
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="Study: end with the first run that fails.")
+    ] = False,
+    plugins: PluginFiles = None,
+) -> None:
+    """Run a recipe, or a study, and write its results to a folder."""
+    from scgnn.study.spec import is_study
+
+    if is_study(recipe):
+        if export:
+            raise UserError("--export is for a recipe; a study writes tables")
+        settings = {"out": out, "jobs": jobs, "threads": threads or 1, "scheduler": scheduler}
+        settings |= {"resume": resume, "fail_fast": fail_fast, "store": store}
+        _study(load_study_of(recipe, data, labels, seeds, changes), settings, plugins or [])
+        return
+    for given, option in ((jobs, "jobs"), (scheduler, "scheduler"), (seeds, "seeds")):
+        if given is not None:
+            raise UserError(f"--{option} is for a study, and {recipe} is a recipe")
+    _recipe(recipe, one_of(data), labels, out, changes, resume, export, threads, store)
+
+
+def _recipe(
+    recipe: str,
+    data: str | None,
+    labels: str | None,
+    out: Path | None,
+    changes: list[str] | None,
+    resume: bool,
+    export: str | None,
+    threads: int | None,
+    store: Path | None,
+) -> None:
+    from rich.console import Console
+
+    from scgnn import console as shown
+
+    if export not in (None, "scgnn"):
+        raise UserError(f"--export {export}: unknown; 'scgnn' writes the original's four files")
+    complete = load(recipe, changes, data, labels)
+    name = Path(recipe).stem + (f"-{_stem(data)}" if data else "")
+    with shown.watching(Console(stderr=True), getattr(complete.pipeline, "max_iterations", 0)):
+        from scgnn.folders import default_folder, output_folder
+        from scgnn.results import write_folder, write_scgnn_csv
+        from scgnn.runs import execute
+        from scgnn.stages import Stages
+        from scgnn.store import Store
+        from scgnn.threads import set_threads
+
+        set_threads(threads)
+        out = out or default_folder(Path("runs") / name, complete, resume)
+        try:
+            with output_folder(out, complete, resume) as folder:
+                result = execute(complete, None, Stages(Store(store or folder / "stages")))
+                extra = write_scgnn_csv(result, folder, name) if export else []
+                files = [*write_folder(result, folder), *extra, folder / "log.txt"]
+        except KeyboardInterrupt:
+            advice = "the same command with --resume goes on from the last finished stage"
+            raise Interrupted(f"interrupted; {out} is kept, and {advice}") from None
+    shown.summary(Console(), result.metrics, files, out)
+
+
+def _stem(path: str) -> str:
+    name = Path(path).resolve().name
+    return name.split(".")[0] or name
+
+
+def _study(study: Study, settings: dict[str, Any], plugins: list[Path]) -> None:
+    """Run a study and print its answer; exit code 1 when a run failed."""
+    from rich.console import Console
+
+    from scgnn import console as shown
+    from scgnn.study import run_study
+    from scgnn.study.board import showing
+    from scgnn.study.summary import summary
+
+    with shown.logging_to(Console(stderr=True)), showing(Console(stderr=True)) as board:
+        try:
+            result = run_study(study, **settings, plugins=plugins, board=board)
+        except KeyboardInterrupt:
+            advice = "the same command with --resume does the rest"
+            raise Interrupted(f"interrupted; what is done is kept, and {advice}") from None
+    summary(Console(), result)
+    if result.outcome.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,113 @@
+"""What a study would do: its runs, and how many of their stages are shared.
+
+Every recipe is carried out on a handful of simulated cells with one epoch, the keys of its stages
+taken as if its budgets were whole. Two stages of the study are one where these keys are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from scgnn.components.readers import Demo
+from scgnn.components.stops import NeverStop
+from scgnn.errors import UserError
+from scgnn.keys import digest
+from scgnn.recipe import Recipe, to_yaml
+from scgnn.stages import Cost, Obtained, Stages, label_of
+from scgnn.state import State
+from scgnn.study.spec import Study
+from scgnn.training import Training
+
+CELLS, GENES = 24, 16
+
+
+class Rehearsal(Stages):
+    """Stages with one epoch for each training; those of one key are computed once."""
+
+    def __init__(self, known: dict[str, Any]) -> None:
+        super().__init__()
+        self.known = known
+
+    def obtain(self, key: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Obtained:
+        if key not in self.known:
+            cheap = (
+                replace(a, epochs=min(a.epochs, 1)) if isinstance(a, Training) else a for a in args
+            )
+            self.known[key] = function(*cheap)
+        return Obtained(self.known[key], Cost(label_of(function), 0.0, 0.0), False)
+
+
+def _cheap(value: Any) -> Any:
+    return replace(value, epochs=min(value.epochs, 1)) if isinstance(value, Training) else value
+
+
+def stages_of(study: Study) -> tuple[Counter[str], list[str]]:
+    """How many runs ask for each stage, by key, and the labels of runs that cannot be foreseen.
+
+    The loop goes as far as it may, so real runs have as many stages or fewer.
+    """
+    asked: Counter[str] = Counter()
+    unforeseen: list[str] = []
+    known: dict[str, Any] = {}
+    log = logging.getLogger("scgnn")
+    level, threads = log.level, torch.get_num_threads()
+    log.setLevel(logging.CRITICAL)
+    try:
+        for run in study.runs:
+            stages = Rehearsal(known)
+            pipeline = run.recipe.pipeline
+            if hasattr(pipeline, "stop"):
+                pipeline = replace(pipeline, stop=NeverStop())  # type: ignore[type-var]
+            try:
+                pipeline(_few_cells(run.recipe), stages, run.recipe.seed)
+            except (UserError, ValueError, RuntimeError, IndexError):
+                unforeseen.append(run.label)
+            asked.update(stages.costs.keys())
+    finally:
+        log.setLevel(level)
+        torch.set_num_threads(threads)
+    return asked, unforeseen
+
+
+def _few_cells(recipe: Recipe) -> State:
+    """Cells of their own for every way to prepare data."""
+    data = to_yaml(replace(recipe, seed=1, pipeline=type(recipe.pipeline)()))
+    hiding = str(recipe.seed) if recipe.data.holdout else ""
+    seed = int(digest(data, hiding), 16) % 2**32
+    cells = Demo(cells=CELLS, genes=GENES, groups=3, seed=seed)()
+    x = np.asarray(cells.X.toarray(), dtype=np.float32)
+    if not all(transform.selects for transform in recipe.data.transforms):
+        x = np.log1p(x)
+    batch = np.arange(CELLS) % 2 if recipe.data.batch is not None else None
+    return State(x, np.asarray(cells.var_names), np.asarray(cells.obs_names), batch=batch)
+
+
+def describe_study(study: Study) -> str:
+    """What a study will do, in lines."""
+    asked, unforeseen = stages_of(study)
+    roles = Counter(run.role for run in study.runs)
+    blocks = " x ".join(f"{len(a.levels)} {a.name}" for a in study.axes if a.is_block)
+    lines = [
+        f"study       {study.name}: {len(study.runs)} runs, all recipes are sound",
+        f"            {roles['base']} of the base, {roles['change']} with changes, "
+        f"{roles['control']} controls",
+        f"blocks      {blocks}",
+        *(f"factor      {name}: {', '.join(levels)}" for name, levels in study.factors.items()),
+        f"variants    {', '.join(study.variants)}",
+    ]
+    total = sum(asked.values())
+    lines.append(
+        f"stages      at most {total:,} asked for, {len(asked):,} different ones: "
+        f"{total - len(asked):,} are shared and run once"
+    )
+    if unforeseen:
+        lines.append(f"            not counted, as few cells are too few: {', '.join(unforeseen)}")
+    lines.append("no mistakes found; nothing was run")
+    return "\n".join(lines) + "\n"
