@@ -61,6 +61,11 @@ class ScGNN(Pass):
     final_labels
         recluster takes the labels of the last embedding; last_iteration, as in the published code,
         those of the iteration before.
+    final_clusterer
+        Clusters once more when everything else is done; null keeps the clusters there are.
+    final_embedding
+        What final_clusterer sees: the graph embedding, the feature embedding, or both side by side,
+        each scaled to a total variance of 1.
     impute
         Whether to impute at the end; reconstruction takes what the last autoencoders rebuilt.
     imputation_fidelity
@@ -95,6 +100,8 @@ class ScGNN(Pass):
     stop: Stop = slot(LabelsStop())
     k_smoothing: ProperShare = 0.0
     final_labels: Literal["recluster", "last_iteration"] = "recluster"
+    final_clusterer: Clusterer | None = slot(None, "graph")
+    final_embedding: Literal["graph", "feature", "both"] = "graph"
     impute: bool | Literal["reconstruction"] = True
     imputation_fidelity: Weight = 0.0
     imputation_regularizers: tuple[Regularizer, ...] = slot(
@@ -118,6 +125,10 @@ class ScGNN(Pass):
             isinstance(self.clusterer, Counted) and isinstance(self.clusterer.k, Clusterer)
         ):
             raise ValueError(f"k_smoothing: {self.clusterer.name} does not have its k counted")
+        if self.final_embedding != "graph" and self.final_clusterer is None:
+            raise ValueError("final_embedding: without a final_clusterer nothing sees it")
+        if self.final_labels == "last_iteration" and self.final_clusterer is not None:
+            raise ValueError("final_labels: last_iteration and final_clusterer exclude each other")
         if self.impute is True and not held:
             raise ValueError("imputation_fidelity: 0 without a regularizer leaves nothing to learn")
 
@@ -157,8 +168,34 @@ class ScGNN(Pass):
         if self.final_labels == "last_iteration" and len(rounds) > 1:
             state = replace(state, labels=rounds[-2].labels)
         if self.impute is True:
-            return self.imputed(state, x, turn)
-        return state if not self.impute else self.without_small(state, state.reconstruction)
+            state = self.imputed(state, x, turn)
+        elif self.impute:
+            state = self.without_small(state, state.reconstruction)
+        return self.clustered_again(state, turn)
+
+    def clustered_again(self, state: State, turn: Turn) -> State:
+        """The clusters of the final clusterer, where there is one."""
+        if self.final_clusterer is None:
+            return state
+        assert state.embedding is not None and state.graph_embedding is not None
+        embedding = state.graph_embedding
+        if self.final_embedding == "feature":
+            embedding = state.embedding
+        elif self.final_embedding == "both":
+            both = (state.embedding, state.graph_embedding)
+            embedding = np.hstack([part / (np.sqrt(part.var(0).sum()) or 1.0) for part in both])
+        graph = self._connect(self.graph_builder, state, turn)
+        labels = turn(
+            steps.cluster,
+            self.final_clusterer,
+            embedding,
+            graph,
+            self.min_cluster_size,
+            self.max_clusters or state.n_cells,
+            self.small_clusters,
+            turn.seed_for("final_clusterer"),
+        )
+        return replace(state, graph_embedding=embedding, labels=labels)
 
     def target(self, state: State, x: Matrix) -> Matrix:
         """What the iterations train on."""

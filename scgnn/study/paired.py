@@ -1,7 +1,7 @@
 """Paired differences of a few blocks: interval, test, effect size, and what could have hidden.
 
 Pure functions of arrays. Which method does what was chosen by measured coverage and measured
-false positives, ``benchmarks/statistics.py``.
+false positives, ``benchmarks/studies.py``.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from scgnn.keys import digest
 from scgnn.recipe import Recipe, to_yaml
 from scgnn.stages import Cost, Obtained, Stages, label_of
 from scgnn.state import State
-from scgnn.study.spec import Study
+from scgnn.study.spec import Run, Study
 from scgnn.training import Training
 
 CELLS, GENES = 24, 16
@@ -49,18 +49,20 @@ def _cheap(value: Any) -> Any:
 
 
 def stages_of(study: Study) -> tuple[Counter[str], list[str]]:
-    """How many runs ask for each stage, by key, and the labels of runs that cannot be foreseen.
+    """How many runs of one block ask for each stage, by key, and the runs that are not foreseen.
 
-    The loop goes as far as it may, so real runs have as many stages or fewer.
+    Blocks share no stage, as their seeds or their data differ. The loop goes as far as it may, so
+    real runs have as many stages or fewer.
     """
     asked: Counter[str] = Counter()
     unforeseen: list[str] = []
     known: dict[str, Any] = {}
+    first = _block(study, study.runs[0])
     log = logging.getLogger("scgnn")
     level, threads = log.level, torch.get_num_threads()
     log.setLevel(logging.CRITICAL)
     try:
-        for run in study.runs:
+        for run in (run for run in study.runs if _block(study, run) == first):
             stages = Rehearsal(known)
             pipeline = run.recipe.pipeline
             if hasattr(pipeline, "stop"):
@@ -74,6 +76,10 @@ def stages_of(study: Study) -> tuple[Counter[str], list[str]]:
         log.setLevel(level)
         torch.set_num_threads(threads)
     return asked, unforeseen
+
+
+def _block(study: Study, run: Run) -> tuple[Any, ...]:
+    return tuple(run.place[name] for name in study.blocks)
 
 
 def _few_cells(recipe: Recipe) -> State:
@@ -102,10 +108,11 @@ def describe_study(study: Study) -> str:
         *(f"factor      {name}: {', '.join(levels)}" for name, levels in study.factors.items()),
         f"variants    {', '.join(study.variants)}",
     ]
-    total = sum(asked.values())
+    n_blocks = len({_block(study, run) for run in study.runs})
+    total, different = n_blocks * sum(asked.values()), n_blocks * len(asked)
     lines.append(
-        f"stages      at most {total:,} asked for, {len(asked):,} different ones: "
-        f"{total - len(asked):,} are shared and run once"
+        f"stages      at most {total:,} asked for, {different:,} different ones: "
+        f"{total - different:,} are shared and run once"
     )
     if unforeseen:
         lines.append(f"            not counted, as few cells are too few: {', '.join(unforeseen)}")

@@ -1,6 +1,6 @@
 """How often a study's statistics are right: false positives, coverage, power, on simulated studies.
 
-    python benchmarks/statistics.py
+    python benchmarks/studies.py
 
 The figures behind the choices in ``scgnn/study/paired.py``. About two minutes, one thread.
 """
