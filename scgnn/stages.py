@@ -62,13 +62,13 @@ def obtain(
     wanted = typing.get_type_hints(inspect.unwrap(function))["return"]
     kept = store.load(key, wanted) if store else None
     if kept is not None:
-        return Obtained(kept.value, Cost(label_of(function), *kept.cost), True)
+        return Obtained(kept.value, Cost(*kept.cost), True)
     start = time.perf_counter()
     with PeakMemory() as peak:
         value = function(*args)
     cost = Cost(label_of(function), time.perf_counter() - start, peak.megabytes)
     if store:
-        store.save(key, value, cost[1:])
+        store.save(key, value, cost)
     return Obtained(value, cost, False)
 
 

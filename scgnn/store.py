@@ -6,7 +6,9 @@ whole to a name of its own and then renamed, so a value that is there is complet
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import types
 import typing
 import uuid
@@ -17,12 +19,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+OWN = re.compile(r"[0-9a-f]{32}\.npz")  # values of stages; other files are somebody else's
+
 
 class Kept(NamedTuple):
-    """A value of a stage, and the seconds and megabytes that it took."""
+    """A value of a stage, and what it took: stage, seconds and megabytes."""
 
     value: Any
-    cost: tuple[float, float]
+    cost: tuple[str, float, float]
+
+
+class Entry(NamedTuple):
+    """A value in a store: its key, its size in bytes, and when it was last used."""
+
+    key: str
+    size: int
+    used: float  # seconds since the epoch
 
 
 class Store:
@@ -32,15 +44,43 @@ class Store:
     ----------
     folder
         Made when the first value is saved.
+    limit
+        Bytes; beyond it the values least recently used are removed. None keeps all.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, limit: int | None = None) -> None:
+        self.folder, self.limit = folder, limit
 
-    def save(self, key: str, value: Any, cost: tuple[float, float]) -> None:
-        """Keep a value under a key, and what it took: seconds and megabytes."""
+    def entries(self) -> list[Entry]:
+        """What is kept, the least recently used first."""
+        found = []
+        for path in filter(lambda path: OWN.fullmatch(path.name), self.folder.glob("*.npz")):
+            with contextlib.suppress(FileNotFoundError):  # another process removed it
+                kept = path.stat()
+                found.append(Entry(path.stem, kept.st_size, kept.st_mtime))
+        return sorted(found, key=lambda entry: entry.used)
+
+    def shrink(self, limit: int) -> int:
+        """Remove the values least recently used until at most ``limit`` bytes are left.
+
+        Returns
+        -------
+        int
+            How many were removed.
+        """
+        kept = self.entries()
+        excess, removed = sum(entry.size for entry in kept) - limit, 0
+        for entry in kept:
+            if excess <= 0:
+                break
+            (self.folder / f"{entry.key}.npz").unlink(missing_ok=True)
+            excess, removed = excess - entry.size, removed + 1
+        return removed
+
+    def save(self, key: str, value: Any, cost: tuple[str, float, float]) -> None:
+        """Keep a value under a key, and what it took: stage, seconds and megabytes."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, np.ndarray] = {"cost": np.array(cost)}
+        arrays = {"label": np.array(cost[0]), "cost": np.array(cost[1:])}
         _flatten("value", value, arrays)
         unfinished = self.folder / f"{key}.{uuid.uuid4().hex}.part"
         try:
@@ -51,6 +91,8 @@ class Store:
             unfinished.replace(self.folder / f"{key}.npz")
         finally:
             unfinished.unlink(missing_ok=True)
+        if self.limit is not None:
+            self.shrink(self.limit)
 
     def load(self, key: str, wanted: Any) -> Kept | None:
         """The value kept under a key, in the form of the type ``wanted``; None if there is none.
@@ -63,10 +105,20 @@ class Store:
                 np.load(file, allow_pickle=False) as entries,
             ):
                 arrays = {name: entries[name] for name in entries.files}
-        except (OSError, zipfile.BadZipFile, ValueError, EOFError):
+            seconds, megabytes = arrays["cost"].tolist()
+        except (OSError, zipfile.BadZipFile, ValueError, EOFError, KeyError):
             return None
-        seconds, megabytes = arrays["cost"].tolist()
-        return Kept(_restore("value", wanted, arrays), (seconds, megabytes))
+        with contextlib.suppress(OSError):  # a store that can only be read
+            os.utime(file.name)  # it was used now
+        return Kept(_restore("value", wanted, arrays), (str(arrays["label"]), seconds, megabytes))
+
+    def label(self, key: str) -> str:
+        """The name of the stage whose value is kept under a key; unreadable if it is damaged."""
+        try:
+            with np.load(self.folder / f"{key}.npz", allow_pickle=False) as entries:
+                return str(entries["label"])
+        except (OSError, zipfile.BadZipFile, ValueError, EOFError, KeyError):
+            return "unreadable"
 
 
 def _flatten(name: str, value: Any, arrays: dict[str, np.ndarray]) -> None:

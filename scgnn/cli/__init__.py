@@ -9,7 +9,7 @@ from scgnn.cli import plugins, recipes, run, upkeep  # noqa: F401
 from scgnn.cli.app import Interrupted, app
 from scgnn.errors import UserError
 
-ORDER = ("run", "check", "show", "diff", "list", "new", "test", "doctor")
+ORDER = ("run", "check", "show", "diff", "list", "new", "test", "cache", "doctor")
 app.registered_commands.sort(key=lambda c: ORDER.index(c.name or c.callback.__name__))  # type: ignore[union-attr]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,6 +71,32 @@ DataFiles = Annotated[
         help="Counts: h5ad, 10x mtx or h5, csv, loom, zarr; a study takes several.",
     ),
 ]
+
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", envvar="SCGNN_STORE", help="Folder of stages that runs and studies share."
+    ),
+]
+StoreLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--limit",
+        envvar="SCGNN_STORE_LIMIT",
+        help="Size of the store, e.g. 20GB; the values least recently used go first.",
+    ),
+]
+
+
+def bytes_of(size: str | None) -> int:
+    """``20GB`` in bytes; without a unit it is bytes."""
+    found = re.fullmatch(r"\s*([0-9.]+)\s*([kMGT]?)B?\s*", size or "", re.IGNORECASE)
+    try:
+        assert found is not None
+        number = float(found[1])
+    except (AssertionError, ValueError):
+        raise UserError(f"--limit {size}: write a size such as 500MB or 20GB") from None
+    return int(number * 1000 ** " KMGT".index(found[2].upper() or " "))
 
 
 def one_of(data: list[str] | None) -> str | None:

@@ -14,7 +14,10 @@ from scgnn.cli.app import (
     PluginFiles,
     RecipeName,
     Sets,
+    StoreFolder,
+    StoreLimit,
     app,
+    bytes_of,
     load,
     load_study_of,
     one_of,
@@ -22,6 +25,7 @@ from scgnn.cli.app import (
 from scgnn.errors import UserError
 
 if TYPE_CHECKING:
+    from scgnn.store import Store
     from scgnn.study import Study
 
 
@@ -52,28 +56,34 @@ def run(
     seeds: Annotated[
         str | None, typer.Option("--seeds", help="Study: seeds, e.g. 0,1,2, or how many.")
     ] = None,
-    store: Annotated[
-        Path | None, typer.Option("--store", help="Folder of stages that runs and studies share.")
-    ] = None,
+    store: StoreFolder = None,
+    limit: StoreLimit = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Study: end with the first run that fails.")
     ] = False,
     plugins: PluginFiles = None,
 ) -> None:
     """Run a recipe, or a study, and write its results to a folder."""
+    from scgnn.store import Store
     from scgnn.study.spec import is_study
 
+    kept = Store(store, bytes_of(limit) if limit else None) if store else None
     if is_study(recipe):
         if export:
             raise UserError("--export is for a recipe; a study writes tables")
-        settings = {"out": out, "jobs": jobs, "threads": threads or 1, "scheduler": scheduler}
-        settings |= {"resume": resume, "fail_fast": fail_fast, "store": store}
+        settings: dict[str, Any] = {
+            "out": out,
+            "jobs": jobs,
+            "threads": threads or 1,
+            "scheduler": scheduler,
+        }
+        settings |= {"resume": resume, "fail_fast": fail_fast, "store": kept}
         _study(load_study_of(recipe, data, labels, seeds, changes), settings, plugins or [])
         return
     for given, option in ((jobs, "jobs"), (scheduler, "scheduler"), (seeds, "seeds")):
         if given is not None:
             raise UserError(f"--{option} is for a study, and {recipe} is a recipe")
-    _recipe(recipe, one_of(data), labels, out, changes, resume, export, threads, store)
+    _recipe(recipe, one_of(data), labels, out, changes, resume, export, threads, kept)
 
 
 def _recipe(
@@ -85,11 +95,12 @@ def _recipe(
     resume: bool,
     export: str | None,
     threads: int | None,
-    store: Path | None,
+    store: Store | None,
 ) -> None:
     from rich.console import Console
 
     from scgnn import console as shown
+    from scgnn.store import Store
 
     if export not in (None, "scgnn"):
         raise UserError(f"--export {export}: unknown; 'scgnn' writes the original's four files")
@@ -100,14 +111,13 @@ def _recipe(
         from scgnn.results import write_folder, write_scgnn_csv
         from scgnn.runs import execute
         from scgnn.stages import Stages
-        from scgnn.store import Store
         from scgnn.threads import set_threads
 
         set_threads(threads)
         out = out or default_folder(Path("runs") / name, complete, resume)
         try:
             with output_folder(out, complete, resume) as folder:
-                result = execute(complete, None, Stages(Store(store or folder / "stages")))
+                result = execute(complete, None, Stages(store or Store(folder / "stages")))
                 extra = write_scgnn_csv(result, folder, name) if export else []
                 files = [*write_folder(result, folder), *extra, folder / "log.txt"]
         except KeyboardInterrupt:

@@ -63,7 +63,7 @@ def run_study(
     scheduler: str | None = None,
     resume: bool = False,
     fail_fast: bool = False,
-    store: str | Path | None = None,
+    store: Store | None = None,
     plugins: Sequence[Path] = (),
     board: Board | None = None,
 ) -> StudyResult:
@@ -87,7 +87,7 @@ def run_study(
     fail_fast
         End with the first run that fails.
     store
-        Folder of stages that studies share; one inside ``out`` unless said.
+        Stages that studies share; a store inside ``out`` unless said.
     plugins
         Files with components, for the workers.
     board
@@ -102,7 +102,7 @@ def run_study(
         study = load_study(study)
     folder = default_study_folder(Path("runs") / study.name, study, resume) if out is None else out
     with study_folder(Path(folder), study, resume) as place:
-        stages = Store(Path(store) if store is not None else place / "stages")
+        stages = store or Store(place / "stages")
         with cluster(jobs, threads, scheduler, plugins) as (client, workers):
             outcome = execute_all(
                 study,
