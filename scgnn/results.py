@@ -200,12 +200,17 @@ def write_folder(result: Result, out: Path) -> list[Path]:
     list of Path
         The files, in the order in which they were written.
     """
+    from scgnn.report import run_page
+
     files = text_files(result.state, result.recipe, result.metrics)
 
     def h5ad(part: Path) -> None:
         result.adata.write_h5ad(part, compression="gzip")
 
-    return write_files(out, {"result.h5ad": h5ad, **files})
+    page = run_page(result)
+    return write_files(
+        out, {"result.h5ad": h5ad, "report.html": lambda part: _text(part, page), **files}
+    )
 
 
 def text_files(

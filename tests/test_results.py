@@ -18,6 +18,7 @@ from scgnn.recipe import load_recipe
 from scgnn.runs import execute
 
 FILES = {
+    "report.html",
     "recipe.yaml",
     "result.h5ad",
     "metrics.json",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-import itertools
 import logging
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from scgnn.keys import digest
 
 log = logging.getLogger("scgnn")
 
@@ -27,7 +28,7 @@ COLOURS = (
 )
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "scgnn",
     "font.size": 11,
@@ -44,8 +45,6 @@ STYLE = {
     "path.simplify": True,
 }
 DPI = 144  # of what is drawn as pixels
-
-_numbers = itertools.count()
 
 
 class Picture(NamedTuple):
@@ -65,11 +64,14 @@ class Margins(NamedTuple):
     top: float = 8
 
 
+NARROW = Margins()
+
+
 def picture(
     alt: str,
     size: tuple[float, float],
     draw: Callable[[Axes], None],
-    margins: Margins = Margins(),
+    margins: Margins = NARROW,
     caption: str = "",
 ) -> Picture:
     """Let ``draw`` fill axes of a size in pixels; a drawing that fails says so in its place."""
@@ -100,14 +102,13 @@ def _inline(svg: str, alt: str, width: float) -> Markup:
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
     used = set(re.findall(r'(?:url\(#|href="#)([\w-]+)', svg))
     svg = re.sub(r' id="([\w-]+)"', lambda m: m[0] if m[1] in used else "", svg)
-    prefix = f"f{next(_numbers)}-"
+    prefix = f"p{digest(svg, alt)[:8]}-"
     svg = re.sub(r'(url\(#|href="#| id=")(?=[\w-]+)', rf"\g<1>{prefix}", svg)
     svg = re.sub(r'xmlns(:xlink)?="[^"]*"', "", svg)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
     svg = re.sub(r"font: (?:\w+ )?([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    pixels = r'("data:[^"]*")'  # no numbers to shorten in there
-    parts = re.split(pixels, svg)
+    parts = re.split(r'("data:[^"]*"|>[^<]*<)', svg)  # pixels and words stay as they are
     parts[::2] = [re.sub(r"-?\d+\.\d{2,}", _short, part) for part in parts[::2]]
     svg = re.sub(r"\s*\n\s*", "\n", "".join(parts))
     head = f'<svg role="img" aria-label="{escape(alt)}" style="max-width:{width:g}px"'

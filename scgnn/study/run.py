@@ -116,6 +116,9 @@ def run_study(
             )
         result = StudyResult(study, place, Answer(study, outcome), outcome)
         write_answer(result)
+        from scgnn.report import write_report
+
+        write_report(result)
         log.info("%s", result.cost())
     return result
 
