@@ -1,0 +1,28 @@
+"""What a broken component is, and the list of them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Case(NamedTuple):
+    """A component that breaks a rule, and the words in which the check says so."""
+
+    check: str
+    component: Any
+    said: str
+
+
+CASES: list[Case] = []
+
+
+def breaks(check: str, said: str, **settings: Any):
+    """Put a class among the cases; it is made a frozen dataclass without parameters."""
+
+    def add(cls):
+        cls = cls if "__dataclass_fields__" in vars(cls) else dataclass(frozen=True)(cls)
+        CASES.append(Case(check, cls(**settings), said))
+        return cls
+
+    return add
