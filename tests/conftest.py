@@ -14,6 +14,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from scgnn.cli import main
+from scgnn.errors import RecipeError
+from scgnn.recipe import Recipe, load_recipe
 
 DATA = {"data.reader.cells": 60, "data.reader.genes": 50}
 TRAININGS = ("feature", "graph", "cluster", "iteration", "imputation")
@@ -68,6 +70,30 @@ def command(monkeypatch, capsys) -> Callable[..., Done]:
         return Done(ended.value.code or 0, *capsys.readouterr())
 
     return call
+
+
+@pytest.fixture
+def load(tmp_path) -> Callable[..., Recipe]:
+    """Loads the text of a recipe, from the file my.yaml."""
+
+    def load_text(text: str, changes: Mapping[str, Any] | None = None) -> Recipe:
+        file = tmp_path / "my.yaml"
+        file.write_text(text, encoding="utf-8")
+        return load_recipe(file, changes)
+
+    return load_text
+
+
+@pytest.fixture
+def mistakes(load, tmp_path) -> Callable[..., list[str]]:
+    """The mistakes of a recipe, with the folder taken off."""
+
+    def lines(text: str, changes: Mapping[str, Any] | None = None) -> list[str]:
+        with pytest.raises(RecipeError) as refused:
+            load(text, changes)
+        return [line.replace(f"{tmp_path}/", "") for line in refused.value.problems]
+
+    return lines
 
 
 @pytest.fixture

@@ -1,0 +1,156 @@
+"""Single settings changed by path, and the settings in which two recipes differ."""
+
+from __future__ import annotations
+
+import pytest
+
+from scgnn.components.clusterers import Clusterer, KMeans, Leiden, Louvain
+from scgnn.components.encoders import GAT
+from scgnn.components.transforms import Log1p, Scale, TopGenes
+from scgnn.errors import RecipeError
+from scgnn.recipe import Recipe, diff, load_recipe, parse_changes
+
+
+@pytest.mark.parametrize(
+    ("word", "path", "value"),
+    [
+        ("seed=7", "seed", 7),
+        ("data.labels=type", "data.labels", "type"),
+        ("data.labels=a=b", "data.labels", "a=b"),
+        ("data.labels=null", "data.labels", None),
+        ("pipeline.fidelity=1e-2", "pipeline.fidelity", 0.01),
+        ("pipeline.impute=false", "pipeline.impute", False),
+        ("pipeline.graph_builder.k=7", "pipeline.graph_builder.k", 7),
+        ("pipeline.graph_builder.prune.sds=2", "pipeline.graph_builder.prune.sds", 2.0),
+        ("pipeline.graph_encoder=null", "pipeline.graph_encoder", None),
+        ("pipeline.graph_encoder=gat", "pipeline.graph_encoder", GAT()),
+        ("pipeline.graph_encoder.name=gat", "pipeline.graph_encoder", GAT()),
+        ("pipeline.graph_encoder={name: gat, heads: 4}", "pipeline.graph_encoder", GAT(heads=4)),
+        ("pipeline.feature_encoder.hidden=[8, 4]", "pipeline.feature_encoder.hidden", (8, 4)),
+        ("pipeline.feature_encoder.hidden.1=4", "pipeline.feature_encoder.hidden", (512, 4)),
+        ("pipeline.clusterer.k=7", "pipeline.clusterer.k", 7),
+        ("pipeline.clusterer.k=leiden", "pipeline.clusterer.k", Leiden()),
+        ("pipeline.clusterer.k.resolution=2", "pipeline.clusterer.k", Louvain(resolution=2.0)),
+        ("pipeline.feature_regularizers=[]", "pipeline.feature_regularizers", ()),
+        (
+            "pipeline.feature_regularizers.ltmg.weight=2",
+            "pipeline.feature_regularizers.0.weight",
+            2,
+        ),
+        ("data.transforms.top_genes.n=5", "data.transforms.1", TopGenes(n=5)),
+        ("data.transforms.1.n=5", "data.transforms.1", TopGenes(n=5)),
+        ("data.transforms.1=log1p", "data.transforms.1", Log1p()),
+        ("data.transforms.top_genes.name=scale", "data.transforms.1", Scale()),
+    ],
+)
+def test_a_change_reaches_its_setting(word, path, value):
+    changed = load_recipe("scgnn", parse_changes([word]))
+    assert at(changed, path) == value
+    assert all(where.startswith(path) or path.startswith(where) for where in differing(changed))
+
+
+def at(value, path):
+    for step in path.split("."):
+        value = value[int(step)] if step.isdigit() else getattr(value, step)
+    return value
+
+
+def differing(recipe):
+    return [path for path, _, _ in diff(Recipe(), recipe)]
+
+
+def test_changes_come_one_after_the_other():
+    words = ["pipeline.clusterer=leiden", "pipeline.clusterer.resolution=2", "seed=1", "seed=4"]
+    recipe = load_recipe("scgnn", parse_changes(words))
+    assert (recipe.seed, recipe.pipeline.clusterer) == (4, Leiden(resolution=2.0))
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("seed", "--set seed: write it as PATH=VALUE, e.g. seed=2"),
+        ("=3", "--set =3: write it as PATH=VALUE, e.g. seed=2"),
+        ("seed=[1", "--set seed=[1: not YAML: expected ',' or ']', but got '<stream end>'"),
+        (
+            "data.labels=a: b",
+            "--set data.labels=a: b: not YAML: mapping values are not allowed here",
+        ),
+        (
+            "data.transforms.scale.n=1",
+            "--set data.transforms.scale.n=1: no entry 'scale' in the list "
+            "(filter, top_genes, log1p)",
+        ),
+        (
+            "data.transforms.3=log1p",
+            "--set data.transforms.3=log1p: no entry '3' in the list (filter, top_genes, log1p)",
+        ),
+        (
+            "pipeline.feature_encoder.hidden.last=4",
+            "--set pipeline.feature_encoder.hidden.last=4: no entry 'last' in the list (512, 128)",
+        ),
+        (
+            "pipline.seed=3",
+            "--set pipline.seed=3: pipline: unknown key 'pipline'. Did you mean 'pipeline'? "
+            "Known: seed, data, pipeline",
+        ),
+        (
+            "pipeline.impute=maybe",
+            "--set pipeline.impute=maybe: pipeline.impute: must be true or false or "
+            'reconstruction, not "maybe"',
+        ),
+        (
+            "pipeline.clusterer.k=0",
+            "--set pipeline.clusterer.k=0: pipeline.clusterer.k: must be a whole number above 0 or "
+            "one of silhouette, eigengap or a clusterer, not 0",
+        ),
+        (
+            "pipeline.clusterer.k=leidn",
+            "--set pipeline.clusterer.k=leidn: pipeline.clusterer.k.name: unknown clusterer "
+            f"'leidn'. Did you mean 'leiden'? Known: {', '.join(Clusterer.names())}",
+        ),
+        (
+            "seed=null",
+            "--set seed=null: seed: must be a whole number at least 0 and below 4294967296, "
+            "not null",
+        ),
+    ],
+)
+def test_a_wrong_change_is_named_as_it_was_given(word, line):
+    with pytest.raises(RecipeError) as refused:
+        load_recipe("scgnn", parse_changes([word]))
+    assert refused.value.problems == [line]
+
+
+def test_all_wrong_changes_are_named():
+    with pytest.raises(RecipeError) as refused:
+        parse_changes(["seed", "seed=[", "seed=2"])
+    assert [line.split(": ")[0] for line in refused.value.problems] == [
+        "--set seed",
+        "--set seed=[",
+    ]
+    with pytest.raises(RecipeError) as refused:
+        load_recipe(
+            "scgnn", {"data.transforms.5": "log1p", "seed": -1, "pipeline.graph_encoder": 3}
+        )
+    assert len(refused.value.problems) == 3
+
+
+def test_a_difference_is_named_by_its_setting():
+    changes = {
+        "pipeline.graph_builder.k": 7,
+        "data.transforms.1.n": 5,
+        "pipeline.clusterer": "leiden",
+    }
+    assert diff(Recipe(), load_recipe("scgnn", changes)) == [
+        ("data.transforms.1.n", 2000, 5),
+        ("pipeline.graph_builder.k", 10, 7),
+        ("pipeline.clusterer", KMeans(), Leiden()),
+    ]
+    assert diff(Recipe(), Recipe()) == []
+
+
+def test_the_gat_leiden_recipe_differs_in_two_parts():
+    assert differing(load_recipe("scgnn_gat_leiden")) == [
+        "pipeline.graph_encoder",
+        "pipeline.clusterer",
+    ]

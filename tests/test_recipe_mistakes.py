@@ -1,0 +1,119 @@
+"""Every mistake in a recipe at once, and parts that do not go together."""
+
+from __future__ import annotations
+
+import pytest
+
+from scgnn.errors import RecipeError
+from scgnn.recipe import load_recipe
+
+
+def test_every_mistake_is_said_at_once_in_file_order(mistakes):
+    text = """\
+seed: -1
+data:
+  reader: {name: demo, cels: 5}
+  holdout: 1.0
+  transforms: [filter, {name: log2p}, {n: 5}]
+pipline: {}
+pipeline:
+  max_iterations: 1.5
+  graph_encoder: {name: gta, hidden: [0]}
+  graph_builder:
+    metric: manhattan
+    prune: 3
+  stop: {ari: 2}
+"""
+    lines = mistakes(text)
+    assert [line.split(": ")[0] + ": " + line.split(": ")[1] for line in lines] == [
+        "my.yaml:1: seed",
+        "my.yaml:3: data.reader.cels",
+        "my.yaml:4: data.holdout",
+        "my.yaml:5: data.transforms.1.name",
+        "my.yaml:5: data.transforms.2",
+        "my.yaml:6: pipline",
+        "my.yaml:8: pipeline.max_iterations",
+        "my.yaml:9: pipeline.graph_encoder.name",
+        "my.yaml:11: pipeline.graph_builder.metric",
+        "my.yaml:12: pipeline.graph_builder.prune",
+        "my.yaml:13: pipeline.stop.ari",
+    ]
+
+
+def test_an_unknown_recipe_is_suggested_and_told_from_a_file():
+    with pytest.raises(RecipeError) as refused:
+        load_recipe("scgnn_quik")
+    line = str(refused.value)
+    assert line.startswith("unknown recipe 'scgnn_quik'. Did you mean 'scgnn_quick'? Known: ")
+    assert line.endswith("(a file of your own needs a slash or the ending .yaml)")
+
+
+def test_honest_aliases_are_welcome(load):
+    text = "pipeline:\n  graph_training: &t {epochs: 3}\n  cluster_training: *t"
+    assert load(text).pipeline.cluster_training.epochs == 3
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path):
+    (tmp_path / "my.yaml").write_bytes(b"\xef\xbb\xbfseed: 5\r\n")
+    assert load_recipe(tmp_path / "my.yaml").seed == 5
+
+
+# --- what does not go together ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoder", ["gcn", "gat"])
+def test_a_graph_encoder_cannot_encode_features(mistakes, encoder):
+    assert mistakes(f"base: scgnn\npipeline:\n  feature_encoder: {encoder}") == [
+        f"my.yaml:3: pipeline.feature_encoder: {encoder} needs the graph, which is not known yet "
+        "here (known: expression only)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        "{feature_regularizers: [{name: degree, phases: [initial]}]}",
+        "{feature_regularizers: [{name: ltmg, phases: [imputation]}]}",
+        "{name: single_pass, feature_decoder: mlp, feature_regularizers: [degree]}",
+    ],
+)
+def test_a_regularizer_that_takes_part_in_no_training_is_refused(mistakes, pipeline):
+    (line,) = mistakes(f"pipeline: {pipeline}")
+    assert "takes part in no training: its phases are" in line
+
+
+def test_what_counts_need_is_checked_before_any_data_is_read(mistakes):
+    (line,) = mistakes("pipeline: {feature_decoder: zinb}")
+    assert line.endswith(
+        "pipeline.feature_decoder: zinb rebuilds counts, but after log1p there are none; "
+        "leave it out of data.transforms"
+    )
+    text = "data: {transforms: [filter]}\npipeline: {feature_decoder: nb}"
+    (line,) = mistakes(text)
+    assert "ltmg reads logarithms, but nb wants counts; set its input to counts" in line
+
+
+def test_batches_must_be_named_and_are_no_labels(mistakes):
+    (line,) = mistakes("pipeline: {graph_builder: batch_balanced}")
+    assert "batch_balanced needs the batch of each cell; set data.batch" in line
+    (line,) = mistakes("data: {batch: group, labels: group}")
+    assert "data.batch: the true labels are for scores only" in line
+
+
+def test_a_graph_clusterer_needs_a_graph_builder(mistakes):
+    text = "pipeline: {name: single_pass, graph_builder: null, clusterer: louvain}"
+    (line,) = mistakes(text)
+    assert line.startswith("my.yaml:1: pipeline: clusterer: ")
+    assert "graph" in line
+
+
+def test_a_graph_decoder_cannot_rebuild_expression(mistakes):
+    (line,) = mistakes("seed: 1\npipeline: {feature_decoder: inner_product}")
+    assert line == (
+        "my.yaml:2: pipeline: feature_decoder: inner_product rebuilds graph, not features"
+    )
+
+
+def test_a_loss_without_terms_is_refused(mistakes):
+    (line,) = mistakes("pipeline: {fidelity: 0, feature_regularizers: []}")
+    assert line.startswith("my.yaml:1: pipeline: fidelity: 0 ")
