@@ -32,13 +32,17 @@ _HOMES = {
     "Regularizer": "scgnn.components.regularizers",
     "State": "scgnn.state",
     "Stop": "scgnn.components.stops",
+    "Study": "scgnn.study.spec",
+    "StudyResult": "scgnn.study.run",
     "Training": "scgnn.training",
     "Transform": "scgnn.components.transforms",
     "UserError": "scgnn.errors",
     "load_recipe": "scgnn.recipe",
+    "load_study": "scgnn.study.spec",
     "ltmg": "scgnn.annotate",
     "plot_ltmg": "scgnn.plotting",
     "run": "scgnn.runs",
+    "run_study": "scgnn.study.run",
 }
 
 __all__ = sorted(_HOMES)

@@ -12,7 +12,7 @@ from scgnn.errors import UserError
 
 if TYPE_CHECKING:
     from scgnn.recipe import Recipe
-    from scgnn.study import Study
+    from scgnn.study.spec import Study
 
 
 class Interrupted(Exception):

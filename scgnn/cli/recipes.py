@@ -90,7 +90,7 @@ def diff(a: RecipeName, b: RecipeName, _plugins: PluginFiles = None) -> None:
 
 @app.command("list")
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="One kind, or 'recipe'.")] = None,
+    kind: Annotated[str | None, typer.Argument(help="One kind, or 'recipe' or 'study'.")] = None,
     _plugins: PluginFiles = None,
 ) -> None:
     """List components and recipes: name, one line, where it comes from."""
@@ -98,14 +98,16 @@ def list_(
     from scgnn.recipe import bundled
     from scgnn.recipe.describe import recipe_line
     from scgnn.registry import kinds, unknown
+    from scgnn.study.spec import bundled_studies
 
-    known = [*kinds(), "recipe"]
+    known = [*kinds(), "recipe", "study"]
     if kind is not None and kind not in known:
         raise UserError(unknown("kind", kind, known))
     for word in [kind] if kind else known:
         typer.echo(word)
-        if word == "recipe":
-            rows = [(name, recipe_line(path), "scgnn") for name, path in bundled().items()]
+        if word in ("recipe", "study"):
+            files = bundled() if word == "recipe" else bundled_studies()
+            rows = [(name, recipe_line(path), "scgnn") for name, path in files.items()]
         else:
             rows = list(plugins.rows(word))
         for name, line, source in rows:

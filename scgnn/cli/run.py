@@ -26,7 +26,7 @@ from scgnn.errors import UserError
 
 if TYPE_CHECKING:
     from scgnn.store import Store
-    from scgnn.study import Study
+    from scgnn.study.spec import Study
 
 
 @app.command()
@@ -136,8 +136,8 @@ def _study(study: Study, settings: dict[str, Any], plugins: list[Path]) -> None:
     from rich.console import Console
 
     from scgnn import console as shown
-    from scgnn.study import run_study
     from scgnn.study.board import showing
+    from scgnn.study.run import run_study
     from scgnn.study.summary import summary
 
     with shown.logging_to(Console(stderr=True)), showing(Console(stderr=True)) as board:

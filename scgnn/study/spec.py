@@ -260,9 +260,7 @@ def _axes(tree: Node, problems: Problems, data_name: str) -> tuple[Axis, ...]:
         else:
             levels = _listed(path, node, problems, "cross")
             is_block = path in ("seed", "data", "data.reader")
-        names = [level.name for level in levels]
-        for name in {name for name in names if names.count(name) > 1}:
-            problems.add(node.place, f"cross.{path}", f"'{name}' is there twice")
+        _refuse_twice(levels, node, f"cross.{path}", problems)
         short = path if path == "seed" else "data" if is_block else _short(path)
         axes.append(Axis(short, tuple(levels), is_block))
     seeds = tree.value.get("seeds")
@@ -284,7 +282,15 @@ def _seeds(node: Node, problems: Problems) -> Axis:
     if not isinstance(node.value, list):
         problems.add(node.place, "seeds", "must be a list such as [0, 1, 2], or how many")
         return Axis("seed", (), True)
-    return Axis("seed", tuple(_listed("seed", node, problems, "seeds")), True)
+    levels = _listed("seed", node, problems, "seeds")
+    _refuse_twice(levels, node, "seeds", problems)
+    return Axis("seed", tuple(levels), True)
+
+
+def _refuse_twice(levels: list[Level], node: Node, path: str, problems: Problems) -> None:
+    names = [level.name for level in levels]
+    for name in {name for name in names if names.count(name) > 1}:
+        problems.add(node.place, path, f"'{name}' is there twice")
 
 
 def _listed(path: str, node: Node, problems: Problems, where: str) -> list[Level]:

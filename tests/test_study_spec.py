@@ -1,0 +1,185 @@
+"""Study files: what they ask for, and every mistake in them before anything runs."""
+
+import pytest
+
+from scgnn import RecipeError, load_study
+from scgnn.recipe import load_recipe
+from scgnn.study.plan import describe_study
+from scgnn.study.spec import bundled_studies, is_study, slug
+
+BASE = {"base": "scgnn_quick", "controls": []}
+
+
+def test_runs_are_base_and_changes_times_everything_crossed_and_controls_times_blocks():
+    study = load_study(
+        {
+            "base": "scgnn_quick",
+            "vary": {
+                "pipeline.graph_encoder.name": ["gat", "sage"],
+                "pipeline.graph_encoder": [None],
+                "no loop": {"pipeline.max_iterations": 0, "pipeline.impute": False},
+            },
+            "cross": {"seed": [3, 5, 8], "pipeline.graph_builder.k": [5, 10]},
+            "controls": ["pca_kmeans", "pca_leiden"],
+        }
+    )
+    assert len(study.runs) == (1 + 4) * 3 * 2 + 2 * 3
+    assert study.variants == [
+        "base",
+        "graph_encoder=gat",
+        "graph_encoder=sage",
+        "graph_encoder=null",
+        "no loop",
+        "pca_kmeans",
+        "pca_leiden",
+    ]
+    assert study.blocks == ("data", "seed")
+    assert study.factors == {"graph_builder.k": ["5", "10"]}
+    assert len({run.label for run in study.runs}) == len(study.runs)
+    first = {run.variant: run.recipe for run in reversed(study.runs)}
+    assert first["no loop"].pipeline.max_iterations == 0
+    assert first["no loop"].pipeline.impute is False
+    assert first["graph_encoder=null"].pipeline.graph_encoder is None
+    assert {run.recipe.seed for run in study.runs} == {3, 5, 8}
+
+
+def test_a_control_keeps_its_own_transforms_and_takes_the_data_and_the_seed():
+    changes = {"data.reader.cells": 70, "data.labels": "group"}
+    study = load_study({"base": "scgnn_alive", "seeds": [4]}, changes)
+    controls = {run.variant: run.recipe for run in study.runs if run.role == "control"}
+    assert list(controls) == ["pca_kmeans", "pca_leiden", "random"]  # unless the study says others
+    control, own = controls["pca_leiden"], load_recipe("pca_leiden")
+    assert (control.seed, control.data.reader.cells, control.data.labels) == (4, 70, "group")
+    assert (control.pipeline, control.data.transforms) == (own.pipeline, own.data.transforms)
+
+
+def test_seeds_are_short_for_an_axis():
+    written = [run.place["seed"] for run in load_study(BASE | {"seeds": 3}).runs]
+    assert written == [0, 1, 2]
+    crossed = load_study(BASE | {"cross": {"seed": [0, 1, 2]}})
+    assert [run.recipe for run in crossed.runs] == [
+        run.recipe for run in load_study(BASE | {"seeds": 3}).runs
+    ]
+
+
+def test_data_and_seeds_of_the_command_replace_those_of_the_study(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("cell,g1,g2\nc1,1,2\nc2,3,4\n")
+    files = [str(tmp_path / name) for name in ("a.csv", "b.csv")]
+    study = load_study(BASE | {"seeds": 3}, data=files, seeds=[7])
+    assert [run.place for run in study.runs] == [
+        {"data": "a", "seed": 7},
+        {"data": "b", "seed": 7},
+    ]
+
+
+def test_named_levels_of_data_are_blocks():
+    levels = {
+        "small": {"data.reader.cells": 50, "data.labels": "group"},
+        "large": {"data.reader.cells": 90},
+    }
+    study = load_study(BASE | {"cross": {"sets": levels}})
+    assert study.blocks == ("data",)
+    assert [run.place["data"] for run in study.runs] == ["small", "large"]
+
+
+def test_a_saved_study_is_the_same_study(tmp_path):
+    from scgnn.recipe.tree import write
+
+    study = load_study(BASE | {"vary": {"pipeline.stop": ["graph"]}, "seeds": 2}, {"seed": 3})
+    (tmp_path / "study.yaml").write_text(write(dict(study.source)))
+    again = load_study(tmp_path / "study.yaml")
+    assert [run.recipe for run in again.runs] == [run.recipe for run in study.runs]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("vary: {a: [1]}", "study.yaml:1: base: a study needs one, e.g. 'base: scgnn'"),
+        ("base: scgn\nseeds: 2", "study.yaml:1: base: unknown recipe 'scgn'"),
+        ("base: scgnn\nvari: {}\nseeds: 2", "study.yaml:2: vari: unknown key 'vari'. Did you mean"),
+        ("base: scgnn\nvary: [gat]", "study.yaml:2: vary: must be a mapping such as"),
+        (
+            "base: scgnn\nvary:\n  pipeline.graph_encoder: gat",
+            "study.yaml:3: vary.pipeline.graph_encoder: must be a list of the values to try",
+        ),
+        (
+            "base: scgnn\nvary:\n  pipeline.graph_encoder: [gta]",
+            "study.yaml:3: pipeline.graph_encoder.name: unknown encoder 'gta'. Did you mean",
+        ),
+        (
+            "base: scgnn\nvary:\n  pipeline.graph_encodr: [gat]",
+            "study.yaml:3: pipeline.graph_encodr: unknown parameter",
+        ),
+        (
+            "base: scgnn\nvary:\n  pipeline.graph_encoder: [gcn]",
+            "study.yaml:3: vary: 'graph_encoder=gcn' is the same recipe as the base",
+        ),
+        (
+            "base: scgnn\nvary:\n  one: {pipeline.stop: graph}\n  two: {pipeline.stop: graph}",
+            "study.yaml:4: vary: 'two' is the same recipe as 'one'",
+        ),
+        (
+            "base: scgnn\nvary:\n  base: {pipeline.stop: graph}",
+            "study.yaml:3: vary: there are two changes named 'base'",
+        ),
+        ("base: scgnn\nseeds: [1, 1]", "study.yaml:2: seeds: '1' is there twice"),
+        ("base: scgnn\nseeds: few", "study.yaml:2: seeds: must be a list such as [0, 1, 2]"),
+        (
+            "base: scgnn\nseeds: 2\ncross: {seed: [1]}",
+            "study.yaml:1: cross: 'seed' is crossed twice",
+        ),
+        ("base: scgnn\ncontrols: pca_leiden", "study.yaml:2: controls: must be a list of recipes"),
+        ("base: scgnn\ncontrols: [pca]", "study.yaml:2: base: unknown recipe 'pca'"),
+        (
+            "base: scgnn\ncross:\n  data.reader: [no/such.h5ad]",
+            "study.yaml:3: data.reader: no/such.h5ad does not exist",
+        ),
+    ],
+)
+def test_a_mistake_says_what_and_where(text, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_study("study.yaml")
+    assert any(line.startswith(said) or said in line for line in caught.value.problems), (
+        caught.value.problems
+    )
+
+
+def test_all_mistakes_come_at_once(tmp_path):
+    wrong = {"pipeline.graph_encoder": ["gta"], "pipeline.clusterer": ["leidn"]}
+    with pytest.raises(RecipeError) as caught:
+        load_study(BASE | {"vary": wrong, "seeds": 2})
+    assert len(caught.value.problems) == 2
+
+
+def test_a_file_is_a_study_by_its_keys(tmp_path):
+    recipe, study = tmp_path / "recipe.yaml", tmp_path / "study.yaml"
+    recipe.write_text("base: scgnn\n")
+    study.write_text("base: scgnn\nseeds: 2\n")
+    assert is_study(str(study)) and not is_study(str(recipe))
+    assert is_study("components") and not is_study("scgnn")
+
+
+@pytest.mark.parametrize("name", bundled_studies())
+def test_a_bundled_study_is_sound(name):
+    assert len(load_study(name, seeds=[0]).runs) > 10
+
+
+def test_the_plan_counts_the_stages_that_are_shared():
+    study = load_study(
+        BASE | {"vary": {"pipeline.impute": [False], "pipeline.graph_encoder": [None]}, "seeds": 2},
+        {"pipeline.max_iterations": 1},
+    )
+    said = describe_study(study)
+    # per seed: the base asks for LTMG, two passes of four stages and the imputation, ten in all;
+    # without the imputation nine of these; without a graph encoder eight, of which the clusters
+    # of both passes and the imputation are its own
+    assert "at most 54 asked for, 26 different ones: 28 are shared" in said, said
+
+
+def test_names_of_folders_tell_variants_apart():
+    assert slug("graph_encoder=gat") == "graph_encoder=gat"
+    assert slug("a b") != slug("a_b") != slug("a/b")
+    assert "/" not in slug("a/b") and slug("[]")
