@@ -73,6 +73,29 @@ def command(monkeypatch, capsys) -> Callable[..., Done]:
 
 
 @pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty folder, to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def refused(command, folder, tree) -> Callable[..., list[str]]:
+    """What a command says that ends with exit code 2 and leaves every file as it was."""
+
+    def call(*words: object) -> list[str]:
+        before = tree(folder)
+        done = command(*words)
+        assert done.code == 2
+        assert done.out == ""
+        assert "Traceback" not in done.err
+        assert tree(folder) == before
+        return done.err.splitlines()
+
+    return call
+
+
+@pytest.fixture
 def load(tmp_path) -> Callable[..., Recipe]:
     """Loads the text of a recipe, from the file my.yaml."""
 

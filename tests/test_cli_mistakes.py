@@ -1,0 +1,98 @@
+"""What the command says of a wrong recipe: one line for each mistake, exit code 2, no folder."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from scgnn.components.encoders import Encoder
+from scgnn.components.graph_builders import KNN
+
+ENCODERS = ", ".join(Encoder.names())
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "pipeline: {graph_encoder: gattt}",
+            "pipeline.graph_encoder.name: unknown encoder 'gattt'. Did you mean 'gat'? "
+            f"Known: {ENCODERS}",
+        ),
+        (
+            "pipeline: {graph_encoder: xyz}",
+            f"pipeline.graph_encoder.name: unknown encoder 'xyz'. Known: {ENCODERS}",
+        ),
+        (
+            "pipeline: {graph_builder: {neighbours: 5}}",
+            "pipeline.graph_builder.neighbours: unknown parameter 'neighbours' of graph_builder "
+            f"'knn'. Known: {', '.join(field.name for field in fields(KNN))}",
+        ),
+        (
+            "pipeline: {graph_training: {epoch: 5}}",
+            "pipeline.graph_training.epoch: unknown key 'epoch'. Did you mean 'epochs'? "
+            "Known: epochs, learning_rate, batch_size, l1, l2",
+        ),
+        ("data: {transforms: [{n: 5}]}", "data.transforms.0: give the transform a name: one of "),
+        ("pipeline: {clusterer: {name: null}}", "pipeline.clusterer: give the clusterer a name: "),
+        ("pipeline: {clusterer: {name: [a]}}", "pipeline.clusterer: give the clusterer a name: "),
+        ("pipeline: {clusterer: {name: {a: b}}}", "pipeline.clusterer: give the clusterer a name"),
+        ("pipeline: {clusterer: 3}", "pipeline.clusterer: must be a clusterer, not 3"),
+        ("pipeline: {clusterer: null}", "pipeline.clusterer: must be a clusterer, not null"),
+        ("pipeline: {clusterer: [leiden]}", 'pipeline.clusterer: must be a clusterer, not ["leid'),
+        ("pipeline: {graph_training: 5}", "pipeline.graph_training: must be a mapping, not 5"),
+        ("data: {transforms: log1p}", "data.transforms: must be a list, each a transform ([] for"),
+        (
+            "pipeline: {graph_builder: {metric: euclid}}",
+            "pipeline.graph_builder.metric: must be one of euclidean, cosine, correlation, "
+            'not "euclid"',
+        ),
+        ("data: {holdout: 1}", "data.holdout: must be a number at least 0 and below 1, not 1"),
+        ("data: {holdout: .nan}", "data.holdout: must be a number at least 0 and below 1, not NaN"),
+        ("pipeline: {fidelity: .inf}", "pipeline.fidelity: must be a number at least 0, not Infi"),
+        ("pipeline: {fidelity: 1e999}", "pipeline.fidelity: must be a number at least 0, not Inf"),
+        ("pipeline: {fidelity: '1'}", 'pipeline.fidelity: must be a number at least 0, not "1"'),
+        (
+            "pipeline: {clusterer: {name: leiden, iterations: 0}}",
+            "pipeline.clusterer.iterations: must be a whole number above 0 or -1, not 0",
+        ),
+        (
+            "pipeline: {impute: 1}",
+            "pipeline.impute: must be true or false or reconstruction, not 1",
+        ),
+        ("seed: true", "seed: must be a whole number at least 0 and below 4294967296, not true"),
+        ("seed: 1.0", "seed: must be a whole number at least 0 and below 4294967296, not 1.0"),
+        ("seed: 4294967296", "seed: must be a whole number at least 0 and below 4294967296, not 4"),
+        (
+            "pipeline: {feature_encoder: {hidden: [8, 0]}}",
+            "pipeline.feature_encoder.hidden: must be a list, each a whole number above 0 "
+            "(at least one), not [8, 0]",
+        ),
+        (
+            "pipeline: {clusterer: {name: kmeans, k_factor: automatic}}",
+            'pipeline.clusterer.k_factor: must be a number above 0 or auto, not "automatic"',
+        ),
+        ("extra: 1", "extra: unknown key 'extra'. Known: seed, data, pipeline"),
+    ],
+)
+def test_a_mistake_says_what_is_wrong_and_what_would_be_right(refused, text, line):
+    Path("my.yaml").write_text(text)
+    (found,) = refused("run", "my.yaml", "--out", "out")
+    assert found.startswith(f"my.yaml:1: {line}")
+
+
+@pytest.mark.parametrize("slot", ["feature_encoder", "graph_encoder"])
+def test_an_encoder_without_layers_is_refused(refused, slot):
+    (found,) = refused("check", "scgnn", "--set", f"pipeline.{slot}.hidden=[]")
+    want = "must be a list, each a whole number above 0 (at least one), not []"
+    assert f"pipeline.{slot}.hidden: {want}" in found
+
+
+def test_every_mistake_has_a_line(refused):
+    Path("my.yaml").write_text("base: scgnn\nseed: x\npipeline:\n  graph_encoder: gta\n  stop: 1\n")
+    lines = refused("run", "my.yaml", "--out", "out")
+    assert [line.split(": ")[0] for line in lines] == ["my.yaml:2", "my.yaml:4", "my.yaml:5"]
+    assert refused("check", "my.yaml") == refused("show", "my.yaml") == lines

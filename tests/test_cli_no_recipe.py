@@ -1,0 +1,92 @@
+"""What the command says of a file that is no recipe: one line, exit code 2, no folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "my.yaml: empty; a recipe holds at least 'base: scgnn'"),
+        ("# nothing\n", "my.yaml: empty; a recipe holds at least 'base: scgnn'"),
+        ("- base: scgnn", "my.yaml:1: a list, but a recipe is a mapping such as 'base: scgnn'"),
+        ("scgnn", "my.yaml:1: a single value, but a recipe is a mapping such as 'base: scgnn'"),
+        ("seed: 1\nseed: 2", "my.yaml:2: 'seed' is given twice (first on line 1)"),
+        ("data:\n\tseed: 1", "my.yaml:2: a tab indents this line; YAML wants spaces"),
+        ("data: [1", "my.yaml:1: not YAML: expected ',' or ']', but got '<stream end>'"),
+        ("a: b: c", "my.yaml:1: not YAML: mapping values are not allowed here"),
+        ("a: *b", "my.yaml:1: not YAML: found undefined alias 'b'"),
+        ("? [a]\n: 1", "my.yaml:1: a key must be a word"),
+        ("seed: 1\n---\nseed: 2", "my.yaml:2: not YAML: but found another document"),
+        ("data: &a\n  b: *a", "my.yaml:1: aliases or nesting grow this file beyond any recipe"),
+        ("seed: " + "[" * 50, "my.yaml:1: not YAML: "),
+        ("seed: " + "[" * 50 + "]" * 50, "my.yaml:1: aliases or nesting grow this file beyond any"),
+        ("seed: " + "[" * 9000 + "]" * 9000, "my.yaml: nested too deeply"),
+        ("seed: !!python/object/apply:os.getcwd []", "my.yaml:1: tag:yaml.org,2002:python/object"),
+        ("pipeline: !!python/object:os.system {name: scgnn}", "my.yaml:1: tag:yaml.org,2002:pyt"),
+        ("seed: !!python/name:os.system", "my.yaml:1: tag:yaml.org,2002:python/name:os.system"),
+        ("seed: !mine 3", "my.yaml:1: !mine '3': a recipe is plain data, no objects or code"),
+        ("seed: !!int abc", "my.yaml:1: tag:yaml.org,2002:int 'abc': a recipe is plain data"),
+        ("seed: \x07", "my.yaml: not YAML (unacceptable character #x0007"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused_in_one_line(refused, text, line):
+    Path("my.yaml").write_text(text)
+    (found,) = refused("run", "my.yaml", "--out", "out")
+    assert found.startswith(line)
+
+
+def alias_bomb() -> str:
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 11)]
+    return "\n".join(rows)
+
+
+def test_an_alias_bomb_is_refused_with_little_memory(refused):
+    Path("my.yaml").write_text(alias_bomb())
+    tracemalloc.start()
+    (found,) = refused("run", "my.yaml", "--out", "out")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.endswith("aliases or nesting grow this file beyond any recipe")
+    assert peak < 30e6
+
+
+NO_TEXT = {
+    "a folder": (lambda: Path("my.yaml").mkdir(), "a directory, not a recipe; name a .yaml file"),
+    "missing": (lambda: None, "no such recipe file"),
+    "binary": (
+        lambda: Path("my.yaml").write_bytes(b"\x89HDF\xff"),
+        "not a text file, so not a rec",
+    ),
+    "utf-16": (lambda: Path("my.yaml").write_text("seed: 1", "utf-16"), "not a text file, so not"),
+}
+
+
+@pytest.mark.parametrize("case", NO_TEXT)
+def test_what_is_no_text_file_is_refused_in_one_line(refused, case):
+    make, line = NO_TEXT[case]
+    make()
+    (found,) = refused("run", "my.yaml", "--out", "out")
+    assert found.startswith(f"my.yaml: {line}")
+
+
+@pytest.mark.parametrize("case", ["unknown name", "alias bomb"])
+def test_the_installed_command_refuses_a_wrong_recipe_in_one_line(folder, tree, case):
+    text = alias_bomb() if case == "alias bomb" else "base: scgnn\npipeline: {clusterer: lieden}\n"
+    Path("my.yaml").write_text(text)
+    script = Path(sys.executable).with_name("scgnn-recipe")
+    done = subprocess.run([script, "run", "my.yaml"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("my.yaml:")
+    assert list(tree(folder)) == ["my.yaml"]

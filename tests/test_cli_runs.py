@@ -1,0 +1,61 @@
+"""Runs by the command: what it prints, where it writes, how many threads it takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from scgnn.recipe import load_recipe
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def test_a_run_in_a_pipe_is_plain_lines(command, sets, small):
+    done = command("run", "scgnn", *sets(small("scgnn")), "--out", "out", "--labels", "group")
+    assert done.code == 0
+    assert "\x1b" not in done.out + done.err
+    assert "\r" not in done.out + done.err
+    told = done.err.splitlines()
+    assert told[0].startswith("demo: 60 cells x 50 genes")
+    assert sum(line.startswith("iteration 2 ") for line in told) == 6  # five stages, imputation
+    assert re.search(
+        r"^iteration 1 +graph autoencoder +\d+\.\d s  2 epochs, loss \S+$", done.err, re.M
+    )
+    for word in ("clusters: ", "iterations: 2, ", "ARI: ", "stage LTMG: ", "files in out: "):
+        assert sum(line.startswith(word) for line in done.out.splitlines()) == 1
+
+
+def test_a_run_goes_to_a_folder_named_after_recipe_and_data(command, sets, small, counts):
+    counts().write_h5ad("my cells.h5ad")
+    changes = {k: v for k, v in small("pca_leiden").items() if not k.startswith("data.")}
+    words = ["run", "pca_leiden", "--data", "my cells.h5ad", *sets(changes)]
+    assert command(*words).code == 0
+    assert command(*words).code == 0
+    assert sorted(os.listdir("runs")) == ["pca_leiden-my cells", "pca_leiden-my cells-2"]
+    reader = load_recipe("runs/pca_leiden-my cells/recipe.yaml").data.reader
+    assert reader.path == os.path.abspath("my cells.h5ad")
+
+
+def test_the_original_programs_files_are_written_when_asked(command, sets, small):
+    done = command("run", "scgnn", *sets(small("scgnn")), "--out", "out", "--export", "scgnn")
+    files = [f"scgnn_{end}" for end in ("embedding.csv", "results.txt", "recon.csv", "graph.csv")]
+    assert set(files) <= set(os.listdir("out"))
+    assert all(name in done.out for name in files)
+
+
+def test_threads_limit_libraries_that_are_loaded_later_too():
+    check = (
+        "import sys\n"
+        "from scgnn.threads import set_threads\n"
+        "set_threads(1)\n"
+        "import sklearn.cluster\n"
+        "from threadpoolctl import threadpool_info\n"
+        "sys.exit([pool for pool in threadpool_info() if pool['num_threads'] != 1] or 0)\n"
+    )
+    free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, env=free)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,106 @@
+"""What the command shows without a run: help, lists, recipes, components, differences, doctor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scgnn import doctor
+from scgnn.components.encoders import Encoder
+from scgnn.recipe import bundled, load_recipe
+from scgnn.registry import kinds
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+def test_help_loads_neither_torch_nor_any_other_heavy_library():
+    check = (
+        "import sys\n"
+        "from scgnn.cli import main\n"
+        "sys.argv = ['scgnn-recipe', '--help']\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit:\n"
+        "    heavy = {'torch', 'numpy', 'scipy', 'dgl', 'anndata', 'pandas', 'yaml', 'pydantic'}\n"
+        "    sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for word in ("run", "check", "show", "diff", "list", "test", "new", "doctor"):
+        assert f" {word} " in done.stdout
+
+
+def test_list_names_every_component_and_recipe(command):
+    done = command("list")
+    assert done.code == 0
+    assert done.err == ""
+    rows = [line.split()[0] for line in done.out.splitlines() if line.startswith("  ")]
+    assert sorted(rows) == sorted(
+        [name for kind in kinds().values() for name in kind.names()] + list(bundled())
+    )
+
+
+def test_list_of_a_kind_names_it_alone(command):
+    done = command("list", "encoder")
+    assert done.out.splitlines()[0] == "encoder"
+    assert [line.split()[0] for line in done.out.splitlines()[1:]] == list(Encoder.names())
+    done = command("list", "recipe")
+    assert len(done.out.splitlines()) == 1 + len(bundled())
+
+
+def test_show_prints_a_recipe_that_runs(command):
+    done = command("show", "scgnn_gat_leiden", "--set", "seed=5")
+    Path("shown.yaml").write_text(done.out)
+    assert load_recipe("shown.yaml") == load_recipe("scgnn_gat_leiden", {"seed": 5})
+    assert all(len(line) < 160 for line in done.out.splitlines())
+
+
+def test_show_explains_a_component(command):
+    out = command("show", "encoder.gat").out
+    assert "Graph attention" in out
+    assert "heads: 2    (a whole number above 0)" in out
+    assert "Attention heads: side by side in the inner layers, averaged in the last." in out
+    assert out.endswith("needs: graph\n")
+
+
+def test_diff_names_what_differs(command):
+    assert command("diff", "scgnn", "scgnn").out == "no difference\n"
+    lines = command("diff", "scgnn", "scgnn_gat_leiden").out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "pipeline.graph_encoder",
+        "pipeline.clusterer",
+    ]
+    assert " -> leiden (" in lines[1]
+
+
+def test_check_says_what_a_recipe_will_do_and_runs_nothing(command, folder, tree):
+    done = command("check", "scgnn", "--set", "pipeline.graph_builder.k=7", "--labels", "type")
+    assert done.code == 0
+    assert "knn (k 7, " in done.out
+    assert "labels      type" in done.out
+    assert done.out.endswith("no mistakes found; nothing was run\n")
+    assert tree(folder) == {}
+
+
+def test_doctor_says_what_works(command):
+    done = command("doctor")
+    assert done.code == 0
+    assert all(line.startswith("ok ") for line in done.out.splitlines())
+    assert "dgl              1.1.3" in done.out
+
+
+def test_doctor_says_what_to_do_about_what_does_not_work(command, monkeypatch):
+    def broken():
+        raise OSError("libdgl.so: cannot open shared object file")
+
+    monkeypatch.setattr(doctor, "_pass_messages", broken)
+    done = command("doctor")
+    assert done.code == 1
+    (line,) = [line for line in done.out.splitlines() if line.startswith("BAD")]
+    assert line.startswith(
+        "BAD  dgl              OSError: libdgl.so: cannot open shared object file"
+    )
+    assert "pip install dgl==1.1.3" in line

@@ -1,0 +1,34 @@
+"""What the command says of wrong words after it: one line, exit code 2, no folder."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+WRONG_WORDS = {
+    "run scgn": "unknown recipe 'scgn'. Did you mean 'scgnn'? Known: ",
+    "check scgnn --set seed": "--set seed: write it as PATH=VALUE, e.g. seed=2",
+    "run scgnn --set data.reader.cels=3": "--set data.reader.cels=3: data.reader.cels: unknown par",
+    "run scgnn --export seurat": "--export seurat: unknown; 'scgnn' writes the original's four f",
+    "run scgnn --data gone.h5ad": "gone.h5ad does not exist",
+    "run scgnn --resume": "runs/scgnn: no unfinished run of this recipe to resume; name it with",
+    "list encoders": "unknown kind 'encoders'. Did you mean 'encoder'? Known: ",
+    "show encoders.mlp": "unknown kind 'encoders'. Did you mean 'encoder'? Known: ",
+    "show encoder.mpl": "unknown encoder 'mpl'. Did you mean 'mlp'? Known: ",
+    "show encoder": "encoder is a kind: 'scgnn-recipe list encoder' names its components, and ",
+    "show scgn": "unknown recipe 'scgn'. Did you mean 'scgnn'? Known: ",
+    "diff scgnn scgn": "unknown recipe 'scgn'. Did you mean 'scgnn'? Known: ",
+}
+
+
+@pytest.mark.parametrize("words", WRONG_WORDS)
+def test_a_wrong_word_is_refused_in_one_line(refused, words):
+    (found,) = refused(*words.split())
+    assert found.startswith(WRONG_WORDS[words])
+
+
+@pytest.mark.parametrize("words", ["run", "run scgnn --oout x", "rum scgnn", "run x --threads 0"])
+def test_a_command_that_does_not_exist_is_explained(refused, words):
+    assert "Usage: scgnn-recipe" in "\n".join(refused(*words.split()))
