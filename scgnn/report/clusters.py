@@ -18,6 +18,7 @@ from scgnn.seeding import generator
 
 SIZE = (270.0, 250.0)
 MOST_CELLS = {"PCA": 3_000, "UMAP": 1_000}  # drawn, from all of them at random
+LONGEST = 16  # letters of a label
 NAMED = 0.02  # share of the cells from which a cluster has its number written on it
 
 
@@ -25,8 +26,11 @@ def cluster_picture(
     embedding: np.ndarray,
     labels: pd.Series,
     whose: str,
+    *,
     like: pd.Series | None = None,
     by: str = "PCA",
+    size: tuple[float, float] = SIZE,
+    thing: str = "cluster",
 ) -> Picture:
     """The embedding in two dimensions.
 
@@ -42,6 +46,10 @@ def cluster_picture(
         Other labels, whose colours the most similar clusters take.
     by
         ``PCA`` or ``UMAP``.
+    size
+        In pixels.
+    thing
+        What a label names.
     """
     few = np.sort(generator(0, "cells drawn").permutation(len(labels))[: MOST_CELLS[by]])
     colours = matched(labels, labels if like is None else like)
@@ -57,7 +65,9 @@ def cluster_picture(
             ax.scatter(here[:, 0], here[:, 1], area, alpha=0.85, rasterized=True, **style)
             if len(here) >= max(NAMED * len(few), 1):
                 x, y = np.median(here, axis=0)
-                ax.text(x, y, str(label), ha="center", va="center", color=INK, weight="bold")
+                ax.text(
+                    x, y, str(label)[:LONGEST], ha="center", va="center", color=INK, weight="bold"
+                )
         ax.set_xticks([])
         ax.set_yticks([])
         ax.set_xlabel(f"{by} 1")
@@ -66,10 +76,10 @@ def cluster_picture(
     sizes = labels.value_counts()
     alt = (
         f"{whose}, {by} of the embedding: {counted(len(labels), 'cell')} in "
-        f"{counted(len(sizes), 'cluster')}, the largest of {sizes.iloc[0]:,} cells"
+        f"{counted(len(sizes), thing)}, the largest of {sizes.iloc[0]:,} cells"
     )
-    caption = f"{whose}, {by}, {counted(len(sizes), 'cluster')}"
-    return picture(alt, SIZE, draw, Margins(22, 22, 4, 4), caption)
+    caption = f"{whose}, {by}, {counted(len(sizes), thing)}"
+    return picture(alt, size, draw, Margins(22, 22, 4, 4), caption)
 
 
 def look(number: int) -> tuple[str, str]:

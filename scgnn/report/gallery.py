@@ -81,10 +81,12 @@ class Gallery:
             if trace.labels is None or trace.embedding is None:
                 continue
             like = trace.labels if like is None else like
-            found.append(cluster_picture(trace.embedding, trace.labels, run.variant, like))
+            found.append(cluster_picture(trace.embedding, trace.labels, run.variant, like=like))
             if self.umap and len(umaps) < MOST_UMAPS:
                 umaps.append(
-                    cluster_picture(trace.embedding, trace.labels, run.variant, like, by="UMAP")
+                    cluster_picture(
+                        trace.embedding, trace.labels, run.variant, like=like, by="UMAP"
+                    )
                 )
         return found + umaps
 

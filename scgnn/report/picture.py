@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -76,7 +77,8 @@ def picture(
 ) -> Picture:
     """Let ``draw`` fill axes of a size in pixels; a drawing that fails says so in its place."""
     width, height = size
-    with rc_context(STYLE):
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has fonts of its own
         try:
             figure = Figure(figsize=(width / 72, height / 72))
             left, bottom = margins.left / width, margins.bottom / height

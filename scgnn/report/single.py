@@ -21,6 +21,7 @@ from scgnn.results import Result, versions
 log = logging.getLogger("scgnn")
 
 NOT_SCORES = ("n_cells", "n_genes", "n_clusters", "iterations", "stopped_because")
+LARGE = (430.0, 380.0)
 DEAD = {"dead_units": "embedding units", "dead_genes": "genes"}
 
 
@@ -84,12 +85,21 @@ def _clusters(result: Result, trace: Trace) -> list[Picture]:
     """The clusters found, and beside them the true ones where they are known."""
     if trace.embedding is None or trace.labels is None:
         return []
-    found = [cluster_picture(trace.embedding, trace.labels, "clusters found")]
+    found = [cluster_picture(trace.embedding, trace.labels, "found", size=LARGE)]
     column = result.recipe.data.labels
     if column is not None and column in result.adata.obs:
         values = result.adata.obs[column]
         truth = pd.Series(np.where(values.isna(), "?", values.astype(str)), trace.labels.index)
-        found.append(cluster_picture(trace.embedding, truth, f"true {column}", trace.labels))
+        found.append(
+            cluster_picture(
+                trace.embedding,
+                truth,
+                f"true, {column}",
+                like=trace.labels,
+                size=LARGE,
+                thing="label",
+            )
+        )
     return found
 
 

@@ -59,11 +59,15 @@ class Trace:
         return cls(history, labels, rounds, _embedding(folder / "embedding.npz"))
 
     def losses(self) -> dict[str, pd.DataFrame]:
-        """Losses by stage; columns iteration, epoch, value."""
+        """Losses by stage; columns iteration, epoch, value.
+
+        Stages without anything to train have a loss of 0 throughout, and are left out.
+        """
         if self.history is None:
             return {}
         losses = self.history[self.history["quantity"] == "loss"]
-        return {str(stage): part for stage, part in losses.groupby("stage", sort=False)}
+        stages = losses.groupby("stage", sort=False)
+        return {str(stage): part for stage, part in stages if (part["value"] != 0).any()}
 
 
 def read_json(path: Path) -> dict[str, Any]:
