@@ -1,0 +1,82 @@
+"""Effects of the axes of a factorial study, and their interactions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from study_tables import drawn_study, one
+
+from scgnn.study.factors import interactions, main_effects
+from scgnn.study.statistics import effects
+
+UNNAMED = ["variant", "role", "score"]
+
+
+def crossed(noise: float = 0.0) -> pd.DataFrame:
+    """k adds 1 from 5 to 10, gat adds 2, both together 3 more."""
+    rng = np.random.default_rng(7)
+    rows = [
+        {"data": d, "seed": s, "k": k, "encoder": encoder}
+        | {"ari": d + s + (k == 10) + 2 * (encoder == "gat") + 3 * (k == 10) * (encoder == "gat")}
+        for d in range(2)
+        for s in range(4)
+        for k in (5, 10)
+        for encoder in ("gcn", "gat")
+    ]
+    runs = pd.DataFrame(rows)
+    return runs.assign(ari=runs.ari + noise * rng.normal(size=len(runs)))
+
+
+AXES = {"k": [5, 10], "encoder": ["gcn", "gat"]}
+
+
+def test_main_effects_are_averaged_over_the_other_axes():
+    found = main_effects(crossed(), ["ari"], AXES)
+    assert one(found, axis="k", level=10).difference == pytest.approx(1 + 3 / 2)
+    assert one(found, axis="encoder", level="gat").difference == pytest.approx(2 + 3 / 2)
+    assert found.p_holm.tolist() == pytest.approx([4 / 256] * 2)
+    assert found.verdict[0] == "better by 2.5 (2.5 to 2.5)"
+
+
+def test_an_interaction_is_a_difference_of_differences():
+    row = interactions(crossed(0.1), ["ari"], AXES).iloc[0]
+    assert (row.axis, row.level, row.with_axis, row.with_level) == ("k", 10, "encoder", "gat")
+    assert row.difference == pytest.approx(3, abs=0.3)
+    assert row.verdict.startswith("together better by ") and row.verdict.endswith("sum of both")
+
+
+def test_an_axis_alone_is_what_effects_says_of_its_levels():
+    runs = drawn_study()
+    axis = {"variant": ["base", "c0", "c1", "c2", "c3"]}
+    found = main_effects(runs, ["ari"], axis).rename(columns={"level": "variant"})
+    expected = effects(runs, ["ari"])
+    assert found.verdict.tolist() == expected.verdict.tolist()
+    numbers = expected.columns.difference([*UNNAMED, "verdict"])
+    pd.testing.assert_frame_equal(found[numbers], expected[numbers])
+
+
+def test_three_axes_average_over_the_third():
+    runs = pd.concat([crossed().assign(seed=lambda t: t.seed, prune=p) for p in ("no", "yes")])
+    runs["ari"] += 5 * (runs.prune == "yes") * (runs.encoder == "gat")
+    found = interactions(runs, ["ari"], AXES | {"prune": ["no", "yes"]})
+    assert found.difference.tolist() == pytest.approx([3, 0, 5])
+    assert found.verdict[1] == "no interaction in any of 8 blocks"
+
+
+def test_a_failed_run_leaves_the_other_pairs_of_its_block():
+    runs = crossed()
+    runs.loc[(runs.k == 10) & (runs.encoder == "gat") & (runs.seed == 0), "ari"] = math.nan
+    row = one(main_effects(runs, ["ari"], AXES), axis="k")
+    assert row.n_blocks == 8
+    assert row.difference == pytest.approx((2 * 1 + 6 * 2.5) / 8)
+
+
+def test_runs_outside_the_axes_are_passed_over():
+    control = crossed().assign(k=math.nan, ari=99.0)
+    both = pd.concat([crossed(), control])
+    pd.testing.assert_frame_equal(
+        main_effects(both, ["ari"], AXES), main_effects(crossed(), ["ari"], AXES)
+    )
