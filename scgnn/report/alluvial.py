@@ -18,7 +18,7 @@ MOST_ROUNDS = 8
 MOST_CLUSTERS = 40
 BAR = 0.17  # width, of the distance between two rounds
 GAP = 0.015  # between two clusters, of the height
-LEAST = 0.004  # share of the cells in a ribbon that is drawn
+LEAST = 0.006  # share of the cells in a ribbon that is drawn
 NAMED = 0.03  # share of the cells from which a cluster has its number written on it
 
 
@@ -107,6 +107,7 @@ def _ribbons(
     scale_left = _height(left) / len(before)
     scale_right = _height(right) / len(after)
     for source in left.spans:
+        shapes = []
         for goal in right.spans:
             n = counts.at[source, goal]
             a, b = from_top[source], to_top[goal]
@@ -114,9 +115,11 @@ def _ribbons(
             to_top[goal] -= n * scale_right
             if n >= LEAST * len(before):
                 ends = (a, from_top[source], b, to_top[goal])
-                colour = look(left.numbers[source])[0]
-                shape = _ribbon(x - 1 + BAR / 2, x - BAR / 2, *ends)
-                ax.add_patch(PathPatch(shape, facecolor=colour, linewidth=0, alpha=0.4))
+                shapes.append(_ribbon(x - 1 + BAR / 2, x - BAR / 2, *ends))
+        if shapes:
+            whole = Path.make_compound_path(*shapes)
+            colour = look(left.numbers[source])[0]
+            ax.add_patch(PathPatch(whole, facecolor=colour, linewidth=0, alpha=0.4))
 
 
 def _height(stack: Stack) -> float:

@@ -12,7 +12,8 @@ from scgnn.report.picture import ACCENT, LINE, MUTED, Margins, Picture, picture
 from scgnn.report.trace import Trace
 from scgnn.report.words import counted
 
-POINTS = 60  # of one training
+POINTS = 200  # of a line, all trainings together
+LEAST_POINTS = 12  # of one training
 SIZE = (300.0, 170.0)
 STEEP = 30  # ratio of the largest to the least loss from which the axis is logarithmic
 
@@ -54,10 +55,12 @@ def _curves(stage: str, runs: list[pd.DataFrame], whose: str) -> Picture:
     values = values[np.isfinite(values)]
     steep = bool(len(values)) and values.min() > 0 and values.max() > STEEP * values.min()
 
+    points = max(LEAST_POINTS, POINTS // len(epochs))
+
     def draw(ax: Axes) -> None:
         for run in runs:
             for iteration, part in run.groupby("iteration"):
-                few = part.iloc[_few(np.arange(len(part)), POINTS)]
+                few = part.iloc[_few(np.arange(len(part)), points)]
                 x = few["epoch"] + starts[int(str(iteration))]
                 ax.plot(x, few["value"], color=ACCENT, alpha=_alpha(len(runs)), linewidth=1.2)
         for start in list(starts.values())[1:]:
