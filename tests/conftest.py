@@ -96,6 +96,18 @@ def refused(command, folder, tree) -> Callable[..., list[str]]:
 
 
 @pytest.fixture
+def words(sets, budget) -> list[str]:
+    """The words of a small run with iterations, of data that are given as a file."""
+    return ["run", "scgnn", *sets(budget)]
+
+
+@pytest.fixture
+def refused_run(refused, words) -> Callable[..., str]:
+    """The sentence with which such a run is refused."""
+    return lambda *more: refused(*words, *more)[-1]
+
+
+@pytest.fixture
 def load(tmp_path) -> Callable[..., Recipe]:
     """Loads the text of a recipe, from the file my.yaml."""
 

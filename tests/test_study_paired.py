@@ -1,4 +1,4 @@
-"""Tests and intervals of paired differences: by hand, against scipy, and how often they are right."""
+"""Tests and intervals of paired differences: by hand, against scipy, and how often they hold."""
 
 from __future__ import annotations
 

@@ -1,0 +1,72 @@
+"""What is handed over in Python: an AnnData, and what its annotation may hold."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import read_h5ad
+from scipy import sparse
+
+import scgnn
+from scgnn.recipe import load_recipe
+
+pytestmark = pytest.mark.usefixtures("folder")
+
+
+@pytest.mark.parametrize("thing", [np.ones((3, 3)), pd.DataFrame([[1]]), sparse.eye(3)], ids=type)
+def test_only_an_anndata_is_one(thing):
+    with pytest.raises(
+        scgnn.InputError, match=f"^give an AnnData, .* not a {type(thing).__name__}$"
+    ):
+        scgnn.run("scgnn", thing)
+
+
+@pytest.mark.parametrize(
+    ("add", "name"),
+    [
+        (lambda adata: adata.obs.insert(0, "mixed", [1, "a"] * 20), r"obs\['mixed'\]"),
+        (lambda adata: adata.uns.update(how={"by": [{"a": 1}]}), r"uns\['how'\]"),
+        (lambda adata: adata.uns.update(how=len), r"uns\['how'\]"),
+    ],
+    ids=["mixed column", "list of mappings", "function"],
+)
+def test_annotation_that_no_file_can_hold_is_refused_before_the_run(counts, folder, add, name):
+    adata = counts()
+    add(adata)
+    with pytest.raises(scgnn.InputError, match=f"^the AnnData given: {name} cannot be written"):
+        scgnn.run("scgnn", adata, out="out")
+    assert os.listdir(folder) == []
+
+
+def test_annotation_that_no_file_can_hold_is_welcome_without_a_file(counts, budget):
+    adata = counts()
+    adata.obs["mixed"] = [1, "a"] * 20
+    assert list(scgnn.run("scgnn", adata, **budget).obs["mixed"][:2]) == [1, "a"]
+
+
+def test_a_run_of_given_data_says_so_in_its_recipe(counts, budget, command):
+    scgnn.run("scgnn", counts(), out="out", **budget)
+    assert load_recipe("out/recipe.yaml").data.reader.name == "given"
+    done = command("run", "out/recipe.yaml", "--out", "again")
+    assert done.code == 2
+    assert done.err == (
+        "data.reader: the data were handed over in Python and are not in the recipe; hand them "
+        "over again (scgnn.run(recipe, adata)) or give --data FILE\n"
+    )
+    assert not Path("again").exists()
+    again = scgnn.run("out/recipe.yaml", counts())
+    np.testing.assert_array_equal(
+        again.obsm["X_scgnn"], read_h5ad("out/result.h5ad").obsm["X_scgnn"]
+    )
+
+
+def test_what_an_earlier_run_left_is_not_passed_off_as_new(counts, budget):
+    first = scgnn.run("scgnn", counts(), **budget)
+    second = scgnn.run("pca_leiden", first)
+    assert "scgnn_imputed" not in second.layers
+    assert second.obsm["X_scgnn"].shape == (40, 50)
+    assert "scgnn_imputed" in first.layers
