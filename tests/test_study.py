@@ -1,0 +1,220 @@
+"""Studies that run: the same bits however many workers, each stage once, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import scgnn
+from scgnn import load_study
+from scgnn.study.run import StudyResult, run_study
+
+EPOCHS = ("feature", "graph", "cluster", "iteration", "imputation")
+SMALL = {
+    "data.reader.cells": 60,
+    "data.reader.genes": 40,
+    "data.labels": "group",
+    "pipeline.max_iterations": 1,
+    "pipeline.feature_encoder.hidden": [16, 8],
+    **{f"pipeline.{name}_training.epochs": 3 for name in EPOCHS},
+}
+STUDY = {
+    "base": "scgnn",
+    "vary": {
+        "pipeline.graph_encoder": ["gat", None],
+        "pipeline.impute": [False],
+        "diverges": {"pipeline.graph_training.learning_rate": 1e30},
+    },
+    "seeds": [0, 1],
+    "controls": ["pca_leiden"],
+}
+
+
+def study_of(**parts):
+    return load_study(STUDY | parts, SMALL)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> StudyResult:
+    return run_study(study_of(), out=tmp_path_factory.mktemp("study") / "out", jobs=2)
+
+
+def test_every_run_is_in_the_table_and_failures_have_their_reason(done):
+    table = pd.read_csv(done.folder / "table.csv")
+    assert len(table) == len(done.study.runs) == 12
+    failed = table[table["status"] == "failed"]
+    assert set(failed["variant"]) == {"diverges"} and len(failed) == 2
+    assert failed["reason"].str.startswith("training diverged").all()
+    listed = pd.read_csv(done.folder / "failures.csv")
+    assert list(listed["run"]) == list(failed["run"])
+    finished = table[table["status"] == "done"]
+    assert finished[["ari", "seconds", "peak_memory_mb", "n_clusters"]].notna().all(axis=None)
+
+
+def test_the_answer_compares_each_change_and_control_with_the_base(done):
+    effects = pd.read_csv(done.folder / "effects.csv")
+    ari = effects[effects["score"] == "ari"].set_index("variant")
+    assert list(ari.index) == [
+        "graph_encoder=gat",
+        "graph_encoder=null",
+        "impute=false",
+        "diverges",
+        "pca_leiden",
+    ]
+    assert ari.loc["impute=false", "difference"] == 0
+    assert ari.loc["diverges", "verdict"].startswith("nothing to compare")
+    assert {"seconds", "peak_memory_mb"} <= set(effects["score"])
+
+
+def test_a_run_of_a_study_is_the_run_of_its_recipe(done):
+    folder = done.folder / "runs" / "base" / "data=demo,seed=1"
+    alone = scgnn.run(folder / "recipe.yaml")
+    cells = pd.read_csv(folder / "cells.csv")
+    np.testing.assert_array_equal(cells["cluster"], alone.obs["scgnn"].astype(int))
+    with np.load(folder / "embedding.npz") as kept:
+        np.testing.assert_array_equal(kept["clustered"], alone.obsm["X_scgnn"])
+    rounds = pd.read_csv(folder / "iterations.csv")
+    np.testing.assert_array_equal(rounds.iloc[:, -1], cells["cluster"])
+
+
+def test_a_stage_that_recipes_share_runs_once(done):
+    runs = done.outcome.finished
+    base, unimputed = (
+        set(runs[f"{name}/data=demo,seed=0"].costs) for name in ("base", "impute=false")
+    )
+    assert len(unimputed) > 5 and unimputed < base
+    apart, shared, asked, different = done.outcome.costs()
+    kept = list((done.folder / "stages").glob("*.npz"))
+    assert different <= len(kept) < asked and shared < apart
+
+
+def test_one_worker_gives_the_same_bits(done, tmp_path):
+    alone = run_study(study_of(), out=tmp_path / "out", jobs=1)
+    for label in done.outcome.finished:
+        for name in ("cells.csv", "history.csv", "iterations.csv", "recipe.yaml"):
+            here, there = (each.folder / "runs" / label / name for each in (done, alone))
+            assert here.read_bytes() == there.read_bytes(), (label, name)
+        with (
+            np.load(done.folder / "runs" / label / "embedding.npz") as here,
+            np.load(alone.folder / "runs" / label / "embedding.npz") as there,
+        ):
+            np.testing.assert_array_equal(here["clustered"], there["clustered"])
+
+
+def test_resume_does_only_what_is_missing(done, tmp_path):
+    runs = done.folder / "runs"
+    lost = runs / "impute=false" / "data=demo,seed=0" / "metrics.json"
+    before = {path: path.stat().st_mtime_ns for path in runs.rglob("metrics.json")}
+    lost.unlink()
+    again = run_study(study_of(), out=done.folder, jobs=1, resume=True)
+    assert {path for path, at in before.items() if path.stat().st_mtime_ns != at} == {lost}
+    pd.testing.assert_frame_equal(
+        again.answer.table.drop(columns=["seconds.scores", "seconds"], errors="ignore"),
+        done.answer.table.drop(columns=["seconds.scores", "seconds"], errors="ignore"),
+    )
+
+
+def test_fail_fast_ends_with_the_first_failure(tmp_path):
+    study = study_of(vary={"diverges": STUDY["vary"]["diverges"]}, seeds=[0], controls=[])
+    with pytest.raises(scgnn.UserError, match=r"diverges.*: training diverged.*--fail-fast"):
+        run_study(study, out=tmp_path / "out", jobs=1, fail_fast=True)
+
+
+@pytest.mark.parametrize(
+    ("files", "resume", "said"),
+    [
+        ({"notes.txt": "mine"}, False, "not empty and not a study"),
+        ({"study.yaml": "base: scgnn\nseeds: 1\n"}, True, "holds another study"),
+        ({"study.yaml": "base: scgnn\nseeds: 1\n"}, False, "holds a study; add --resume"),
+    ],
+)
+def test_a_folder_with_something_else_in_it_is_left_alone(files, resume, said, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(scgnn.UserError, match=said):
+        run_study(study_of(), out=tmp_path, resume=resume)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
+
+
+def test_a_scheduler_that_is_not_there_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("scgnn.study.cluster.START_SECONDS", 1)
+    with pytest.raises(scgnn.UserError, match="no Dask scheduler answers there"):
+        run_study(study_of(), out=tmp_path / "out", scheduler="tcp://127.0.0.1:9")
+
+
+COMMAND = [sys.executable, "-m", "scgnn", "run", "study.yaml", "--jobs", "2", "--out", "out"]
+
+
+def written_study(folder: Path) -> None:
+    from scgnn.recipe.tree import write
+
+    slow = {"pipeline.feature_training.epochs": 400, "pipeline.cluster_training.epochs": 100}
+    study = load_study(
+        {**STUDY, "vary": {"pipeline.graph_encoder": ["gat", "sage", None]}, "controls": []},
+        SMALL | slow,
+    )
+    (folder / "study.yaml").write_text(write(dict(study.source)))
+
+
+def workers_of(driver: int) -> list[int]:
+    import psutil
+
+    family = psutil.Process(driver).children(recursive=True)
+    return [
+        p.pid for p in family if p.status() != "zombie" and "spawn_main" in " ".join(p.cmdline())
+    ]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_replaced_and_a_killed_driver_goes_on(tmp_path):
+    written_study(tmp_path)
+    straight = subprocess.run(COMMAND, cwd=tmp_path, capture_output=True, text=True)
+    assert straight.returncode == 0, straight.stderr
+    expected = pd.read_csv(tmp_path / "out" / "table.csv")
+    (tmp_path / "out").rename(tmp_path / "straight")
+
+    driver = subprocess.Popen(COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    until(lambda: any((tmp_path / "out").rglob("*.npz")), driver)
+    os.kill(workers_of(driver.pid)[0], signal.SIGKILL)
+    until(lambda: any((tmp_path / "out").rglob("metrics.json")), driver)
+    driver.kill()
+    driver.wait()
+    assert not (tmp_path / "out" / "table.csv").exists()
+    done = subprocess.run([*COMMAND, "--resume"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = pd.read_csv(tmp_path / "out" / "table.csv")
+    same = [name for name in found if not name.startswith(("seconds", "peak_memory"))]
+    pd.testing.assert_frame_equal(found[same], expected[same])
+    for run in (tmp_path / "straight" / "runs").rglob("cells.csv"):
+        there = tmp_path / "out" / run.relative_to(tmp_path / "straight")
+        assert there.read_bytes() == run.read_bytes()
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_is_done(tmp_path):
+    written_study(tmp_path)
+    driver = subprocess.Popen(COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    until(lambda: any((tmp_path / "out").rglob("metrics.json")), driver)
+    driver.send_signal(signal.SIGINT)
+    _, said = driver.communicate(timeout=120)
+    assert driver.returncode == 130
+    assert "interrupted; what is done is kept" in said and "Traceback" not in said
+    metrics = next((tmp_path / "out").rglob("metrics.json"))
+    assert json.loads(metrics.read_text())["n_cells"] == 60
+
+
+def until(happened, process, seconds=300):
+    end = time.monotonic() + seconds
+    while not happened():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < end
+        time.sleep(0.05)
