@@ -1,0 +1,54 @@
+"""LTMG of an AnnData, and the picture of a gene."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ltmg_genes import simulate
+from scipy import sparse
+
+from scgnn.components.ltmg import LTMG
+
+
+def annotated():
+    anndata = pytest.importorskip("anndata")
+    x, *_ = simulate(5, 400, (1.5, 2.0), (0.3, 0.4))
+    adata = anndata.AnnData(sparse.csr_matrix(x))
+    adata.layers["log"] = sparse.csr_matrix(np.log1p(x))
+    return adata
+
+
+def test_ltmg_writes_what_it_says(tmp_path):
+    import anndata
+
+    from scgnn import ltmg
+
+    adata = annotated()
+    assert ltmg(adata) is None
+    ltmg(adata, layer="log", key_added="again", input="log")
+    assert (adata.layers["ltmg"] != adata.layers["again"]).nnz <= 2  # rounding of log1p
+    assert adata.uns["ltmg"]["genes"] == LTMG().fit(adata.X).counts
+    assert adata.uns["again"]["settings"]["layer"] == "log"
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    back = anndata.read_h5ad(tmp_path / "x.h5ad")
+    np.testing.assert_array_equal(back.varm["ltmg_mean"], adata.varm["ltmg_mean"])
+    assert list(back.var["ltmg_status"]) == list(adata.var["ltmg_status"])
+
+
+def test_plot_shows_cutoff_censored_cells_and_units():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from scgnn import ltmg
+    from scgnn.plotting import plot_ltmg
+
+    adata = annotated()
+    ltmg(adata)
+    ax = plot_ltmg(adata, "1")
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert "cut-off" in labels and any(label.startswith("censored") for label in labels)
+    assert "natural log" in ax.get_xlabel() and "per log unit" in ax.get_ylabel()
+    with pytest.raises(ValueError, match="no gene 'nobody'"):
+        plot_ltmg(adata, "nobody")
+    with pytest.raises(ValueError, match="key_added='other'"):
+        plot_ltmg(adata, "1", key="other")
+    matplotlib.pyplot.close("all")
