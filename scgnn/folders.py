@@ -119,19 +119,22 @@ def absolute_paths(recipe: Recipe) -> Recipe:
     return replace(recipe, data=replace(recipe.data, reader=reader))
 
 
+def numbered(wanted: Path) -> list[Path]:
+    """``wanted``, ``wanted-2``, ``wanted-3`` … up to the first that is free."""
+    folders = [wanted]
+    while folders[-1].exists():
+        folders.append(wanted.with_name(f"{wanted.name}-{len(folders) + 1}"))
+    return folders
+
+
 def default_folder(wanted: Path, recipe: Recipe, resume: bool) -> Path:
     """``wanted``, or the first of ``wanted-2``, ``wanted-3`` … that is free.
 
     With ``resume`` the latest of them that holds this recipe, unfinished.
     """
-    number, taken = 1, []
-    folder = wanted
-    while folder.exists():
-        taken.append(folder)
-        number += 1
-        folder = wanted.with_name(f"{wanted.name}-{number}")
+    *taken, free = numbered(wanted)
     if not resume:
-        return folder
+        return free
     recipe = absolute_paths(recipe)
     for run in reversed(taken):
         unfinished = (run / "recipe.yaml").is_file() and not (run / "metrics.json").exists()

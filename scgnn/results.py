@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scgnn import plugins
 from scgnn.errors import InputError
-from scgnn.keys import package_version
+from scgnn.keys import digest, outside_sources, package_version
 from scgnn.recipe import Recipe, to_yaml
+from scgnn.registry import is_own, parts
 from scgnn.state import State
 
 if TYPE_CHECKING:
@@ -68,11 +70,16 @@ class Result:
     recipe: Recipe
 
 
-def versions() -> dict[str, str]:
-    """What the numbers of a run depend on."""
+def versions(recipe: Recipe | None = None) -> dict[str, str]:
+    """What the numbers of a run depend on; with a recipe also the plug-ins that it uses."""
     import torch
 
-    found = {}
+    outside = [part for part in parts(recipe) if not is_own(type(part))]
+    found = {
+        f"{part.kind}.{part.name}": f"{plugins.source(type(part))}, "
+        f"code {digest(*outside_sources(part))[:12]}"
+        for part in outside
+    }
     for name in LIBRARIES:
         try:
             found[name] = metadata.version(name)
@@ -105,7 +112,7 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, given: bool) -> AnnD
     entry: dict[str, Any] = {
         "recipe": to_yaml(recipe),
         "data": "an AnnData given in Python" if given else f"read by {recipe.data.reader.name}",
-        "versions": versions(),
+        "versions": versions(recipe),
         "stopped_because": state.stopped,
         "iterations": state.iterations,
         "history": {
@@ -224,7 +231,7 @@ def text_files(
         "recipe.yaml": lambda part: _text(part, to_yaml(recipe)),
         "cells.csv": lambda part: _csv(part, cells),
         "history.csv": lambda part: _csv(part, history),
-        "versions.json": lambda part: _text(part, json.dumps(versions(), indent=2) + "\n"),
+        "versions.json": lambda part: _text(part, json.dumps(versions(recipe), indent=2) + "\n"),
         "metrics.json": lambda part: _text(part, json.dumps(metrics, indent=2) + "\n"),
     }
 

@@ -249,6 +249,8 @@ def test_a_run_with_a_plug_in_file_and_its_saved_recipe(command, lump, sets, sma
     done = command(*words, "--out", tmp_path / "out", "--plugin", lump)
     assert done.code == 0
     assert "clusters: 1\n" in done.out
+    noted = json.loads((tmp_path / "out" / "versions.json").read_text())
+    assert noted["clusterer.lump"].startswith(f"{lump.name}, code ")
     saved = tmp_path / "out" / "recipe.yaml"
     plugged = command("diff", "scgnn_quick", saved, "--plugin", lump)
     assert "pipeline.clusterer: " in plugged.out
@@ -265,7 +267,8 @@ def test_two_plug_in_files_of_one_name_do_not_meet(tmp_path, command):
 
 
 def test_a_component_of_a_file_can_be_pickled(lump):
-    import pickle
+    import json
+import pickle
 
     (cls,) = plugins.load_file(lump)
     assert pickle.loads(pickle.dumps(cls())) == cls()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scgnn.errors import RecipeError, UserError
-from scgnn.folders import LOCK, locked, probed
+from scgnn.folders import LOCK, locked, numbered, probed
 from scgnn.recipe.tree import plain, read, write
 from scgnn.results import UNFINISHED, write_text
 from scgnn.study.spec import Study
@@ -70,13 +70,9 @@ def default_study_folder(wanted: Path, study: Study, resume: bool) -> Path:
 
     With ``resume`` the latest of them that holds this study.
     """
-    number, taken, folder = 1, [], wanted
-    while folder.exists():
-        taken.append(folder)
-        number += 1
-        folder = wanted.with_name(f"{wanted.name}-{number}")
+    *taken, free = numbered(wanted)
     if not resume:
-        return folder
+        return free
     for old in reversed(taken):
         written = old / "study.yaml"
         if written.is_file() and plain(read(written)) == dict(study.source):
