@@ -1,7 +1,7 @@
 """Our numbers against those of the published scGNN and of METHOD.md, one file per module.
 
 The numbers lie outside the repository, in ``../shared/reference/scgnn`` with a README that gives
-every formula and tolerance; without them these tests are skipped (but for ``test_traps``).
+every formula and tolerance; without them these tests are skipped (but for ``test_traps_…``).
 ``ARRAYS`` in each file says which test uses which array: a pattern for the whole name, and the
 name of a test, ``input`` (data, parameters, starting weights) or ``information``.
 """

@@ -1,4 +1,4 @@
-"""The reference numbers as a fixture."""
+"""The reference numbers as a fixture, and small cells."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from scgnn.state import State
+
+from .small_scgnn import three_groups
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "reference" / "scgnn"
 
@@ -28,3 +32,9 @@ def load(name: str) -> dict[str, np.ndarray]:
         pytest.skip("the reference numbers are not here")
     with np.load(file, allow_pickle=False) as opened:
         return dict(opened)
+
+
+@pytest.fixture
+def cells() -> State:
+    """Three groups of cells, mixed."""
+    return three_groups()

@@ -1,0 +1,55 @@
+"""The iterative method with small networks, and cells and graphs for it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from scgnn.components.encoders import GCN, MLP
+from scgnn.components.graph_builders import KNN
+from scgnn.components.stops import LabelsStop
+from scgnn.pipelines.scgnn import ScGNN
+from scgnn.state import State
+from scgnn.training import Training
+
+N_CELLS, N_GENES = 60, 20
+
+
+def three_groups() -> State:
+    """Three groups of cells, mixed."""
+    draw = np.random.default_rng(0)
+    means = draw.gamma(1.0, 2.0, (3, N_GENES))
+    x = np.log1p(draw.poisson(means[draw.integers(3, size=N_CELLS)])).astype(np.float32)
+    return State(x, np.arange(N_GENES).astype(str), np.arange(N_CELLS).astype(str))
+
+
+def pipeline(**settings) -> ScGNN:
+    """The iterative method with small networks and few epochs."""
+    small = {
+        "feature_encoder": MLP(hidden=(16, 8)),
+        "fidelity": 1.0,
+        "feature_regularizers": (),
+        "graph_builder": KNN(k=6),
+        "graph_encoder": GCN(hidden=(8, 4)),
+        "max_iterations": 2,
+        "stop": LabelsStop(ari=1.0),
+        "feature_training": Training(epochs=20),
+        "graph_training": Training(epochs=5, learning_rate=1e-2),
+        "cluster_training": Training(epochs=5),
+        "iteration_training": Training(epochs=5),
+        "imputation_training": Training(epochs=5),
+    }
+    return ScGNN(**{**small, **settings})
+
+
+def found(cells, stages, **settings):
+    """What a small run finds."""
+    state = pipeline(**settings)(cells, stages, seed=1)
+    return {name: getattr(state, name) for name in ("embedding", "labels", "imputed")}
+
+
+def random_graph(seed, n=N_CELLS, degree=8):
+    """Cells x cells, with so many edges for each on average."""
+    draw = np.random.default_rng(seed)
+    upper = np.triu(draw.random((n, n)) < degree / n, 1)
+    return sparse.csr_matrix(upper + upper.T, dtype=np.float32)

@@ -1,0 +1,59 @@
+"""Wrong in the published code (METHOD, section 2), right here: the order of cells (rows 4, 13)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from scgnn.components.clusterers import Leiden, Louvain, canonical
+from scgnn.components.stops import BothStop, EitherStop, GraphStop, LabelsStop, graph_change
+from scgnn.state import Round
+
+from .small_scgnn import N_CELLS, random_graph
+
+# Row 4: labels belong to cells
+
+
+@pytest.mark.parametrize("clusterer", [Louvain(), Leiden()])
+def test_row_4_labels_belong_to_the_cells_whose_graph_it_is(clusterer):
+    draw = np.random.default_rng(0)
+    groups = draw.permutation(np.repeat(np.arange(4), 10))
+    graph = sparse.csr_matrix(groups[:, None] == groups, dtype=np.float32)
+    graph.setdiag(0)
+    graph.eliminate_zeros()
+    labels = clusterer(np.zeros((40, 1)), graph, seed=1)
+    np.testing.assert_array_equal(labels, canonical(groups))
+
+
+# Row 13: graphs are compared cell by cell
+
+
+def in_order(graph, order):
+    return graph[order][:, order]
+
+
+def change_of(graphs):
+    return graph_change([Round(graph, np.zeros(N_CELLS, int)) for graph in graphs])
+
+
+@pytest.mark.parametrize("n_rounds", [2, 3])
+def test_row_13_the_order_of_cells_does_not_move_the_change_of_the_graph(n_rounds):
+    graphs = [random_graph(seed) for seed in range(n_rounds)]
+    order = np.random.default_rng(9).permutation(N_CELLS)
+    change = change_of(graphs)
+    reordered = [in_order(graph, order) for graph in graphs]
+    np.testing.assert_allclose(change_of(reordered), change, rtol=1e-12)
+    only_last = [*graphs[:-1], reordered[-1]]
+    assert abs(change_of(only_last) - change) > 1e-6
+
+
+def test_row_13_a_graph_that_stands_still_changes_only_by_another_order():
+    first, now = random_graph(0), random_graph(1)
+    assert change_of([first, now, now]) == 0
+    order = np.random.default_rng(9).permutation(N_CELLS)
+    assert change_of([first, now, in_order(now, order)]) > 0.1
+    labels = np.arange(N_CELLS) % 4
+    rounds = [Round(first, labels[::-1]), Round(now, labels), Round(now, labels)]
+    for stop in (GraphStop(), LabelsStop(), BothStop(), EitherStop()):
+        assert "stand" in stop(rounds)

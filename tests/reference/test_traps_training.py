@@ -1,0 +1,134 @@
+"""Wrong in the published code (METHOD, section 2), right here: what trains on what (rows 1, 3)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from scgnn.components.graph_builders import KNN
+from scgnn.components.pruners import KeepAll
+from scgnn.pipelines import autoencoders, steps
+from scgnn.stages import Stages
+from scgnn.state import State
+from scgnn.training import Training
+
+from .small_scgnn import N_CELLS, N_GENES, found, pipeline
+
+
+class Recorder(Stages):
+    """Stages that keep what each step was given and what it gave."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def __call__(self, function, *args, iteration=0):
+        value = super().__call__(function, *args, iteration=iteration)
+        self.calls.append((function, iteration, args, value))
+        return value
+
+    def of(self, function):
+        return [call[1:] for call in self.calls if call[0] is function]
+
+
+class Poisoned(Stages):
+    """Stages after which every reconstruction but the imputed one is noise."""
+
+    def __call__(self, function, *args, iteration=0):
+        value = super().__call__(function, *args, iteration=iteration)
+        if function not in (autoencoders.fit_features, autoencoders.fit_clusters):
+            return value
+        noise = np.random.default_rng(iteration).random(value.reconstruction.shape)
+        return value._replace(reconstruction=noise.astype(np.float32))
+
+
+def given(args, kind):
+    """The argument of a step that is of a kind."""
+    return next(arg for arg in args if isinstance(arg, kind))
+
+
+# Row 1: every phase trains on what it says
+
+
+# Row 1: every phase trains on what it says
+
+
+def test_row_1_iterations_train_on_the_latest_reconstruction(cells):
+    record = Recorder()
+    pipeline()(cells, record, seed=1)
+    latest = None
+    for function, iteration, args, value in record.calls:
+        if function in (autoencoders.fit_features, autoencoders.fit_clusters):
+            x = given(args, State).x
+            np.testing.assert_array_equal(x, latest if iteration else cells.x)
+            latest = value.reconstruction
+    assert len(record.of(autoencoders.fit_features)) == 3
+    assert len(record.of(autoencoders.fit_clusters)) == 2
+
+
+def test_row_1_the_imputation_trains_on_the_original(cells):
+    record = Recorder()
+    pipeline()(cells, record, seed=1)
+    ((_, args, _),) = record.of(autoencoders.impute)
+    np.testing.assert_array_equal(given(args, State).x, cells.x)
+
+
+def rebuilt(cells, labels, x, on, rule="copy"):
+    """What the cluster autoencoders make of ``x``, all from the same weights."""
+    parts, training = pipeline().autoencoder(1.0, (), "iteration"), Training(epochs=5)
+    first = autoencoders.fit_features(parts, training, cells, 1, None)
+    state = dataclasses.replace(cells, x=x, labels=labels)
+    start = autoencoders.Start(first.weights, {})
+    return autoencoders.fit_clusters(parts, training, state, start, rule, on, 1).reconstruction
+
+
+@pytest.mark.parametrize(("on", "reaches"), [("own", False), ("all", True)])
+def test_row_1_a_cluster_autoencoder_sees_its_own_cells_alone(cells, on, reaches):
+    labels = np.arange(N_CELLS) % 3
+    other = cells.x.copy()
+    other[labels == 1] = np.random.default_rng(1).random((20, N_GENES))
+    before, after = (rebuilt(cells, labels, x, on) for x in (cells.x, other))
+    assert not np.array_equal(before[labels == 1], after[labels == 1])
+    for cluster in (0, 2):
+        same = np.array_equal(before[labels == cluster], after[labels == cluster])
+        assert same is not reaches
+
+
+@pytest.mark.parametrize("start", ["copy", "continue"])
+def test_row_1_iterating_on_the_input_never_looks_at_the_reconstruction(cells, start):
+    settings = {"iterate_on": "input", "cluster_start": start}
+    as_it_is, poisoned = (found(cells, kind(), **settings) for kind in (Stages, Poisoned))
+    for name, value in as_it_is.items():
+        np.testing.assert_array_equal(value, poisoned[name], err_msg=name)
+
+
+def test_row_1_iterating_on_the_reconstruction_does_look_at_it(cells):
+    as_it_is, poisoned = (found(cells, kind()) for kind in (Stages, Poisoned))
+    assert not np.array_equal(as_it_is["embedding"], poisoned["embedding"])
+
+
+# Row 3: a pruned edge is gone for all, unless asked otherwise
+
+
+def entries(graph):
+    return set(zip(*graph.nonzero(), strict=True))
+
+
+@pytest.mark.parametrize("reach", ["all", "louvain"])
+def test_row_3_pruned_edges_reach_nobody_or_all_but_the_clusterer(cells, reach):
+    record = Recorder()
+    pipeline(prune_applies_to=reach, max_iterations=1)(cells, record, seed=1)
+    for (*_, graph_args, _), (*_, cluster_args, _) in zip(
+        record.of(steps.fit_graph), record.of(steps.cluster), strict=True
+    ):
+        embedding = given(graph_args, np.ndarray)
+        whole, pruned = (KNN(k=6, prune=rule)(embedding, 0) for rule in (KeepAll(), KNN().prune))
+        assert entries(pruned) < entries(whole)
+        expected = pruned if reach == "all" else whole
+        assert entries(given(graph_args, sparse.csr_matrix)) == entries(expected)
+        assert entries(given(cluster_args, sparse.csr_matrix)) == entries(pruned)
+    ((_, imputation_args, _),) = record.of(autoencoders.impute)
+    assert entries(given(imputation_args, State).graph) == entries(expected)

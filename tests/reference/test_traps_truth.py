@@ -1,0 +1,85 @@
+"""Wrong in the published code (METHOD, section 2), right here: true labels, out of reach (row 11)."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import scgnn
+from scgnn.state import Round, State
+
+from .small_scgnn import N_CELLS, N_GENES
+
+PACKAGE = Path(scgnn.__file__).parent
+MAY_READ_LABELS = {"metrics.py", "runs.py"}
+
+
+def sources():
+    """Every file of the package that has no business with true labels, and its syntax tree."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        name = file.relative_to(PACKAGE).as_posix()
+        if name not in MAY_READ_LABELS and not name.startswith("components/readers"):
+            yield name, list(ast.walk(ast.parse(file.read_text())))
+
+
+def is_attribute(node, name):
+    return isinstance(node, ast.Attribute) and node.attr == name
+
+
+def test_row_11_what_pipelines_and_stops_are_given_has_no_true_labels():
+    assert Round._fields == ("graph", "labels")
+    names = {field.name for field in dataclasses.fields(State)}
+    assert not {"obs", "adata", "truth", "true_labels", "annotation"} & names
+
+
+def test_row_11_nothing_else_reads_a_column_of_the_annotation():
+    for name, nodes in sources():
+        read = [
+            node.lineno
+            for node in nodes
+            if isinstance(node, ast.Subscript)
+            and isinstance(node.ctx, ast.Load)
+            and is_attribute(node.value, "obs")
+        ]
+        assert not read, f"{name}: lines {read}"
+
+
+def test_row_11_nothing_else_asks_which_column_has_the_labels():
+    for name, nodes in sources():
+        if name.startswith("recipe/"):
+            continue  # where the setting lives and is printed
+        asking = [
+            n.lineno for n in nodes if is_attribute(n, "labels") and is_attribute(n.value, "data")
+        ]
+        assert not asking, f"{name}: lines {asking}"
+
+
+def test_row_11_components_and_pipelines_know_neither_scores_nor_annotation():
+    for name, nodes in sources():
+        if not name.startswith(("components/", "pipelines/")) or name.endswith("transforms.py"):
+            continue
+        modules = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        assert not modules & {"scgnn.metrics", "scgnn.runs", "scgnn.data", "anndata"}, name
+        assert not [node for node in nodes if is_attribute(node, "obs")], name
+
+
+def test_row_11_other_true_labels_change_nothing(cells):
+    anndata = pytest.importorskip("anndata")
+    counts = np.expm1(cells.x).round()
+    tiny = {
+        "base": "scgnn_quick",
+        "pipeline": {"feature_regularizers": [], "fidelity": 1.0, "max_iterations": 2},
+    }
+    clusters = []
+    for labels in (["a"] * 30 + ["b"] * 30, ["a", "b"] * 30):
+        adata = anndata.AnnData(counts)
+        adata.obs_names = [f"cell{i}" for i in range(N_CELLS)]
+        adata.var_names = [f"gene{i}" for i in range(N_GENES)]
+        adata.obs["truth"] = labels
+        done = scgnn.run(tiny, adata, labels="truth")
+        clusters.append(done.obs["scgnn"].astype(str).tolist())
+    assert clusters[0] == clusters[1]
