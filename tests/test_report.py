@@ -299,6 +299,13 @@ def test_forest_marks_stand_where_the_numbers_are():
     assert (line.sign, plot.better) == ("none", "better →")
 
 
+def test_a_forest_of_zeros_has_them_in_the_middle():
+    row = {"name": "x", "score": "ari", "difference": 0.0, "low": 0.0, "high": 0.0, "p_holm": 1.0}
+    plot = forest(pd.DataFrame([row | {"n_blocks": 5, "verdict": "none"}]), "title")
+    assert plot is not None and plot.zero == 50.0
+    assert len({word for _, word in plot.ticks}) == len(plot.ticks)
+
+
 def test_clusters_take_the_numbers_of_those_they_share_most_cells_with():
     like = pd.Series([0, 0, 0, 1, 1, 1])
     assert matched(pd.Series([7, 7, 7, 2, 2, 3]), like) == {2: 1, 3: 2, 7: 0}

@@ -63,7 +63,9 @@ def forest(
     values = np.concatenate([[0.0], *marks])
     values = values[np.isfinite(values)]
     low, high = float(values.min()), float(values.max())
-    width = (high - low) or 1.0
+    if low == high:  # all of them 0
+        low, high = -1.0, 1.0
+    width = high - low
     ticks = np.asarray(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
     ticks = ticks[(ticks >= low - 0.02 * width) & (ticks <= high + 0.02 * width)]
 

@@ -119,7 +119,7 @@ def _ltmg(signal: Any) -> Sheet | None:
         )
         for state, n in enumerate(counts)
     ]
-    return Sheet("LTMG", ("state", "share of values", "genes whose highest it is"), tuple(rows))
+    return Sheet("LTMG", ("state", "share of values", "genes up to it"), tuple(rows))
 
 
 def _stages(metrics: dict[str, Any]) -> Sheet:

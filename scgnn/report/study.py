@@ -29,6 +29,7 @@ from scgnn.report.words import (
 )
 from scgnn.results import versions, write_text
 from scgnn.study.spec import Role
+from scgnn.study.tables import with_controls_everywhere
 
 if TYPE_CHECKING:
     from scgnn.study.run import StudyResult
@@ -119,7 +120,8 @@ def _forests(result: StudyResult, effects: pd.DataFrame, score: str | None) -> l
     if score is None or rows.empty:
         return []
     axes = [axis.name for axis in result.study.axes]
-    blocks = block_differences(result.answer.table, score, axes)
+    table = with_controls_everywhere(result.answer.table, result.study)
+    blocks = block_differences(table, score, axes)
     parts = {"change": "Changes against the base", "control": "Controls against the base"}
     found = []
     for role, title in parts.items():
