@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -267,8 +268,7 @@ def test_two_plug_in_files_of_one_name_do_not_meet(tmp_path, command):
 
 
 def test_a_component_of_a_file_can_be_pickled(lump):
-    import json
-import pickle
+    import pickle
 
     (cls,) = plugins.load_file(lump)
     assert pickle.loads(pickle.dumps(cls())) == cls()
