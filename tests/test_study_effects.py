@@ -10,9 +10,7 @@ import pytest
 from study_tables import one, table
 
 from scgnn.errors import InputError
-from scgnn.study.paired import (
-    detectable,
-)
+from scgnn.study.paired import detectable
 from scgnn.study.statistics import direction, effects
 
 

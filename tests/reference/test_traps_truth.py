@@ -1,4 +1,4 @@
-"""Wrong in the published code (METHOD, section 2), right here: true labels, out of reach (row 11)."""
+"""Wrong in the published code (METHOD, section 2), right here: true labels (row 11)."""
 
 from __future__ import annotations
 
