@@ -49,7 +49,7 @@ def write_report(result: StudyResult, *, umap: bool | None = None) -> Path:
         The study; its folder is read and written.
     umap
         Draw UMAP besides PCA. Unless said, where the package is installed and the study computed
-        longer than the half a minute that UMAP needs to start is worth.
+        for five minutes, since UMAP takes half a minute to start.
     """
     path = result.folder / "report.html"
     try:
@@ -147,7 +147,8 @@ def _headline(effects: pd.DataFrame, score: str | None) -> str:
         parts.append(f"{listed(rest)} not told apart from the base")
     every = counted(len(rows), "change")
     if len(rest) == len(rows):
-        return f"On {score_name(score)}, none of {every} can be told apart from the base."
+        which = f"none of {every} can" if len(rows) > 1 else "the change cannot"
+        return f"On {score_name(score)}, {which} be told apart from the base."
     return f"On {score_name(score)}, of {every}: {'; '.join(parts)}."
 
 
