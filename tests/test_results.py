@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import tracemalloc
 import warnings
 
 import numpy as np
@@ -177,62 +176,6 @@ def test_changes_by_keyword_are_those_of_the_recipe(adata, quick):
     assert "name: leiden" in text
 
 
-def _not_empty(adata):
-    return list(adata.obs_names[np.asarray(adata.X.sum(1)).ravel() > 0])
-
-
-@pytest.mark.parametrize(
-    ("n_cells", "n_genes"), [(2, 30), (6, 30), (1, 30), (40, 1), (40, 2)], ids=str
-)
-def test_small_data_finish(counts, quick, n_cells, n_genes):
-    given = counts(n_cells=n_cells, n_genes=n_genes)
-    result = scgnn.run("scgnn", given, **quick)
-    assert list(result.obs_names) == _not_empty(given)
-    assert np.isfinite(result.layers["scgnn_imputed"]).all()
-
-
-def test_cells_that_are_all_alike_finish(counts, quick):
-    one = np.random.default_rng(0).poisson(3, (1, 30)).astype(np.float32)
-    result = scgnn.run("scgnn", counts(np.repeat(one, 25, axis=0)), **quick)
-    assert result.n_obs == 25
-    assert np.allclose(result.layers["scgnn_imputed"], result.layers["scgnn_imputed"][0])
-
-
-@pytest.mark.parametrize("recipe", ["pca_leiden", "pca_kmeans"])
-def test_the_floor_runs_on_small_data_too(counts, recipe):
-    for n_cells, n_genes in ((1, 30), (3, 30), (40, 1)):
-        given = counts(n_cells=n_cells, n_genes=n_genes)
-        assert list(scgnn.run(recipe, given).obs_names) == _not_empty(given)
-
-
-def draw(*shape):
-    return np.random.default_rng(0).poisson(2, shape)
-
-
-EDGES = {
-    "two cells": draw(2, 30),
-    "two cells alike": np.ones((2, 30)),
-    "fewer cells than neighbours": draw(5, 30),
-    "one cell": draw(1, 30),
-    "one gene": draw(40, 1),
-    "one count": np.array([[3]]),
-    "cells all alike": np.repeat(draw(1, 30), 25, axis=0),
-    "exact copies": np.repeat(draw(8, 30), 5, axis=0),
-    "one value": np.ones((30, 20)),
-    "huge values": draw(30, 20) * 1e30,
-}
-
-
-@pytest.mark.parametrize("recipe", ["scgnn_gat_leiden", "scgnn_published_code", "pca_kmeans"])
-@pytest.mark.parametrize("case", EDGES)
-def test_awkward_data_finish_without_a_warning(counts, budget, recipe, case):
-    changes = {} if recipe.startswith("pca") else budget
-    result = execute(load_recipe(recipe, changes), counts(EDGES[case].astype(np.float32)))
-    assert len(result.state.labels) == result.adata.n_obs
-    assert np.isfinite(result.adata.obsm["X_scgnn"]).all()
-    json.dumps(result.metrics, allow_nan=False)
-
-
 def test_labels_of_which_none_are_left_score_nothing(adata, budget, caplog):
     adata.X[0] = 0  # the filter drops it, and it alone has a label
     adata.obs["type"] = ["a"] + [None] * 39
@@ -292,37 +235,3 @@ def test_the_original_programs_files_have_its_layouts(command, sets, small, tmp_
     half = (edges["Weights"], (edges["NodeA"], edges["NodeB"]))
     graph = sparse.csr_matrix(half, shape=(result.n_obs, result.n_obs))
     assert abs(graph + graph.T - result.obsp["scgnn_connectivities"]).nnz == 0
-
-
-@pytest.fixture
-def largest_tensor():
-    """The most numbers that any torch operation gave inside the block."""
-    from torch import Tensor
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Largest(TorchDispatchMode):
-        numbers = 0
-
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            out = function(*args, **(kwargs or {}))
-            for part in out if isinstance(out, tuple | list) else [out]:
-                if isinstance(part, Tensor):
-                    self.numbers = max(self.numbers, part.numel())
-            return out
-
-    return Largest()
-
-
-@pytest.mark.parametrize("recipe", ["scgnn", "scgnn_gat_leiden", "scgnn_published_code"])
-def test_nothing_is_cells_by_cells(recipe, small, largest_tensor):
-    """tracemalloc sees what numpy holds, the dispatch mode what torch makes."""
-    n = 3000
-    execute(load_recipe(recipe, small(recipe)))  # imports are not counted
-    changes = {**small(recipe), "data.reader.cells": n, "data.reader.genes": 30}
-    tracemalloc.start()
-    with largest_tensor:
-        execute(load_recipe(recipe, {**changes, "pipeline.max_iterations": 1}))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < n * n * 4 / 2  # half of cells x cells in single precision
-    assert largest_tensor.numbers < n * n / 2  # the graph autoencoder's loss has 1024 x cells
