@@ -10,6 +10,7 @@ from scgnn import plugins
 from scgnn.errors import RecipeError
 from scgnn.recipe import bundled, load_recipe, parse_changes
 from scgnn.registry import dump, kinds, put_back, registered
+from scgnn.study.spec import is_study, load_study
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
@@ -93,7 +94,7 @@ def test_every_recipe_of_a_page_loads(page, own):
     plugins.load_file(own / "my_gnn.py")
     for block in blocks(PAGES[page], "yaml"):
         Path("shown.yaml").write_text(block, encoding="utf-8")
-        load_recipe("./shown.yaml")
+        (load_study if is_study("./shown.yaml") else load_recipe)("./shown.yaml")
 
 
 def test_every_command_of_a_page_is_one():

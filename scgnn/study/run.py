@@ -132,10 +132,12 @@ def write_answer(result: StudyResult) -> list[Path]:
         "effects.csv": answer.effects,
         "failures.csv": pd.DataFrame(failures, columns=["run", "reason"]),
     }
-    if not answer.factors.empty:
-        tables |= {"factors.csv": answer.factors}
-    if not answer.interactions.empty:
-        tables |= {"interactions.csv": answer.interactions}
+    optional = {
+        "effects_by_data.csv": answer.by_data,
+        "factors.csv": answer.factors,
+        "interactions.csv": answer.interactions,
+    }
+    tables |= {name: frame for name, frame in optional.items() if not frame.empty}
     write_text(out / "versions.json", json.dumps(versions(), indent=2) + "\n")
     return write_files(out, {name: _csv(frame) for name, frame in tables.items()})
 

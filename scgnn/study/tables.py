@@ -78,6 +78,8 @@ class Answer:
         Names of the scores that are compared.
     effects
         Change by score: paired difference, interval, p, verdict.
+    by_data
+        Effects with one value for each data set, where there are several.
     factors, interactions
         The same for the levels of crossed factors, and for pairs of them; empty without factors.
     rankings
@@ -89,7 +91,7 @@ class Answer:
         self.table = long_table(study, outcome)
         self.scores = score_names(self.table) if outcome.finished else []
         axes = [axis.name for axis in study.axes]
-        self.effects = pd.DataFrame()
+        self.effects = self.by_data = pd.DataFrame()
         self.factors = self.interactions = pd.DataFrame()
         self.rankings: dict[str, Ranking] = {}
         if not self.scores:
@@ -97,6 +99,8 @@ class Answer:
         if len(study.variants) > 1:
             whole = with_controls_everywhere(self.table, study)
             self.effects = effects(whole, self.scores, blocks=axes)
+            if len({run.place["data"] for run in study.runs}) > 1:
+                self.by_data = effects(whole, self.scores, blocks=axes, by="data")
         blocks = list(study.blocks)
         base = self.table[self.table["role"] == "base"]
         if study.factors:
