@@ -1,9 +1,9 @@
-"""What the tests of whole runs share: small budgets, small data, and the command in-process."""
+"""What tests share: small budgets, small data, the command in-process, recipes, plug-ins."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from plugin_texts import LUMP
 from scipy import sparse
 
+from scgnn import plugins
 from scgnn.cli import main
 from scgnn.errors import RecipeError
 from scgnn.recipe import Recipe, load_recipe
+from scgnn.registry import put_back, registered
 
 DATA = {"data.reader.cells": 60, "data.reader.genes": 50}
 TRAININGS = ("feature", "graph", "cluster", "iteration", "imputation")
@@ -105,6 +108,25 @@ def words(sets, budget) -> list[str]:
 def refused_run(refused, words) -> Callable[..., str]:
     """The sentence with which such a run is refused."""
     return lambda *more: refused(*words, *more)[-1]
+
+
+@pytest.fixture
+def as_before() -> Iterator[None]:
+    """Leaves the registry, and the modules of plug-ins, as they were."""
+    before, modules = registered(), set(sys.modules)
+    yield
+    put_back(before)
+    for name in set(sys.modules) - modules:
+        if name.startswith(("plugged_", plugins.PREFIX)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def lump(tmp_path) -> Path:
+    """A plug-in file with the clusterer lump."""
+    path = tmp_path / "lump.py"
+    path.write_text(LUMP)
+    return path
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ from scgnn.components.encoders import GCN
 from scgnn.components.graph_builders import KNN
 from scgnn.components.readers import CSV
 from scgnn.components.regularizers import Sparsity
-from scgnn.registry import is_own, kinds, put_back, registered
+from scgnn.registry import is_own, kinds
 
+pytestmark = pytest.mark.usefixtures("as_before")
 BUILT_IN = [
     member for cls in kinds().values() for member in map(cls.named, cls.names()) if is_own(member)
 ]
@@ -36,14 +37,6 @@ def test_settings_of_ones_own_can_be_tried_too(component, check):
 
 
 # --- each rule, broken --------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def as_before():
-    """Every test leaves the registry as it was."""
-    before = registered()
-    yield
-    put_back(before)
 
 
 def named(cls, name="broken"):
