@@ -38,7 +38,7 @@ _HOMES = {
     "Transform": "scgnn.components.transforms",
     "UserError": "scgnn.errors",
     "load_recipe": "scgnn.recipe",
-    "load_study": "scgnn.study.spec",
+    "load_study": "scgnn.study.load",
     "ltmg": "scgnn.annotate",
     "plot_ltmg": "scgnn.plotting",
     "run": "scgnn.runs",

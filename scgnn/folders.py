@@ -110,13 +110,17 @@ def probed(out: Path, elsewhere: str) -> None:
 
 
 def absolute_paths(recipe: Recipe) -> Recipe:
-    """The recipe with its data path written out, so that it runs again from any folder."""
-    path = getattr(recipe.data.reader, "path", "")
-    if not path:
-        return recipe
-    whole = os.path.abspath(os.path.expanduser(path))
-    reader = replace(recipe.data.reader, path=whole)  # type: ignore[type-var]
-    return replace(recipe, data=replace(recipe.data, reader=reader))
+    """The recipe with the paths of its data written out, so that it runs again from any folder."""
+    data = recipe.data
+    if path := getattr(data.reader, "path", ""):
+        data = replace(data, reader=replace(data.reader, path=_whole(path)))  # type: ignore[type-var]
+    if data.truth:
+        data = replace(data, truth=_whole(data.truth))
+    return replace(recipe, data=data)
+
+
+def _whole(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def numbered(wanted: Path) -> list[Path]:

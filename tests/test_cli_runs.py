@@ -21,7 +21,8 @@ def test_a_run_in_a_pipe_is_plain_lines(command, sets, small):
     assert "\r" not in done.out + done.err
     told = done.err.splitlines()
     assert told[0].startswith("demo: 60 cells x 50 genes")
-    assert sum(line.startswith("iteration 2 ") for line in told) == 6  # five stages, imputation
+    # five stages, the imputation and the scores
+    assert sum(line.startswith("iteration 2 ") for line in told) == 7
     assert re.search(
         r"^iteration 1 +graph autoencoder +\d+\.\d s  2 epochs, loss \S+$", done.err, re.M
     )

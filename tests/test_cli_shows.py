@@ -12,6 +12,7 @@ from scgnn import doctor
 from scgnn.components.encoders import Encoder
 from scgnn.recipe import bundled, load_recipe
 from scgnn.registry import kinds
+from scgnn.study.load import bundled_studies
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -39,7 +40,9 @@ def test_list_names_every_component_and_recipe(command):
     assert done.err == ""
     rows = [line.split()[0] for line in done.out.splitlines() if line.startswith("  ")]
     assert sorted(rows) == sorted(
-        [name for kind in kinds().values() for name in kind.names()] + list(bundled())
+        [name for kind in kinds().values() for name in kind.names()]
+        + list(bundled())
+        + list(bundled_studies())
     )
 
 

@@ -10,7 +10,7 @@ from scgnn import plugins
 from scgnn.errors import RecipeError
 from scgnn.recipe import bundled, load_recipe, parse_changes
 from scgnn.registry import dump, kinds, put_back, registered
-from scgnn.study.spec import is_study, load_study
+from scgnn.study.load import is_study, load_study
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}

@@ -25,8 +25,8 @@ from scgnn.report.text import latex, latex_escaped, markdown
 from scgnn.report.words import Sheet, number
 from scgnn.stages import Cost
 from scgnn.study.engine import Finished, Outcome
+from scgnn.study.load import load_study
 from scgnn.study.run import StudyResult
-from scgnn.study.spec import load_study
 from scgnn.study.tables import Answer
 
 SECTIONS = (
@@ -334,11 +334,11 @@ def test_the_page_of_a_run(tmp_path, counts, budget, caplog):
     assert "ltmg" in page.ids
     for word in (
         "found, PCA",
-        "true, group, PCA, 2 labels",
         "clusters by iteration",
         "max_iterations: 2",
     ):
         assert word in page.text
+    assert "true, group" not in page.text  # true labels are for scores alone
     assert len(text) < 2e6
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from scgnn import RecipeError, load_study
 from scgnn.recipe import load_recipe
+from scgnn.study.load import bundled_studies, is_study
 from scgnn.study.plan import describe_study
-from scgnn.study.spec import bundled_studies, is_study, slug
+from scgnn.study.spec import slug
 
 BASE = {"base": "scgnn_quick", "controls": []}
 

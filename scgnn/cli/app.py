@@ -128,7 +128,7 @@ def load_study_of(
 ) -> Study:
     """The study that a command is given, with the changes of its options."""
     from scgnn.recipe import parse_changes
-    from scgnn.study.spec import load_study
+    from scgnn.study.load import load_study
 
     paths = parse_changes(changes or [])
     if labels is not None:

@@ -33,7 +33,7 @@ def check(
 ) -> None:
     """Say every mistake of a recipe or a study, or what it will do. Runs nothing."""
     from scgnn.recipe.describe import plan
-    from scgnn.study.spec import is_study
+    from scgnn.study.load import is_study
 
     if is_study(recipe):
         from scgnn.study.plan import describe_study
@@ -98,7 +98,7 @@ def list_(
     from scgnn.recipe import bundled
     from scgnn.recipe.describe import recipe_line
     from scgnn.registry import kinds, unknown
-    from scgnn.study.spec import bundled_studies
+    from scgnn.study.load import bundled_studies
 
     known = [*kinds(), "recipe", "study"]
     if kind is not None and kind not in known:

@@ -65,7 +65,7 @@ def run(
 ) -> None:
     """Run a recipe, or a study, and write its results to a folder."""
     from scgnn.store import Store
-    from scgnn.study.spec import is_study
+    from scgnn.study.load import is_study
 
     kept = Store(store, bytes_of(limit) if limit else None) if store else None
     if is_study(recipe):

@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from scgnn.recipe import to_yaml
 from scgnn.report.alluvial import alluvial
@@ -57,7 +56,7 @@ def _contents(result: Result) -> dict[str, Any]:
         "dead": [(metrics[name], word) for name, word in DEAD.items() if name in metrics],
         "imputed": state.imputed is not None,
         "scores": _scores(metrics),
-        "pictures": _clusters(result, trace),
+        "pictures": _clusters(trace),
         "iterations": [each for each in (agreement, stream) if each is not None],
         "losses": loss_curves([trace], "this run"),
         "ltmg": _ltmg(state.signal),
@@ -81,26 +80,11 @@ def _scores(metrics: dict[str, Any]) -> Sheet:
     return Sheet("Scores", ("score", "value"), tuple(rows))
 
 
-def _clusters(result: Result, trace: Trace) -> list[Picture]:
-    """The clusters found, and beside them the true ones where they are known."""
+def _clusters(trace: Trace) -> list[Picture]:
+    """The clusters found. True labels are for scores alone, so they are not drawn."""
     if trace.embedding is None or trace.labels is None:
         return []
-    found = [cluster_picture(trace.embedding, trace.labels, "found", size=LARGE)]
-    column = result.recipe.data.labels
-    if column is not None and column in result.adata.obs:
-        values = result.adata.obs[column]
-        truth = pd.Series(np.where(values.isna(), "?", values.astype(str)), trace.labels.index)
-        found.append(
-            cluster_picture(
-                trace.embedding,
-                truth,
-                f"true, {column}",
-                like=trace.labels,
-                size=LARGE,
-                thing="label",
-            )
-        )
-    return found
+    return [cluster_picture(trace.embedding, trace.labels, "found", size=LARGE)]
 
 
 def _ltmg(signal: Any) -> Sheet | None:

@@ -29,7 +29,7 @@ from scgnn.report.words import (
 )
 from scgnn.results import versions, write_text
 from scgnn.study.spec import Role
-from scgnn.study.tables import with_controls_everywhere
+from scgnn.study.tables import over_factors
 
 if TYPE_CHECKING:
     from scgnn.study.run import StudyResult
@@ -119,9 +119,10 @@ def _forests(result: StudyResult, effects: pd.DataFrame, score: str | None) -> l
     rows = _of(effects, score)
     if score is None or rows.empty:
         return []
-    axes = [axis.name for axis in result.study.axes]
-    table = with_controls_everywhere(result.answer.table, result.study)
-    blocks = block_differences(table, score, axes)
+    study, table = result.study, result.answer.table
+    changes = table[table["role"] != "control"]
+    blocks = block_differences(changes, score, [axis.name for axis in study.axes])
+    blocks |= block_differences(over_factors(table, study, [score]), score, study.blocks)
     parts = {"change": "Changes against the base", "control": "Controls against the base"}
     found = []
     for role, title in parts.items():

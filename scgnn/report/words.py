@@ -99,7 +99,7 @@ def question(study: Study) -> list[tuple[str, str]]:
         [name for name, role in roles.items() if role == wanted] for wanted in ("change", "control")
     )
     base = next(run for run in study.runs if run.role == "base")
-    lines = [("base", method(base.recipe.pipeline))]
+    lines = [("base", f"{study.base}: {method(base.recipe.pipeline)}")]
     lines.append(("changed, one at a time", listed(changes) if changes else "nothing"))
     for axis in study.axes:
         levels = listed([level.name for level in axis.levels])

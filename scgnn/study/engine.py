@@ -25,7 +25,6 @@ from scgnn.progress import listening
 from scgnn.recipe import Recipe, to_yaml
 from scgnn.results import text_files, write_files
 from scgnn.runs import Prepared, compute, prepare
-from scgnn.seeding import seed_for
 from scgnn.stages import Cost
 from scgnn.state import State
 from scgnn.store import Store
@@ -74,8 +73,7 @@ class _Data:
         self._prepared: dict[Any, Prepared] = {}
 
     def __call__(self, recipe: Recipe) -> Prepared:
-        hiding = seed_for(recipe.seed, "holdout") if recipe.data.holdout else None
-        key = (recipe.data, hiding)
+        key = (recipe.data, recipe.seed if recipe.data.drawn else None)
         with self._lock:
             mine = self._locks.setdefault(key, threading.Lock())
         with mine:

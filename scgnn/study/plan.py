@@ -85,7 +85,7 @@ def _block(study: Study, run: Run) -> tuple[Any, ...]:
 def _few_cells(recipe: Recipe) -> State:
     """Cells of their own for every way to prepare data."""
     data = to_yaml(replace(recipe, seed=1, pipeline=type(recipe.pipeline)()))
-    hiding = str(recipe.seed) if recipe.data.holdout else ""
+    hiding = str(recipe.seed) if recipe.data.drawn else ""
     seed = int(digest(data, hiding), 16) % 2**32
     cells = Demo(cells=CELLS, genes=GENES, groups=3, seed=seed)()
     x = np.asarray(cells.X.toarray(), dtype=np.float32)

@@ -17,7 +17,8 @@ from scgnn.study.board import Board
 from scgnn.study.cluster import cluster
 from scgnn.study.engine import Outcome, execute_all
 from scgnn.study.folder import default_study_folder, study_folder
-from scgnn.study.spec import Study, load_study
+from scgnn.study.load import load_study
+from scgnn.study.spec import Study
 from scgnn.study.tables import Answer
 
 log = logging.getLogger("scgnn")

@@ -32,14 +32,13 @@ def long_table(study: Study, outcome: Outcome) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def with_controls_everywhere(table: pd.DataFrame, study: Study) -> pd.DataFrame:
-    """The table with each control at every level of the factors, which it has none of."""
-    controls = table[table["role"] == "control"]
-    if not study.factors or controls.empty:
-        return table
-    levels = pd.MultiIndex.from_product(list(study.factors.values()), names=list(study.factors))
-    everywhere = controls.drop(columns=list(study.factors)).merge(levels.to_frame(), how="cross")
-    return pd.concat([table[table["role"] != "control"], everywhere], ignore_index=True)
+def over_factors(table: pd.DataFrame, study: Study, scores: list[str]) -> pd.DataFrame:
+    """Base and controls with one row a block: the base is its mean over the factors."""
+    base = table[table["role"] == "base"]
+    blocks = list(study.blocks)
+    mean = base.groupby(blocks, sort=False, as_index=False)[scores].mean()
+    named = mean.assign(variant="base", role="base")
+    return pd.concat([named, table[table["role"] == "control"]], ignore_index=True)
 
 
 def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,10 +96,9 @@ class Answer:
         if not self.scores:
             return
         if len(study.variants) > 1:
-            whole = with_controls_everywhere(self.table, study)
-            self.effects = effects(whole, self.scores, blocks=axes)
+            self.effects = self._effects(study)
             if len({run.place["data"] for run in study.runs}) > 1:
-                self.by_data = effects(whole, self.scores, blocks=axes, by="data")
+                self.by_data = self._effects(study, by="data")
         blocks = list(study.blocks)
         base = self.table[self.table["role"] == "base"]
         if study.factors:
@@ -112,3 +110,16 @@ class Answer:
             if len(study.variants) > 1:
                 self.rankings[score] = ranking(rows, score, blocks=axes)
             break
+
+    def _effects(self, study: Study, by: str | None = None) -> pd.DataFrame:
+        """Changes at every level of the factors, then controls, which have none of them."""
+        axes = [axis.name for axis in study.axes]
+        changes = self.table[self.table["role"] != "control"]
+        if not study.factors or len(changes) == len(self.table):
+            return effects(self.table, self.scores, blocks=axes, by=by)
+        found = effects(changes, self.scores, blocks=axes, by=by)
+        reduced = over_factors(self.table, study, self.scores)
+        controls = effects(reduced, self.scores, blocks=list(study.blocks), by=by)
+        both = pd.concat([found, controls], ignore_index=True) if len(found) else controls
+        order = both["score"].map({score: at for at, score in enumerate(self.scores)})
+        return both.iloc[order.argsort(kind="stable")].reset_index(drop=True)
