@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from scgnn import metrics
 from scgnn.components.readers import Given
 from scgnn.data import to_state, validated, with_layer
 from scgnn.errors import InputError
 from scgnn.folders import absolute_paths, output_folder
-from scgnn.holdout import hide_nonzeros
+from scgnn.imputation import Answers, control_scores, imputed_scores, nested, with_answers
 from scgnn.memory import PeakMemory
 from scgnn.recipe import Recipe, load_recipe
 from scgnn.results import Result, annotate, refuse_unwritable, write_folder
@@ -96,7 +95,7 @@ class Prepared(NamedTuple):
     counts: AnnData  # validated, as read
     state: State
     truth: np.ndarray | None  # true label of each cell of ``state``
-    hidden: sparse.coo_matrix | None  # true values of what was hidden
+    answers: Answers  # true expression that imputation is scored by
 
 
 def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None = None) -> Result:
@@ -125,14 +124,17 @@ def prepare(recipe: Recipe, adata: AnnData | None = None) -> Prepared:
     if recipe.data.layer is not None:
         read = with_layer(read, recipe.data.layer)
     counts = validated(read, source)
-    used, hidden = _transformed(counts, recipe)
+    blind = counts.copy()
+    if recipe.data.labels is not None:
+        del blind.obs[recipe.data.labels]  # out of reach of everything that follows
+    used, answers = with_answers(blind, recipe)
     state = to_state(used, _batches(used, recipe))
     if truth is not None:
         truth = truth[counts.obs_names.get_indexer(state.cells)]
         if not (truth != "").any():
             log.warning("labels: no cell that has one is left, so nothing is scored by them")
             truth = None
-    return Prepared(counts, state, truth, hidden)
+    return Prepared(counts, state, truth, answers)
 
 
 def compute(recipe: Recipe, prepared: Prepared, stages: Stages) -> tuple[State, dict[str, Any]]:
@@ -141,10 +143,7 @@ def compute(recipe: Recipe, prepared: Prepared, stages: Stages) -> tuple[State, 
     scores = _scores(state, stages, recipe.seed)
     if prepared.truth is not None:
         scores |= metrics.label_scores(prepared.truth, state.labels)  # type: ignore[arg-type]
-    hidden = prepared.hidden
-    if hidden is not None and state.imputed is not None:
-        imputed = state.imputed[hidden.row, hidden.col]
-        scores["imputation"] = metrics.imputation_scores(imputed, hidden.data)
+    scores |= _imputation_scores(prepared, state, stages, recipe.seed)
     scores["seconds"] = {name: round(value, 3) for name, value in stages.seconds.items()}
     scores["peak_memory_mb_by_stage"] = {
         name: round(value, 1) for name, value in stages.peak_memory_mb.items()
@@ -161,6 +160,20 @@ def internal_scores(
 
     with config_context(working_memory=SCORE_MEMORY):
         return metrics.internal_scores(embedding, labels, seed)
+
+
+def _imputation_scores(
+    prepared: Prepared, state: State, stages: Stages, seed: int
+) -> dict[str, Any]:
+    """Scores by the true expression where there is any, those of the controls beside them."""
+    answers, seen = prepared.answers, prepared.state.x
+    if not answers or state.imputed is None:
+        return {}
+    found = stages(imputed_scores, state.imputed, seen, answers)
+    controls = stages(control_scores, seen, answers, seed_for(seed, "imputation_controls"))
+    return nested(found) | {
+        "imputation_controls": {name: nested(scores) for name, scores in controls.items()}
+    }
 
 
 def _scores(state: State, stages: Stages, seed: int) -> dict[str, Any]:
@@ -209,39 +222,3 @@ def _batches(adata: AnnData, recipe: Recipe) -> np.ndarray | None:
     if missing:
         raise InputError(f"data.batch: {missing:,} cells have no value in column '{column}' of obs")
     return np.unique(adata.obs[column].astype(str), return_inverse=True)[1]
-
-
-def _transformed(counts: AnnData, recipe: Recipe) -> tuple[AnnData, sparse.coo_matrix | None]:
-    """The transformed data, and the true values of the entries hidden from them.
-
-    The truth is what the same transforms make of the counts with nothing hidden, on the cells and
-    genes that the pipeline sees; both chains go step by step, and the hidden one selects.
-    """
-    labels = recipe.data.labels
-    seen = counts.copy()
-    if labels is not None:
-        del seen.obs[labels]  # true labels are out of reach of everything that follows
-    rows = cols = None
-    if recipe.data.holdout:
-        holdout_seed = seed_for(recipe.seed, "holdout")
-        seen.X, rows, cols = hide_nonzeros(seen.X, recipe.data.holdout, holdout_seed)
-    full = counts.copy() if recipe.data.holdout else None
-    for transform in recipe.data.transforms:
-        seen = transform(seen)
-        if 0 in seen.shape:
-            what = "cells" if seen.n_obs == 0 else "genes"
-            raise InputError(
-                f"data.transforms: no {what} are left after '{transform.name}' "
-                f"(of {counts.n_obs} cells x {counts.n_vars} genes); lower its thresholds"
-            )
-        if full is not None:
-            full = full[seen.obs_names, seen.var_names] if transform.selects else transform(full)
-    if full is None:
-        return seen, None
-    # places of the hidden entries among the cells and genes that are left
-    row = seen.obs_names.get_indexer(counts.obs_names)[rows]
-    col = seen.var_names.get_indexer(counts.var_names)[cols]
-    left = (row >= 0) & (col >= 0)
-    row, col = row[left], col[left]
-    truth = np.asarray(full.X[row, col], dtype=float).ravel() if len(row) else np.zeros(0)
-    return seen, sparse.coo_matrix((truth, (row, col)), shape=seen.shape)

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from scgnn.components.decoders import Decoder
-from scgnn.components.readers import Demo, Reader, sniff
+from scgnn.components.readers import sniff
 from scgnn.components.regularizers import LTMGStates
-from scgnn.components.transforms import Filter, Log1p, TopGenes, Transform
 from scgnn.errors import InputError, RecipeError
-from scgnn.fields import ProperShare, Seed
+from scgnn.fields import Seed
 from scgnn.pipelines import Pipeline
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.recipe.build import MISSING, Problems, build
+from scgnn.recipe.data import Data
 from scgnn.recipe.differences import diff
 from scgnn.recipe.tree import Node, Place, assign, merge, parse, plain, plant, read, write
 from scgnn.registry import dump, parts, requirements, unknown
@@ -27,34 +27,6 @@ __all__ = ["Data", "Recipe", "bundled", "diff", "load_recipe", "to_yaml"]
 
 LONGEST_CHAIN = 10  # recipes through `base:`
 DATA_ENDINGS = (".h5ad", ".h5", ".loom", ".zarr", ".csv", ".tsv", ".txt", ".mtx", ".gz")
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is read, and what is done to it before the pipeline.
-
-    Parameters
-    ----------
-    reader
-        Where the counts come from: a reader, or a path whose format is found out.
-    layer
-        Layer of the AnnData that holds the counts; null takes X.
-    labels
-        Column of obs with the true labels, used for scores only.
-    batch
-        Column of obs that names each cell's batch, for components that tell batches apart.
-    holdout
-        Share of the non-zero counts hidden from the pipeline, to score imputation on them.
-    transforms
-        Applied to the counts in this order.
-    """
-
-    reader: Reader = Demo()
-    layer: str | None = None
-    labels: str | None = None
-    batch: str | None = None
-    holdout: ProperShare = 0.0
-    transforms: tuple[Transform, ...] = (Filter(), TopGenes(), Log1p())
 
 
 @dataclass(frozen=True)

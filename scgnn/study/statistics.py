@@ -26,6 +26,8 @@ HIGHER_IS_BETTER = (
     "calinski_harabasz",
     "cosine",
     "pearson",
+    "gene_correlation",
+    "cell_correlation",
 )
 LOWER_IS_BETTER = (
     "davies_bouldin",
@@ -33,6 +35,9 @@ LOWER_IS_BETTER = (
     "mean_l1",
     "min_l1",
     "max_l1",
+    "mse",
+    "poisson",
+    "false_signal",
     "seconds",
     "peak_memory_mb",
     "peak_memory_mb_by_stage",

@@ -48,7 +48,7 @@ def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, Mapping):
             if name == "seconds":
                 found[name] = round(sum(value.values()), 3)
-            found |= {f"{name}.{part}": item for part, item in value.items()}
+            found |= {f"{name}.{part}": item for part, item in flat(value).items()}
         else:
             found[name] = value
     return found
@@ -57,7 +57,7 @@ def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def score_names(table: pd.DataFrame) -> list[str]:
     """The columns that are compared, those asked for first in front."""
     start = list(table.columns).index("reason") + 1
-    left_out = (*NOT_SCORES, "peak_memory_mb_by_stage.")
+    left_out = (*NOT_SCORES, "imputation_controls.")  # those are of the data, not of a variant
     names = [
         name
         for name in table.columns[start:]

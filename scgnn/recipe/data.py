@@ -1,0 +1,59 @@
+"""The data of a recipe: what is read, what is hidden for scores, what is done to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scgnn.components.readers import Demo, Reader
+from scgnn.components.transforms import Filter, Log1p, TopGenes, Transform
+from scgnn.fields import ProperShare
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is read, and what is done to it before the pipeline.
+
+    Parameters
+    ----------
+    reader
+        Where the counts come from: a reader, or a path whose format is found out.
+    layer
+        Layer of the AnnData that holds the counts; null takes X.
+    labels
+        Column of obs with the true labels, used for scores only.
+    batch
+        Column of obs that names each cell's batch, for components that tell batches apart.
+    thinning
+        Share of the molecules hidden from the pipeline, each count split at random (binomial), to
+        score imputation on them: the score that cannot be gamed.
+    holdout
+        Share of the non-zero counts hidden from the pipeline, to score imputation on them as the
+        papers do. It rewards never predicting a zero.
+    permuted
+        Share of the genes whose values are permuted over the cells, to score how much correlation
+        imputation makes up.
+    truth
+        An .h5ad file with the true or deeper counts of the same cells and genes, to score
+        imputation.
+    transforms
+        Applied to the counts in this order.
+    """
+
+    reader: Reader = Demo()
+    layer: str | None = None
+    labels: str | None = None
+    batch: str | None = None
+    thinning: ProperShare = 0.0
+    holdout: ProperShare = 0.0
+    permuted: ProperShare = 0.0
+    truth: str | None = None
+    transforms: tuple[Transform, ...] = (Filter(), TopGenes(), Log1p())
+
+    def __post_init__(self) -> None:
+        if self.thinning and self.holdout:
+            raise ValueError("thinning and holdout both hide counts: set one of them to 0")
+
+    @property
+    def drawn(self) -> bool:
+        """Whether what the pipeline sees depends on the seed."""
+        return bool(self.thinning or self.holdout or self.permuted)
