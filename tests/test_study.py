@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from distributed import LocalCluster
 
 import scgnn
 from scgnn import load_study
@@ -46,6 +48,15 @@ def study_of(**parts):
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> StudyResult:
     return run_study(study_of(), out=tmp_path_factory.mktemp("study") / "out", jobs=2)
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """A cluster that exists already, of one worker in this process."""
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
+    ) as cluster:
+        yield cluster.scheduler_address
 
 
 def test_every_run_is_in_the_table_and_failures_have_their_reason(done):
@@ -97,8 +108,8 @@ def test_a_stage_that_recipes_share_runs_once(done):
     assert different <= len(kept) < asked and shared < apart
 
 
-def test_one_worker_gives_the_same_bits(done, tmp_path):
-    alone = run_study(study_of(), out=tmp_path / "out", jobs=1)
+def test_one_worker_gives_the_same_bits(done, tmp_path, scheduler):
+    alone = run_study(study_of(), out=tmp_path / "out", scheduler=scheduler)
     for label in done.outcome.finished:
         for name in ("cells.csv", "history.csv", "iterations.csv", "recipe.yaml"):
             here, there = (each.folder / "runs" / label / name for each in (done, alone))
@@ -110,12 +121,12 @@ def test_one_worker_gives_the_same_bits(done, tmp_path):
             np.testing.assert_array_equal(here["clustered"], there["clustered"])
 
 
-def test_resume_does_only_what_is_missing(done, tmp_path):
+def test_resume_does_only_what_is_missing(done, scheduler):
     runs = done.folder / "runs"
     lost = runs / "impute=false" / "data=demo,seed=0" / "metrics.json"
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("metrics.json")}
     lost.unlink()
-    again = run_study(study_of(), out=done.folder, jobs=1, resume=True)
+    again = run_study(study_of(), out=done.folder, scheduler=scheduler, resume=True)
     assert {path for path, at in before.items() if path.stat().st_mtime_ns != at} == {lost}
     pd.testing.assert_frame_equal(
         again.answer.table.drop(columns=["seconds.scores", "seconds"], errors="ignore"),
@@ -123,10 +134,10 @@ def test_resume_does_only_what_is_missing(done, tmp_path):
     )
 
 
-def test_fail_fast_ends_with_the_first_failure(tmp_path):
+def test_fail_fast_ends_with_the_first_failure(tmp_path, scheduler):
     study = study_of(vary={"diverges": STUDY["vary"]["diverges"]}, seeds=[0], controls=[])
     with pytest.raises(scgnn.UserError, match=r"diverges.*: training diverged.*--fail-fast"):
-        run_study(study, out=tmp_path / "out", jobs=1, fail_fast=True)
+        run_study(study, out=tmp_path / "out", scheduler=scheduler, fail_fast=True)
 
 
 @pytest.mark.parametrize(
