@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,13 @@ SCORES = (
     ("calinski_harabasz", "Calinski-Harabasz"),
     ("davies_bouldin", "Davies-Bouldin"),
 )
+IMPUTATION = {
+    "thinning": "hidden molecules",
+    "truth": "truth",
+    "false_signal": "false signal",
+    "imputation": "hidden entries",
+}
+BESIDE = ("none", "diffusion")  # controls that are shown with a score of imputation
 
 
 class PlainLines(Progress):
@@ -113,6 +120,29 @@ def watching(console: Console, most_iterations: int) -> Iterator[None]:
             yield
 
 
+def imputation_facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each score of imputation in words, with those of two controls beside it."""
+    controls = metrics.get("imputation_controls") or {}
+    beside = {name: _by_group(controls[name]) for name in BESIDE if name in controls}
+    found = []
+    for (group, score), value in _by_group(metrics).items():
+        word = IMPUTATION[group] + (f", {score.replace('_', ' ')}" if score else "")
+        others = ", ".join(f"{n} {_shown(of.get((group, score)))}" for n, of in beside.items())
+        found.append((word, f"{_shown(value)} ({others})" if others else _shown(value)))
+    return found
+
+
+def _by_group(metrics: Mapping[str, Any]) -> dict[tuple[str, str], float | None]:
+    """The scores of imputation by group and name; a group may be a score itself."""
+    there = {group: metrics[group] for group in IMPUTATION if group in metrics}
+    parts = {g: v if isinstance(v, Mapping) else {"": v} for g, v in there.items()}
+    return {(group, name): v for group, part in parts.items() for name, v in part.items()}
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value + 0.0:.3f}"
+
+
 def summary(console: Console, metrics: dict[str, Any], files: list[Path], out: Path) -> None:
     """The end of a run: clusters, why it stopped, scores, time and memory by stage, files."""
     facts = [
@@ -127,10 +157,7 @@ def summary(console: Console, metrics: dict[str, Any], files: list[Path], out: P
     facts += [
         (word, f"{metrics[name]:.3f}") for name, word in SCORES if metrics.get(name) is not None
     ]
-    for name, value in (metrics.get("imputation") or {}).items():
-        facts.append(
-            (f"hidden entries, {name.replace('_', ' ')}", "–" if value is None else f"{value:.3f}")
-        )
+    facts += imputation_facts(metrics)
     seconds, peaks = metrics["seconds"], metrics["peak_memory_mb_by_stage"]
     stages = [(name, f"{seconds[name]:.1f}", f"{peaks[name]:.0f}") for name in seconds]
     stages.append(("all", f"{sum(seconds.values()):.1f}", f"{metrics['peak_memory_mb']:.0f}"))

@@ -1,0 +1,141 @@
+"""The simplest imputers against dense formulas, and where their scores go."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+from scipy.spatial.distance import cdist
+from sklearn.decomposition import PCA
+
+from scgnn.console import imputation_facts
+from scgnn.imputation.controls import CONTROLS, controls
+from scgnn.study.statistics import direction, effects
+from scgnn.study.tables import flat, score_names
+
+N_CELLS, N_GENES, K = 60, 80, 15
+
+
+@pytest.fixture(scope="module")
+def x():
+    rng = np.random.default_rng(0)
+    rate = rng.gamma(1.0, 1.5, (3, N_GENES))[np.arange(N_CELLS) % 3]
+    return np.log1p(rng.poisson(rate)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def near(x):
+    """Distances, cells x cells, and whether one is a neighbour of the other or itself."""
+    distances = cdist(*[PCA(50, svd_solver="full").fit_transform(x.astype(float))] * 2)
+    rank = distances.argsort(axis=1).argsort(axis=1)
+    return distances, rank <= K
+
+
+@pytest.fixture(scope="module", params=["sparse", "dense"])
+def restored(x, request):
+    return dict(controls(sparse.csr_matrix(x) if request.param == "sparse" else x, seed=0))
+
+
+def test_every_control_gives_a_value_for_every_entry(x, restored):
+    assert list(restored) == list(CONTROLS)
+    for found in restored.values():
+        assert found.shape == x.shape
+        assert found.dtype == np.float32
+
+
+def test_the_controls_without_neighbours(x, restored):
+    assert_allclose(restored["none"], x)
+    assert not restored["zero"].any()
+    assert_allclose(restored["gene_mean"], np.tile(x.mean(axis=0), (N_CELLS, 1)), rtol=1e-5)
+
+
+def test_neighbours_are_averaged_with_the_cell_itself(x, near, restored):
+    _, chosen = near
+    assert (chosen.sum(axis=1) == K + 1).all()
+    assert_allclose(restored["neighbours"], chosen @ x / (K + 1), atol=1e-5)
+
+
+def test_non_zeros_are_averaged_where_there_are_any(x, near, restored):
+    _, chosen = near
+    there = chosen @ (x != 0).astype(float)
+    expected = np.divide(chosen @ x, there, out=np.zeros(x.shape), where=there > 0)
+    assert_allclose(restored["neighbours_nonzero"], expected, atol=1e-5)
+
+
+def test_diffusion_is_that_of_the_dense_formula(x, near, restored):
+    distances, chosen = near
+    width = np.sort(distances, axis=1)[:, [5]]
+    kernel = np.where(chosen, np.exp(-((distances / width) ** 2)), 0)
+    kernel = kernel + kernel.T
+    walk = kernel / kernel.sum(axis=1, keepdims=True)
+    assert_allclose(restored["diffusion"], np.linalg.matrix_power(walk, 3) @ x, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (2, 5), (9, 1), (30, 4)])
+@pytest.mark.parametrize("values", ["alike", "zero", "drawn"])
+def test_awkward_data_have_controls(shape, values):
+    drawn = np.random.default_rng(0).poisson(1.0, shape)
+    x = {"alike": np.ones(shape), "zero": np.zeros(shape), "drawn": drawn}[values]
+    for _, found in controls(sparse.csr_matrix(x, dtype=np.float32), seed=0):
+        assert found.shape == shape
+        assert np.isfinite(found).all()
+        if values != "drawn":
+            assert np.isin(found, [0, 1]).all() or np.allclose(found, x)
+
+
+# --- in tables and words ------------------------------------------------------------------------
+
+METRICS = {
+    "n_clusters": 3,
+    "thinning": {"gene_correlation": 0.5, "mse": 0.2},
+    "false_signal": 0.1,
+    "imputation_controls": {
+        "none": {"thinning": {"gene_correlation": 0.4, "mse": None}, "false_signal": -1e-9},
+        "zero": {"thinning": {"gene_correlation": 0.0, "mse": 0.9}, "false_signal": -0.1},
+        "diffusion": {"thinning": {"gene_correlation": 0.6, "mse": 0.1}, "false_signal": 0.2},
+    },
+}
+
+
+def test_a_studys_table_has_the_controls_and_its_effects_do_not():
+    rows = [
+        {"variant": v, "role": r, "data": 0, "seed": s, "reason": "", **flat(METRICS)}
+        for v, r in (("base", "base"), ("other", "change"))
+        for s in range(3)
+    ]
+    table = pd.DataFrame(rows)
+    assert "imputation_controls.none.thinning.gene_correlation" in table
+    assert "imputation_controls.diffusion.false_signal" in table
+    compared = score_names(table)
+    assert set(compared) == {
+        "n_clusters",
+        "thinning.gene_correlation",
+        "thinning.mse",
+        "false_signal",
+    }
+    assert not effects(table, compared)["score"].str.contains("controls").any()
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        ("thinning.gene_correlation", 1),
+        ("truth.cell_correlation", 1),
+        ("truth.mse", -1),
+        ("thinning.poisson", -1),
+        ("false_signal", -1),
+    ],
+)
+def test_which_way_is_better_is_known(score, expected):
+    assert direction(score) == expected
+
+
+def test_scores_are_said_with_two_controls_beside_them():
+    assert imputation_facts(METRICS) == [
+        ("hidden molecules, gene correlation", "0.500 (none 0.400, diffusion 0.600)"),
+        ("hidden molecules, mse", "0.200 (none –, diffusion 0.100)"),
+        ("false signal", "0.100 (none -0.000, diffusion 0.200)"),
+    ]
+    assert imputation_facts({"imputation": {"cosine": None}}) == [("hidden entries, cosine", "–")]
