@@ -193,12 +193,11 @@ def test_a_killed_worker_is_replaced_and_a_killed_driver_goes_on(tmp_path):
     expected = pd.read_csv(tmp_path / "out" / "table.csv")
     (tmp_path / "out").rename(tmp_path / "straight")
 
-    driver = subprocess.Popen(COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    until(lambda: any((tmp_path / "out").rglob("*.npz")), driver)
-    os.kill(workers_of(driver.pid)[0], signal.SIGKILL)
-    until(lambda: any((tmp_path / "out").rglob("metrics.json")), driver)
-    driver.kill()
-    driver.wait()
+    with subprocess.Popen(COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as driver:
+        until(lambda: any((tmp_path / "out").rglob("*.npz")), driver)
+        os.kill(workers_of(driver.pid)[0], signal.SIGKILL)
+        until(lambda: any((tmp_path / "out").rglob("metrics.json")), driver)
+        driver.kill()
     assert not (tmp_path / "out" / "table.csv").exists()
     done = subprocess.run([*COMMAND, "--resume"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -213,10 +212,10 @@ def test_a_killed_worker_is_replaced_and_a_killed_driver_goes_on(tmp_path):
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done(tmp_path):
     written_study(tmp_path)
-    driver = subprocess.Popen(COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    until(lambda: any((tmp_path / "out").rglob("metrics.json")), driver)
-    driver.send_signal(signal.SIGINT)
-    _, said = driver.communicate(timeout=120)
+    with subprocess.Popen(COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as driver:
+        until(lambda: any((tmp_path / "out").rglob("metrics.json")), driver)
+        driver.send_signal(signal.SIGINT)
+        _, said = driver.communicate(timeout=120)
     assert driver.returncode == 130
     assert "interrupted; what is done is kept" in said and "Traceback" not in said
     metrics = next((tmp_path / "out").rglob("metrics.json"))
