@@ -89,6 +89,7 @@ def test_awkward_data_have_controls(shape, values):
 
 METRICS = {
     "n_clusters": 3,
+    "seconds": {"imputation": 2.0, "imputation controls": 1.0},
     "thinning": {"gene_correlation": 0.5, "mse": 0.2},
     "false_signal": 0.1,
     "imputation_controls": {
@@ -108,9 +109,12 @@ def test_a_studys_table_has_the_controls_and_its_effects_do_not():
     table = pd.DataFrame(rows)
     assert "imputation_controls.none.thinning.gene_correlation" in table
     assert "imputation_controls.diffusion.false_signal" in table
+    assert table["seconds"].eq(2.0).all()
     compared = score_names(table)
     assert set(compared) == {
         "n_clusters",
+        "seconds",
+        "seconds.imputation",
         "thinning.gene_correlation",
         "thinning.mse",
         "false_signal",
