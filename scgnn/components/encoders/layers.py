@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from scgnn.components.encoders.contract import Encoder, activate, normalizer
+from scgnn.components.encoders.contract import Activation, Encoder, activate, normalizer
 from scgnn.components.encoders.messages import Attention, Convolution, MessagePassing
 from scgnn.fields import Positive, ProperShare, Rate, Widths
 
@@ -177,10 +177,12 @@ class ChebNet(Hopping):
 
     ``Σ_n T_n(L − I) X W_n``, ``T_0(M) = I``, ``T_1(M) = M``, ``T_n = 2 M T_{n−1} − T_{n−2}``, L the
     normalised Laplacian. Edges count 1 whatever their weight; the largest eigenvalue is taken as
-    2, its bound.
+    2, its bound. Polynomials do not average as the other layers do, and at large inputs a ReLU
+    left no unit alive on a real set: the activation is elu.
     """
 
     self_loops: ClassVar[bool] = False
+    activation: Activation = "elu"
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         return Chebyshev(n_in, n_out, self.hops + 1)
