@@ -14,7 +14,6 @@ from scgnn.components.transforms import Filter, Log1p, NormalizeTotal, Scale, To
 from scgnn.imputation import scores
 from scgnn.imputation.answers import Reference, scale_after
 
-SCORES = {"gene_correlation", "cell_correlation", "mse", "poisson"}
 seeds = st.integers(0, 2**32 - 1)
 
 
