@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
 import re
 import shutil
 import subprocess
-from html.parser import HTMLParser
-from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
+from study_pages import AWKWARD, Page, made_up, page_of, study_of
 
 import scgnn
-from scgnn.recipe import to_yaml
 from scgnn.report import write_report
-from scgnn.report.clusters import cluster_picture, matched
-from scgnn.report.forest import forest
-from scgnn.report.picture import picture
-from scgnn.report.text import latex, latex_escaped, markdown
-from scgnn.report.words import Sheet, number
-from scgnn.stages import Cost
-from scgnn.study.engine import Finished, Outcome
-from scgnn.study.load import load_study
-from scgnn.study.run import StudyResult
-from scgnn.study.tables import Answer
 
 SECTIONS = (
     *("question", "answer", "effects", "factors", "ranking", "scores", "clusters", "iterations"),
@@ -43,100 +27,9 @@ RUN_SECTIONS = (
     "recipe",
     "versions",
 )
-AWKWARD = "a <b>bold</b> & naïve 变体"
-VOID = {"meta", "link", "br", "wbr", "img", "hr", "input"}
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-
-
-class Page(HTMLParser):
-    """Reads a page: its ids, its words, its addresses; fails where tags do not match."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open, self.ids, self.addresses, self.words, self.tags = [], [], [], [], []
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.ids += [value for name, value in attrs if name == "id"]
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
-
-
-def study_of(**parts):
-    """A study of the quick recipe, its runs yet to be made up."""
-    return load_study({"base": "scgnn_quick", "controls": [], "seeds": 8} | parts)
-
-
-def made_up(study, folder: Path, *, failed=(), labelled=True, cells=40) -> StudyResult:
-    """A finished study whose runs never ran: changes lie .1 above the base, controls .3 below."""
-    rng = np.random.default_rng(0)
-    outcome = Outcome()
-    shift = {"base": 0.0, "change": 0.1, "control": -0.3}
-    for run in study.runs:
-        if run.variant in failed:
-            outcome.failed[run.label] = "training diverged: <nan> & more"
-            continue
-        score = 0.5 + shift[run.role] + 0.01 * run.place["seed"] * (1 + shift[run.role])
-        metrics = {"n_cells": cells, "n_clusters": 3, "silhouette": score}
-        metrics |= {"ari": score} if labelled else {}
-        metrics |= {"seconds": {"clustering": 1.0 + rng.random()}, "peak_memory_mb": 100.0}
-        costs = {run.label: Cost("clustering", 1.0, 100.0)}
-        outcome.finished[run.label] = Finished(metrics, costs)
-        write_run(folder / "runs" / run.label, run.recipe, metrics, rng, cells)
-    return StudyResult(study, folder, Answer(study, outcome), outcome)
-
-
-def write_run(folder: Path, recipe, metrics, rng, cells: int, epochs: int = 5) -> None:
-    folder.mkdir(parents=True)
-    labels = np.sort(rng.integers(0, 3, cells))
-    names = [f"cell_{i}" for i in range(cells)]
-    tables = {
-        "cells.csv": [("cell", "cluster"), *zip(names, labels, strict=True)],
-        "iterations.csv": [
-            ("cell", "iteration_0", "iteration_1"),
-            *zip(names, rng.permutation(labels), labels, strict=True),
-        ],
-        "history.csv": [
-            ("iteration", "stage", "quantity", "epoch", "value"),
-            *(
-                (i, "graph autoencoder", "loss", e + 1, 1 / (e + 1))
-                for i in (0, 1)
-                for e in range(epochs)
-            ),
-        ],
-    }
-    for name, rows in tables.items():
-        with (folder / name).open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(rows)
-    np.savez_compressed(folder / "embedding.npz", clustered=rng.normal(size=(cells, 4)))
-    (folder / "recipe.yaml").write_text(to_yaml(recipe), encoding="utf-8")
-    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
-
-
-def page_of(result: StudyResult) -> tuple[Page, str]:
-    text = write_report(result).read_text(encoding="utf-8")
-    return Page(text), text
 
 
 @pytest.fixture
@@ -258,70 +151,6 @@ def test_tables_for_papers(study, tmp_path):
         assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") > 0
         for line in text.splitlines():
             assert not line.endswith("\\\\") or "&" in line
-
-
-def test_letters_that_mean_something_are_escaped():
-    sheet = Sheet("50 % | _x_", ("a", "b"), (("x|y", "1_000 − 2"),))
-    assert markdown(sheet) == (
-        "## 50 % \\| \\_x\\_\n\n| a | b |\n| --- | ---: |\n| x\\|y | 1\\_000 − 2 |\n"
-    )
-    assert r"x|y & 1\_000 $-$ 2 \\" in latex(sheet)
-    assert (
-        latex_escaped("\\ {~^} ±")
-        == r"\textbackslash{} \{\textasciitilde{}\textasciicircum{}\} $\pm$"
-    )
-
-
-@pytest.mark.parametrize(
-    ("value", "size", "text"),
-    [
-        (0.1234, 0.1, ".12"),
-        (-0.5, 1, "−.5"),
-        (1234.5, 400, "1,234"),
-        (None, None, "–"),
-        (float("nan"), 1, "–"),
-        (float("inf"), 1, "∞"),
-        (0.0, None, "0"),
-        (-1e-9, 0.1, ".00"),
-    ],
-)
-def test_numbers_have_the_digits_that_matter(value, size, text):
-    assert number(value, size) == text
-
-
-def test_forest_marks_stand_where_the_numbers_are():
-    row = {"name": "x", "score": "ari", "difference": 0.5, "low": 0.0, "high": 1.0, "p_holm": 0.9}
-    rows = pd.DataFrame([row | {"n_blocks": 5, "verdict": "none"}])
-    plot = forest(rows, "title")
-    assert plot is not None
-    (line,) = plot.lines
-    assert (plot.zero, line.point, line.ends) == (4.0, 50.0, (4.0, 96.0))
-    assert (line.sign, plot.better) == ("none", "better →")
-
-
-def test_a_forest_of_zeros_has_them_in_the_middle():
-    row = {"name": "x", "score": "ari", "difference": 0.0, "low": 0.0, "high": 0.0, "p_holm": 1.0}
-    plot = forest(pd.DataFrame([row | {"n_blocks": 5, "verdict": "none"}]), "title")
-    assert plot is not None and plot.zero == 50.0
-    assert len({word for _, word in plot.ticks}) == len(plot.ticks)
-
-
-def test_clusters_take_the_numbers_of_those_they_share_most_cells_with():
-    like = pd.Series([0, 0, 0, 1, 1, 1])
-    assert matched(pd.Series([7, 7, 7, 2, 2, 3]), like) == {2: 1, 3: 2, 7: 0}
-
-
-@pytest.mark.parametrize("shape", [(1, 3), (5, 1), (2, 2)])
-def test_awkward_embeddings_are_drawn(shape):
-    drawn = cluster_picture(np.zeros(shape), pd.Series(range(shape[0])), "x")
-    assert drawn.svg.startswith("<svg")
-
-
-def test_a_drawing_that_fails_says_so_in_its_place():
-    def draw(ax):
-        raise ValueError("<no> numbers")
-
-    assert "could not be drawn: &lt;no&gt; numbers" in picture("x", (100, 100), draw).svg
 
 
 def test_the_page_of_a_run(tmp_path, counts, budget, caplog):

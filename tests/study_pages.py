@@ -1,0 +1,110 @@
+"""Made-up studies and runs, and a reader of their pages."""
+
+from __future__ import annotations
+
+import csv
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+
+from scgnn.recipe import to_yaml
+from scgnn.report import write_report
+from scgnn.stages import Cost
+from scgnn.study.engine import Finished, Outcome
+from scgnn.study.load import load_study
+from scgnn.study.run import StudyResult
+from scgnn.study.tables import Answer
+
+AWKWARD = "a <b>bold</b> & naïve 变体"
+VOID = {"meta", "link", "br", "wbr", "img", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Reads a page: its ids, its words, its addresses; fails where tags do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open, self.ids, self.addresses, self.words, self.tags = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.ids += [value for name, value in attrs if name == "id"]
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def study_of(**parts):
+    """A study of the quick recipe, its runs yet to be made up."""
+    return load_study({"base": "scgnn_quick", "controls": [], "seeds": 8} | parts)
+
+
+def made_up(study, folder: Path, *, failed=(), labelled=True, cells=40) -> StudyResult:
+    """A finished study whose runs never ran: changes lie .1 above the base, controls .3 below."""
+    rng = np.random.default_rng(0)
+    outcome = Outcome()
+    shift = {"base": 0.0, "change": 0.1, "control": -0.3}
+    for run in study.runs:
+        if run.variant in failed:
+            outcome.failed[run.label] = "training diverged: <nan> & more"
+            continue
+        score = 0.5 + shift[run.role] + 0.01 * run.place["seed"] * (1 + shift[run.role])
+        metrics = {"n_cells": cells, "n_clusters": 3, "silhouette": score}
+        metrics |= {"ari": score} if labelled else {}
+        metrics |= {"seconds": {"clustering": 1.0 + rng.random()}, "peak_memory_mb": 100.0}
+        costs = {run.label: Cost("clustering", 1.0, 100.0)}
+        outcome.finished[run.label] = Finished(metrics, costs)
+        write_run(folder / "runs" / run.label, run.recipe, metrics, rng, cells)
+    return StudyResult(study, folder, Answer(study, outcome), outcome)
+
+
+def write_run(folder: Path, recipe, metrics, rng, cells: int, epochs: int = 5) -> None:
+    folder.mkdir(parents=True)
+    labels = np.sort(rng.integers(0, 3, cells))
+    names = [f"cell_{i}" for i in range(cells)]
+    tables = {
+        "cells.csv": [("cell", "cluster"), *zip(names, labels, strict=True)],
+        "iterations.csv": [
+            ("cell", "iteration_0", "iteration_1"),
+            *zip(names, rng.permutation(labels), labels, strict=True),
+        ],
+        "history.csv": [
+            ("iteration", "stage", "quantity", "epoch", "value"),
+            *(
+                (i, "graph autoencoder", "loss", e + 1, 1 / (e + 1))
+                for i in (0, 1)
+                for e in range(epochs)
+            ),
+        ],
+    }
+    for name, rows in tables.items():
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
+    np.savez_compressed(folder / "embedding.npz", clustered=rng.normal(size=(cells, 4)))
+    (folder / "recipe.yaml").write_text(to_yaml(recipe), encoding="utf-8")
+    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+
+
+def page_of(result: StudyResult) -> tuple[Page, str]:
+    text = write_report(result).read_text(encoding="utf-8")
+    return Page(text), text
