@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scgnn.recipe import to_yaml
+from scgnn.report import imputation
 from scgnn.report.alluvial import alluvial
 from scgnn.report.clusters import cluster_picture
 from scgnn.report.curves import agreement_curve, loss_curves
@@ -60,6 +61,7 @@ def _contents(result: Result) -> dict[str, Any]:
         "iterations": [each for each in (agreement, stream) if each is not None],
         "losses": loss_curves([trace], "this run"),
         "ltmg": _ltmg(state.signal),
+        "imputation": imputation.of_run(metrics),
         "stages": _stages(metrics),
         "recipe": to_yaml(recipe),
         "versions": versions(),
@@ -72,10 +74,8 @@ def _main(metrics: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _scores(metrics: dict[str, Any]) -> Sheet:
-    """Every score; those of imputation under names of their own."""
+    """Every score of the clusters; those of imputation stand beside their controls."""
     flat = {k: v for k, v in metrics.items() if not isinstance(v, dict) and k not in NOT_SCORES}
-    for name, value in (metrics.get("imputation") or {}).items():
-        flat[f"hidden entries, {name}"] = value
     rows = [(score_name(name), number(value)) for name, value in flat.items() if name not in DEAD]
     return Sheet("Scores", ("score", "value"), tuple(rows))
 

@@ -11,6 +11,7 @@ import pandas as pd
 from scgnn.recipe import diff
 from scgnn.recipe.tree import write
 from scgnn.registry import dump
+from scgnn.report import imputation
 from scgnn.report.forest import Forest, block_differences, each, forest, sign
 from scgnn.report.gallery import Gallery
 from scgnn.report.page import rendered
@@ -91,6 +92,7 @@ def _contents(
         "factor_sheets": [*effect_sheets(factors), *effect_sheets(together)],
         "rankings": [(drawn, words) for drawn, words in rankings if drawn],
         "score_sheets": sheets,
+        "imputation": imputation.of_study(answer.table),
         "gallery": Gallery(result, umap),
         "differences": _differences(result),
         "cost": result.cost(),
