@@ -16,6 +16,9 @@ from typing import Any, ClassVar, TypeVar
 
 C = TypeVar("C", bound="type[Component]")
 
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+NAME_RULE = "lower-case letters and digits, words joined by _, a letter first"
+
 _KINDS: dict[str, type[Component]] = {}
 
 
@@ -52,10 +55,17 @@ class Component:
         Raises
         ------
         ValueError
-            The name is taken: a component never replaces another.
+            The class is not of this kind, the name is none, or it is taken: a component never
+            replaces another.
         """
+        if not NAME.fullmatch(name):
+            raise ValueError(f"'{name}' is no name of a component: {NAME_RULE}")
 
         def add(member: C) -> C:
+            if not issubclass(member, cls):
+                raise ValueError(
+                    f"{member.__name__} is no {cls.__name__}; derive it from that class"
+                )
             taken = cls._members.get(name)
             if taken is not None and _full_name(taken) != _full_name(member):
                 where = _full_name(taken)

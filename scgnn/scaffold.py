@@ -11,7 +11,7 @@ from pathlib import Path
 from string import Template
 
 from scgnn.errors import UserError
-from scgnn.registry import kinds, unknown
+from scgnn.registry import NAME, NAME_RULE, kinds, unknown
 
 SETTINGS = {  # the line of a recipe that takes a component of a kind
     "clusterer": "pipeline:\n  clusterer: $name",
@@ -25,6 +25,8 @@ SETTINGS = {  # the line of a recipe that takes a component of a kind
     "stop": "pipeline:\n  stop: $name",
     "transform": "data:\n  transforms: [filter, top_genes, $name]",
 }
+
+LONGEST_NAME = 60
 
 
 def write_package(kind: str, name: str, out: Path | None = None) -> Path:
@@ -56,11 +58,10 @@ def write_package(kind: str, name: str, out: Path | None = None) -> Path:
 def _refuse_unusable(kind: str, name: str) -> None:
     if kind not in SETTINGS or kind not in kinds():
         raise UserError(unknown("kind", kind, sorted(SETTINGS)))
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
-        raise UserError(
-            f"'{name}' is no name of a component: lower-case letters and digits, words joined by "
-            "_, a letter first"
-        )
+    if not NAME.fullmatch(name):
+        raise UserError(f"'{name}' is no name of a component: {NAME_RULE}")
+    if len(name) > LONGEST_NAME:
+        raise UserError(f"'{name[:20]}…' is too long; a name has at most {LONGEST_NAME} letters")
     if name in kinds()[kind].names():
         raise UserError(f"{kind} '{name}' is there already; choose another name")
 

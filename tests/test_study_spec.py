@@ -131,7 +131,7 @@ def test_a_saved_study_is_the_same_study(tmp_path):
             "study.yaml:1: cross: 'seed' is crossed twice",
         ),
         ("base: scgnn\ncontrols: pca_leiden", "study.yaml:2: controls: must be a list of recipes"),
-        ("base: scgnn\ncontrols: [pca]", "study.yaml:2: base: unknown recipe 'pca'"),
+        ("base: scgnn\ncontrols: [pca]", "study.yaml:2: controls: unknown recipe 'pca'"),
         (
             "base: scgnn\ncross:\n  data.reader: [no/such.h5ad]",
             "study.yaml:3: data.reader: no/such.h5ad does not exist",

@@ -66,6 +66,21 @@ def check_a_gradient_reaches_every_weight(encoder: Encoder) -> None:
 
 
 @check("encoder")
+def check_leaves_the_cells_as_they_are(encoder: Encoder) -> None:
+    """A forward pass changes none of the values that it is given."""
+    some = cells()
+    module = network(encoder, some)
+    for mode in (module.train(), module.eval()):
+        given = torch.from_numpy(some.x.copy())
+        with torch.no_grad(), torch_seed(1):
+            mode(encoder.graph(some.graph), given)
+        demand(
+            np.array_equal(given.numpy(), some.x),
+            "the network overwrites its input; compute a new tensor instead",
+        )
+
+
+@check("encoder")
 def check_draws_nothing_in_eval(encoder: Encoder) -> None:
     """Outside training nothing is dropped or drawn."""
     one, two = (_embedding(encoder, cells(), seed) for seed in (1, 2))

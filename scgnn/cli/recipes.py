@@ -41,6 +41,8 @@ def check(
         study = load_study_of(recipe, data, labels, seeds, changes)
         typer.echo(describe_study(study), nl=False)
         return
+    if seeds is not None:
+        raise UserError(f"--seeds is for a study, and {recipe} is a recipe")
     complete = load(recipe, changes, one_of(data), labels)
     typer.echo(plan(complete), nl=False)
 

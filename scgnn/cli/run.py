@@ -67,6 +67,8 @@ def run(
     from scgnn.store import Store
     from scgnn.study.load import is_study
 
+    if store is not None and store.exists() and not store.is_dir():
+        raise UserError(f"--store {store}: a file, not a folder")
     kept = Store(store, bytes_of(limit) if limit else None) if store else None
     if is_study(recipe):
         if export:
@@ -80,7 +82,12 @@ def run(
         settings |= {"resume": resume, "fail_fast": fail_fast, "store": kept}
         _study(load_study_of(recipe, data, labels, seeds, changes), settings, plugins or [])
         return
-    for given, option in ((jobs, "jobs"), (scheduler, "scheduler"), (seeds, "seeds")):
+    for given, option in (
+        (jobs, "jobs"),
+        (scheduler, "scheduler"),
+        (seeds, "seeds"),
+        (fail_fast or None, "fail-fast"),
+    ):
         if given is not None:
             raise UserError(f"--{option} is for a study, and {recipe} is a recipe")
     _recipe(recipe, one_of(data), labels, out, changes, resume, export, threads, kept)

@@ -26,7 +26,9 @@ def cache(
     if store is None:
         raise UserError("name the store with --store FOLDER, or by the variable SCGNN_STORE")
     if not store.is_dir():
-        raise UserError(f"{store}: no such folder")
+        raise UserError(
+            f"{store}: {'a file, not a folder' if store.exists() else 'no such folder'}"
+        )
     kept = Store(store)
     if clear or limit is not None:
         removed = kept.shrink(0 if clear else bytes_of(limit))

@@ -14,6 +14,7 @@ from scgnn.recipe.tree import plain, read, write
 from scgnn.results import UNFINISHED, write_text
 from scgnn.study.spec import Study
 
+ELSEWHERE = "choose another folder with --out"
 log = logging.getLogger("scgnn")
 
 
@@ -27,7 +28,8 @@ def study_folder(out: Path, study: Study, resume: bool) -> Iterator[Path]:
         The folder cannot be made or written, holds something else, another study, or this one
         and ``resume`` is not said.
     """
-    _claim(out, study, resume)
+    refuse_folder(out, study, resume)
+    probed(out, ELSEWHERE)
     lock = locked(out)
     for folder, _, names in os.walk(out):
         for part in filter(UNFINISHED.fullmatch, names):
@@ -45,24 +47,23 @@ def study_folder(out: Path, study: Study, resume: bool) -> Iterator[Path]:
         (out / LOCK).unlink(missing_ok=True)
 
 
-def _claim(out: Path, study: Study, resume: bool) -> None:
-    elsewhere = "choose another folder with --out"
+def refuse_folder(out: Path, study: Study, resume: bool) -> None:
+    """Refuse a folder that holds something else, without touching it."""
     if not (out.is_dir() and any(out.iterdir())):
-        probed(out, elsewhere)
         return
     written = out / "study.yaml"
     if not written.is_file():
-        raise UserError(f"{out}: not empty and not a study; {elsewhere}")
+        raise UserError(f"{out}: not empty and not a study; {ELSEWHERE}")
     if not resume:
         raise UserError(
-            f"{out}: holds a study; add --resume to do what is missing in it, or {elsewhere}"
+            f"{out}: holds a study; add --resume to do what is missing in it, or {ELSEWHERE}"
         )
     try:
         same = plain(read(written)) == dict(study.source)
     except RecipeError:
         same = False
     if not same:
-        raise UserError(f"{out}: holds another study than this one; {elsewhere}")
+        raise UserError(f"{out}: holds another study than this one; {ELSEWHERE}")
 
 
 def default_study_folder(wanted: Path, study: Study, resume: bool) -> Path:

@@ -16,7 +16,7 @@ from scgnn.store import Store
 from scgnn.study.board import Board
 from scgnn.study.cluster import cluster
 from scgnn.study.engine import Outcome, execute_all
-from scgnn.study.folder import default_study_folder, study_folder
+from scgnn.study.folder import default_study_folder, refuse_folder, study_folder
 from scgnn.study.load import load_study
 from scgnn.study.spec import Study
 from scgnn.study.tables import Answer
@@ -102,19 +102,15 @@ def run_study(
     if not isinstance(study, Study):
         study = load_study(study)
     folder = default_study_folder(Path("runs") / study.name, study, resume) if out is None else out
-    with study_folder(Path(folder), study, resume) as place:
+    place, shown = Path(folder), board or Board()
+    refuse_folder(place, study, resume)  # before the cluster, which takes a while
+    with (
+        cluster(jobs, threads, scheduler, plugins) as (client, workers),
+        study_folder(place, study, resume),
+    ):
         stages = store or Store(place / "stages")
-        with cluster(jobs, threads, scheduler, plugins) as (client, workers):
-            outcome = execute_all(
-                study,
-                place,
-                client,
-                workers,
-                stages,
-                board or Board(),
-                threads=threads,
-                fail_fast=fail_fast,
-            )
+        settings: dict[str, Any] = {"threads": threads, "fail_fast": fail_fast}
+        outcome = execute_all(study, place, client, workers, stages, shown, **settings)
         result = StudyResult(study, place, Answer(study, outcome), outcome)
         write_answer(result)
         from scgnn.report import write_report

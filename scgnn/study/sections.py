@@ -78,7 +78,8 @@ def read_controls(tree: Node, problems: Problems) -> dict[str, Recipe]:
             name = Path(item.value).stem if item.value.endswith((".yaml", ".yml")) else item.value
             found[name] = finish(with_base(Node({"base": item}, item.place)))
         except RecipeError as error:
-            problems.found += [(item.place, line) for line in error.problems]
+            said = (line.replace(": base: ", ": controls: ", 1) for line in error.problems)
+            problems.found += [(item.place, line) for line in said]
     return found
 
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from broken_components.case import breaks
 from torch import nn
 
+from broken_components.case import breaks
 from scgnn.components.encoders import Encoder
 
 
@@ -68,6 +68,14 @@ class Unused(Linear):
     def __init__(self, n_in, n_out):
         super().__init__(n_in, n_out)
         self.unused = nn.Linear(n_in, n_out)
+
+
+@layer("leaves_the_cells_as_they_are", "the network overwrites its input; compute a new tensor")
+class Overwriting(Linear):
+    """Doubles what it is given, in place."""
+
+    def forward(self, graph, x):
+        return super().forward(graph, x.mul_(2))
 
 
 @layer("draws_nothing_in_eval", "in eval mode two passes differ")
