@@ -92,12 +92,14 @@ def logging_to(console: Console) -> Iterator[None]:
     if not console.is_terminal:
         handler = logging.StreamHandler(console.file)  # type: ignore[assignment]
     log = logging.getLogger("scgnn")
+    before = log.level
     log.setLevel(logging.INFO)
     log.addHandler(handler)
     try:
         yield
     finally:
         log.removeHandler(handler)
+        log.setLevel(before)
 
 
 @contextmanager

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from scgnn.recipe import to_yaml
 from scgnn.report import write_report
@@ -108,3 +110,8 @@ def write_run(folder: Path, recipe, metrics, rng, cells: int, epochs: int = 5) -
 def page_of(result: StudyResult) -> tuple[Page, str]:
     text = write_report(result).read_text(encoding="utf-8")
     return Page(text), text
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What the log holds above plain information."""
+    return [record for record in caplog.records if record.levelno > logging.INFO]
