@@ -18,7 +18,7 @@ test: $(VENV)/tested
 	$(RUN)/python -m pytest
 
 test-all: $(VENV)/tested
-	$(RUN)/python -m pytest -m "slow or not slow"
+	$(RUN)/python -m pytest -m "slow or not slow" --hypothesis-profile=other
 
 lint: $(VENV)/linted
 	$(RUN)/ruff check .

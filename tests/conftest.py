@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from hypothesis import settings
 from plugin_texts import LUMP
 from scipy import sparse
 
@@ -19,6 +20,10 @@ from scgnn.cli import main
 from scgnn.errors import RecipeError
 from scgnn.recipe import Recipe, load_recipe
 from scgnn.registry import put_back, registered
+
+settings.register_profile("same", derandomize=True)  # the same examples each time
+settings.register_profile("other", settings.get_profile("default"))  # `make test-all`
+settings.load_profile("same")
 
 DATA = {"data.reader.cells": 60, "data.reader.genes": 50}
 TRAININGS = ("feature", "graph", "cluster", "iteration", "imputation")

@@ -33,7 +33,7 @@ def test_thinning_conserves_every_molecule(seed, share):
 
 
 @given(seeds, st.floats(0.05, 0.95))
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None)
 def test_the_hidden_part_of_a_count_is_binomial(seed, share):
     n = 6
     counts = sparse.csr_matrix(np.full((100, 50), n, dtype=np.float32))

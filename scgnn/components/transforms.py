@@ -209,14 +209,14 @@ def _variance(x: Matrix) -> np.ndarray:
 
 
 def _log_nonzero(x: Matrix) -> np.ndarray:
-    """Variance (over n) of the logarithms of the non-zero values of each gene, 0 without any."""
-    logs = sparse.csr_matrix(x, dtype=np.float64, copy=True)
-    logs.eliminate_zeros()
-    logs.data = np.log1p(logs.data)
-    seen = np.maximum(np.bincount(logs.indices, minlength=logs.shape[1]), 1)
-    mean = np.bincount(logs.indices, logs.data, minlength=logs.shape[1]) / seen
-    around = (logs.data - mean[logs.indices]) ** 2
-    return np.bincount(logs.indices, around, minlength=logs.shape[1]) / seen
+    """Variance (over n) of the logarithms of the non-zero values of each gene, 0 without any.
+
+    The values of a gene are summed in rising order, so the order of the cells does not matter.
+    """
+    by_gene = sparse.csc_matrix(x, dtype=np.float64, copy=True)
+    by_gene.eliminate_zeros()
+    logs = np.split(np.log1p(by_gene.data), by_gene.indptr[1:-1])
+    return np.array([np.sort(values).var() if values.size else 0.0 for values in logs])
 
 
 def _dispersion(x: Matrix) -> np.ndarray:
