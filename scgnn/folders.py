@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from scgnn.errors import UserError
+from scgnn.errors import RecipeError, UserError
 from scgnn.recipe import Recipe, load_recipe, to_yaml
 from scgnn.results import UNFINISHED, write_text
 
@@ -107,6 +107,28 @@ def probed(out: Path, elsewhere: str) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); {elsewhere}") from None
+
+
+def refuse_missing(recipes: Iterable[Recipe]) -> None:
+    """Refuse data files that are not there.
+
+    Raises
+    ------
+    RecipeError
+        Every one of them, with the key that names it.
+    """
+    named = {
+        (key, path): None
+        for data in (recipe.data for recipe in recipes)
+        for key, path in (
+            ("data.reader.path", getattr(data.reader, "path", None)),
+            ("data.truth", data.truth),
+        )
+        if path
+    }
+    missing = [f"{key}: {path} does not exist" for key, path in named if not Path(path).exists()]
+    if missing:
+        raise RecipeError(missing)
 
 
 def absolute_paths(recipe: Recipe) -> Recipe:

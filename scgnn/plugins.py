@@ -11,14 +11,16 @@ import hashlib
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from scgnn.errors import UserError
-from scgnn.registry import Component, find, is_own, kinds, put_back, registered, summary
+from scgnn.registry import Component, find, is_own, kinds, parts, put_back, registered, summary
 
 GROUP = "scgnn.components"
 PREFIX = "scgnn_plugin_"  # of the modules that plug-in files become
@@ -206,6 +208,34 @@ def load_file(path: Path) -> list[type[Component]]:
         put_back(before)
         raise UserError(f"{path}{_line(error, path)}: {_said(error)}") from error
     return found
+
+
+@contextmanager
+def blamed(stage: str, args: tuple[Any, ...]) -> Iterator[None]:
+    """Name the components that are not scgnn's own when a stage that uses them breaks.
+
+    Raises
+    ------
+    UserError
+        Instead of the error, with the last line of theirs that it went through.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # a stranger's code raises anything
+        others = {type(part): part for part in parts(args) if not is_own(type(part))}
+        if not others:
+            raise
+        files = {str(sys.modules[cls.__module__].__file__) for cls in others}
+        frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
+        where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+        names = [f"{cls.kind}.{cls.name}" for cls in others]
+        whose = " and ".join(f"{n} of {source(cls)}" for n, cls in zip(names, others, strict=True))
+        raise UserError(
+            f"{stage}: {_said(error)}{where}, with {whose}; "
+            f"scgnn-recipe test {names[0]} tries it alone"
+        ) from error
 
 
 def _module_name(path: Path) -> str:

@@ -21,6 +21,7 @@ from scipy import sparse
 
 from scgnn.keys import digest, outside_sources, package_version
 from scgnn.memory import PeakMemory
+from scgnn.plugins import blamed
 from scgnn.progress import listener
 from scgnn.registry import Component, dump
 from scgnn.store import Store
@@ -64,7 +65,7 @@ def obtain(
     if kept is not None:
         return Obtained(kept.value, Cost(*kept.cost), True)
     start = time.perf_counter()
-    with PeakMemory() as peak:
+    with PeakMemory() as peak, blamed(label_of(function), args):
         value = function(*args)
     cost = Cost(label_of(function), time.perf_counter() - start, peak.megabytes)
     if store:

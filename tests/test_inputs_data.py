@@ -23,6 +23,15 @@ def test_a_missing_file(refused_run):
     )
 
 
+def test_check_names_every_file_that_is_missing(command):
+    reader = "data.reader={name: h5ad, path: gone.h5ad}"
+    done = command("check", "scgnn", "--set", reader, "--set", "data.truth=true.h5ad")
+    assert (done.code, done.err.splitlines()) == (
+        2,
+        ["data.reader.path: gone.h5ad does not exist", "data.truth: true.h5ad does not exist"],
+    )
+
+
 def test_a_truncated_gz_file(refused_run, counts):
     whole = gzip.compress(counts().to_df().to_csv().encode())
     Path("cut.csv.gz").write_bytes(whole[: len(whole) // 2])
@@ -101,6 +110,15 @@ def test_scaled_data_with_counts_in_a_layer_say_so_and_run(refused_run, command,
     assert done.code == 0
     result = read_h5ad("out/result.h5ad")
     np.testing.assert_array_equal(result.X.toarray(), result.layers["counts"])
+
+
+def test_counts_where_ltmg_expects_logarithms(refused_run, counts):
+    adata = counts()
+    adata.X = adata.X * 1000
+    adata.write_h5ad("cells.h5ad")
+    said = refused_run("--data", "cells.h5ad", "--set", "data.transforms=[]", "--out", "out")
+    assert "is too large for log(count + 1)" in said
+    assert said.endswith("put log1p among the transforms, or set input: counts.")
 
 
 def test_logarithmic_data_that_say_so(refused_run, counts):

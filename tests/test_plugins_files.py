@@ -44,6 +44,18 @@ def test_a_run_with_a_plug_in_file_and_its_saved_recipe(command, lump, sets, sma
     assert "pipeline.clusterer: " in plugged.out
 
 
+def test_a_plug_in_that_breaks_in_a_run_is_named(command, tmp_path, sets, small):
+    broken = COMPONENT.format(name="ragged", cls="Ragged").replace("(len(embedding)", "(k")
+    (tmp_path / "own.py").write_text(broken)
+    words = ["run", "scgnn_quick", *sets(small("scgnn")), "--set", "pipeline.clusterer=ragged"]
+    done = command(*words, "--out", tmp_path / "out", "--plugin", tmp_path / "own.py")
+    assert done.code == 2
+    assert done.err.splitlines()[-1] == (
+        "clustering: NameError: name 'k' is not defined (own.py:23), with clusterer.ragged of "
+        "own.py; scgnn-recipe test clusterer.ragged tries it alone"
+    )
+
+
 def test_two_plug_in_files_of_one_name_do_not_meet(tmp_path, command):
     files = []
     for name in ("lump", "heap"):

@@ -97,6 +97,11 @@ def test_what_cannot_work_is_refused_with_the_reason(slot, name):
         load_recipe("scgnn", changes(slot, name))
 
 
+def test_kl_refuses_an_encoder_that_gives_points():
+    with pytest.raises(RecipeError, match="kl: mlp gives one point per cell, not a distribution"):
+        load_recipe("scgnn", {"pipeline.imputation_regularizers": ["kl"]})
+
+
 def test_batches_and_counts_work_where_the_recipe_gives_them():
     found = scgnn.run(
         "scgnn",

@@ -32,6 +32,7 @@ def check(
     _plugins: PluginFiles = None,
 ) -> None:
     """Say every mistake of a recipe or a study, or what it will do. Runs nothing."""
+    from scgnn.folders import refuse_missing
     from scgnn.recipe.describe import plan
     from scgnn.study.load import is_study
 
@@ -39,11 +40,13 @@ def check(
         from scgnn.study.plan import describe_study
 
         study = load_study_of(recipe, data, labels, seeds, changes)
+        refuse_missing(run.recipe for run in study.runs)
         typer.echo(describe_study(study), nl=False)
         return
     if seeds is not None:
         raise UserError(f"--seeds is for a study, and {recipe} is a recipe")
     complete = load(recipe, changes, one_of(data), labels)
+    refuse_missing([complete])
     typer.echo(plan(complete), nl=False)
 
 

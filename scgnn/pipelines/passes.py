@@ -126,6 +126,8 @@ class Pass(Pipeline):
         if self.feature_decoder is not None and not (self.fidelity or starting):
             raise ValueError("fidelity: 0 without a feature regularizer leaves nothing to learn")
         self._refuse_idle_regularizers()
+        for regularizer in self.regularizers():
+            regularizer.suits(self.feature_encoder)
         if self.graph_encoder is not None and self.graph_decoder.latent(1) > 1:  # type: ignore[attr-defined]
             self.graph_encoder.widened(2)  # refuses where it cannot
         if self.graph_builder is None:
@@ -141,9 +143,10 @@ class Pass(Pipeline):
         for regularizer in self.feature_regularizers:
             if not any(map(regularizer.takes_part, self.feature_phases)):
                 needs = " and ".join(sorted(regularizer.requires)) or "nothing"
+                phases = ", ".join(regularizer.phases) or "none"
                 raise ValueError(
                     f"feature_regularizers: {regularizer.name} takes part in no training: its "
-                    f"phases are {', '.join(regularizer.phases)} and it needs the {needs}; the "
+                    f"phases are {phases} and it needs the {needs}; the "
                     f"trainings here are {', '.join(self.feature_phases)}, and the first one knows "
                     "no graph and no labels"
                 )

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+LARGEST_LOG = 100.0  # e^100 molecules
+
 
 def log_expression(
     x: sparse.spmatrix | NDArray[np.floating], held: Literal["counts", "log"]
@@ -17,7 +19,7 @@ def log_expression(
     Raises
     ------
     ValueError
-        Where a value is negative, infinite or not a number.
+        Where a value is negative, infinite or not a number, or too large for a logarithm.
     """
     if not sparse.issparse(x):
         x = np.asarray(x)
@@ -32,6 +34,8 @@ def log_expression(
     remedy = "LTMG needs counts or log(count + 1), not a scaled or centred matrix"
     _refuse(matrix, matrix.data < 0, "is negative", remedy)
     if held == "log":
+        remedy = "put log1p among the transforms, or set input: counts"
+        _refuse(matrix, matrix.data > LARGEST_LOG, "is too large for log(count + 1)", remedy)
         matrix.data += np.log(-np.expm1(-matrix.data))  # log(exp(v) − 1) without overflow
     else:
         matrix.data = np.log(matrix.data)

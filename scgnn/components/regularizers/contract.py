@@ -39,6 +39,15 @@ class Regularizer(Component, kind="regularizer"):
     weight: Weight
     phases: tuple[Phase, ...]
 
+    def suits(self, encoder: Any) -> None:
+        """Refuse an encoder whose embedding this cannot hold to anything.
+
+        Raises
+        ------
+        ValueError
+            With the reason.
+        """
+
     def prepare(self, state: State) -> Any:
         """What the loss needs from the state, made once."""
         return None

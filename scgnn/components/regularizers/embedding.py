@@ -10,9 +10,8 @@ from scipy import sparse
 from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
-from scgnn.components.encoders import Posterior
+from scgnn.components.encoders import Encoder, Posterior
 from scgnn.components.regularizers.contract import ALL_PHASES, Forward, Phase, Regularizer
-from scgnn.errors import UserError
 from scgnn.fields import Positive, Rate, Weight
 from scgnn.state import State
 
@@ -35,13 +34,18 @@ class Divergence(Regularizer):
     weight: Weight = 1.0
     phases: tuple[Phase, ...] = ALL_PHASES
 
-    def penalty(self, batch: Forward, prepared: Any, cells: Tensor | None) -> Tensor:
-        posterior = batch.encoder
-        if not isinstance(posterior, Posterior):
-            raise UserError(
-                "regularizer kl: the feature_encoder gives one point per cell, not a distribution; "
+    def suits(self, encoder: Encoder) -> None:
+        with torch.random.fork_rng(devices=[]):
+            module = encoder.build(2)
+        if not isinstance(module, Posterior):
+            raise ValueError(
+                f"kl: {encoder.name} gives one point per cell, not a distribution; "
                 "set feature_encoder: vae or leave kl out"
             )
+
+    def penalty(self, batch: Forward, prepared: Any, cells: Tensor | None) -> Tensor:
+        posterior = batch.encoder
+        assert isinstance(posterior, Posterior)
         mean, log_sd = posterior.mean, posterior.log_sd
         per_unit = mean.square() + (2 * log_sd).exp() - 1 - 2 * log_sd
         return self.weight * 0.5 * per_unit.sum()
