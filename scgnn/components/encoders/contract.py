@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from scipy import sparse
@@ -32,8 +32,11 @@ class Encoder(Component, kind="encoder"):
     """Turns cells into vectors, with or without the graph.
 
     ``build(n_features)`` gives a module whose ``forward(graph, x)`` maps features, cells x
-    n_features, to an embedding, cells x ``width(n_features)``.
+    n_features, to an embedding, cells x ``width(n_features)``. That of a ``variational`` one is a
+    :class:`scgnn.components.encoders.Posterior`.
     """
+
+    variational: ClassVar[bool] = False
 
     hidden: Widths
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -123,6 +124,8 @@ class VAE(MLP):
     normalization
         Before each activation but the last: over the cells of a batch, or over the units of a cell.
     """
+
+    variational: ClassVar[bool] = True
 
     output_activation: Activation = "none"
 

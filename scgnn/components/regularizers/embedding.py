@@ -35,9 +35,7 @@ class Divergence(Regularizer):
     phases: tuple[Phase, ...] = ALL_PHASES
 
     def suits(self, encoder: Encoder) -> None:
-        with torch.random.fork_rng(devices=[]):
-            module = encoder.build(2)
-        if not isinstance(module, Posterior):
+        if not encoder.variational:
             raise ValueError(
                 f"kl: {encoder.name} gives one point per cell, not a distribution; "
                 "set feature_encoder: vae or leave kl out"
