@@ -21,8 +21,8 @@ test-all: $(VENV)/tested
 	$(RUN)/python -m pytest -m "slow or not slow" --hypothesis-profile=other
 
 lint: $(VENV)/linted
-	$(RUN)/ruff check .
-	$(RUN)/ruff format --check .
+	$(RUN)/ruff check --no-cache .
+	$(RUN)/ruff format --no-cache --check .
 	$(RUN)/mypy scgnn
 
 bench: $(VENV)/installed

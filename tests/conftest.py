@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 from hypothesis import settings
-from plugin_texts import LUMP
 from scipy import sparse
 
+from plugin_texts import LUMP
 from scgnn import plugins
 from scgnn.cli import main
 from scgnn.errors import RecipeError

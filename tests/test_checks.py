@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 
 import pytest
+
 from broken_components.case import CASES
 from broken_components.every_kind import One
 from broken_components.regularizers import Term
-
 from scgnn.checks import Broken, check_component, checks_of, outcomes, parametrize_with_checks
 from scgnn.checks.exemptions import EXEMPTIONS
 from scgnn.checks.rules import CHECKS

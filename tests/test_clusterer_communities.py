@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cell_groups import assert_contract, blobs, labels_of, same_groups
 from scipy import sparse
 
+from cell_groups import assert_contract, blobs, labels_of, same_groups
 from scgnn.components.clusterers import Leiden, Louvain
 from scgnn.components.clusterers.communities import with_count
 

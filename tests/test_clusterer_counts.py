@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cell_groups import COUNTED, blobs, labels_of, of, same_groups
 from scipy import sparse
 from sklearn.metrics import silhouette_score
 
+from cell_groups import COUNTED, blobs, labels_of, of, same_groups
 from scgnn.components.clusterers import (
     KMeans,
     Louvain,

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cell_groups import blobs, labels_of, same_groups
 from sklearn.metrics import adjusted_rand_score
 
+from cell_groups import blobs, labels_of, same_groups
 from scgnn.components.clusterers import (
     HDBSCAN,
     OPTICS,

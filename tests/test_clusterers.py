@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cell_groups import COUNTED, SETTLED, assert_contract, blobs, labels_of, of, same_groups
 
+from cell_groups import COUNTED, SETTLED, assert_contract, blobs, labels_of, of, same_groups
 from scgnn.components.clusterers import Clusterer
 from scgnn.components.graph_builders import KNN
 from scgnn.registry import requirements

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cell_graphs import assert_contract, assert_same, batches, cells
 from scipy.spatial.distance import cdist
 
+from cell_graphs import assert_contract, assert_same, batches, cells
 from scgnn.components.graph_builders import (
     KNN,
     SNN,

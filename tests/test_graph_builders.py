@@ -6,8 +6,8 @@ from typing import get_type_hints
 
 import numpy as np
 import pytest
-from cell_graphs import assert_contract, assert_same, batches, built, cells, of
 
+from cell_graphs import assert_contract, assert_same, batches, built, cells, of
 from scgnn.components.graph_builders import (
     KNN,
     BatchBalanced,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ltmg_genes import simulate
 from scipy import sparse
 
+from ltmg_genes import simulate
 from scgnn.components.ltmg import LTMG
 
 

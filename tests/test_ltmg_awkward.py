@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ltmg_genes import VARIANTS
 from scipy import sparse
 
+from ltmg_genes import VARIANTS
 from scgnn.components.ltmg import LTMG
 
 AWKWARD = {

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from ltmg_genes import VARIANTS
 from scipy import sparse
 
+from ltmg_genes import VARIANTS
 from scgnn.components.ltmg import LTMG
 
 few = settings(max_examples=25, deadline=None)

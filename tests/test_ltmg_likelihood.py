@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ltmg_genes import in_log
 from scipy.special import ndtr
 
+from ltmg_genes import in_log
 from scgnn.components.ltmg import LTMG
 from scgnn.components.ltmg.evidence import Evidence
 from scgnn.components.ltmg.mixture import Mixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ltmg_genes import dense, in_log, needs_reference, reference
 
+from ltmg_genes import dense, in_log, needs_reference, reference
 from scgnn.components.ltmg import LTMG
 from scgnn.components.ltmg.cutoffs import crossing
 from scgnn.components.ltmg.mixture import Mixture, assign

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ltmg_genes import VARIANTS, dense, needs_reference, reference, simulate
 
+from ltmg_genes import VARIANTS, dense, needs_reference, reference, simulate
 from scgnn.components.ltmg import LTMG
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from plugin_texts import COMPONENT
 
+from plugin_texts import COMPONENT
 from scgnn import plugins
 from scgnn.components.clusterers import Clusterer
 from scgnn.components.encoders import Encoder

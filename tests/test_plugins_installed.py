@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 import pytest
-from plugin_texts import COMPONENT, LUMP
 
+from plugin_texts import COMPONENT, LUMP
 from scgnn.recipe import load_recipe
 from scgnn.registry import find, registered
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plugin_texts import LUMP
 
+from plugin_texts import LUMP
 from scgnn import plugins
 from scgnn.registry import put_back, registered
 from scgnn.stages import Stages

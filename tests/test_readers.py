@@ -9,6 +9,11 @@ import h5py
 import numpy as np
 import pytest
 import scanpy as sc
+from scipy import sparse
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score
+
 from example_files import (
     COUNTS,
     REPEATED,
@@ -23,11 +28,6 @@ from example_files import (
     tenx_h5,
     written,
 )
-from scipy import sparse
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.metrics import adjusted_rand_score
-
 from scgnn.components.readers import (
     H5AD,
     Demo,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scanpy as sc
+
 from example_files import (
     CELLS,
     IDS,
@@ -16,7 +17,6 @@ from example_files import (
     table,
     written,
 )
-
 from scgnn.components.readers import (
     CSV,
     orientation,

@@ -8,6 +8,9 @@ import h5py
 import numpy as np
 import pytest
 import scanpy as sc
+from scipy import sparse
+from scipy.io import mmwrite
+
 from example_files import (
     CELLS,
     COUNTS,
@@ -21,9 +24,6 @@ from example_files import (
     tenx_h5,
     written,
 )
-from scipy import sparse
-from scipy.io import mmwrite
-
 from scgnn.components.readers import (
     TenxH5,
     TenxMTX,

@@ -8,10 +8,10 @@ import shutil
 import subprocess
 
 import pytest
-from study_pages import AWKWARD, Page, made_up, page_of, study_of, warned
 
 import scgnn
 from scgnn.report import write_report
+from study_pages import AWKWARD, Page, made_up, page_of, study_of, warned
 
 SECTIONS = (
     *("question", "answer", "effects", "factors", "ranking", "scores", "clusters", "iterations"),

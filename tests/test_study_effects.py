@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from study_tables import one, table
 
 from scgnn.errors import InputError
 from scgnn.study.paired import detectable
 from scgnn.study.statistics import direction, effects
+from study_tables import one, table
 
 
 def test_a_change_that_is_always_better_says_so_with_its_interval():

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from study_tables import drawn_study, one
 
 from scgnn.study.factors import interactions, main_effects
 from scgnn.study.statistics import effects
+from study_tables import drawn_study, one
 
 UNNAMED = ["variant", "role", "score"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from study_tables import drawn_study, one, table
 
 from scgnn.study.statistics import effects
+from study_tables import drawn_study, one, table
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from study_tables import simulated
 
 from scgnn.study.paired import (
     blocks_needed,
@@ -20,6 +19,7 @@ from scgnn.study.paired import (
     smallest_p,
 )
 from scgnn.study.statistics import effects
+from study_tables import simulated
 
 
 def test_two_blocks_have_the_wide_interval_of_student():

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from study_tables import table
 
 from scgnn.errors import InputError
 from scgnn.study.ranking import critical_difference, friedman, groups, ranking
+from study_tables import table
 
 
 def test_ranks_and_friedman_by_hand():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+
 from broken_components.case import breaks
 from broken_components.every_kind import One
-
 from scgnn.components.clusterers import Clusterer
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from broken_components.case import breaks
 from torch import nn
 
+from broken_components.case import breaks
 from scgnn.components.decoders import Decoder
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from broken_components.case import CASES, breaks
 
+from broken_components.case import CASES, breaks
 from scgnn.components.clusterers import Clusterer, canonical
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from broken_components.case import breaks
 
+from broken_components.case import breaks
 from scgnn.components.stops import NeverStop, Stop
 from scgnn.pipelines import Pipeline
 from scgnn.registry import slot

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from broken_components.case import breaks
 
+from broken_components.case import breaks
 from scgnn.components.pruners import Pruner
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 from broken_components.case import breaks
-
 from scgnn.components.readers import Demo, Reader
 
 

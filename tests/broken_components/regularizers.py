@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from broken_components.case import breaks
-
 from scgnn.components.regularizers import ALL_PHASES, Regularizer
 
 

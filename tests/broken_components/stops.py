@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from broken_components.case import breaks
-
 from scgnn.components.stops import Stop
 
 

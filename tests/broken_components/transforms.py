@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from broken_components.case import breaks
 from scipy import sparse
 
+from broken_components.case import breaks
 from scgnn.components.transforms import Transform
 
 
