@@ -49,6 +49,9 @@ class Rows:
         self.matrix = matrix
         self._all: Tensor | None = None
 
+    def __len__(self) -> int:
+        return int(self.matrix.shape[0])
+
     def __getitem__(self, cells: Tensor | None) -> Tensor:
         if cells is not None:
             return torch.from_numpy(dense(self.matrix, cells.numpy()))

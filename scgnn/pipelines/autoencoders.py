@@ -10,10 +10,12 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from scgnn.components.decoders import Decoder
+from scgnn.components.decoders import MLP, Decoder
 from scgnn.components.encoders import Encoder
-from scgnn.components.regularizers import Forward, Regularizer
+from scgnn.components.regularizers import Forward, Regularizer, SquaredErrors
 from scgnn.errors import InputError
+from scgnn.pipelines.awake import awake_part
+from scgnn.registry import is_own
 from scgnn.seeding import seed_for, torch_seed
 from scgnn.stages import stage
 from scgnn.state import Matrix, State
@@ -63,20 +65,57 @@ class Autoencoder:
             return x
         return np.log1p(x) if isinstance(x, np.ndarray) else x.log1p()
 
+    def leaves_idle_weights(self) -> bool:
+        """Whether the loss sees a network by what it gives for cells, not by its weights."""
+        seen = (type(each) for each in self.regularizers)
+        return all(is_own(cls) or cls.penalty is Regularizer.penalty for cls in seen)
+
     def __call__(self, module: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Any]:
         """The embedding of cells, and what the decoder gives for them (None without one)."""
         z = module["encoder"](None, self.seen(x))
         return z, module["decoder"](z) if self.decoder is not None else None
 
-    def loss(
-        self, output: Any, batch: Forward, prepared: list[Any], cells: Tensor | None
-    ) -> Tensor:
-        """The whole loss of a batch of cells."""
-        assert self.decoder is not None
-        value = self.fidelity * self.decoder.loss(output, batch.x)
-        for regularizer, ready in zip(self.regularizers, prepared, strict=True):
+
+class Loss:
+    """``fidelity · error(x, x̂) + Σ regularizers`` of the batches of one training.
+
+    Squared errors, the plain one and those of regularizers, are one sum with added weights.
+    """
+
+    def __init__(self, parts: Autoencoder, state: State) -> None:
+        assert parts.decoder is not None
+        self.decoder, self.fidelity = parts.decoder, parts.fidelity
+        squared = type(parts.decoder).loss is MLP.loss
+        self.squares: list[tuple[SquaredErrors, Any]] = []
+        self.others: list[tuple[Regularizer, Any]] = []
+        for regularizer in parts.regularizers:
+            ready = regularizer.prepare(state)
+            own_loss = type(regularizer).loss is not SquaredErrors.loss
+            if squared and isinstance(regularizer, SquaredErrors) and not own_loss:
+                self.squares.append((regularizer, ready))
+            else:
+                self.others.append((regularizer, ready))
+        self._of_all_cells: Tensor | None = None
+
+    def __call__(self, output: Any, batch: Forward, cells: Tensor | None) -> Tensor:
+        """The loss of what the decoder gave for a batch; None means all cells."""
+        if self.squares:
+            value = self.decoder.loss(output, batch.x, self._weights(cells))
+        else:
+            value = self.fidelity * self.decoder.loss(output, batch.x)
+        for regularizer, ready in self.others:
             value = value + regularizer.penalty(batch, ready, cells)
         return value
+
+    def _weights(self, cells: Tensor | None) -> Tensor:
+        if cells is None and self._of_all_cells is not None:
+            return self._of_all_cells
+        summed = torch.tensor(self.fidelity)
+        for regularizer, ready in self.squares:
+            summed = summed + regularizer.weight * regularizer.weights(ready, cells)
+        if cells is None:
+            self._of_all_cells = summed
+        return summed
 
 
 class Fitted(NamedTuple):
@@ -201,19 +240,25 @@ def _train(
     """Train on all cells, or on some of them, ``own``; returns the loss of each epoch."""
     if parts.decoder is None:
         return np.zeros(training.epochs)
-    decoder = parts.decoder
-    x = Rows(state.x if own is None else state.x[own])
+    decoder, x = parts.decoder, Rows(state.x if own is None else state.x[own])
     places = None if own is None else torch.from_numpy(own)
-    prepared = [regularizer.prepare(state) for regularizer in parts.regularizers]
+    of_batch = Loss(parts, state)
+    awake = None
+    if not optimizer.state and parts.leaves_idle_weights():
+        awake = awake_part(module["encoder"], module["decoder"], x, training)
 
     def loss(cells: Tensor | None) -> Tensor:
         rows = x[cells]
-        z, output = parts(module, rows)
+        z, output = parts(module, rows) if awake is None else awake(rows, cells)
         batch = Forward(rows, decoder.mean(output, rows), z, module["encoder"])
         among_all = cells if places is None else places if cells is None else places[cells]
-        return parts.loss(output, batch, prepared, among_all)
+        return of_batch(output, batch, among_all)
 
-    return fit(module, loss, x.matrix.shape[0], training, seed, optimizer)
+    if awake is None:
+        return fit(module, loss, len(x), training, seed, optimizer)
+    losses = fit(awake, loss, len(x), training, seed, awake.optimizer)
+    awake.give_back(optimizer)
+    return losses
 
 
 def _outputs(

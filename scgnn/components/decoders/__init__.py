@@ -10,7 +10,8 @@ from scgnn.components.decoders.inner_product import (
     graph_target,
     reconstruction,
 )
-from scgnn.components.decoders.mlp import MLP
+from scgnn.components.decoders.mlp import MLP, Rebuild
+from scgnn.components.decoders.squares import weighted_squares
 
 __all__ = [
     "MLP",
@@ -20,9 +21,11 @@ __all__ = [
     "InnerProduct",
     "InnerProductSampled",
     "NegativeBinomial",
+    "Rebuild",
     "ZeroInflated",
     "divergence",
     "graph_target",
     "negative_binomial",
     "reconstruction",
+    "weighted_squares",
 ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 
 from scgnn.components.decoders.contract import Decoder
+from scgnn.components.decoders.squares import weighted_squares
 from scgnn.components.encoders import Dense, Encoder
 from scgnn.fields import Activation, Normalization, Positive, ProperShare
 
@@ -71,5 +73,4 @@ class MLP(Layers):
         return self.rebuild(n_latent, n_features, self.output_activation)
 
     def loss(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-        square = (output - target).square()
-        return (square if weights is None else weights * square).sum()
+        return weighted_squares(output, target, torch.ones(()) if weights is None else weights)

@@ -89,6 +89,7 @@ class Dense(nn.Module):
         normalization: Normalization = "none",
     ) -> None:
         super().__init__()
+        self.widths = widths
         sizes = (n_features, *widths)
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.norms = nn.ModuleList(normalizer(normalization, width) for width in widths[:-1])
@@ -96,10 +97,27 @@ class Dense(nn.Module):
         self.activations = [activation] * (len(widths) - 1) + [output_activation]
         self.dropout = nn.Dropout(dropout)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is neither dropout nor normalisation."""
+        return not self.dropout.p and all(isinstance(norm, nn.Identity) for norm in self.norms)
+
     def forward(self, graph: object, x: Tensor) -> Tensor:
-        for layer, norm, activation in zip(self.layers, self.norms, self.activations, strict=True):
-            x = activate(activation, norm(layer(self.dropout(x))))
+        return self.output(self.hidden(x))
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """What the last layer sees."""
+        for number in range(len(self.layers) - 1):
+            x = self._through(number, x)
         return x
+
+    def output(self, hidden: Tensor) -> Tensor:
+        """What the last layer makes of it."""
+        return self._through(len(self.layers) - 1, hidden)
+
+    def _through(self, number: int, x: Tensor) -> Tensor:
+        mapped = self.norms[number](self.layers[number](self.dropout(x)))
+        return activate(self.activations[number], mapped)
 
 
 @Encoder.register("vae")

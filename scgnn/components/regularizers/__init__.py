@@ -5,6 +5,7 @@ from scgnn.components.regularizers.contract import (
     Forward,
     Phase,
     Regularizer,
+    SquaredErrors,
     in_phase,
 )
 from scgnn.components.regularizers.embedding import Contrastive, Divergence, Sparsity
@@ -31,5 +32,6 @@ __all__ = [
     "Phase",
     "Regularizer",
     "Sparsity",
+    "SquaredErrors",
     "in_phase",
 ]

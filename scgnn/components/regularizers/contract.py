@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
 
+from scgnn.components.decoders import weighted_squares
 from scgnn.fields import Weight
 from scgnn.registry import Component
 from scgnn.state import State
@@ -68,3 +69,14 @@ class Regularizer(Component, kind="regularizer"):
 def in_phase(regularizers: Sequence[Regularizer], phase: Phase) -> tuple[Regularizer, ...]:
     """Those that take part in a phase with a weight above 0."""
     return tuple(r for r in regularizers if r.takes_part(phase) and r.weight > 0)
+
+
+class SquaredErrors(Regularizer):
+    """``weight · Σ W ∘ (x − x̂)²``: one of these says its W; several are computed as one sum."""
+
+    def weights(self, prepared: Any, cells: Tensor | None) -> Tensor:
+        """W, batch x genes or what broadcasts to it; None means all cells."""
+        raise NotImplementedError
+
+    def loss(self, x_hat: Tensor, x: Tensor, prepared: Any, cells: Tensor | None) -> Tensor:
+        return self.weight * weighted_squares(x_hat, x, self.weights(prepared, cells))

@@ -11,7 +11,7 @@ from scipy import sparse
 from torch import Tensor
 
 from scgnn.components.ltmg import LTMG
-from scgnn.components.regularizers.contract import ALL_PHASES, Phase, Regularizer
+from scgnn.components.regularizers.contract import ALL_PHASES, Phase, Regularizer, SquaredErrors
 from scgnn.fields import Weight
 from scgnn.state import State
 from scgnn.training import Rows
@@ -19,7 +19,7 @@ from scgnn.training import Rows
 
 @Regularizer.register("ltmg")
 @dataclass(frozen=True)
-class LTMGStates(LTMG, Regularizer):
+class LTMGStates(LTMG, SquaredErrors):
     """Squared error weighted by the LTMG state T of each value: ``weight · Σ T ∘ (x − x̂)²``.
 
     Values in higher states count more, values "not expressed" (T = 0) not at all (scGNN, eq. 1).
@@ -46,8 +46,8 @@ class LTMGStates(LTMG, Regularizer):
         assert state.signal is not None
         return Rows(sparse.csr_matrix(state.signal, dtype=np.float32))
 
-    def loss(self, x_hat: Tensor, x: Tensor, prepared: Rows, cells: Tensor | None) -> Tensor:
-        return self.weight * (prepared[cells].to(x.dtype) * (x_hat - x).square()).sum()
+    def weights(self, prepared: Rows, cells: Tensor | None) -> Tensor:
+        return prepared[cells]
 
 
 @Regularizer.register("ltmg01")
@@ -68,17 +68,14 @@ class LTMGBinary(LTMGStates):
         return Rows(sparse.csr_matrix(state.signal > 0, dtype=np.float32))
 
 
-def _row_weighted(
-    weight: float, per_cell: Tensor, x_hat: Tensor, x: Tensor, cells: Tensor | None
-) -> Tensor:
-    """``weight · Σ_j per_cell_j · Σ_g (x − x̂)²_jg``."""
-    of_batch = per_cell if cells is None else per_cell[cells]
-    return weight * (of_batch.to(x.dtype) * (x_hat - x).square().sum(1)).sum()
+def _of_cells(each: Tensor, cells: Tensor | None) -> Tensor:
+    """A number for each cell of a batch, one column."""
+    return (each if cells is None else each[cells])[:, None]
 
 
 @Regularizer.register("degree")
 @dataclass(frozen=True)
-class Degree(Regularizer):
+class Degree(SquaredErrors):
     """Squared error of a cell times its degree: scGNN's graph term, worked out.
 
     ``Σ A ∘ …`` of the paper is exactly ``Σ_j deg(j) Σ_g (x − x̂)²_jg``; no cells x cells matrix.
@@ -103,13 +100,13 @@ class Degree(Regularizer):
         graph = row_normalized(state.graph) if self.normalized else state.graph
         return torch.as_tensor(np.asarray(graph.sum(axis=0), dtype=np.float32).ravel())
 
-    def loss(self, x_hat: Tensor, x: Tensor, prepared: Tensor, cells: Tensor | None) -> Tensor:
-        return _row_weighted(self.weight, prepared, x_hat, x, cells)
+    def weights(self, prepared: Tensor, cells: Tensor | None) -> Tensor:
+        return _of_cells(prepared, cells)
 
 
 @Regularizer.register("cluster_size")
 @dataclass(frozen=True)
-class ClusterSize(Regularizer):
+class ClusterSize(SquaredErrors):
     """Squared error of a cell times the size of its cluster: scGNN's cell type term, worked out.
 
     ``weight · Σ_j |C_j| Σ_g (x − x̂)²_jg``, C_j the cluster of cell j.
@@ -135,8 +132,8 @@ class ClusterSize(Regularizer):
         sizes = np.bincount(state.labels)[state.labels].astype(np.float32)
         return torch.as_tensor(np.ones_like(sizes) if self.normalized else sizes)
 
-    def loss(self, x_hat: Tensor, x: Tensor, prepared: Tensor, cells: Tensor | None) -> Tensor:
-        return _row_weighted(self.weight, prepared, x_hat, x, cells)
+    def weights(self, prepared: Tensor, cells: Tensor | None) -> Tensor:
+        return _of_cells(prepared, cells)
 
 
 @Regularizer.register("graph_smooth")
