@@ -11,6 +11,10 @@ class InputError(UserError):
     """Data that cannot be used as they are."""
 
 
+class Diverged(UserError):
+    """A training whose numbers are no longer finite."""
+
+
 class RecipeError(UserError):
     """Every mistake found in a recipe, one line each, in file order."""
 

@@ -153,6 +153,14 @@ def numbered(wanted: Path) -> list[Path]:
     return folders
 
 
+def _read_back(run: Path) -> Recipe | None:
+    """The recipe of a run; None where it needs a plug-in that is not here."""
+    try:
+        return load_recipe(run / "recipe.yaml")
+    except RecipeError:
+        return None
+
+
 def default_folder(wanted: Path, recipe: Recipe, resume: bool) -> Path:
     """``wanted``, or the first of ``wanted-2``, ``wanted-3`` … that is free.
 
@@ -164,6 +172,6 @@ def default_folder(wanted: Path, recipe: Recipe, resume: bool) -> Path:
     recipe = absolute_paths(recipe)
     for run in reversed(taken):
         unfinished = (run / "recipe.yaml").is_file() and not (run / "metrics.json").exists()
-        if unfinished and load_recipe(run / "recipe.yaml") == recipe:
+        if unfinished and _read_back(run) == recipe:
             return run
     raise UserError(f"{wanted}: no unfinished run of this recipe to resume; name it with --out")

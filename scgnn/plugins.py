@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from scgnn.errors import UserError
+from scgnn.errors import Diverged, UserError
 from scgnn.registry import Component, find, is_own, kinds, parts, put_back, registered, summary
 
 GROUP = "scgnn.components"
@@ -221,21 +221,25 @@ def blamed(stage: str, args: tuple[Any, ...]) -> Iterator[None]:
     """
     try:
         yield
-    except UserError:
-        raise
     except Exception as error:  # a stranger's code raises anything
-        others = {type(part): part for part in parts(args) if not is_own(type(part))}
-        if not others:
+        others = list({type(part): None for part in parts(args) if not is_own(type(part))})
+        if not others or (isinstance(error, UserError) and not isinstance(error, Diverged)):
             raise
-        files = {str(sys.modules[cls.__module__].__file__) for cls in others}
+        files = {_file(cls): None for cls in others}
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
         where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-        names = [f"{cls.kind}.{cls.name}" for cls in others]
-        whose = " and ".join(f"{n} of {source(cls)}" for n, cls in zip(names, others, strict=True))
+        whose = " and ".join(f"{cls.kind}.{cls.name} of {source(cls)}" for cls in others)
+        said = str(error) if isinstance(error, Diverged) else _said(error)
+        first = others[0]
+        named = first.__module__.startswith(PREFIX)
+        word = _file(first) if named else f"{first.kind}.{first.name}"
         raise UserError(
-            f"{stage}: {_said(error)}{where}, with {whose}; "
-            f"scgnn-recipe test {names[0]} tries it alone"
+            f"{stage}: {said}{where}, with {whose}; scgnn-recipe test {word} tries it alone"
         ) from error
+
+
+def _file(cls: type) -> str:
+    return str(getattr(sys.modules[cls.__module__], "__file__", ""))
 
 
 def _module_name(path: Path) -> str:

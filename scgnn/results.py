@@ -70,16 +70,21 @@ class Result:
     recipe: Recipe
 
 
+def strangers(recipe: Recipe | None) -> dict[str, str]:
+    """The components of a recipe that are not scgnn's own: whose they are, and their code."""
+    return {
+        f"{part.kind}.{part.name}": f"{plugins.source(type(part))}, "
+        f"code {digest(*outside_sources(part))[:12]}"
+        for part in parts(recipe)
+        if not is_own(type(part))
+    }
+
+
 def versions(recipe: Recipe | None = None) -> dict[str, str]:
     """What the numbers of a run depend on; with a recipe also the plug-ins that it uses."""
     import torch
 
-    outside = [part for part in parts(recipe) if not is_own(type(part))]
-    found = {
-        f"{part.kind}.{part.name}": f"{plugins.source(type(part))}, "
-        f"code {digest(*outside_sources(part))[:12]}"
-        for part in outside
-    }
+    found = strangers(recipe)
     for name in LIBRARIES:
         try:
             found[name] = metadata.version(name)

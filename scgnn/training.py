@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scgnn.errors import UserError
-from scgnn.fields import Positive, Rate, Weight
+from scgnn.errors import Diverged
+from scgnn.fields import Natural, Positive, ProperShare, Rate, Weight
 from scgnn.progress import listener
+from scgnn.seeding import generator, seed_for
 from scgnn.state import Matrix, dense
 
 Arrays = dict[str, np.ndarray]
@@ -33,6 +36,15 @@ class Training:
         Weight of Σ|w| over all weights and biases.
     l2
         Weight of Σw².
+    precision
+        Of the matrix products; bfloat16 halves their time where the processor has it, and is
+        float32 elsewhere. Weights, losses and Adam are float32 always.
+    patience
+        Stop after this many epochs in none of which the loss fell by a thousandth below the best;
+        0 trains all epochs.
+    held_out
+        Share of the cells that are not trained on; patience then looks at their loss. A graph is
+        trained on whole.
     """
 
     epochs: Positive = 200
@@ -40,6 +52,9 @@ class Training:
     batch_size: Positive = 12800
     l1: Weight = 0.0
     l2: Weight = 0.0
+    precision: Literal["float32", "bfloat16"] = "float32"
+    patience: Natural = 0
+    held_out: ProperShare = 0.0
 
 
 class Rows:
@@ -68,7 +83,7 @@ def fit(
     seed: int,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> np.ndarray:
-    """Train a module in place; returns the loss of each epoch, before its steps.
+    """Train a module in place; returns the loss of each epoch that was trained, before its steps.
 
     Parameters
     ----------
@@ -87,30 +102,84 @@ def fit(
 
     Raises
     ------
-    UserError
+    Diverged
         The loss is no longer a finite number.
     """
     weights = [p for p in module.parameters() if p.requires_grad]
     if not weights:
         return np.zeros(0)
     optimizer = optimizer or adam(module, training)
-    losses = np.zeros(training.epochs)
+    losses: list[float] = []
+    kept, held_out = _split(n_cells, training.held_out, seed)
+    patience = Patience(training.patience)
     order = np.random.default_rng(seed)
     module.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for epoch in range(training.epochs):
-            for cells in _batches(n_cells, training.batch_size, order):
+            losses.append(0.0)
+            for cells in _batches(kept, n_cells, training.batch_size, order):
                 optimizer.zero_grad()
-                value = loss(cells)
+                with _products(training.precision):
+                    value = loss(cells)
                 value.backward()
                 penalty = _penalize(weights, training)
                 optimizer.step()
-                losses[epoch] += value.item() + penalty
-            refuse_divergence(training, losses[epoch])
-            listener().epoch(epoch + 1, training.epochs, float(losses[epoch]))
+                losses[-1] += value.item() + penalty
+            refuse_divergence(training, np.float64(losses[-1]))
+            listener().epoch(epoch + 1, training.epochs, losses[-1])
+            if patience.ends(losses[-1] if held_out is None else _seen(module, loss, held_out)):
+                break
     module.eval()
-    return losses
+    return np.array(losses)
+
+
+class Patience:
+    """Ends a training once its loss has stopped falling.
+
+    Parameters
+    ----------
+    epochs
+        How many in a row may pass without a new best loss, a thousandth below the last; 0: any.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+        self.best = np.inf
+        self.waited = 0
+
+    def ends(self, loss: float) -> bool:
+        """Whether to stop after an epoch with this loss."""
+        if loss < self.best - 1e-3 * abs(loss):
+            self.best, self.waited = loss, 0
+        else:
+            self.waited += 1
+        return 0 < self.epochs <= self.waited
+
+
+def _split(n: int, share: float, seed: int) -> tuple[Tensor, Tensor | None]:
+    """The cells to train on, and those held out where a share asks for at least one."""
+    n_out = int(n * share)
+    if not n_out:
+        return torch.arange(n), None
+    order = torch.from_numpy(generator(seed_for(seed, "held_out")).permutation(n))
+    return order[n_out:].sort().values, order[:n_out]
+
+
+@torch.no_grad()
+def _seen(module: nn.Module, loss: Callable[[Tensor | None], Tensor], cells: Tensor) -> float:
+    """The loss of cells that are not trained on."""
+    module.eval()
+    value = float(loss(cells))
+    module.train()
+    return value
+
+
+def _products(precision: str) -> AbstractContextManager[Any]:
+    """Inside, matrix products are of this precision."""
+    if precision == "bfloat16" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.autocast("cpu", torch.bfloat16)
+    return nullcontext()
 
 
 def refuse_divergence(training: Training, *results: np.ndarray | np.floating | None) -> None:
@@ -118,11 +187,11 @@ def refuse_divergence(training: Training, *results: np.ndarray | np.floating | N
 
     Raises
     ------
-    UserError
+    Diverged
         With the settings that led there.
     """
     if not all(result is None or np.isfinite(result).all() for result in results):
-        raise UserError(
+        raise Diverged(
             f"training diverged: its numbers are no longer finite; lower learning_rate (now "
             f"{training.learning_rate:g}), or look for very large values in the data"
         )
@@ -133,12 +202,14 @@ def adam(module: nn.Module, training: Training) -> torch.optim.Adam:
     return torch.optim.Adam(module.parameters(), lr=training.learning_rate, fused=True)
 
 
-def _batches(n: int, size: int, order: np.random.Generator) -> Iterator[Tensor | None]:
-    if n <= size:
+def _batches(
+    kept: Tensor, n: int, size: int, order: np.random.Generator
+) -> Iterator[Tensor | None]:
+    """All cells at once, None, where they are one batch; else batches in a new order."""
+    if len(kept) == n <= size:
         yield None
         return
-    shuffled = torch.from_numpy(order.permutation(n))
-    yield from shuffled.split(size)
+    yield from kept[torch.from_numpy(order.permutation(len(kept)))].split(size)
 
 
 @torch.no_grad()

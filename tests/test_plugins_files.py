@@ -52,7 +52,7 @@ def test_a_plug_in_that_breaks_in_a_run_is_named(command, tmp_path, sets, small)
     assert done.code == 2
     assert done.err.splitlines()[-1] == (
         "clustering: NameError: name 'k' is not defined (own.py:23), with clusterer.ragged of "
-        "own.py; scgnn-recipe test clusterer.ragged tries it alone"
+        f"own.py; scgnn-recipe test {tmp_path / 'own.py'} tries it alone"
     )
 
 

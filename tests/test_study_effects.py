@@ -111,7 +111,7 @@ def test_a_change_whose_runs_all_failed_has_nothing_to_compare_and_costs_the_oth
     assert one(found, variant="x").p_holm == 2 / 64
     lost = one(found, variant="y")
     assert lost.n_blocks == 0 and math.isnan(lost.p_holm)
-    assert lost.verdict == "nothing to compare: no block in which both runs succeeded"
+    assert lost.verdict == "nothing to compare: no block in which both runs have this score"
 
 
 def test_controls_are_a_family_of_their_own():

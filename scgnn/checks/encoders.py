@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import torch
@@ -85,6 +85,29 @@ def check_draws_nothing_in_eval(encoder: Encoder) -> None:
     """Outside training nothing is dropped or drawn."""
     one, two = (_embedding(encoder, cells(), seed) for seed in (1, 2))
     demand(torch.equal(one, two), "in eval mode two passes differ; use self.training or nn.Dropout")
+
+
+OTHERWISE = {"dropout": 0.5, "normalization": "layer", "activation": "tanh"}
+
+
+@check("encoder")
+def check_its_settings_have_an_effect(encoder: Encoder) -> None:
+    """Where it has dropout, a normalisation or an activation, another one gives another embedding.
+
+    Those between layers are looked at where there are several.
+    """
+    known = {field.name for field in fields(encoder)}  # type: ignore[arg-type]
+    between = {"normalization", "activation"} if len(getattr(encoder, "hidden", ())) < 2 else set()
+    for name in sorted((known & OTHERWISE.keys()) - between):
+        other = replace(encoder, **{name: OTHERWISE[name]})  # type: ignore[type-var]
+        if other == encoder:
+            continue
+        one, two = (encode(e, network(e, cells()).train(), cells()) for e in (encoder, other))
+        demand(
+            not torch.equal(one, two),
+            f"{name}: {OTHERWISE[name]} gives what {name}: {getattr(encoder, name)} gives; use it, "
+            "or leave the setting out",
+        )
 
 
 @check("encoder")

@@ -201,7 +201,8 @@ def fit_clusters(
             from_arrays(module, start.weights)
             optimizer = adam(module, training)
         own = cells if on == "own" else None
-        losses += _train(parts, module, state, training, seed_for(seed, cluster), optimizer, own)
+        found = _train(parts, module, state, training, seed_for(seed, cluster), optimizer, own)
+        losses += np.pad(found, (0, len(losses) - len(found)), mode="edge")  # ended early
         rows = state.x[cells]
         embedding[cells], rebuilt[cells] = _outputs(parts, module, rows, training.batch_size)
     refuse_divergence(training, embedding, rebuilt)

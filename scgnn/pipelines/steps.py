@@ -88,7 +88,7 @@ def fit_graph(
     def loss(_: Tensor | None) -> Tensor:
         return decoder.loss(module(messages, x), target)
 
-    everything = replace(training, batch_size=len(x))  # one step on the whole graph
+    everything = replace(training, batch_size=len(x), held_out=0.0)  # one step on the whole graph
     losses = fit(module, loss, len(x), everything, seed_for(seed, "training"))
     module.eval()
     with torch.no_grad():
@@ -127,7 +127,12 @@ def cluster(
     seed: int,
 ) -> np.ndarray:
     """Labels 0 … K−1 by falling size; small and surplus clusters are made one, or join others."""
-    labels = clusterer(embedding, graph, seed)
+    labels = np.asarray(clusterer(embedding, graph, seed))
+    if labels.shape != (len(embedding),) or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"it gave labels of shape {labels.shape} and type {labels.dtype} for "
+            f"{len(embedding)} cells; give a whole number for each"
+        )
     if small == "nearest":
         return canonical(nearest_small(labels, embedding, min_size, max_clusters))
     return canonical(merge_small(labels, min_size, max_clusters))

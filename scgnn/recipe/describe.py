@@ -128,7 +128,7 @@ def flow(value: Any) -> str:
 
 
 def _commented(line: str, said: str) -> str:
-    sentence = re.split(r"(?<=[.;])\s", readable(said))[0].rstrip(".;")
+    sentence = re.split(r"(?<=\.)\s", readable(said))[0].rstrip(".")
     short = textwrap.shorten(sentence, COMMENT_WIDTH, placeholder=" …")
     return f"{line:<{COMMENT_COLUMN}} # {short}" if short else line
 

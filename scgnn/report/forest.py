@@ -88,7 +88,7 @@ def forest(
                 ends=(at(row.low), at(row.high)) if known else None,
                 blocks=tuple(at(value) for value in own[np.isfinite(own)][:MOST_POINTS]),
                 sign=sign(row),
-                details=f"n = {row.n_blocks}, p = {p_value(row.p_holm)}".replace("= <", "<"),
+                details=f"n = {row.n_blocks}, Holm p = {p_value(row.p_holm)}".replace("= <", "<"),
                 verdict=row.verdict,
             )
         )

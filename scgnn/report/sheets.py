@@ -43,7 +43,7 @@ def effect_sheets(rows: pd.DataFrame) -> list[Sheet]:
 
 def _head(rows: pd.DataFrame) -> tuple[str, ...]:
     means = ("base", "change") if "mean_base" in rows else ()
-    rest = ("difference", "95 % interval", "p", "p (Holm)", "effect size", "verdict")
+    rest = ("difference", "95 % interval", "p", "p (Holm)", "rank-biserial r", "verdict")
     return ("change", "blocks", *means, *rest)
 
 
@@ -53,7 +53,7 @@ def _effects(rows: pd.DataFrame) -> list[tuple[str, ...]]:
         size = row.high - row.low
         means: tuple[str, ...] = ()
         if "mean_base" in rows:
-            means = tuple(number(value, size) for value in (row.mean_base, row.mean_change))
+            means = tuple(number(value) for value in (row.mean_base, row.mean_change))
         ends = [number(value, size, sign=True) for value in (row.low, row.high)]
         found.append(
             (

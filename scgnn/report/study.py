@@ -30,6 +30,7 @@ from scgnn.report.words import (
 )
 from scgnn.results import versions, write_text
 from scgnn.study.spec import Role
+from scgnn.study.statistics import direction
 from scgnn.study.tables import over_factors
 
 if TYPE_CHECKING:
@@ -136,10 +137,11 @@ def _forests(result: StudyResult, effects: pd.DataFrame, score: str | None) -> l
 
 def _headline(effects: pd.DataFrame, score: str | None) -> str:
     """What the changes do to the main score, in a sentence."""
-    rows = _of(effects, score)
-    rows = rows[rows["role"] == "change"] if len(rows) else rows
+    every_row = _of(effects, score)
+    rows = every_row[every_row["role"] == "change"] if len(every_row) else every_row
     if score is None or rows.empty:
         return ""
+    floor = _floor(every_row)
     signs: dict[str, list[str]] = {}
     for row in each(rows):
         how = sign(row) if row.n_blocks else "without a block to compare"
@@ -151,8 +153,19 @@ def _headline(effects: pd.DataFrame, score: str | None) -> str:
     every = counted(len(rows), "change")
     if len(rest) == len(rows):
         which = f"none of {every} can" if len(rows) > 1 else "the change cannot"
-        return f"On {score_name(score)}, {which} be told apart from the base."
-    return f"On {score_name(score)}, of {every}: {'; '.join(parts)}."
+        return f"On {score_name(score)}, {which} be told apart from the base.{floor}"
+    return f"On {score_name(score)}, of {every}: {'; '.join(parts)}.{floor}"
+
+
+def _floor(rows: pd.DataFrame) -> str:
+    """The best control and the base, in a sentence."""
+    controls = rows[(rows["role"] == "control") & (rows["n_blocks"] > 0)]
+    way = direction(rows["score"].iloc[0])
+    if controls.empty or not way:
+        return ""
+    best = max(each(controls), key=lambda row: way * row.mean_change)
+    at = f"is at {number(best.mean_change)}, the base at {number(best.mean_base)}"
+    return f" The best control, {best.name}, {at}."
 
 
 def _facts(result: StudyResult, score: str | None) -> list[tuple[str, str]]:

@@ -55,7 +55,8 @@ def number(value: Any, size: float | None = None, sign: bool = False) -> str:
     if value is None or not math.isfinite(value):
         return "∞" if value is not None and value == math.inf else "–"
     size = abs(value) / 10 if size is None or not math.isfinite(size) or not size else size
-    places = min(max(0, math.ceil(-math.log10(size / 4))) if size else 0, 6)
+    most = 3 if abs(value) >= 1 else 6
+    places = min(max(0, math.ceil(-math.log10(size / 4))) if size else 0, most)
     rounded = round(float(value), places) + 0.0
     text = f"{rounded:{'+' if sign and rounded else ''},.{places}f}".replace("-", "−")
     return re.sub(r"^([−+]?)0\.", r"\1.", text)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -112,21 +114,35 @@ def _local(jobs: int | None, threads: int) -> Iterator[Client]:
     log = logging.getLogger("distributed")
     log.setLevel(logging.CRITICAL)
     names = ("OMP", "OPENBLAS", "MKL")
-    own = LocalCluster(
-        n_workers=jobs,
-        threads_per_worker=1,  # one stage at a time
-        memory_limit=int(psutil.virtual_memory().total / jobs),
-        processes=True,
-        dashboard_address=":0",  # whatever port is free
-        silence_logs=logging.CRITICAL,
-        env={f"{name}_NUM_THREADS": str(threads) for name in names},
-    )
+    with _deaf_to_ctrl_c():  # as the workers are born; this process ends them
+        own = LocalCluster(
+            n_workers=jobs,
+            threads_per_worker=1,  # one stage at a time
+            memory_limit=int(psutil.virtual_memory().total / jobs),
+            processes=True,
+            dashboard_address=":0",  # whatever port is free
+            silence_logs=logging.CRITICAL,
+            env={f"{name}_NUM_THREADS": str(threads) for name in names},
+        )
     try:
         with own, Client(own) as client:
             client.wait_for_workers(jobs, timeout=START_SECONDS)
             yield client
     finally:
         log.setLevel(logging.CRITICAL)  # what closing has to say
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Inside, this process and those that it starts take no notice of Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # a signal is the business of the main thread
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from scgnn.folders import absolute_paths
 from scgnn.keys import package_version
 from scgnn.progress import listening
 from scgnn.recipe import Recipe, to_yaml
-from scgnn.results import text_files, write_files
+from scgnn.results import strangers, text_files, write_files
 from scgnn.runs import Prepared, compute, prepare
 from scgnn.stages import Cost
 from scgnn.state import State
@@ -64,7 +64,7 @@ class Outcome:
         )
 
 
-class _Data:
+class Prepare:
     """Data of recipes, read once for all runs that share them."""
 
     def __init__(self) -> None:
@@ -89,6 +89,7 @@ def execute_all(
     workers: int,
     store: Store,
     board: Board,
+    data: Prepare,
     *,
     threads: int = 1,
     fail_fast: bool = False,
@@ -102,7 +103,7 @@ def execute_all(
     OSError
         The disk is full or cannot be written.
     """
-    outcome, data = Outcome(), _Data()
+    outcome = Outcome()
     open_runs = []
     for run in study.runs:
         done = _done(out / "runs" / run.label, run.recipe)
@@ -195,13 +196,14 @@ def _done(folder: Path, recipe: Recipe) -> Finished | None:
     """What a finished run of this very recipe and code left."""
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        source = json.loads((folder / "versions.json").read_text(encoding="utf-8"))["source"]
+        used = json.loads((folder / "versions.json").read_text(encoding="utf-8"))
         written = (folder / "recipe.yaml").read_text(encoding="utf-8")
         with (folder / "stages.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))[1:]
     except (OSError, ValueError, KeyError):
         return None
-    if source != package_version() or written != to_yaml(absolute_paths(recipe)):
+    code = {"source": package_version(), **strangers(recipe)}
+    if not code.items() <= used.items() or written != to_yaml(absolute_paths(recipe)):
         return None
     costs = {key: Cost(label, float(took), float(peak)) for key, label, took, peak in rows}
     return Finished(metrics, costs)

@@ -59,11 +59,12 @@ def refuse_folder(out: Path, study: Study, resume: bool) -> None:
             f"{out}: holds a study; add --resume to do what is missing in it, or {ELSEWHERE}"
         )
     try:
-        same = plain(read(written)) == dict(study.source)
+        there, here = plain(read(written)), dict(study.source)
     except RecipeError:
-        same = False
-    if not same:
-        raise UserError(f"{out}: holds another study than this one; {ELSEWHERE}")
+        raise UserError(f"{out}: its study.yaml cannot be read; {ELSEWHERE}") from None
+    other = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+    if other:
+        raise UserError(f"{out}: holds another study ({', '.join(other)} differ); {ELSEWHERE}")
 
 
 def default_study_folder(wanted: Path, study: Study, resume: bool) -> Path:

@@ -22,10 +22,12 @@ from scgnn.keys import digest
 from scgnn.recipe import Recipe, to_yaml
 from scgnn.stages import Cost, Obtained, Stages, label_of
 from scgnn.state import State
+from scgnn.study.paired import blocks_needed
 from scgnn.study.spec import Run, Study
 from scgnn.training import Training
 
 CELLS, GENES = 24, 16
+ALPHA = 0.05
 
 
 class Rehearsal(Stages):
@@ -69,8 +71,10 @@ def stages_of(study: Study) -> tuple[Counter[str], list[str]]:
                 pipeline = replace(pipeline, stop=NeverStop())  # type: ignore[type-var]
             try:
                 pipeline(_few_cells(run.recipe), stages, run.recipe.seed)
-            except (UserError, ValueError, RuntimeError, IndexError):
-                unforeseen.append(run.label)
+            except UserError as error:
+                unforeseen.append(f"{run.label} ({error})")
+            except Exception as error:  # whatever a component makes of so few cells
+                unforeseen.append(f"{run.label} ({type(error).__name__})")
             asked.update(stages.costs.keys())
     finally:
         log.setLevel(level)
@@ -114,7 +118,12 @@ def describe_study(study: Study) -> str:
         f"stages      at most {total:,} asked for, {different:,} different ones: "
         f"{total - different:,} are shared and run once"
     )
-    if unforeseen:
-        lines.append(f"            not counted, as few cells are too few: {', '.join(unforeseen)}")
+    lines += [f"            not counted, as {CELLS} cells break it: {run}" for run in unforeseen]
+    compared = len(study.variants) - 1
+    if compared and n_blocks < (needed := blocks_needed(ALPHA / compared)):
+        lines.append(
+            f"            {n_blocks} blocks cannot tell any of {compared} comparisons from noise "
+            f"after Holm's correction: that takes {needed}, by more data or seeds"
+        )
     lines.append("no mistakes found; nothing was run")
     return "\n".join(lines) + "\n"

@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from scgnn.results import versions, write_files, write_text
+from scgnn.results import strangers, versions, write_files, write_text
 from scgnn.store import Store
 from scgnn.study.board import Board
 from scgnn.study.cluster import cluster
-from scgnn.study.engine import Outcome, execute_all
+from scgnn.study.engine import Outcome, Prepare, execute_all
 from scgnn.study.folder import default_study_folder, refuse_folder, study_folder
 from scgnn.study.load import load_study
 from scgnn.study.spec import Study
@@ -104,13 +104,17 @@ def run_study(
     folder = default_study_folder(Path("runs") / study.name, study, resume) if out is None else out
     place, shown = Path(folder), board or Board()
     refuse_folder(place, study, resume)  # before the cluster, which takes a while
+    data = Prepare()
+    for run in study.runs:
+        if run.role == "base" and not run.recipe.data.drawn:
+            data(run.recipe)  # what is wrong with the data is wrong for all
     with (
         cluster(jobs, threads, scheduler, plugins) as (client, workers),
         study_folder(place, study, resume),
     ):
         stages = store or Store(place / "stages")
         settings: dict[str, Any] = {"threads": threads, "fail_fast": fail_fast}
-        outcome = execute_all(study, place, client, workers, stages, shown, **settings)
+        outcome = execute_all(study, place, client, workers, stages, shown, data, **settings)
         result = StudyResult(study, place, Answer(study, outcome), outcome)
         write_answer(result)
         from scgnn.report import write_report
@@ -135,7 +139,10 @@ def write_answer(result: StudyResult) -> list[Path]:
         "interactions.csv": answer.interactions,
     }
     tables |= {name: frame for name, frame in optional.items() if not frame.empty}
-    write_text(out / "versions.json", json.dumps(versions(), indent=2) + "\n")
+    used = versions()
+    for run in result.study.runs:
+        used = strangers(run.recipe) | used
+    write_text(out / "versions.json", json.dumps(used, indent=2) + "\n")
     return write_files(out, {name: _csv(frame) for name, frame in tables.items()})
 
 

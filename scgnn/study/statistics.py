@@ -195,7 +195,7 @@ def judged(
 def verdict(row: pd.Series, alpha: float, claim: str, thing: str) -> str:
     """One row in words: what it shows, or what it could not have shown."""
     if not row.n_blocks:
-        return "nothing to compare: no block in which both runs succeeded"
+        return "nothing to compare: no block in which both runs have this score"
     count = f"{row.n_blocks} block{'s' if row.n_blocks > 1 else ''}"
     if row.p_holm <= alpha:
         return _claimed(row, claim)

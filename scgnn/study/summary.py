@@ -32,7 +32,8 @@ def _row(row: dict[Hashable, Any]) -> tuple[str, str, str, str]:
     low, high = row["low"], row["high"]
     interval = "" if math.isnan(low) else f"{low:+.3f} to {high:+.3f}"
     name = f"{row['variant']} (control)" if row["role"] == "control" else str(row["variant"])
-    return name, f"{row['difference']:+.3f}", interval, str(row["verdict"])
+    difference = "" if math.isnan(row["difference"]) else f"{row['difference']:+.3f}"
+    return name, difference, interval, str(row["verdict"])
 
 
 def _table(console: Console, title: str, rows: list[tuple[str, str, str, str]]) -> None:

@@ -53,6 +53,17 @@ class Boastful(Layer):
         return self.hidden[-1] + 1
 
 
+@breaks(
+    "its_settings_have_an_effect",
+    "dropout: 0.5 gives what dropout: 0.0 gives; use it, or leave the setting out",
+)
+@dataclass(frozen=True)
+class Idle(Layer):
+    """Has a setting that nothing reads."""
+
+    dropout: float = 0.0
+
+
 @layer("gives_its_width", "the embedding is torch.float64, not torch.float32")
 class Double(Linear):
     """Works in float64."""

@@ -33,7 +33,10 @@ class Encoder(Component, kind="encoder"):
 
     ``build(n_features)`` gives a module whose ``forward(graph, x)`` maps features, cells x
     n_features, to an embedding, cells x ``width(n_features)``. That of a ``variational`` one is a
-    :class:`scgnn.components.encoders.Posterior`.
+    :class:`scgnn.components.encoders.Posterior`. The last number of ``hidden`` is the width of the
+    embedding; one without ``hidden`` says its width in ``width`` and ``widened``. ``graph`` is the
+    scipy matrix that the graph builder gave, in the form that :meth:`graph` makes of it once; only
+    an encoder with ``requires = frozenset({"graph"})`` gets one.
     """
 
     variational: ClassVar[bool] = False
@@ -56,6 +59,11 @@ class Encoder(Component, kind="encoder"):
         ValueError
             It has no width of its own.
         """
+        if not isinstance(getattr(self, "hidden", None), tuple):
+            raise ValueError(
+                f"{self.name} has no hidden, a tuple with the width of each layer; give it one, or "
+                "set graph_decoder.variational: false"
+            )
         return replace(self, hidden=(*self.hidden[:-1], width))  # type: ignore[type-var]
 
     def prepare(self, module: nn.Module, x: Matrix, seed: int) -> None:

@@ -37,8 +37,8 @@ class Regularizer(Component, kind="regularizer"):
     the embedding rather than at the reconstruction overrides ``penalty`` instead of ``loss``.
     """
 
-    weight: Weight
-    phases: tuple[Phase, ...]
+    weight: Weight = 1.0
+    phases: tuple[Phase, ...] = ALL_PHASES
 
     def suits(self, encoder: Any) -> None:
         """Refuse an encoder whose embedding this cannot hold to anything.

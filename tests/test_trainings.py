@@ -1,0 +1,119 @@
+"""Budgets: when a training ends before its last epoch, on which cells, in which precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import scgnn
+from scgnn.errors import Diverged
+from scgnn.training import Patience, Training, fit
+
+
+def line(cells=40, seed=0):
+    """Cells on a line, and a network that is to find it."""
+    rng = np.random.default_rng(seed)
+    x = torch.from_numpy(rng.normal(size=(cells, 3)).astype(np.float32))
+    y = x @ torch.tensor([1.0, -2.0, 0.5])
+    torch.manual_seed(0)
+    return x, y, nn.Linear(3, 1)
+
+
+def trained(training, seen=None, noise=0.0, cells=40):
+    x, y, network = line(cells)
+    y = y + noise * torch.from_numpy(np.random.default_rng(1).normal(size=cells)).float()
+
+    def loss(cells):
+        if seen is not None:
+            seen.append((network.training, None if cells is None else sorted(cells.tolist())))
+        rows, target = (x, y) if cells is None else (x[cells], y[cells])
+        return (network(rows)[:, 0].float() - target).square().sum()
+
+    return fit(network, loss, len(x), training, 5), network
+
+
+def test_without_patience_every_epoch_is_trained():
+    losses, _ = trained(Training(epochs=30, learning_rate=0.1))
+    assert len(losses) == 30
+
+
+def test_patience_ends_a_training_that_stands_still():
+    losses, _ = trained(Training(epochs=3000, learning_rate=0.1, patience=5), noise=1.0)
+    whole, _ = trained(Training(epochs=3000, learning_rate=0.1), noise=1.0)
+    assert 20 < len(losses) < 1500
+    np.testing.assert_array_equal(losses, whole[: len(losses)])
+    assert losses[-1] < 1.1 * whole.min()
+
+
+@pytest.mark.parametrize("batch_size", [12800, 8])
+def test_cells_held_out_are_never_trained_on(batch_size):
+    seen = []
+    training = Training(epochs=4, batch_size=batch_size, held_out=0.25, patience=3)
+    losses, _ = trained(training, seen)
+    held_out = {tuple(cells) for in_training, cells in seen if not in_training}
+    used = {cell for in_training, cells in seen if in_training for cell in cells}
+    assert len(losses) == 4
+    (held_out,) = held_out
+    assert len(held_out) == 10
+    assert used == set(range(40)) - set(held_out)
+
+
+def test_patience_looks_at_the_cells_held_out():
+    """Four cells and three weights fit the noise; what is held out says so."""
+    budget = {"epochs": 2000, "learning_rate": 0.1, "patience": 20}
+    of_training, _ = trained(Training(**budget), noise=3.0, cells=6)
+    of_held_out, _ = trained(Training(**budget, held_out=0.34), noise=3.0, cells=6)
+    assert len(of_held_out) < len(of_training)
+
+
+def test_a_best_loss_must_be_a_thousandth_lower():
+    patience = Patience(2)
+    assert [patience.ends(loss) for loss in (100.0, 99.95, 99.0, 98.95, 98.94)] == [
+        False,
+        False,
+        False,
+        False,
+        True,
+    ]
+    assert not any(Patience(0).ends(1.0) for _ in range(1000))
+
+
+def test_bfloat16_rounds_products_and_keeps_weights_in_float32():
+    exact, _ = trained(Training(epochs=50, learning_rate=0.05))
+    rounded, network = trained(Training(epochs=50, learning_rate=0.05, precision="bfloat16"))
+    assert network.weight.dtype == torch.float32
+    np.testing.assert_allclose(rounded[:10], exact[:10], rtol=0.05)
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        assert (rounded != exact).any()
+
+
+def test_bfloat16_is_float32_where_the_processor_has_none(monkeypatch):
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    exact, _ = trained(Training(epochs=5))
+    other, _ = trained(Training(epochs=5, precision="bfloat16"))
+    np.testing.assert_array_equal(exact, other)
+
+
+def test_a_loss_that_is_no_number_ends_a_training():
+    _, _, network = line()
+    with pytest.raises(Diverged, match="lower learning_rate"):
+        fit(network, lambda _: network.weight.sum() * torch.nan, 3, Training(epochs=2), 0)
+
+
+def test_every_training_of_scgnn_may_end_early_and_in_bfloat16(small):
+    settings = {"patience": 1, "held_out": 0.2, "precision": "bfloat16", "batch_size": 16}
+    changes = small("scgnn") | {
+        f"pipeline.{name}_training.{key}": value
+        for name in ("feature", "graph", "cluster", "iteration", "imputation")
+        for key, value in settings.items()
+    }
+    changes |= {f"pipeline.{n}_training.epochs": 200 for n in ("feature", "graph", "cluster")}
+    found = scgnn.run("scgnn", **changes)
+    assert np.isfinite(found.layers["scgnn_imputed"]).all()
+    assert found.obsm["X_scgnn"].dtype == np.float32
+    history = pd.DataFrame(found.uns["scgnn"]["history"])
+    first = history[(history["stage"] == "feature autoencoder") & (history["iteration"] == 0)]
+    assert 1 < (first["quantity"] == "loss").sum() < 200
