@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from scgnn.components import pruners
 from scgnn.components.pruners import IsolationForest, KeepAll, LocalOutlierFactor, MeanSd, Pruner
 
 every_pruner = pytest.mark.parametrize("name", Pruner.names())
@@ -73,6 +74,18 @@ def test_local_outliers_are_those_of_scikit_learn():
     expected = Detector(n_neighbors=5).fit_predict(own[:, None]) == 1
     found = kept(LocalOutlierFactor(), own)[0]
     np.testing.assert_array_equal(found, expected | (own <= np.median(own)))
+
+
+def test_paths_are_as_long_as_those_of_scikit_learn():
+    from sklearn.ensemble import IsolationForest as Detector
+
+    distances = np.sort(np.random.default_rng(1).exponential(size=(4, 10)), axis=1)
+    draws = np.random.default_rng(2).random((4, 4000, 10))
+    found = pruners._path_lengths(distances, draws)
+    usual = pruners._average_path(np.array(10))
+    for own, paths in zip(distances, found, strict=True):
+        score = Detector(n_estimators=4000, random_state=0).fit(own[:, None]).score_samples
+        np.testing.assert_allclose(2 ** (-paths / usual), -score(own[:, None]), atol=0.01)
 
 
 def test_the_forest_follows_the_seed_it_is_called_with():
