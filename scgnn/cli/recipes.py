@@ -32,6 +32,7 @@ def check(
     _plugins: PluginFiles = None,
 ) -> None:
     """Say every mistake of a recipe or a study, or what it will do. Runs nothing."""
+    from scgnn.estimate import expected
     from scgnn.folders import refuse_missing
     from scgnn.recipe.describe import plan
     from scgnn.study.load import is_study
@@ -47,7 +48,8 @@ def check(
         raise UserError(f"--seeds is for a study, and {recipe} is a recipe")
     complete = load(recipe, changes, one_of(data), labels)
     refuse_missing([complete])
-    typer.echo(plan(complete), nl=False)
+    typer.echo(plan(complete) + expected(complete), nl=False)
+    typer.echo("no mistakes found; nothing was run")
 
 
 @app.command()

@@ -174,7 +174,6 @@ def plan(recipe: Any) -> str:
         value = getattr(pipeline, field.name)
         shown = ", ".join(map(brief, value)) or "none" if isinstance(value, tuple) else brief(value)
         lines.append(f"  {field.name:<25} {shown}")
-    lines.append("no mistakes found; nothing was run")
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ import torch
 from scgnn.components.readers import Demo
 from scgnn.components.stops import NeverStop
 from scgnn.errors import UserError
+from scgnn.estimate import STANDARD, Estimate, duration, estimate, size_of, speed
 from scgnn.keys import digest
 from scgnn.recipe import Recipe, to_yaml
 from scgnn.stages import Cost, Obtained, Stages, label_of
@@ -50,14 +51,21 @@ def _cheap(value: Any) -> Any:
     return replace(value, epochs=min(value.epochs, 1)) if isinstance(value, Training) else value
 
 
-def stages_of(study: Study) -> tuple[Counter[str], list[str]]:
-    """How many runs of one block ask for each stage, by key, and the runs that are not foreseen.
+class Foreseen(NamedTuple):
+    """What the runs of one block ask for."""
+
+    asked: Counter[str]  # how many runs ask for a stage, by its key
+    labels: dict[str, tuple[Run, str]]  # the first run that asks for it, and its name there
+    unforeseen: list[str]  # runs of which nothing is known
+
+
+def stages_of(study: Study) -> Foreseen:
+    """The stages of one block.
 
     Blocks share no stage, as their seeds or their data differ. The loop goes as far as it may, so
     real runs have as many stages or fewer.
     """
-    asked: Counter[str] = Counter()
-    unforeseen: list[str] = []
+    found = Foreseen(Counter(), {}, [])
     known: dict[str, Any] = {}
     first = _block(study, study.runs[0])
     log = logging.getLogger("scgnn")
@@ -72,14 +80,16 @@ def stages_of(study: Study) -> tuple[Counter[str], list[str]]:
             try:
                 pipeline(_few_cells(run.recipe), stages, run.recipe.seed)
             except UserError as error:
-                unforeseen.append(f"{run.label} ({error})")
+                found.unforeseen.append(f"{run.label} ({error})")
             except Exception as error:  # whatever a component makes of so few cells
-                unforeseen.append(f"{run.label} ({type(error).__name__})")
-            asked.update(stages.costs.keys())
+                found.unforeseen.append(f"{run.label} ({type(error).__name__})")
+            found.asked.update(stages.costs.keys())
+            for key, cost in stages.costs.items():
+                found.labels.setdefault(key, (run, cost.label))
     finally:
         log.setLevel(level)
         torch.set_num_threads(threads)
-    return asked, unforeseen
+    return found
 
 
 def _block(study: Study, run: Run) -> tuple[Any, ...]:
@@ -99,9 +109,32 @@ def _few_cells(recipe: Recipe) -> State:
     return State(x, np.asarray(cells.var_names), np.asarray(cells.obs_names), batch=batch)
 
 
+def _cost(study: Study, labels: dict[str, tuple[Run, str]]) -> list[str]:
+    """Time and memory of all blocks, each stage counted once."""
+    seconds = megabytes = 0.0
+    slowness = STANDARD / speed()
+    sizes = {run.recipe.data: size_of(run.recipe) for run in study.runs}
+    blocks = {_block(study, run): run.recipe.data for run in study.runs if run.role == "base"}
+    for data in blocks.values():
+        size = sizes[data]
+        if size is None:
+            return ["estimate    known once the data are read"]
+        known: dict[str, dict[str, Estimate]] = {}
+        for run, stage in labels.values():
+            if run.label not in known:
+                known[run.label] = estimate(run.recipe, size, slowness)
+            if stage in known[run.label]:
+                seconds += known[run.label][stage].seconds
+                megabytes = max(megabytes, known[run.label][stage].megabytes)
+    return [
+        f"estimate    at most about {duration(seconds)} of computing, shared among the workers, "
+        f"and {megabytes:,.0f} MB for each"
+    ]
+
+
 def describe_study(study: Study) -> str:
     """What a study will do, in lines."""
-    asked, unforeseen = stages_of(study)
+    asked, labels, unforeseen = stages_of(study)
     roles = Counter(run.role for run in study.runs)
     blocks = " x ".join(f"{len(a.levels)} {a.name}" for a in study.axes if a.is_block)
     lines = [
@@ -118,6 +151,7 @@ def describe_study(study: Study) -> str:
         f"stages      at most {total:,} asked for, {different:,} different ones: "
         f"{total - different:,} are shared and run once"
     )
+    lines += _cost(study, labels)
     lines += [f"            not counted, as {CELLS} cells break it: {run}" for run in unforeseen]
     compared = len(study.variants) - 1
     if compared and n_blocks < (needed := blocks_needed(ALPHA / compared)):

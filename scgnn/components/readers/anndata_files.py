@@ -43,6 +43,19 @@ class H5AD(Reader):
             adata = read_h5ad(path, as_sparse=dense)
         return _counts(adata, self.layer, path)
 
+    def shape(self) -> tuple[int, int, int] | None:
+        import h5py
+
+        path = located_file(self.path)
+        with reading(path, "h5ad"), h5py.File(path) as file:
+            x = file[
+                "raw/X" if self.layer == "raw" else f"layers/{self.layer}" if self.layer else "X"
+            ]
+            if isinstance(x, h5py.Dataset):
+                return int(x.shape[0]), int(x.shape[1]), int(x.size)
+            cells, genes = x.attrs["shape"]
+            return int(cells), int(genes), int(x["data"].size)
+
 
 @Reader.register("zarr")
 @dataclass(frozen=True)

@@ -37,6 +37,10 @@ class Reader(Component, kind="reader"):
     def __call__(self) -> AnnData:
         raise NotImplementedError
 
+    def shape(self) -> tuple[int, int, int] | None:
+        """Cells, genes and values that are not zero, where they can be had without reading all."""
+        return None
+
 
 def located(path: str) -> Path:
     """An existing path that is not an empty file.

@@ -69,6 +69,9 @@ class Demo(Reader):
     dropout: Weight = 1.0
     seed: Seed = 1
 
+    def shape(self) -> tuple[int, int, int]:
+        return self.cells, self.genes, self.cells * self.genes // 4  # about a quarter is not zero
+
     def __call__(self) -> AnnData:
         rng = np.random.default_rng(self.seed)
         profiles, marks = self._profiles(rng)  # groups x genes
