@@ -20,9 +20,9 @@ from scgnn.components.graph_builders.edges import (
     symmetric,
     tidy,
 )
-from scgnn.components.graph_builders.search import Metric, nearest, neighbour_count
+from scgnn.components.graph_builders.search import EXACT_UP_TO, Metric, nearest, neighbour_count
 from scgnn.components.pruners import KeepAll, MeanSd, Pruner
-from scgnn.fields import Neighbours, Rate, Share
+from scgnn.fields import Neighbours, Positive, Rate, Share
 
 CELLS_AT_ONCE = 2**12  # whose shared neighbours are counted together
 
@@ -48,15 +48,20 @@ class NeighbourGraph(GraphBuilder):
         Distance between embeddings: euclidean, cosine (1 − cos) or correlation (1 − Pearson).
     prune
         Which of a cell's k edges are dropped again.
+    exact_up_to
+        Cells up to which neighbours are exact. Beyond, they come from an index of which the log
+        says the recall, 0.95 or better (Johnson et al. 2021; faiss, ``pip install scgnn[scale]``);
+        without faiss they stay exact.
     """
 
     k: Neighbours = 10
     metric: Metric = "euclidean"
     prune: Pruner = MeanSd()
+    exact_up_to: Positive = EXACT_UP_TO
 
     def __call__(self, embedding: np.ndarray, seed: int) -> sparse.csr_matrix:
         k = neighbour_count(self.k, len(embedding))
-        neighbours, distances = nearest(embedding, k, self.metric)
+        neighbours, distances = nearest(embedding, k, self.metric, self.exact_up_to)
         if neighbours.shape[1] == 0:
             return no_edges(len(embedding))
         keep = self.prune(neighbours, distances, seed)

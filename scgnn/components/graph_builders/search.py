@@ -1,4 +1,4 @@
-"""Which cells are near which: exact, in blocks, never cells x cells."""
+"""Which cells are near which: exact, in blocks, or approximate with a known recall."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Literal
 
 import numpy as np
 
+from scgnn.components.graph_builders.approximate import search
 from scgnn.fields import Neighbours
 
 Metric = Literal["euclidean", "cosine", "correlation"]
 
+EXACT_UP_TO = 30_000  # cells
 EDGES_AT_ONCE = 2**16  # whose coordinates are held together when their lengths are taken
 
 
@@ -24,18 +26,21 @@ def neighbour_count(k: Neighbours, n_cells: int) -> int:
     return max(1, round(k * n_cells)) if isinstance(k, float) else k
 
 
-def nearest(embedding: np.ndarray, k: int, metric: Metric) -> tuple[np.ndarray, np.ndarray]:
+def nearest(
+    embedding: np.ndarray, k: int, metric: Metric, exact_up_to: int = EXACT_UP_TO
+) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest other cells and their distances, both cells x k, nearest first.
 
-    Neighbours come from scikit-learn's exact search in blocks; the distances are then recomputed
-    in float64, and ties are ordered by cell.
+    Neighbours come from scikit-learn's exact search in blocks, beyond ``exact_up_to`` cells from
+    :func:`scgnn.components.graph_builders.approximate.search` where faiss is installed; the
+    distances are then recomputed in float64, and ties are ordered by cell.
     """
     points = _points(embedding, metric)
     n = len(points)
     k = min(k, n - 1)
     if k < 1:
         return np.empty((n, 0), dtype=np.int64), np.empty((n, 0))
-    found = _search(points, points, k + 1)
+    found = _search(points, points, k + 1) if n <= exact_up_to else search(points, k + 1, _search)
     # the cell itself goes; where equal cells pushed it out, the last of the list goes
     itself = found == np.arange(n)[:, None]
     itself[~itself.any(axis=1), -1] = True
