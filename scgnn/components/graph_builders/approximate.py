@@ -31,7 +31,8 @@ def search(points: np.ndarray, k: int, exact: Exact) -> np.ndarray:
     k
         How many.
     exact
-        ``exact(queries, points, k)``, for the sample; for all cells where faiss is not installed.
+        ``exact(queries, points, k)``, nearest first, for the sample; for all cells where faiss is
+        not installed.
     """
     try:
         faiss = _faiss()
@@ -49,7 +50,7 @@ def search(points: np.ndarray, k: int, exact: Exact) -> np.ndarray:
     index.train(rows)
     index.add(rows)
     sample = np.random.default_rng(SEED).choice(len(rows), min(SAMPLE, len(rows)), replace=False)
-    true = exact(points[sample], points, k)
+    true = exact(points[sample], points, k)[:, :k]
     index.nprobe, recall = 4, 0.0
     while recall < RECALL and index.nprobe < n_lists:
         index.nprobe = min(2 * index.nprobe, n_lists)

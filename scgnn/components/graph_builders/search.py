@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import torch
 
 from scgnn.components.graph_builders.approximate import search
 from scgnn.fields import Neighbours
@@ -12,6 +13,8 @@ from scgnn.fields import Neighbours
 Metric = Literal["euclidean", "cosine", "correlation"]
 
 EXACT_UP_TO = 30_000  # cells
+SPARE = 8  # neighbours looked at besides those asked for
+ROWS_AT_ONCE = 512
 EDGES_AT_ONCE = 2**16  # whose coordinates are held together when their lengths are taken
 
 
@@ -31,7 +34,7 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest other cells and their distances, both cells x k, nearest first.
 
-    Neighbours come from scikit-learn's exact search in blocks, beyond ``exact_up_to`` cells from
+    Neighbours come from an exact search in blocks, beyond ``exact_up_to`` cells from
     :func:`scgnn.components.graph_builders.approximate.search` where faiss is installed; the
     distances are then recomputed in float64, and ties are ordered by cell.
     """
@@ -41,10 +44,8 @@ def nearest(
     if k < 1:
         return np.empty((n, 0), dtype=np.int64), np.empty((n, 0))
     found = _search(points, points, k + 1) if n <= exact_up_to else search(points, k + 1, _search)
-    # the cell itself goes; where equal cells pushed it out, the last of the list goes
     itself = found == np.arange(n)[:, None]
-    itself[~itself.any(axis=1), -1] = True
-    return _by_distance(points, points, found[~itself].reshape(n, k), metric)
+    return _by_distance(points, points, found, metric, k, itself)
 
 
 def nearest_among(
@@ -52,7 +53,8 @@ def nearest_among(
 ) -> tuple[np.ndarray, np.ndarray]:
     """For each row of ``others`` the k nearest rows of ``embedding``, as :func:`nearest`."""
     queries, points = _points(others, metric), _points(embedding, metric)
-    return _by_distance(queries, points, _search(queries, points, min(k, len(points))), metric)
+    k = min(k, len(points))
+    return _by_distance(queries, points, _search(queries, points, k), metric, k)
 
 
 def within(
@@ -80,19 +82,49 @@ def within(
 
 
 def _search(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
-    from sklearn.neighbors import NearestNeighbors
+    """The k nearest points of each query and a few more, nearest first up to rounding.
 
-    search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(points)
-    return np.asarray(search.kneighbors(queries, return_distance=False))
+    A few more than k are taken from distances in float32. Where these are so close that rounding
+    could have left out one of the k, scikit-learn's search in float64 decides.
+    """
+    wanted = min(k + SPARE, len(points))
+    middle = points.mean(0)
+    varies = np.ptp(points, axis=0) > 0  # a unit that is dead in all cells is far from none
+    a, b = (torch.from_numpy((x - middle)[:, varies].astype(np.float32)) for x in (queries, points))
+    lengths = b.square().sum(1)
+    found = np.empty((len(a), wanted), dtype=np.int64)
+    doubtful = np.zeros(len(a), dtype=bool)
+    rounding = 2 * b.shape[1] * np.finfo(np.float32).eps
+    for start in range(0, len(a), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        squares = torch.addmm(lengths, a[rows], b.T, alpha=-2)  # less the query's own
+        near, found[rows] = (each.numpy() for each in squares.topk(wanted, largest=False))
+        if wanted < len(points):
+            size = a[rows].square().sum(1).numpy() + float(lengths.max())
+            doubtful[rows] = near[:, -1] - near[:, k - 1] <= 2 * rounding * size
+    if doubtful.any():
+        from sklearn.neighbors import NearestNeighbors
+
+        exact = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(points)
+        found[doubtful] = exact.kneighbors(queries[doubtful], return_distance=False)
+    return found
 
 
 def _by_distance(
-    queries: np.ndarray, points: np.ndarray, found: np.ndarray, metric: Metric
+    queries: np.ndarray,
+    points: np.ndarray,
+    found: np.ndarray,
+    metric: Metric,
+    k: int,
+    never: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest of the points found, by their distance in float64 and then by number."""
     distances = np.empty(found.shape)
     for j in range(found.shape[1]):
         distances[:, j] = _lengths(queries, points[found[:, j]], metric)
-    order = np.lexsort((found, distances), axis=1)
+    if never is not None:
+        distances[never] = np.inf
+    order = np.lexsort((found, distances), axis=1)[:, :k]
     return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)
 
 

@@ -1,0 +1,140 @@
+"""How fast the graph parts are: neighbours against a loop over cells, the exact loss against dense.
+
+    python benchmarks/graph.py               # 13,000 cells; the loop alone takes minutes
+    python benchmarks/graph.py --cells 2000
+
+One thread. The loop is what the original program does (graph_function.py): the distances of one
+cell to all, sorted, and its far edges dropped. The dense loss is Kipf & Welling's as the original
+has it, all pairs at once, differentiated by torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from scipy.spatial.distance import cdist
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from scgnn.components.decoders import InnerProduct, graph_target
+from scgnn.components.graph_builders import KNN
+from scgnn.memory import PeakMemory
+from scgnn.threads import set_threads
+
+
+def cells_in_groups(n: int, d: int, seed: int = 0) -> np.ndarray:
+    """Cells of twenty groups, rectified as the feature embedding is."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(scale=2, size=(20, d))
+    found = centres[rng.integers(0, 20, n)] + rng.normal(size=(n, d))
+    return np.maximum(found, 0).astype(np.float32)
+
+
+def loop_over_cells(embedding: np.ndarray, k: int = 10) -> sparse.csr_matrix:
+    """The graph as the original builds it, cell by cell."""
+    pairs = []
+    for i in range(len(embedding)):
+        distances = cdist(embedding[i : i + 1], embedding, "euclidean")
+        order = distances.argsort()[0, : k + 1]
+        nearest = distances[0, order[1:]]
+        limit = nearest.mean() + nearest.std()
+        pairs += [(i, j) for j, d in zip(order[1:], nearest, strict=True) if d <= limit]
+    rows, cols = np.array(pairs).T
+    n = len(embedding)
+    graph = sparse.csr_matrix((np.ones(len(rows)), (rows, cols)), (n, n))
+    return graph.maximum(graph.T)
+
+
+def dense_loss(mean: Tensor, log_sd: Tensor, noise: Tensor, label: Tensor, target: Any) -> Tensor:
+    """The loss over all pairs at once."""
+    z = mean + noise * log_sd.exp()
+    weight = torch.tensor(target.positive_weight)
+    cost = target.norm * binary_cross_entropy_with_logits(z @ z.T, label, pos_weight=weight)
+    inside = 1 + 2 * log_sd - mean.square() - (2 * log_sd).exp()
+    return cost - 0.5 / len(mean) * inside.sum(1).mean()
+
+
+def timed(work: Callable[[], Any], times: int = 5) -> tuple[float, float, Any]:
+    """Median seconds of the processor, megabytes above the start, and the last result."""
+    import psutil
+
+    took, before = [], psutil.Process().memory_info().rss / 1e6
+    with PeakMemory() as peak:
+        for _ in range(times):
+            start = time.process_time()
+            value = work()
+            took.append(time.process_time() - start)
+    return statistics.median(took), peak.megabytes - before, value
+
+
+def neighbours(n: int) -> None:
+    embedding = cells_in_groups(n, 128)
+    KNN()(embedding[:500], 0)
+    ours, _, graph = timed(lambda: KNN()(embedding, 0), 3)
+    theirs, _, expected = timed(lambda: loop_over_cells(embedding), 1)
+    same = (graph != expected).nnz == 0
+    print(
+        f"graph stage, {n:,} x 128: {ours:.2f} s, loop over cells {theirs:.1f} s: "
+        f"{theirs / ours:.0f} times; the same {graph.nnz // 2:,} edges: {same}"
+    )
+
+
+def graph_autoencoder(n: int) -> None:
+    embedding = cells_in_groups(n, 16)
+    graph = KNN()(embedding, 0)
+    target = graph_target(graph)
+    torch.manual_seed(0)
+    output = torch.randn(n, 32) * 0.3
+    noise = torch.randn(n, 16)
+    decoder = InnerProduct()
+
+    def ours() -> tuple[float, Tensor]:
+        leaf = output.clone().requires_grad_()
+        value = decoder.loss(leaf, target, noise=noise)
+        value.backward()
+        assert leaf.grad is not None
+        return value.item(), leaf.grad
+
+    mine, my_memory, (my_value, my_slope) = timed(ours)
+    said = f"graph autoencoder's loss and gradient, {n:,} cells: {mine:.3f} s, {my_memory:,.0f} MB"
+    if n > 10_000:
+        print(said)
+        return
+    label = torch.from_numpy((graph + sparse.identity(n)).toarray().astype(np.float32))
+
+    def dense() -> tuple[float, Tensor]:
+        leaf = output.clone().requires_grad_()
+        value = dense_loss(leaf[:, :16], leaf[:, 16:], noise, label, target)
+        value.backward()
+        assert leaf.grad is not None
+        return value.item(), leaf.grad
+
+    theirs, memory, (value, slope) = timed(dense)
+    apart = float((my_slope - slope).abs().max() / slope.abs().max())
+    memory += label.numel() * 4e-6
+    print(
+        f"{said}; dense {theirs:.3f} s, {memory:,.0f} MB: {theirs / mine:.1f} times, "
+        f"{my_memory / memory:.0%} of the memory; loss {my_value:.6f} and {value:.6f}, "
+        f"gradients apart by {apart:.1e}"
+    )
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words.add_argument("--cells", type=int, default=13_000, help="of the graph stage")
+    given = words.parse_args()
+    set_threads(1)
+    for n in (1000, 4000, 50_000):
+        graph_autoencoder(n)
+    neighbours(given.cells)
+
+
+if __name__ == "__main__":
+    main()
