@@ -23,7 +23,7 @@ from scgnn.errors import InputError
 from scgnn.keys import digest, outside_sources, package_version
 from scgnn.recipe import Recipe, to_yaml
 from scgnn.registry import is_own, parts
-from scgnn.state import State
+from scgnn.state import State, whole
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -113,7 +113,8 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, given: bool) -> AnnD
     adata.obsm["X_scgnn"] = state.graph_embedding
     adata.obsm["X_scgnn_features"] = state.embedding
     if state.imputed is not None:
-        adata.layers["scgnn_imputed"] = state.imputed
+        kept = state.imputed if isinstance(state.imputed, np.ndarray) else state.imputed.to_dask()
+        adata.layers["scgnn_imputed"] = kept
     entry: dict[str, Any] = {
         "recipe": to_yaml(recipe),
         "data": "an AnnData given in Python" if given else f"read by {recipe.data.reader.name}",
@@ -264,7 +265,7 @@ def write_scgnn_csv(result: Result, out: Path, name: str) -> list[Path]:
         "results.txt": pd.DataFrame({"Celltype": state.labels}, index=state.cells),
     }
     if state.imputed is not None:
-        tables["recon.csv"] = pd.DataFrame(state.imputed.T, state.genes, state.cells)
+        tables["recon.csv"] = pd.DataFrame(whole(state.imputed).T, state.genes, state.cells)
     written = []
     for ending, table in tables.items():
         written.append(out / f"{name}_{ending}")

@@ -21,7 +21,7 @@ from scgnn.recipe import Recipe, load_recipe
 from scgnn.results import Result, annotate, refuse_unwritable, write_folder
 from scgnn.seeding import seed_for
 from scgnn.stages import Stages, stage
-from scgnn.state import State
+from scgnn.state import State, whole
 from scgnn.store import Store
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _imputation_scores(
     answers, seen = prepared.answers, prepared.state.x
     if not answers or state.imputed is None:
         return {}
-    found = stages(imputed_scores, state.imputed, seen, answers)
+    found = stages(imputed_scores, whole(state.imputed), seen, answers)
     controls = stages(control_scores, seen, answers, seed_for(seed, "imputation_controls"))
     return nested(found) | {
         "imputation_controls": {name: nested(scores) for name, scores in controls.items()}

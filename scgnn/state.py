@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from scipy import sparse
 
+
+class OnDemand(Protocol):
+    """A matrix whose rows are computed when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Cells, genes."""
+        ...
+
+    def __getitem__(self, cells: Any) -> np.ndarray:
+        """Some rows."""
+        ...
+
+    def toarray(self) -> np.ndarray:
+        """All rows."""
+        ...
+
+    def to_dask(self) -> Any:
+        """All rows as a dask array."""
+        ...
+
+
 Matrix: TypeAlias = sparse.csr_matrix | np.ndarray
+Expression: TypeAlias = sparse.csr_matrix | np.ndarray | OnDemand
 
 
 class Record(NamedTuple):
@@ -59,7 +82,7 @@ class State:
     k
         Number of clusters asked for, smoothed over the iterations.
     reconstruction
-        What the autoencoders rebuilt, cells x genes.
+        What the autoencoders rebuilt, cells x genes; where that is large, rows on demand.
     imputed
         The final imputed expression, cells x genes, on the scale of ``x``.
     history
@@ -72,7 +95,7 @@ class State:
         Labels of every round, the first one before any iteration.
     """
 
-    x: Matrix
+    x: Expression
     genes: np.ndarray
     cells: np.ndarray
     batch: np.ndarray | None = None
@@ -82,8 +105,8 @@ class State:
     graph_embedding: np.ndarray | None = None
     labels: np.ndarray | None = None
     k: float | None = None
-    reconstruction: np.ndarray | None = None
-    imputed: np.ndarray | None = None
+    reconstruction: np.ndarray | OnDemand | None = None
+    imputed: np.ndarray | OnDemand | None = None
     history: tuple[Record, ...] = ()
     stopped: str = ""
     iterations: int = 0
@@ -98,7 +121,12 @@ class State:
         return int(self.x.shape[1])
 
 
-def dense(x: Matrix, cells: np.ndarray | slice = slice(None)) -> np.ndarray:
+def dense(x: Expression, cells: np.ndarray | slice = slice(None)) -> np.ndarray:
     """Rows of a matrix as a dense float32 array."""
     rows: Any = x[cells]
     return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
+
+
+def whole(x: np.ndarray | OnDemand) -> np.ndarray:
+    """All rows of expression that is perhaps on demand."""
+    return x if isinstance(x, np.ndarray) else x.toarray()

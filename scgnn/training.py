@@ -15,7 +15,7 @@ from scgnn.errors import Diverged
 from scgnn.fields import Natural, Positive, ProperShare, Rate, Weight
 from scgnn.progress import listener
 from scgnn.seeding import generator, seed_for
-from scgnn.state import Matrix, dense
+from scgnn.state import Expression, dense
 
 Arrays = dict[str, np.ndarray]
 
@@ -60,7 +60,7 @@ class Training:
 class Rows:
     """Rows of a matrix as float32 tensors; asked for all of them, it keeps the dense form."""
 
-    def __init__(self, matrix: Matrix) -> None:
+    def __init__(self, matrix: Expression) -> None:
         self.matrix = matrix
         self._all: Tensor | None = None
 
@@ -229,7 +229,7 @@ def _penalize(weights: list[nn.Parameter], training: Training) -> float:
 
 
 def predict(
-    forward: Callable[[Tensor], tuple[Tensor, ...]], x: Matrix, batch_size: int
+    forward: Callable[[Tensor], tuple[Tensor, ...]], x: Expression, batch_size: int
 ) -> tuple[np.ndarray, ...]:
     """Outputs of a trained module for all cells, a clean forward pass in batches of rows."""
     parts: list[tuple[np.ndarray, ...]] = []

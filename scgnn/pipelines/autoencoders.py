@@ -10,15 +10,17 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from scgnn.components.decoders import MLP, Decoder
+from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import Encoder
-from scgnn.components.regularizers import Forward, Regularizer, SquaredErrors
+from scgnn.components.regularizers import Forward, Regularizer
 from scgnn.errors import InputError
 from scgnn.pipelines.awake import awake_part
+from scgnn.pipelines.loss import Loss
+from scgnn.pipelines.rebuilt import Rebuilt, on_demand
 from scgnn.registry import is_own
 from scgnn.seeding import seed_for, torch_seed
 from scgnn.stages import stage
-from scgnn.state import Matrix, State
+from scgnn.state import Expression, Matrix, State
 from scgnn.training import (
     Arrays,
     Rows,
@@ -76,53 +78,12 @@ class Autoencoder:
         return z, module["decoder"](z) if self.decoder is not None else None
 
 
-class Loss:
-    """``fidelity · error(x, x̂) + Σ regularizers`` of the batches of one training.
-
-    Squared errors, the plain one and those of regularizers, are one sum with added weights.
-    """
-
-    def __init__(self, parts: Autoencoder, state: State) -> None:
-        assert parts.decoder is not None
-        self.decoder, self.fidelity = parts.decoder, parts.fidelity
-        squared = type(parts.decoder).loss is MLP.loss
-        self.squares: list[tuple[SquaredErrors, Any]] = []
-        self.others: list[tuple[Regularizer, Any]] = []
-        for regularizer in parts.regularizers:
-            ready = regularizer.prepare(state)
-            own_loss = type(regularizer).loss is not SquaredErrors.loss
-            if squared and isinstance(regularizer, SquaredErrors) and not own_loss:
-                self.squares.append((regularizer, ready))
-            else:
-                self.others.append((regularizer, ready))
-        self._of_all_cells: Tensor | None = None
-
-    def __call__(self, output: Any, batch: Forward, cells: Tensor | None) -> Tensor:
-        """The loss of what the decoder gave for a batch; None means all cells."""
-        if self.squares:
-            value = self.decoder.loss(output, batch.x, self._weights(cells))
-        else:
-            value = self.fidelity * self.decoder.loss(output, batch.x)
-        for regularizer, ready in self.others:
-            value = value + regularizer.penalty(batch, ready, cells)
-        return value
-
-    def _weights(self, cells: Tensor | None) -> Tensor:
-        if cells is None and self._of_all_cells is not None:
-            return self._of_all_cells
-        summed = torch.tensor(self.fidelity)
-        for regularizer, ready in self.squares:
-            summed = summed + regularizer.weight * regularizer.weights(ready, cells)
-        if cells is None:
-            self._of_all_cells = summed
-        return summed
-
-
 class Fitted(NamedTuple):
     """A trained feature autoencoder and what it makes of the cells."""
 
     embedding: np.ndarray  # cells x hidden[-1]
-    reconstruction: np.ndarray | None  # cells x genes
+    reconstruction: np.ndarray | None  # cells x genes; None where it is on demand
+    decoders: Arrays  # weights of the decoders that rebuild it on demand, numbered
     weights: Arrays
     optimizer: Arrays
     losses: np.ndarray  # epochs
@@ -160,11 +121,29 @@ def fit_features(
     module = parts.build(state.n_genes, seed)
     optimizer = _begin(parts, module, state.x, training, seed, start)
     losses = _train(parts, module, state, training, seed_for(seed, "training"), optimizer)
-    embedding, reconstruction = _outputs(parts, module, state.x, training.batch_size)
+    kept = not on_demand(parts.decoder, *state.x.shape)
+    embedding, reconstruction = _outputs(parts, module, state.x, training.batch_size, kept)
     refuse_divergence(training, embedding, reconstruction)
-    return Fitted(
-        embedding, reconstruction, to_arrays(module), optimizer_to_arrays(optimizer), losses
-    )
+    decoders = {} if kept else _numbered(0, module)
+    moments = optimizer_to_arrays(optimizer)
+    return Fitted(embedding, reconstruction, decoders, to_arrays(module), moments, losses)
+
+
+def _numbered(number: int, module: nn.ModuleDict) -> Arrays:
+    """The weights of a decoder, named as :class:`Rebuilt` wants them."""
+    return {f"{number}.{name}": value for name, value in to_arrays(module["decoder"]).items()}
+
+
+def expression(
+    parts: Autoencoder, fitted: Fitted, n_genes: int, labels: np.ndarray | None = None
+) -> np.ndarray | Rebuilt | None:
+    """What was rebuilt: all of it, or on demand; by one decoder, or by that of each cluster."""
+    if not fitted.decoders:
+        return fitted.reconstruction
+    assert parts.decoder is not None
+    number = np.zeros(len(fitted.embedding), dtype=np.int64) if labels is None else labels
+    decoder = parts.decoder.mirror(parts.encoder)
+    return Rebuilt(decoder, fitted.decoders, fitted.embedding, number, n_genes)
 
 
 @stage("imputation")
@@ -191,7 +170,9 @@ def fit_clusters(
     assert state.labels is not None
     module = parts.build(state.n_genes, seed)
     optimizer = _begin(parts, module, state.x, training, seed, start)
-    rebuilt = np.empty(state.x.shape, dtype=np.float32)
+    kept = not on_demand(parts.decoder, *state.x.shape)
+    rebuilt = np.empty(state.x.shape, dtype=np.float32) if kept else None
+    decoders: Arrays = {}
     width = parts.encoder.width(state.n_genes)
     embedding = np.empty((state.n_cells, width), dtype=np.float32)
     losses = np.zeros(training.epochs)
@@ -204,15 +185,20 @@ def fit_clusters(
         found = _train(parts, module, state, training, seed_for(seed, cluster), optimizer, own)
         losses += np.pad(found, (0, len(losses) - len(found)), mode="edge")  # ended early
         rows = state.x[cells]
-        embedding[cells], rebuilt[cells] = _outputs(parts, module, rows, training.batch_size)
+        embedding[cells], own_rows = _outputs(parts, module, rows, training.batch_size, kept)
+        if rebuilt is None:
+            decoders |= _numbered(cluster, module)
+        else:
+            rebuilt[cells] = own_rows
     refuse_divergence(training, embedding, rebuilt)
-    return Fitted(embedding, rebuilt, to_arrays(module), optimizer_to_arrays(optimizer), losses)
+    moments = optimizer_to_arrays(optimizer)
+    return Fitted(embedding, rebuilt, decoders, to_arrays(module), moments, losses)
 
 
 def _begin(
     parts: Autoencoder,
     module: nn.ModuleDict,
-    x: Matrix,
+    x: Expression,
     training: Training,
     seed: int,
     start: Start | None,
@@ -243,7 +229,7 @@ def _train(
         return np.zeros(training.epochs)
     decoder, x = parts.decoder, Rows(state.x if own is None else state.x[own])
     places = None if own is None else torch.from_numpy(own)
-    of_batch = Loss(parts, state)
+    of_batch = Loss(parts.decoder, parts.fidelity, parts.regularizers, state)
     awake = None
     if not optimizer.state and parts.leaves_idle_weights():
         awake = awake_part(module["encoder"], module["decoder"], x, training)
@@ -263,13 +249,15 @@ def _train(
 
 
 def _outputs(
-    parts: Autoencoder, module: nn.ModuleDict, x: Matrix, batch_size: int
+    parts: Autoencoder, module: nn.ModuleDict, x: Expression, batch_size: int, rebuild: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Embedding and reconstruction of all cells, a clean forward pass after training."""
+    """Embedding and, where wanted, reconstruction of all cells, a clean forward pass."""
 
     def forward(rows: Tensor) -> tuple[Tensor, ...]:
+        if parts.decoder is None or not rebuild:
+            return (module["encoder"](None, parts.seen(rows)),)
         z, output = parts(module, rows)
-        return (z,) if parts.decoder is None else (z, parts.decoder.mean(output, rows))
+        return z, parts.decoder.mean(output, rows)
 
     outputs = predict(forward, x, batch_size)
     return outputs[0], outputs[1] if len(outputs) > 1 else None

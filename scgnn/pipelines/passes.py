@@ -20,10 +20,11 @@ from scgnn.components.regularizers import LTMGStates, Phase, Regularizer, in_pha
 from scgnn.fields import Natural, Positive, ProperShare, Weight
 from scgnn.pipelines import autoencoders, steps
 from scgnn.pipelines.contract import Pipeline
+from scgnn.pipelines.rebuilt import always_zero
 from scgnn.registry import requirements, slot
 from scgnn.seeding import seed_for
 from scgnn.stages import Stages
-from scgnn.state import Matrix, Record, State
+from scgnn.state import Expression, Record, State
 from scgnn.training import Training
 
 R = TypeVar("R")
@@ -181,7 +182,7 @@ class Pass(Pipeline):
     def encode(
         self,
         state: State,
-        target: Matrix,
+        target: Expression,
         training: Training,
         start: autoencoders.Start | None,
         turn: Turn,
@@ -195,9 +196,10 @@ class Pass(Pipeline):
         seed = turn.seed_for("feature_autoencoder")
         fitted = turn(autoencoders.fit_features, parts, training, seen, seed, start)
         counts = {"dead_units": int((fitted.embedding == 0).all(0).sum())}
-        if fitted.reconstruction is not None:
-            counts["dead_genes"] = int((fitted.reconstruction == 0).all(0).sum())
-        state = replace(state, embedding=fitted.embedding, reconstruction=fitted.reconstruction)
+        rebuilt = autoencoders.expression(parts, fitted, state.n_genes)
+        if rebuilt is not None:
+            counts["dead_genes"] = always_zero(rebuilt)
+        state = replace(state, embedding=fitted.embedding, reconstruction=rebuilt)
         return turn.note(state, "feature autoencoder", loss=fitted.losses, **counts), fitted
 
     def connect_and_cluster(self, state: State, turn: Turn) -> State:
@@ -272,7 +274,7 @@ class Pass(Pipeline):
         )
 
     @staticmethod
-    def seen(state: State, x: Matrix, regularizers: tuple[Regularizer, ...]) -> State:
+    def seen(state: State, x: Expression, regularizers: tuple[Regularizer, ...]) -> State:
         """What a training is given: its target and the fields that its regularizers read."""
         needs = requirements(regularizers)
         return State(x, state.genes, state.cells, **{need: getattr(state, need) for need in needs})

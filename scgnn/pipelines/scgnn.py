@@ -27,9 +27,10 @@ from scgnn.fields import Natural, Positive, ProperShare, Weight
 from scgnn.pipelines import autoencoders, steps
 from scgnn.pipelines.contract import Pipeline
 from scgnn.pipelines.passes import Pass, Turn
+from scgnn.pipelines.rebuilt import Rebuilt, always_zero
 from scgnn.registry import slot
 from scgnn.stages import Stages
-from scgnn.state import Matrix, Round, State
+from scgnn.state import Expression, OnDemand, Round, State
 from scgnn.training import Training
 
 
@@ -197,7 +198,7 @@ class ScGNN(Pass):
         )
         return replace(state, graph_embedding=embedding, labels=labels)
 
-    def target(self, state: State, x: Matrix) -> Matrix:
+    def target(self, state: State, x: Expression) -> Expression:
         """What the iterations train on."""
         if self.iterate_on == "input":
             return x
@@ -210,7 +211,7 @@ class ScGNN(Pass):
         return autoencoders.Start(fitted.weights, fitted.optimizer if going_on else {})
 
     def rebuild_clusters(
-        self, state: State, x: Matrix, fitted: autoencoders.Fitted, turn: Turn
+        self, state: State, x: Expression, fitted: autoencoders.Fitted, turn: Turn
     ) -> tuple[State, autoencoders.Fitted]:
         """Each cluster rebuilt by an autoencoder of its own."""
         fidelity = self.fidelity if self.cluster_fidelity is None else self.cluster_fidelity
@@ -226,11 +227,12 @@ class ScGNN(Pass):
             "all" if self.iterate_on == "input" else "own",
             turn.seed_for("cluster_autoencoders"),
         )
-        state = replace(state, reconstruction=rebuilt.reconstruction)
+        expression = autoencoders.expression(parts, rebuilt, state.n_genes, state.labels)
+        state = replace(state, reconstruction=expression)
         state = turn.note(state, "cluster autoencoders", loss=rebuilt.losses)
         return state, rebuilt if self.cluster_start == "continue" else fitted
 
-    def imputed(self, state: State, x: Matrix, turn: Turn) -> State:
+    def imputed(self, state: State, x: Expression, turn: Turn) -> State:
         """A fresh autoencoder on the original expression; small values become zero."""
         parts = self.autoencoder(
             self.imputation_fidelity, self.imputation_regularizers, "imputation"
@@ -238,14 +240,18 @@ class ScGNN(Pass):
         seen = self.seen(state, x, parts.regularizers)
         seed = Turn(turn.stages, turn.seed).seed_for("imputation")  # one, however many iterations
         fitted = turn(autoencoders.impute, parts, self.imputation_training, seen, seed)
-        assert fitted.reconstruction is not None
-        dead = int((fitted.reconstruction == 0).all(0).sum())
+        rebuilt = autoencoders.expression(parts, fitted, state.n_genes)
+        assert rebuilt is not None
+        dead = always_zero(rebuilt)
         state = turn.note(state, "imputation", loss=fitted.losses, dead_genes=dead)
-        return self.without_small(state, fitted.reconstruction)
+        return self.without_small(state, rebuilt)
 
-    def without_small(self, state: State, rebuilt: np.ndarray | None) -> State:
+    def without_small(self, state: State, rebuilt: np.ndarray | OnDemand | None) -> State:
         """The state with its imputed expression, small values set to zero."""
         assert rebuilt is not None
+        if isinstance(rebuilt, Rebuilt):
+            return replace(state, imputed=replace(rebuilt, zero_below=self.zero_below))
+        assert isinstance(rebuilt, np.ndarray)
         kept = np.abs(rebuilt) >= self.zero_below
         return replace(state, imputed=np.where(kept, rebuilt, np.float32(0)))
 

@@ -21,6 +21,6 @@ class SinglePass(Pass):
     def __call__(self, state: State, stages: Stages, seed: int) -> State:
         turn = Turn(stages, seed)
         state = self.discretize(state, turn)
-        state, fitted = self.encode(state, state.x, self.feature_training, None, turn)
+        state, _ = self.encode(state, state.x, self.feature_training, None, turn)
         state = self.connect_and_cluster(state, turn)
-        return replace(state, imputed=fitted.reconstruction, stopped="a single pass")
+        return replace(state, imputed=state.reconstruction, stopped="a single pass")

@@ -1,0 +1,111 @@
+"""Expression that is rebuilt row by row when asked for is what a matrix of it would be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from anndata import read_h5ad
+
+import scgnn
+from scgnn.components.decoders import MLP
+from scgnn.components.encoders import MLP as Encoder
+from scgnn.pipelines import rebuilt
+from scgnn.pipelines.autoencoders import Autoencoder, expression, fit_features
+from scgnn.pipelines.rebuilt import Rebuilt, always_zero
+from scgnn.recipe import load_recipe
+from scgnn.runs import execute
+from scgnn.stages import Stages
+from scgnn.store import Store
+from scgnn.training import Training
+
+
+@pytest.fixture
+def on_demand(monkeypatch):
+    monkeypatch.setattr(rebuilt, "LARGEST", 0)
+    monkeypatch.setattr(rebuilt, "ROWS_AT_ONCE", 7)
+
+
+def run(changes):
+    return execute(load_recipe("scgnn", changes)).state
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {},
+        {"pipeline.cluster_autoencoders": False},
+        {"pipeline.impute": "reconstruction"},
+        {"pipeline.cluster_start": "continue", "pipeline.iterate_on": "input"},
+    ],
+    ids=str,
+)
+def test_a_run_is_the_same(request, small, others):
+    changes = small("scgnn") | others
+    kept = run(changes)
+    request.getfixturevalue("on_demand")
+    found = run(changes)
+    assert isinstance(kept.imputed, np.ndarray)
+    assert isinstance(found.imputed, Rebuilt)
+    np.testing.assert_array_equal(found.labels, kept.labels)
+    np.testing.assert_allclose(found.imputed.toarray(), kept.imputed, atol=1e-3)
+    assert [r.value for r in found.history if r.quantity == "dead_genes"] == [
+        r.value for r in kept.history if r.quantity == "dead_genes"
+    ]
+
+
+def test_a_single_pass_is_the_same(request):
+    changes = {"data.reader.cells": 40, "data.reader.genes": 30, "pipeline.feature_decoder": "mlp"}
+    changes |= {"pipeline.feature_encoder": {"name": "mlp", "hidden": [16, 8]}}
+    changes |= {"pipeline.feature_training.epochs": 3}
+    kept = scgnn.run("pca_leiden", **changes)
+    request.getfixturevalue("on_demand")
+    found = scgnn.run("pca_leiden", **changes)
+    imputed = found.layers["scgnn_imputed"].compute()
+    np.testing.assert_allclose(imputed, kept.layers["scgnn_imputed"], atol=1e-5)
+
+
+def test_the_file_holds_it_whole(on_demand, small, tmp_path):
+    changes = small("scgnn")
+    scgnn.run("scgnn", out=tmp_path / "out", **changes)
+    there = read_h5ad(tmp_path / "out" / "result.h5ad").layers["scgnn_imputed"]
+    np.testing.assert_allclose(there, run(changes).imputed.toarray(), atol=1e-6)
+
+
+def test_the_store_keeps_weights_and_no_matrix(on_demand, small, tmp_path):
+    store = Store(tmp_path / "stages")
+    once = execute(load_recipe("scgnn", small("scgnn")), stages=Stages(store)).state
+    sizes = [
+        entries[name].shape
+        for path in (tmp_path / "stages").glob("*.npz")
+        for entries in [np.load(path)]
+        for name in entries.files
+        if name.endswith("reconstruction")
+    ]
+    assert sizes == []
+    stages = Stages(store)
+    again = execute(load_recipe("scgnn", small("scgnn")), stages=stages).state
+    assert stages.reused == len(stages.costs)
+    np.testing.assert_array_equal(once.imputed.toarray(), again.imputed.toarray())
+
+
+def test_scores_of_imputed_values_are_the_same(request, small):
+    changes = small("scgnn") | {"data.thinning": 0.5}
+    kept = execute(load_recipe("scgnn", changes)).metrics["thinning"]
+    request.getfixturevalue("on_demand")
+    found = execute(load_recipe("scgnn", changes)).metrics["thinning"]
+    assert found == pytest.approx(kept, abs=1e-3)
+
+
+def test_rows_in_any_order(on_demand):
+    from test_awake import expression as cells_of
+
+    state = cells_of()
+    parts = Autoencoder(Encoder(hidden=(24, 8)), MLP(), 1.0)
+    fitted = fit_features(parts, Training(epochs=5), state, 0, None)
+    found = expression(parts, fitted, state.n_genes)
+    every = found.toarray()
+    assert found.shape == every.shape == (40, 30)
+    cells = np.array([30, 2, 2, 7])
+    np.testing.assert_allclose(found[cells], every[cells], atol=1e-6)
+    np.testing.assert_allclose(found[every[:, 5] > 0], every[every[:, 5] > 0], atol=1e-6)
+    assert always_zero(found) == (every == 0).all(0).sum()
