@@ -27,6 +27,7 @@ lint: $(VENV)/linted
 
 bench: $(VENV)/installed
 	$(RUN)/python benchmarks/ltmg.py
+	$(RUN)/python benchmarks/graph.py --cells 3000
 
 docs: $(VENV)/documented
 	$(SPHINX) -b html docs docs/_build/html
