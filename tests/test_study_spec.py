@@ -184,3 +184,19 @@ def test_names_of_folders_tell_variants_apart():
     assert slug("graph_encoder=gat") == "graph_encoder=gat"
     assert slug("a b") != slug("a_b") != slug("a/b")
     assert "/" not in slug("a/b") and slug("[]")
+
+
+def test_files_that_a_study_names_are_written_out(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    down = {"data.reader": {"name": "h5ad", "path": "down.h5ad"}, "data.truth": "full.h5ad"}
+    study = load_study(
+        {
+            "base": "scgnn",
+            "vary": {"pipeline.max_iterations": [1]},
+            "cross": {"data": {"down-sampled": down}},
+        }
+    )
+    assert study.source["cross"]["data"]["down-sampled"] == {
+        "data.reader": {"name": "h5ad", "path": str(tmp_path / "down.h5ad")},
+        "data.truth": str(tmp_path / "full.h5ad"),
+    }

@@ -111,13 +111,21 @@ def _written(tree: Node, base: Recipe) -> dict[str, Any]:
         if is_file(name):
             at = written["controls"].index(name)
             written["controls"][at] = str(Path(name).resolve())
-    readers = (written.get("cross") or {}).get("data.reader")
-    if isinstance(readers, list):
-        whole = [
-            str(Path(r).resolve()) if isinstance(r, str) and is_path(r) else r for r in readers
-        ]
-        written["cross"]["data.reader"] = whole
-    return written
+    return written | {
+        key: _whole_paths(written[key], "") for key in ("vary", "cross") if key in written
+    }
+
+
+def _whole_paths(value: Any, key: str) -> Any:
+    """Changes with the files that they name written out."""
+    if isinstance(value, dict):
+        return {name: _whole_paths(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole_paths(item, key) for item in value]
+    names_file = key in ("data.truth", "path") or key.endswith(".path")
+    if isinstance(value, str) and (names_file or (key == "data.reader" and is_path(value))):
+        return str(Path(value).expanduser().resolve())
+    return value
 
 
 def _base(tree: Node, changes: Mapping[str, Any]) -> Recipe:
