@@ -1,0 +1,104 @@
+"""How time and memory grow with the cells, by stage, beside what the estimate said.
+
+    python benchmarks/scaling.py                                  # scgnn_quick, 1k and 4k cells
+    python benchmarks/scaling.py --recipe scgnn --cells 1000 4000 16000 --set pipeline.impute=false
+
+Simulated counts: 2,000 genes, 20 groups, about nine tenths zeros. Each run is a process of its own
+on one thread. The exponent is that of the fitted power of the cells, from 4,000 cells up where
+there are two such sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scgnn.estimate import STANDARD, estimate, size_of, speed
+from scgnn.recipe import load_recipe, parse_changes
+from scgnn.threads import set_threads
+
+SIMULATED = {
+    "data.reader.genes": 2000,
+    "data.reader.groups": 20,
+    "data.reader.library_size": 1000,
+    "data.reader.dropout": 0.5,
+}
+
+
+def changes(cells: int, given: list[str]) -> dict[str, Any]:
+    return {**SIMULATED, "data.reader.cells": cells, **parse_changes(given)}
+
+
+def run(recipe: str, cells: int, given: list[str]) -> dict[str, Any]:
+    """The metrics of a run in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        words = ["-m", "scgnn", "run", recipe, "--labels", "group", "--threads", "1"]
+        for path, value in changes(cells, given).items():
+            words += ["--set", f"{path}={json.dumps(value)}"]
+        words += ["--out", str(out)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        subprocess.run([sys.executable, *words], check=True, capture_output=True, env=environment)
+        found: dict[str, Any] = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+        return found
+
+
+def exponent(cells: list[int], values: list[float]) -> float:
+    """Of the power of the cells that fits best."""
+    pairs = [(n, v) for n, v in zip(cells, values, strict=True) if v > 0]
+    large = [(n, v) for n, v in pairs if n >= 4000]
+    logs = np.log(large if len(large) > 1 else pairs)
+    return float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0]) if len(logs) > 1 else float("nan")
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words.add_argument("--recipe", default="scgnn_quick")
+    words.add_argument("--cells", type=int, nargs="+", default=[1000, 4000])
+    words.add_argument("--set", action="append", default=[], dest="given")
+    asked = words.parse_args()
+    set_threads(1)
+    found = {}
+    for n in asked.cells:
+        slowness = STANDARD / speed()
+        recipe = load_recipe(asked.recipe, changes(n, asked.given))
+        size = size_of(recipe)
+        assert size is not None
+        said = estimate(recipe, size, slowness)
+        found[n] = run(asked.recipe, n, asked.given)
+        whole = sum(found[n]["seconds"].values())
+        foreseen = sum(each.times * each.seconds for each in said.values())
+        most = max(each.megabytes for each in said.values())
+        print(
+            f"{n:,} cells: {whole:.1f} s (said {foreseen:.1f}), "
+            f"{found[n]['peak_memory_mb']:,.0f} MB (said {most:,.0f}), ARI {found[n]['ari']:.3f}",
+            flush=True,
+        )
+        for stage, seconds in found[n]["seconds"].items():
+            peak = found[n]["peak_memory_mb_by_stage"][stage]
+            each = said[stage]
+            print(
+                f"  {stage:<22} {seconds:8.1f} s (said {each.times * each.seconds:.1f}), "
+                f"{peak:,.0f} MB (said {each.megabytes:,.0f})"
+            )
+    stages = list(found[asked.cells[0]]["seconds"])
+    totals = [sum(found[n]["seconds"].values()) for n in asked.cells]
+    powers = [f"all {exponent(asked.cells, totals):.2f}"]
+    for stage in stages:
+        took = [found[n]["seconds"][stage] for n in asked.cells]
+        powers.append(f"{stage} {exponent(asked.cells, took):.2f}")
+    peaks = [found[n]["peak_memory_mb"] for n in asked.cells]
+    print(f"time grows with the cells to the power of: {', '.join(powers)}")
+    print(f"memory: {exponent(asked.cells, peaks):.2f}")
+
+
+if __name__ == "__main__":
+    main()
