@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from distributed import LocalCluster
 
 import scgnn
@@ -86,6 +87,15 @@ def test_the_answer_compares_each_change_and_control_with_the_base(done):
     assert {"seconds", "peak_memory_mb"} <= set(effects["score"])
 
 
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")  # as a worker has; the same bits are for the same threads
 def test_a_run_of_a_study_is_the_run_of_its_recipe(done):
     folder = done.folder / "runs" / "base" / "data=demo,seed=1"
     alone = scgnn.run(folder / "recipe.yaml")
