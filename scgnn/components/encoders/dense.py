@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -70,6 +70,10 @@ class MLP(Encoder):
 
     def build(self, n_features: int) -> nn.Module:
         return self._dense(n_features, self.hidden)
+
+    def widened(self, width: int) -> Encoder:
+        """For a mean and a spread, which may have either sign: the last layer is linear."""
+        return replace(self, hidden=(*self.hidden[:-1], width), output_activation="none")
 
     def _dense(self, n_features: int, widths: tuple[int, ...]) -> Dense:
         activations = self.activation, self.output_activation
