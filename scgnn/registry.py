@@ -55,8 +55,8 @@ class Component:
         Raises
         ------
         ValueError
-            The class is not of this kind, the name is none, or it is taken: a component never
-            replaces another.
+            The class is not of this kind, a default is nothing that a recipe can hold, the name
+            is none, or it is taken: a component never replaces another.
         """
         if not NAME.fullmatch(name):
             raise ValueError(f"'{name}' is no name of a component: {NAME_RULE}")
@@ -70,6 +70,7 @@ class Component:
             if taken is not None and _full_name(taken) != _full_name(member):
                 where = _full_name(taken)
                 raise ValueError(f"{cls.kind} '{name}' is already {where}; choose another name")
+            _refuse_defaults(member)
             member.kind, member.name = cls.kind, name
             cls._members[name] = member
             return member
@@ -100,6 +101,23 @@ class Component:
         if name not in cls._members:
             raise ValueError(unknown(cls.kind, name, cls.names()))
         return cls._members[name]
+
+
+def _refuse_defaults(member: type) -> None:
+    for field in dataclasses.fields(member) if dataclasses.is_dataclass(member) else ():
+        if field.default is not dataclasses.MISSING and not _plain(field.default):
+            raise ValueError(
+                f"{member.__name__}: the default of '{field.name}' is a "
+                f"{type(field.default).__name__}, which a recipe cannot hold; give a word, a "
+                "number, a tuple or a component"
+            )
+
+
+def _plain(value: Any) -> bool:
+    """Whether a recipe can hold a value."""
+    if isinstance(value, tuple | list):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, str | int | float) or dataclasses.is_dataclass(value)
 
 
 def _full_name(member: type) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from scgnn.components.encoders import GAT, MLP, Encoder
@@ -72,6 +74,16 @@ def test_a_module_that_is_loaded_again_registers_again(colour):
     colour.register("red")(type("Red", (colour,), {}))
     again = colour.register("red")(type("Red", (colour,), {}))
     assert colour.named("red") is again
+
+
+def test_a_default_that_a_recipe_cannot_hold_is_refused(colour):
+    @dataclass(frozen=True)
+    class Odd(colour):
+        rule: object = print
+
+    with pytest.raises(ValueError, match="the default of 'rule' is a builtin_function_or_method"):
+        colour.register("odd")(Odd)
+    assert "odd" not in colour.names()
 
 
 def test_parts_are_a_component_and_all_that_is_inside_it():
