@@ -122,6 +122,14 @@ def test_where_weights_move_without_cells_all_take_part(both, others, training):
     assert used is None
 
 
+def test_networks_of_others_are_trained_whole(both):
+    class Other(Encoder):
+        """An encoder of somebody else."""
+
+    others = Autoencoder(Other(hidden=(24, 8)), Decoder(), 0.5)
+    assert both(others)[2] == []
+
+
 def test_a_row_weighted_training_is_the_same(both):
     state = expression()
     graph = np.ones((40, 40), np.float32) - np.eye(40, dtype=np.float32)

@@ -15,6 +15,7 @@ from scgnn.components.graph_builders import (
     MutualKNN,
     Radius,
     neighbour_count,
+    search,
 )
 from scgnn.components.pruners import KeepAll, MeanSd
 from scgnn.registry import parts
@@ -111,3 +112,16 @@ def test_only_graphs_that_do_not_weigh_their_edges_prune_by_default():
         if any(isinstance(part, MeanSd) for part in parts(of(name)))
     }
     assert pruning == {"knn", "mutual_knn", "batch_balanced"}
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "first"), [(1e-2, 1e6, 3000), (1e-3, 1e5, 1), (1e19, 0, 1), (1, 0, 1)]
+)
+def test_neighbours_where_single_precision_has_too_few_digits(scale, offset, first):
+    points = np.random.default_rng(0).normal(size=(300, 16))
+    points[0] = first
+    nasty = points * scale + offset
+    _, distances = search.nearest(nasty, 10, "euclidean")
+    apart = np.sqrt(np.square(nasty[:, None] - nasty[None]).sum(-1))
+    np.fill_diagonal(apart, np.inf)
+    np.testing.assert_allclose(distances, np.sort(apart, axis=1)[:, :10], rtol=1e-6)

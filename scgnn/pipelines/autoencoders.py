@@ -68,7 +68,9 @@ class Autoencoder:
         return np.log1p(x) if isinstance(x, np.ndarray) else x.log1p()
 
     def leaves_idle_weights(self) -> bool:
-        """Whether the loss sees a network by what it gives for cells, not by its weights."""
+        """Whether networks are plain, and the loss sees what they give for cells, not weights."""
+        if not is_own(type(self.encoder)) or not is_own(type(self.decoder)):
+            return False  # a stranger's network may hold layers fixed, or hook into them
         seen = (type(each) for each in self.regularizers)
         return all(is_own(cls) or cls.penalty is Regularizer.penalty for cls in seen)
 

@@ -146,7 +146,8 @@ def describe_study(study: Study) -> str:
         f"variants    {', '.join(study.variants)}",
     ]
     n_blocks = len({_block(study, run) for run in study.runs})
-    total, different = n_blocks * sum(asked.values()), n_blocks * len(asked)
+    scores = len(study.runs)  # each run's own
+    total, different = n_blocks * sum(asked.values()) + scores, n_blocks * len(asked) + scores
     lines.append(
         f"stages      at most {total:,} asked for, {different:,} different ones: "
         f"{total - different:,} are shared and run once"

@@ -89,8 +89,11 @@ def _search(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
     """
     wanted = min(k + SPARE, len(points))
     middle = points.mean(0)
-    varies = np.ptp(points, axis=0) > 0  # a unit that is dead in all cells is far from none
-    a, b = (torch.from_numpy((x - middle)[:, varies].astype(np.float32)) for x in (queries, points))
+    varies = np.ptp(points, axis=0) > 0  # a unit that is dead in all cells tells none apart
+    varies[:1] |= not varies.any()
+    exact = [(x - middle)[:, varies] for x in (queries, points)]
+    with np.errstate(over="ignore"):  # what is not finite is doubtful
+        a, b = (torch.from_numpy(x.astype(np.float32)) for x in exact)
     lengths = b.square().sum(1)
     found = np.empty((len(a), wanted), dtype=np.int64)
     doubtful = np.zeros(len(a), dtype=bool)
@@ -101,12 +104,13 @@ def _search(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
         near, found[rows] = (each.numpy() for each in squares.topk(wanted, largest=False))
         if wanted < len(points):
             size = a[rows].square().sum(1).numpy() + float(lengths.max())
-            doubtful[rows] = near[:, -1] - near[:, k - 1] <= 2 * rounding * size
+            with np.errstate(invalid="ignore"):
+                doubtful[rows] = ~(near[:, -1] - near[:, k - 1] > 2 * rounding * size)
     if doubtful.any():
         from sklearn.neighbors import NearestNeighbors
 
-        exact = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(points)
-        found[doubtful] = exact.kneighbors(queries[doubtful], return_distance=False)
+        slow = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(exact[1])
+        found[doubtful] = slow.kneighbors(exact[0][doubtful], return_distance=False)
     return found
 
 
