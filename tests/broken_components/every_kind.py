@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -105,7 +105,7 @@ class Mistyped(One):
 class Opaque(One):
     """Holds an object."""
 
-    k: Any = object()
+    k: Any = field(default_factory=lambda: print)
 
 
 @breaks("survives_a_pickle", "it cannot be pickled")
