@@ -1,8 +1,9 @@
 """How long a recipe may take and how much memory it may need, before it runs.
 
 A small model: what each stage multiplies and moves, at the speed of this machine, which is
-measured in a twentieth of a second. Its constants were fitted to runs of 1,000 to 64,000 simulated
-cells (benchmarks/scaling.py). The loop counts as often as it may run, so real times may be lower.
+measured in a twentieth of a second. Its constants come from single measurements of each part and
+have not been fitted to whole runs yet: benchmarks/scaling.py sets it beside what such runs took.
+The loop counts as often as it may run.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ GENE = 1.5e-3  # LTMG of a gene of 1,000 cells
 CLUSTERED = 3e-4  # a cell in a clustering
 CLUSTERS = 10  # as many as are expected
 AWAKE = 0.45  # part of a rectified autoencoder that a training moves
-LIBRARIES = 560.0  # megabytes of torch, dgl, scipy and scikit-learn
+LIBRARIES = 660.0  # megabytes of torch, dgl, scipy and scikit-learn
 
 
 class Size(NamedTuple):
@@ -189,7 +190,8 @@ def expected(recipe: Recipe) -> str:
         return ""
     whole = sum(each.times * each.seconds for each in found.values())
     most = max(each.megabytes for each in found.values())
-    lines = [f"estimate    at most about {duration(whole)} on one thread, {most:,.0f} MB"]
+    every = "on one thread where every iteration runs"
+    lines = [f"estimate    roughly {duration(whole)} {every}, {most:,.0f} MB"]
     for stage, each in found.items():
         times = f"{each.times} x " if each.times > 1 else ""
         lines.append(f"  {stage:<25} {times}{duration(each.seconds)}, {each.megabytes:,.0f} MB")

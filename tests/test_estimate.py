@@ -57,7 +57,7 @@ def test_what_a_recipe_leaves_out_costs_nothing():
 def test_check_says_it(command, tmp_path):
     done = command("check", "scgnn")
     assert done.out.splitlines()[-1] == "no mistakes found; nothing was run"
-    assert "estimate    at most about " in done.out
+    assert "estimate    roughly " in done.out
     (tmp_path / "counts.csv").write_text("cell,a,b\nx,1,2\ny,0,3\n")
     read = {"data.reader": {"name": "csv", "path": str(tmp_path / "counts.csv")}}
     assert expected(load_recipe("scgnn", read)) == "estimate    known once the data are read\n"

@@ -11,9 +11,8 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from scgnn.report.words import number, p_value, score_name
-from scgnn.study.statistics import direction, unstacked
+from scgnn.study.statistics import ALPHA, direction, unstacked
 
-ALPHA = 0.05  # of the claims, as in scgnn.study.statistics
 EDGE = 4.0  # per cent of the width left free at both ends
 MOST_POINTS = 60  # blocks drawn in a row
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from scgnn.study.paired import Floats
-from scgnn.study.statistics import compared, judged, unstacked
+from scgnn.study.statistics import ALPHA, compared, judged, unstacked
 
 Level = str | int | float | bool
 Axes = Mapping[str, Sequence[Level]]
@@ -22,7 +22,7 @@ def main_effects(
     *,
     blocks: Sequence[str] = ("data", "seed"),
     by: str | None = None,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Each level of each axis against the first of its axis, averaged over the other axes.
@@ -69,7 +69,7 @@ def interactions(
     *,
     blocks: Sequence[str] = ("data", "seed"),
     by: str | None = None,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
     seed: int = 0,
 ) -> pd.DataFrame:
     """What two levels of two axes do together beyond the sum of what each does alone.

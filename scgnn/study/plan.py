@@ -25,10 +25,10 @@ from scgnn.stages import Cost, Obtained, Stages, label_of
 from scgnn.state import State
 from scgnn.study.paired import blocks_needed
 from scgnn.study.spec import Run, Study
+from scgnn.study.statistics import ALPHA
 from scgnn.training import Training
 
 CELLS, GENES = 24, 16
-ALPHA = 0.05
 
 
 class Rehearsal(Stages):
@@ -45,10 +45,6 @@ class Rehearsal(Stages):
             )
             self.known[key] = function(*cheap)
         return Obtained(self.known[key], Cost(label_of(function), 0.0, 0.0), False)
-
-
-def _cheap(value: Any) -> Any:
-    return replace(value, epochs=min(value.epochs, 1)) if isinstance(value, Training) else value
 
 
 class Foreseen(NamedTuple):
@@ -127,8 +123,8 @@ def _cost(study: Study, labels: dict[str, tuple[Run, str]]) -> list[str]:
                 seconds += known[run.label][stage].seconds
                 megabytes = max(megabytes, known[run.label][stage].megabytes)
     return [
-        f"estimate    at most about {duration(seconds)} of computing, shared among the workers, "
-        f"and {megabytes:,.0f} MB for each"
+        f"estimate    roughly {duration(seconds)} of computing where every iteration runs, shared "
+        f"among the workers, and {megabytes:,.0f} MB for each"
     ]
 
 
@@ -157,8 +153,8 @@ def describe_study(study: Study) -> str:
     compared = len(study.variants) - 1
     if compared and n_blocks < (needed := blocks_needed(ALPHA / compared)):
         lines.append(
-            f"            {n_blocks} blocks cannot tell any of {compared} comparisons from noise "
-            f"after Holm's correction: that takes {needed}, by more data or seeds"
+            f"power       too few blocks ({n_blocks}) to tell any of {compared} comparisons from "
+            f"noise after Holm's correction: that takes {needed}, by more data or seeds"
         )
     lines.append("no mistakes found; nothing was run")
     return "\n".join(lines) + "\n"

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from scgnn.errors import InputError
-from scgnn.study.statistics import direction, unstacked
+from scgnn.study.statistics import ALPHA, direction, unstacked
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def ranking(
     variants: Sequence[str] | None = None,
     blocks: Sequence[str] = ("data", "seed"),
     by: str | None = None,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
 ) -> Ranking:
     """Rank the variants of a study on one score, as Demšar (2006) compares classifiers.
 
@@ -117,7 +117,7 @@ def friedman(values: np.ndarray) -> tuple[float, float]:
     return float(result.statistic), float(result.pvalue)
 
 
-def critical_difference(n_blocks: int, n_variants: int, alpha: float = 0.05) -> float:
+def critical_difference(n_blocks: int, n_variants: int, alpha: float = ALPHA) -> float:
     """``q / √2 · √(k (k + 1) / 6n)``, q the studentized range of k means (Nemenyi 1963).
 
     NaN for fewer than two variants.

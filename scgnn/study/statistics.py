@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scgnn.errors import InputError
 from scgnn.study.paired import Floats, blocks_needed, compare, detectable, holm
 
+ALPHA = 0.05  # of the claims
 HIGHER_IS_BETTER = (
     "ari",
     "ami",
@@ -60,7 +61,7 @@ def effects(
     base: str = "base",
     blocks: Sequence[str] = ("data", "seed"),
     by: str | None = None,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
     seed: int = 0,
 ) -> pd.DataFrame:
     """What each change and each control does to each score, over blocks that have it and the base.
