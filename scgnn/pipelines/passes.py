@@ -11,14 +11,14 @@ import numpy as np
 from scipy import sparse
 
 from scgnn.components.clusterers import Clusterer, Leiden
-from scgnn.components.decoders import Decoder, InnerProduct
+from scgnn.components.decoders import Decoder, GraphAutoencoder, InnerProduct
 from scgnn.components.encoders import PCA, Encoder
 from scgnn.components.graph_builders import KNN, GraphBuilder
 from scgnn.components.ltmg import LTMG
 from scgnn.components.pruners import KeepAll
 from scgnn.components.regularizers import LTMGStates, Phase, Regularizer, in_phase
 from scgnn.fields import Natural, Positive, ProperShare, Weight
-from scgnn.pipelines import autoencoders, steps
+from scgnn.pipelines import autoencoders, graphs, steps
 from scgnn.pipelines.contract import Pipeline
 from scgnn.pipelines.rebuilt import always_zero
 from scgnn.registry import requirements, slot
@@ -83,6 +83,9 @@ class Pass(Pipeline):
         published code has it; share, z divided by its row sum.
     edge_holdout
         Share of edges hidden from the graph autoencoder; 0.15 in the published code.
+    graph_neighbours
+        Neighbours that a cell hears in each layer while the graph autoencoder is trained in
+        mini-batches of graph_training.batch_size cells; 0 trains it on the whole graph.
     clusterer
         The embedding and the graph into clusters.
     min_cluster_size
@@ -105,8 +108,9 @@ class Pass(Pipeline):
     prune_applies_to: Literal["all", "louvain"] = "all"
     graph_encoder: Encoder | None = slot(None, "graph")
     graph_decoder: Decoder = slot(InnerProduct())
-    graph_features: steps.Features = "raw"
+    graph_features: graphs.Features = "raw"
     edge_holdout: ProperShare = 0.0
+    graph_neighbours: Natural = 0
     clusterer: Clusterer = slot(Leiden(), "graph")
     min_cluster_size: Positive = 1
     max_clusters: Natural = 0
@@ -131,6 +135,10 @@ class Pass(Pipeline):
             regularizer.suits(self.feature_encoder)
         if self.graph_encoder is not None and self.graph_decoder.latent(1) > 1:  # type: ignore[attr-defined]
             self.graph_encoder.widened(2)  # refuses where it cannot
+        if self.graph_neighbours and not isinstance(self.graph_decoder, GraphAutoencoder):
+            raise ValueError(
+                f"graph_neighbours: {self.graph_decoder.name} sees the whole graph; set it to 0"
+            )
         if self.graph_builder is None:
             for name in ("graph_encoder", "clusterer"):
                 if "graph" in requirements(getattr(self, name)):
@@ -216,7 +224,7 @@ class Pass(Pipeline):
             state = turn.note(replace(state, graph=graph), "cell graph", edges=graph.nnz // 2)
         if self.graph_encoder is not None:
             embedded = turn(
-                steps.fit_graph,
+                graphs.fit_graph,
                 self.graph_encoder,
                 self.graph_decoder,
                 self.graph_training,
@@ -224,6 +232,7 @@ class Pass(Pipeline):
                 graph,
                 self.graph_features,
                 self.edge_holdout,
+                self.graph_neighbours,
                 turn.seed_for("graph_encoder"),
             )
             embedding = embedded.embedding

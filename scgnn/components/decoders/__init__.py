@@ -3,6 +3,7 @@
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
 from scgnn.components.decoders.counts import NegativeBinomial, ZeroInflated, negative_binomial
 from scgnn.components.decoders.inner_product import (
+    GraphAutoencoder,
     GraphTarget,
     InnerProduct,
     InnerProductSampled,
@@ -16,6 +17,7 @@ from scgnn.components.decoders.squares import weighted_squares
 __all__ = [
     "MLP",
     "Decoder",
+    "GraphAutoencoder",
     "GraphDecoder",
     "GraphTarget",
     "InnerProduct",

@@ -18,12 +18,19 @@ LARGEST_LOG_SD = 10.0
 
 
 class GraphTarget(NamedTuple):
-    """A graph as the inner-product loss wants it: Y = A + I, and the constants."""
+    """A graph as the inner-product loss wants it: Y = A + I, and the constants.
+
+    Of a batch, rows and columns count its cells, and the first ``drawn`` of these, drawn at random,
+    stand for all.
+    """
 
     rows: Tensor  # ends of the entries of Y
     cols: Tensor
     positive_weight: float
     norm: float
+    cells: int  # N, of the whole graph
+    drawn: int
+    weights: Tensor | None = None  # how many entries of Y each stands for; None: itself
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,8 @@ class GraphAutoencoder(GraphDecoder):
         mean, log_sd = self.split(output)
         noise = torch.randn_like(mean) if noise is None else noise
         z = mean + noise * log_sd.exp()
-        return self.rebuilt(z, target) + divergence(mean, log_sd)
+        drawn = slice(target.drawn)
+        return self.rebuilt(z, target) + divergence(mean[drawn], log_sd[drawn], target.cells)
 
 
 @Decoder.register("inner_product")
@@ -105,23 +113,34 @@ class InnerProduct(GraphAutoencoder):
 class InnerProductSampled(GraphAutoencoder):
     """The loss of inner_product, its sum over all pairs estimated from random ones.
 
-    Entries of A + I are taken exactly; of the N² pairs a sample drawn anew in each step stands for
-    the rest, weighted so that the estimate is unbiased. Time and memory grow with the edges, not
-    with the square of the cells.
+    Entries of A + I are taken exactly up to a number and sampled beyond it; of the N² pairs a
+    sample stands for the rest. Both are drawn anew in each step and weighted so that the estimate
+    is unbiased. Time and memory do not grow with the square of the cells, nor beyond ``edges`` with
+    the edges.
 
     Parameters
     ----------
     pairs
-        Random pairs for each entry of A + I.
+        Random pairs for each entry of A + I that is taken.
+    edges
+        Entries of A + I in a step, at most.
     """
 
     pairs: Positive = 5
+    edges: Positive = 200_000
 
     def rebuilt(self, z: Tensor, target: GraphTarget) -> Tensor:
-        n, drawn = z.shape[0], self.pairs * len(target.rows)
-        first, second = torch.randint(n, (2, drawn))
-        unconnected = n * n / drawn * softplus((z[first] * z[second]).sum(1), threshold=40).sum()
-        return target.norm / n**2 * (unconnected + correction(z, target))
+        taken = len(target.rows)
+        if taken > self.edges:
+            some = torch.randint(taken, (self.edges,))
+            rest = torch.ones(1) if target.weights is None else target.weights[some]
+            weights = rest * (taken / self.edges)
+            target = target._replace(rows=target.rows[some], cols=target.cols[some])
+            target, taken = target._replace(weights=weights), self.edges
+        first = torch.randint(target.drawn, (self.pairs * taken,))
+        second = (first + torch.randint(1, max(target.drawn, 2), first.shape)) % target.drawn
+        others = softplus(_products(z, first, second), threshold=40).mean()
+        return _put_right(others, z, target)
 
 
 def graph_target(graph: sparse.csr_matrix) -> GraphTarget:
@@ -133,29 +152,50 @@ def graph_target(graph: sparse.csr_matrix) -> GraphTarget:
         torch.as_tensor(looped.col.astype(np.int64)),
         (n * n - entries) / entries if entries else 1.0,
         n * n / (2 * (n * n - entries)),
+        cells=n,
+        drawn=n,
     )
 
 
 def reconstruction(z: Tensor, target: GraphTarget, block: int) -> Tensor:
     """``norm · mean over all pairs of BCE(Y, σ(z_i · z_j))``, Y = A + I.
 
-    All pairs as if unconnected, in blocks, then the entries of Y put right.
+    All pairs as if unconnected, in blocks, then the entries of Y put right. The pairs of a batch
+    stand for all.
     """
-    total: Tensor = _AllPairs.apply(z, block) + correction(z, target)
-    return target.norm / z.shape[0] ** 2 * total
+    drawn, n = z[: target.drawn], target.drawn
+    total: Tensor = _AllPairs.apply(drawn, block)
+    if n < target.cells:
+        itself = softplus(drawn.square().sum(1), threshold=40).sum()
+        return _put_right((total - itself) / max(n * (n - 1), 1), z, target)
+    return target.norm / n**2 * (total + correction(z, target))
+
+
+def _put_right(others: Tensor, z: Tensor, target: GraphTarget) -> Tensor:
+    """The loss from what a pair of two cells has as if unconnected, in the mean."""
+    n = target.cells
+    itself = softplus(z[: target.drawn].square().sum(1), threshold=40).mean()
+    total = n * (n - 1) * others + n * itself
+    return target.norm / n**2 * (total + correction(z, target))
 
 
 def correction(z: Tensor, target: GraphTarget) -> Tensor:
     """What the entries of Y add to the sum over all pairs as if unconnected."""
-    logits = (z[target.rows] * z[target.cols]).sum(1)
+    logits = _products(z, target.rows, target.cols)
     connected = target.positive_weight * softplus(-logits, threshold=40)
-    return (connected - softplus(logits, threshold=40)).sum()
+    added = connected - softplus(logits, threshold=40)
+    return added.sum() if target.weights is None else (target.weights * added).sum()
 
 
-def divergence(mean: Tensor, log_sd: Tensor) -> Tensor:
+def divergence(mean: Tensor, log_sd: Tensor, cells: int) -> Tensor:
     """KL of the embedding from a standard normal, scaled by 1/N as the original does."""
     inside = 1 + 2 * log_sd - mean.square() - (2 * log_sd).exp()
-    return -0.5 / mean.shape[0] * inside.sum(1).mean()
+    return -0.5 / cells * inside.sum(1).mean()
+
+
+def _products(z: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Inner products of pairs of cells."""
+    return (z.index_select(0, first) * z.index_select(0, second)).sum(1)
 
 
 class _AllPairs(torch.autograd.Function):
