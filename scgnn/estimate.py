@@ -178,28 +178,3 @@ def _graph(pipeline: Any, n: int, edges: float) -> tuple[float, float]:
         epoch += n * n * PAIR
         megabytes += decoder.block * n * 16e-6
     return training.epochs * epoch, megabytes
-
-
-def expected(recipe: Recipe) -> str:
-    """What a recipe will take, in lines; what has to be read first is not known."""
-    size = size_of(recipe)
-    if size is None:
-        return "estimate    known once the data are read\n"
-    found = estimate(recipe, size, STANDARD / speed())
-    if not found:
-        return ""
-    whole = sum(each.times * each.seconds for each in found.values())
-    most = max(each.megabytes for each in found.values())
-    every = "on one thread where every iteration runs"
-    lines = [f"estimate    roughly {duration(whole)} {every}, {most:,.0f} MB"]
-    for stage, each in found.items():
-        times = f"{each.times} x " if each.times > 1 else ""
-        lines.append(f"  {stage:<25} {times}{duration(each.seconds)}, {each.megabytes:,.0f} MB")
-    return "\n".join(lines) + "\n"
-
-
-def duration(seconds: float) -> str:
-    """``3 s``, ``2 min``, ``1.5 h``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

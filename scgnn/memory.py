@@ -1,12 +1,27 @@
-"""How much memory a block of code used at most."""
+"""How much memory there is, and how much a block of code used at most."""
 
 from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from types import TracebackType
 
 INTERVAL = 0.02  # seconds between looks
+CGROUP = Path("/sys/fs/cgroup")
+LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container
+
+
+def memory_there_is() -> float:
+    """Memory that this process may use, in 10^6 bytes: the machine's, or less in a container."""
+    import psutil
+
+    found = [psutil.virtual_memory().total]
+    for name in LIMITS:
+        file = CGROUP / name
+        if file.is_file() and (limit := file.read_text(encoding="ascii").strip()).isdigit():
+            found.append(int(limit))
+    return min(found) / 1e6
 
 
 class PeakMemory:

@@ -14,6 +14,8 @@ from scgnn import metrics
 from scgnn.components.readers import Given
 from scgnn.data import to_state, validated, with_layer
 from scgnn.errors import InputError
+from scgnn.estimate import Size, size_of
+from scgnn.expected import foresee
 from scgnn.folders import absolute_paths, output_folder
 from scgnn.imputation import Answers, control_scores, imputed_scores, nested, with_answers
 from scgnn.memory import PeakMemory
@@ -39,6 +41,7 @@ def run(
     labels: str | None = None,
     out: str | Path | None = None,
     resume: bool = False,
+    force: bool = False,
     **changes: Any,
 ) -> AnnData:
     """Run a recipe and return an AnnData with everything it found.
@@ -55,6 +58,8 @@ def run(
         A folder to write to, as the command does; None writes nothing.
     resume
         Go on with an unfinished run in ``out``.
+    force
+        Run what the estimate says cannot fit into memory.
     **changes
         Values by dotted path, with two underscores for a dot where that is easier:
         ``seed=2, pipeline__graph_encoder="gat"``.
@@ -80,11 +85,11 @@ def run(
     if adata is not None:
         complete = _of_given_data(complete)
     if out is None:
-        return execute(complete, adata).adata
+        return execute(complete, adata, force=force).adata
     if adata is not None:
         refuse_unwritable(adata)
     with output_folder(Path(out), complete, resume) as folder:
-        result = execute(complete, adata, Stages(Store(folder / "stages")))
+        result = execute(complete, adata, Stages(Store(folder / "stages")), force)
         write_folder(result, folder)
     return result.adata
 
@@ -98,15 +103,26 @@ class Prepared(NamedTuple):
     answers: Answers  # true expression that imputation is scored by
 
 
-def execute(recipe: Recipe, adata: AnnData | None = None, stages: Stages | None = None) -> Result:
-    """Run a complete recipe in memory, stage by stage."""
+def execute(
+    recipe: Recipe,
+    adata: AnnData | None = None,
+    stages: Stages | None = None,
+    force: bool = False,
+) -> Result:
+    """Run a complete recipe in memory, stage by stage; with ``force`` also what cannot fit."""
     if adata is not None and not hasattr(adata, "obs_names"):
         raise InputError(f"give an AnnData, cells x genes, not a {type(adata).__name__}")
     if adata is not None:
         recipe = _of_given_data(recipe)
     stages = stages or Stages()
+    size = size_of(recipe) if adata is None else None
+    if size is not None:
+        foresee(recipe, size, force)
     with PeakMemory() as peak:
         prepared = prepare(recipe, adata)
+        if size is None:
+            cells, genes = prepared.counts.shape
+            foresee(recipe, Size(cells, genes, int(prepared.counts.X.nnz)), force)
         state, scores = compute(recipe, prepared, stages)
         saved = absolute_paths(recipe)
         result = annotate(prepared.counts, state, saved, adata is not None)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from scipy import sparse
 
+import scgnn
 from scgnn.components.readers import H5AD, Demo
 from scgnn.data import validated
-from scgnn.estimate import Size, duration, estimate, expected
-from scgnn.recipe import load_recipe
+from scgnn.errors import UserError
+from scgnn.estimate import Size, estimate
+from scgnn.expected import duration, expected, peak, refuse_too_large
+from scgnn.memory import memory_there_is
+from scgnn.recipe import load_recipe, parse_changes
 
 
 @pytest.mark.parametrize("dense", [False, True])
@@ -66,3 +72,68 @@ def test_check_says_it(command, tmp_path):
 def test_durations_are_in_the_unit_that_fits():
     assert [duration(s) for s in (0.2, 12, 240, 7200)] == ["under 1 s", "12 s", "4 min", "2.0 h"]
     assert np.isfinite(whole("scgnn2", 1000)[0])
+
+
+def enormous(recipe="scgnn", **changes):
+    paths = {f"pipeline.{name}": value for name, value in changes.items()}
+    return load_recipe(recipe, paths | {"data.reader.cells": 300_000, "data.reader.genes": 2000})
+
+
+SIZE = Size(300_000, 2000, 60_000_000)
+
+
+def test_what_cannot_fit_is_refused_with_what_would_make_it_fit(monkeypatch):
+    there_is = 0.8 * peak(estimate(enormous(), SIZE))
+    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: there_is)
+    with pytest.raises(UserError, match=r"300,000 cells need roughly .* MB \(.*\), but") as caught:
+        refuse_too_large(enormous(), SIZE)
+    (words,) = re.findall(r"MB: (--set .*) makes it fit", str(caught.value))
+    changes = parse_changes(words.replace("--set ", "").split())
+    refuse_too_large(load_recipe(enormous(), changes), SIZE)
+
+
+def test_where_no_setting_makes_it_fit_that_is_said(monkeypatch):
+    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 1000.0)
+    with pytest.raises(UserError, match="take fewer cells or genes, or a machine with more memory"):
+        refuse_too_large(enormous("pca_leiden"), SIZE)
+
+
+def test_workers_share_the_memory(monkeypatch):
+    size = Size(1000, 2000, 200_000)
+    needed = peak(estimate(load_recipe("scgnn"), size))
+    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 1.5 * needed)
+    refuse_too_large(load_recipe("scgnn"), size)
+    with pytest.raises(UserError, match="for each of 2 workers"):
+        refuse_too_large(load_recipe("scgnn"), size, workers=2)
+
+
+@pytest.mark.parametrize("what", ["scgnn_quick", "components"])
+def test_run_refuses_it_before_anything_is_read(command, tmp_path, monkeypatch, what):
+    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 10.0)
+    monkeypatch.setattr(Demo, "__call__", lambda _: pytest.fail("it was read"))
+    done = command("run", what, "--out", str(tmp_path / "out"))
+    assert done.code == 2 and "but there are" in done.err and "--force" in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_force_runs_it_all_the_same(monkeypatch, caplog):
+    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 10.0)
+    caplog.set_level("INFO", "scgnn")
+    found = scgnn.run("pca_kmeans", force=True, **{"data.reader.cells": 60})
+    assert len(found) > 50
+    assert "on one thread where every iteration runs" in caplog.text
+
+
+def test_given_data_are_looked_at_too(monkeypatch):
+    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 10.0)
+    with pytest.raises(UserError, match="60 cells need roughly"):
+        scgnn.run("pca_kmeans", Demo(cells=60)())
+
+
+def test_a_container_may_have_less_memory_than_its_machine(tmp_path, monkeypatch):
+    whole = memory_there_is()
+    (tmp_path / "memory.max").write_text("max\n")
+    monkeypatch.setattr("scgnn.memory.CGROUP", tmp_path)
+    assert memory_there_is() == whole
+    (tmp_path / "memory.max").write_text("5000000\n")
+    assert memory_there_is() == 5.0

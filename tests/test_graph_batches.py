@@ -157,7 +157,7 @@ class Stranger(GraphDecoder):
 
 
 def test_a_decoder_that_knows_no_batches_is_refused():
-    with pytest.raises(ValueError, match="graph_neighbours: .* sees the whole graph"):
+    with pytest.raises(ValueError, match=r"graph_neighbours: .* sees the whole graph"):
         SinglePass(graph_encoder=GCN(), graph_decoder=Stranger(), graph_neighbours=3)
 
 

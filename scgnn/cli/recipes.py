@@ -32,7 +32,7 @@ def check(
     _plugins: PluginFiles = None,
 ) -> None:
     """Say every mistake of a recipe or a study, or what it will do. Runs nothing."""
-    from scgnn.estimate import expected
+    from scgnn.expected import expected
     from scgnn.folders import refuse_missing
     from scgnn.recipe.describe import plan
     from scgnn.study.load import is_study

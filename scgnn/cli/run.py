@@ -25,6 +25,7 @@ from scgnn.cli.app import (
 from scgnn.errors import UserError
 
 if TYPE_CHECKING:
+    from scgnn.recipe import Recipe
     from scgnn.store import Store
     from scgnn.study.spec import Study
 
@@ -61,6 +62,9 @@ def run(
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Study: end with the first run that fails.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Run what is too large for the memory, by the estimate.")
+    ] = False,
     plugins: PluginFiles = None,
 ) -> None:
     """Run a recipe, or a study, and write its results to a folder."""
@@ -79,7 +83,7 @@ def run(
             "threads": threads or 1,
             "scheduler": scheduler,
         }
-        settings |= {"resume": resume, "fail_fast": fail_fast, "store": kept}
+        settings |= {"resume": resume, "fail_fast": fail_fast, "store": kept, "force": force}
         _study(load_study_of(recipe, data, labels, seeds, changes), settings, plugins or [])
         return
     for given, option in (
@@ -90,19 +94,19 @@ def run(
     ):
         if given is not None:
             raise UserError(f"--{option} is for a study, and {recipe} is a recipe")
-    _recipe(recipe, one_of(data), labels, out, changes, resume, export, threads, kept)
+    complete = load(recipe, changes, one_of(data), labels)
+    _recipe(complete, _name(recipe, data), out, resume, export, threads, kept, force)
 
 
 def _recipe(
-    recipe: str,
-    data: str | None,
-    labels: str | None,
+    complete: Recipe,
+    name: str,
     out: Path | None,
-    changes: list[str] | None,
     resume: bool,
     export: str | None,
     threads: int | None,
     store: Store | None,
+    force: bool,
 ) -> None:
     from rich.console import Console
 
@@ -111,8 +115,6 @@ def _recipe(
 
     if export not in (None, "scgnn"):
         raise UserError(f"--export {export}: unknown; 'scgnn' writes the original's four files")
-    complete = load(recipe, changes, data, labels)
-    name = Path(recipe).stem + (f"-{_stem(data)}" if data else "")
     with shown.watching(Console(stderr=True), getattr(complete.pipeline, "max_iterations", 0)):
         from scgnn.folders import default_folder, output_folder
         from scgnn.results import write_folder, write_scgnn_csv
@@ -124,7 +126,8 @@ def _recipe(
         out = out or default_folder(Path("runs") / name, complete, resume)
         try:
             with output_folder(out, complete, resume) as folder:
-                result = execute(complete, None, Stages(store or Store(folder / "stages")))
+                stages = Stages(store or Store(folder / "stages"))
+                result = execute(complete, None, stages, force)
                 extra = write_scgnn_csv(result, folder, name) if export else []
                 files = [*write_folder(result, folder), *extra, folder / "log.txt"]
         except KeyboardInterrupt:
@@ -133,9 +136,13 @@ def _recipe(
     shown.summary(Console(), result.metrics, files, out)
 
 
-def _stem(path: str) -> str:
-    name = Path(path).resolve().name
-    return name.split(".")[0] or name
+def _name(recipe: str, data: list[str] | None) -> str:
+    """What the folder of a run is called by default."""
+    words = [Path(recipe).stem]
+    for path in data or []:
+        file = Path(path).resolve().name
+        words.append(file.split(".")[0] or file)
+    return "-".join(words)
 
 
 def _study(study: Study, settings: dict[str, Any], plugins: list[Path]) -> None:

@@ -67,7 +67,7 @@ def fit_graph(
 
     loss: Callable[[Tensor | None], Tensor] = whole
     batch_size = len(x)  # one step on the whole graph
-    if 0 < neighbours and training.batch_size < len(x):
+    if neighbours > 0 and training.batch_size < len(x):
         batch_size = training.batch_size
         sampled = _sampled(widened, messages, neighbours, seed)
         among = Neighbourhoods(graph, target)

@@ -110,7 +110,7 @@ def cluster(
 
 @contextmanager
 def _local(jobs: int | None, threads: int) -> Iterator[Client]:
-    jobs = jobs or max(1, processors() // threads)
+    jobs = local_workers(jobs, threads)
     log = logging.getLogger("distributed")
     log.setLevel(logging.CRITICAL)
     names = ("OMP", "OPENBLAS", "MKL")
@@ -161,6 +161,8 @@ def _existing(address: str) -> Iterator[Client]:
         yield client
 
 
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def local_workers(jobs: int | None, threads: int) -> int:
+    """How many workers a local cluster has: those asked for, or one for so many processors."""
+    known = hasattr(os, "sched_getaffinity")
+    processors = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    return jobs or max(1, processors // threads)

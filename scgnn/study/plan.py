@@ -18,7 +18,8 @@ import torch
 from scgnn.components.readers import Demo
 from scgnn.components.stops import NeverStop
 from scgnn.errors import UserError
-from scgnn.estimate import STANDARD, Estimate, duration, estimate, size_of, speed
+from scgnn.estimate import STANDARD, Estimate, estimate, size_of, speed
+from scgnn.expected import duration
 from scgnn.keys import digest
 from scgnn.recipe import Recipe, to_yaml
 from scgnn.stages import Cost, Obtained, Stages, label_of

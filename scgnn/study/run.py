@@ -11,10 +11,13 @@ from typing import Any
 
 import pandas as pd
 
+from scgnn.errors import UserError
+from scgnn.estimate import size_of
+from scgnn.expected import refuse_too_large
 from scgnn.results import strangers, versions, write_files, write_text
 from scgnn.store import Store
 from scgnn.study.board import Board
-from scgnn.study.cluster import cluster
+from scgnn.study.cluster import cluster, local_workers
 from scgnn.study.engine import Outcome, Prepare, execute_all
 from scgnn.study.folder import default_study_folder, refuse_folder, study_folder
 from scgnn.study.load import load_study
@@ -64,6 +67,7 @@ def run_study(
     scheduler: str | None = None,
     resume: bool = False,
     fail_fast: bool = False,
+    force: bool = False,
     store: Store | None = None,
     plugins: Sequence[Path] = (),
     board: Board | None = None,
@@ -87,6 +91,8 @@ def run_study(
         Do what is missing of this study in ``out``.
     fail_fast
         End with the first run that fails.
+    force
+        Run what the estimate says cannot fit into memory.
     store
         Stages that studies share; a store inside ``out`` unless said.
     plugins
@@ -104,6 +110,8 @@ def run_study(
     folder = default_study_folder(Path("runs") / study.name, study, resume) if out is None else out
     place, shown = Path(folder), board or Board()
     refuse_folder(place, study, resume)  # before the cluster, which takes a while
+    if scheduler is None and not force:
+        _refuse_too_large(study, min(local_workers(jobs, threads), len(study.runs)))
     data = Prepare()
     for run in study.runs:
         if run.role == "base" and not run.recipe.data.drawn:
@@ -122,6 +130,17 @@ def run_study(
         write_report(result)
         log.info("%s", result.cost())
     return result
+
+
+def _refuse_too_large(study: Study, workers: int) -> None:
+    """Refuse a study with a run that cannot fit into a worker's part of the memory."""
+    sizes = {run.recipe.data: size_of(run.recipe) for run in study.runs}
+    for run in study.runs:
+        if (size := sizes[run.recipe.data]) is not None:
+            try:
+                refuse_too_large(run.recipe, size, workers)
+            except UserError as error:
+                raise UserError(f"{run.label}: {error}") from None
 
 
 def write_answer(result: StudyResult) -> list[Path]:

@@ -146,7 +146,9 @@ def test_the_variational_embedding_is_drawn_with_the_given_noise(arrays, prefix)
     mean, log_sd = InnerProduct().split(found)
     z = torch.from_numpy(arrays[f"{prefix}z"])
     assert_near(mean + noise(arrays) * log_sd.exp(), z, atol=1e-5)
-    drawn = InnerProduct().loss(found, target, noise=noise(arrays)) - divergence(mean, log_sd, len(mean))
+    drawn = InnerProduct().loss(found, target, noise=noise(arrays)) - divergence(
+        mean, log_sd, len(mean)
+    )
     assert_near(float(drawn), float(reconstruction(z, target, 64)), rtol=2e-6)
     assert_near(z @ z.T, arrays[f"{prefix}logits"], rtol=1e-5)
     assert_near(float(drawn), dense_cost(arrays[f"{prefix}logits"], arrays, prefix), rtol=2e-6)
@@ -169,7 +171,10 @@ def test_the_variational_loss_in_blocks(arrays, prefix, block):
     found, target = output(arrays, prefix, variational=True), graph_target(graph_of(arrays, prefix))
     decoder = InnerProduct(block=block)
     mean, log_sd = decoder.split(found)
-    loss, kl = float(decoder.loss(found, target, noise=noise(arrays))), divergence(mean, log_sd, len(mean))
+    loss, kl = (
+        float(decoder.loss(found, target, noise=noise(arrays))),
+        divergence(mean, log_sd, len(mean)),
+    )
     assert_near(loss, arrays[f"{prefix}vgae_loss_published"], rtol=2e-6)
     assert_near(float(kl), arrays[f"{prefix}vgae_kld_published"], rtol=5e-6)
     cost = reconstruction(torch.from_numpy(arrays[f"{prefix}z"]), target, block)

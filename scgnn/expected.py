@@ -1,0 +1,125 @@
+"""What is said of a recipe's time and memory before it runs, and what cannot fit is refused."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from scgnn.errors import RecipeError, UserError
+from scgnn.estimate import STANDARD, Estimate, Size, estimate, size_of, speed
+from scgnn.memory import memory_there_is
+from scgnn.recipe import Recipe, load_recipe
+
+log = logging.getLogger("scgnn")
+
+SMALLER = {  # settings that take less memory, what they change least first
+    "pipeline.impute": False,
+    "pipeline.graph_decoder": "inner_product_sampled",
+    "pipeline.feature_training.batch_size": 512,
+    "pipeline.iteration_training.batch_size": 512,
+    "pipeline.cluster_training.batch_size": 512,
+    "pipeline.max_iterations": 0,
+}
+
+
+def expected(recipe: Recipe) -> str:
+    """What a recipe will take, in lines; what has to be read first is not known."""
+    size = size_of(recipe)
+    if size is None:
+        return "estimate    known once the data are read\n"
+    found = estimate(recipe, size, STANDARD / speed())
+    if not found:
+        return ""
+    every = "on one thread where every iteration runs"
+    lines = [f"estimate    {in_short(found)} {every}"]
+    for stage, each in found.items():
+        times = f"{each.times} x " if each.times > 1 else ""
+        lines.append(f"  {stage:<25} {times}{duration(each.seconds)}, {each.megabytes:,.0f} MB")
+    return "\n".join(lines) + "\n"
+
+
+def in_short(found: dict[str, Estimate]) -> str:
+    """Time and memory of all stages: ``roughly 3 min and 800 MB``."""
+    return f"roughly {duration(whole(found))} and {peak(found):,.0f} MB"
+
+
+def whole(found: dict[str, Estimate]) -> float:
+    """Seconds of all stages."""
+    return sum(each.times * each.seconds for each in found.values())
+
+
+def peak(found: dict[str, Estimate]) -> float:
+    """Megabytes of the stage that needs most."""
+    return max((each.megabytes for each in found.values()), default=0.0)
+
+
+def foresee(recipe: Recipe, size: Size, force: bool) -> None:
+    """Say in the log what a run will take, and refuse what cannot fit unless it is forced.
+
+    Raises
+    ------
+    UserError
+        With the settings that would make it fit.
+    """
+    if not force:
+        refuse_too_large(recipe, size)
+    if found := estimate(recipe, size, STANDARD / speed()):
+        log.info("%s on one thread where every iteration runs", in_short(found))
+
+
+def refuse_too_large(recipe: Recipe, size: Size, workers: int = 1) -> None:
+    """Refuse what cannot fit into the memory of this machine.
+
+    Parameters
+    ----------
+    recipe
+        Complete.
+    size
+        Of its data as they are read.
+    workers
+        How many runs there are at a time.
+
+    Raises
+    ------
+    UserError
+        With the settings that would make it fit.
+    """
+    found, there_is = estimate(recipe, size), memory_there_is() / workers
+    if peak(found) <= there_is:
+        return
+    worst = max(found, key=lambda stage: found[stage].megabytes)
+    among = f" for each of {workers} workers" if workers > 1 else ""
+    raise UserError(
+        f"{size.cells:,} cells need roughly {peak(found):,.0f} MB ({worst}), but there are "
+        f"{there_is:,.0f} MB{among}: {_remedy(recipe, size, there_is)}; --force runs it anyhow"
+    )
+
+
+def _remedy(recipe: Recipe, size: Size, there_is: float) -> str:
+    """The settings that make a recipe fit, where there are any; as few of them as will do."""
+    chosen: dict[str, Any] = {}
+    least = peak(estimate(recipe, size))
+    for path, value in SMALLER.items():
+        try:
+            needed = peak(estimate(load_recipe(recipe, {**chosen, path: value}), size))
+        except RecipeError:
+            continue  # this pipeline has no such setting
+        if needed < 0.98 * least:
+            chosen[path], least = value, needed
+        if least <= there_is:
+            words = " ".join(f"--set {path}={_word(value)}" for path, value in chosen.items())
+            return f"{words} makes it fit (roughly {least:,.0f} MB)"
+    return "take fewer cells or genes, or a machine with more memory"
+
+
+def duration(seconds: float) -> str:
+    """``3 s``, ``2 min``, ``1.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _word(value: Any) -> str:
+    """A value as ``--set`` takes it."""
+    return value if isinstance(value, str) else json.dumps(value)
