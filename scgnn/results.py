@@ -113,7 +113,8 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, given: bool) -> AnnD
     adata.obsm["X_scgnn"] = state.graph_embedding
     adata.obsm["X_scgnn_features"] = state.embedding
     if state.imputed is not None:
-        kept = state.imputed if isinstance(state.imputed, np.ndarray) else state.imputed.to_dask()
+        imputed: Any = state.imputed
+        kept = imputed.to_dask() if hasattr(imputed, "to_dask") else imputed
         adata.layers["scgnn_imputed"] = kept
     entry: dict[str, Any] = {
         "recipe": to_yaml(recipe),

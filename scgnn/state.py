@@ -106,7 +106,7 @@ class State:
     labels: np.ndarray | None = None
     k: float | None = None
     reconstruction: np.ndarray | OnDemand | None = None
-    imputed: np.ndarray | OnDemand | None = None
+    imputed: Expression | None = None
     history: tuple[Record, ...] = ()
     stopped: str = ""
     iterations: int = 0
@@ -127,6 +127,6 @@ def dense(x: Expression, cells: np.ndarray | slice = slice(None)) -> np.ndarray:
     return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
 
 
-def whole(x: np.ndarray | OnDemand) -> np.ndarray:
-    """All rows of expression that is perhaps on demand."""
+def whole(x: Expression) -> np.ndarray:
+    """All rows of expression, dense, whether it is sparse or on demand."""
     return x if isinstance(x, np.ndarray) else x.toarray()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from anndata import read_h5ad
+from scipy import sparse
 
 import scgnn
 from scgnn.components.decoders import MLP
@@ -132,3 +133,27 @@ def test_rows_in_any_order(on_demand):
     np.testing.assert_allclose(found[cells], every[cells], atol=1e-6)
     np.testing.assert_allclose(found[every[:, 5] > 0], every[every[:, 5] > 0], atol=1e-6)
     assert always_zero(found) == (every == 0).all(0).sum()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_imputed_values_may_be_sparse(request, small, tmp_path, whole):
+    changes = small("scgnn") | {"pipeline.zero_below": 0.5}
+    if not whole:
+        request.getfixturevalue("on_demand")
+    dense = run(changes).imputed
+    found = scgnn.run("scgnn", out=tmp_path / "out", **changes, **{"pipeline.imputed_as": "sparse"})
+    layer = found.layers["scgnn_imputed"]
+    assert isinstance(layer, sparse.csr_matrix)
+    np.testing.assert_array_equal(layer.toarray(), dense if whole else dense.toarray())
+    assert 0 < layer.nnz < np.prod(layer.shape)
+    written = read_h5ad(tmp_path / "out" / "result.h5ad").layers["scgnn_imputed"]
+    assert (written != layer).nnz == 0
+
+
+def test_sparse_imputed_values_are_scored_as_dense_ones_are(small):
+    changes = small("scgnn") | {"data.thinning": 0.5}
+    scores = [
+        execute(load_recipe("scgnn", changes | {"pipeline.imputed_as": form})).metrics["thinning"]
+        for form in ("dense", "sparse")
+    ]
+    assert scores[0] == scores[1]

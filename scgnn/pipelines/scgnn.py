@@ -27,7 +27,7 @@ from scgnn.fields import Natural, Positive, ProperShare, Weight
 from scgnn.pipelines import autoencoders, steps
 from scgnn.pipelines.contract import Pipeline
 from scgnn.pipelines.passes import Pass, Turn
-from scgnn.pipelines.rebuilt import Rebuilt, always_zero
+from scgnn.pipelines.rebuilt import Rebuilt, always_zero, blocks
 from scgnn.registry import slot
 from scgnn.stages import Stages
 from scgnn.state import Expression, OnDemand, Round, State
@@ -75,6 +75,8 @@ class ScGNN(Pass):
         What else the imputation is held to.
     zero_below
         Imputed values nearer to zero than this are set to zero; 0 leaves all as they are.
+    imputed_as
+        A dense matrix, or a sparse one, which takes less room where zero_below leaves few values.
     cluster_training
         Budget of each cluster autoencoder.
     iteration_training
@@ -109,6 +111,7 @@ class ScGNN(Pass):
         (Degree(), ClusterSize()), "signal graph labels"
     )
     zero_below: Weight = 0.01
+    imputed_as: Literal["dense", "sparse"] = "dense"
     cluster_training: Training = Training(epochs=200)
     iteration_training: Training = Training(epochs=200)
     imputation_training: Training = Training(epochs=200, l1=1.0)
@@ -249,11 +252,15 @@ class ScGNN(Pass):
     def without_small(self, state: State, rebuilt: np.ndarray | OnDemand | None) -> State:
         """The state with its imputed expression, small values set to zero."""
         assert rebuilt is not None
+        imputed: np.ndarray | OnDemand | sparse.csr_matrix
         if isinstance(rebuilt, Rebuilt):
-            return replace(state, imputed=replace(rebuilt, zero_below=self.zero_below))
-        assert isinstance(rebuilt, np.ndarray)
-        kept = np.abs(rebuilt) >= self.zero_below
-        return replace(state, imputed=np.where(kept, rebuilt, np.float32(0)))
+            imputed = replace(rebuilt, zero_below=self.zero_below)
+        else:
+            assert isinstance(rebuilt, np.ndarray)
+            imputed = np.where(np.abs(rebuilt) >= self.zero_below, rebuilt, np.float32(0))
+        if self.imputed_as == "sparse":
+            imputed = sparse.vstack([*map(sparse.csr_matrix, blocks(imputed))], format="csr")
+        return replace(state, imputed=imputed)
 
     def chosen(
         self, state: State, graph: sparse.csr_matrix | None, turn: Turn

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from scgnn.components.readers.contract import Reader, located, located_file, reading
+from scgnn.components.readers.blocks import Blocks
+from scgnn.components.readers.contract import Reader, located, located_file, log, reading
 from scgnn.data import with_counts, with_layer
 from scgnn.errors import InputError
+from scgnn.fields import Natural
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -27,10 +29,14 @@ class H5AD(Reader):
         The file.
     layer
         The layer that holds the counts, or ``raw`` for ``adata.raw``; null takes ``X``.
+    keep_genes
+        For a file larger than memory: read it twice in blocks, and keep only so many genes, those
+        whose counts vary most, with ``obs`` and ``var``; 0 reads everything.
     """
 
     path: str = ""
     layer: str | None = None
+    keep_genes: Natural = 0
 
     def __call__(self) -> AnnData:
         import h5py
@@ -39,6 +45,8 @@ class H5AD(Reader):
         path = located_file(self.path)
         with reading(path, "h5ad"):
             with h5py.File(path) as file:
+                if self.keep_genes:
+                    return self._in_blocks(file, path)
                 dense = ["X"] if isinstance(file.get("X"), h5py.Dataset) else []
             adata = read_h5ad(path, as_sparse=dense)
         return _counts(adata, self.layer, path)
@@ -48,13 +56,32 @@ class H5AD(Reader):
 
         path = located_file(self.path)
         with reading(path, "h5ad"), h5py.File(path) as file:
-            x = file[
-                "raw/X" if self.layer == "raw" else f"layers/{self.layer}" if self.layer else "X"
-            ]
+            x = file[self._place()]
             if isinstance(x, h5py.Dataset):
-                return int(x.shape[0]), int(x.shape[1]), int(x.size)
-            cells, genes = x.attrs["shape"]
-            return int(cells), int(genes), int(x["data"].size)
+                (cells, genes), stored = x.shape, x.size
+            else:
+                (cells, genes), stored = x.attrs["shape"], x["data"].size
+            kept = min(self.keep_genes or genes, genes)
+            return int(cells), int(kept), int(stored * kept // max(genes, 1))
+
+    def _place(self) -> str:
+        """Where in the file the counts are."""
+        if self.layer is None:
+            return "X"
+        return "raw/X" if self.layer == "raw" else f"layers/{self.layer}"
+
+    def _in_blocks(self, file: Any, path: Path) -> AnnData:
+        """The cells with the genes that vary most, the file read block by block."""
+        from anndata import AnnData
+        from anndata.io import read_elem
+
+        if self._place() not in file:
+            raise InputError(f"{path} has no layer '{self.layer}'")
+        genes = read_elem(file["raw/var" if self.layer == "raw" else "var"])
+        x = Blocks(file[self._place()])
+        kept = x.most_variable(self.keep_genes)
+        log.info(f"{path}: keeps {len(kept):,} of {len(genes):,} genes, those that vary most")
+        return AnnData(x.columns(kept), obs=read_elem(file["obs"]), var=genes.iloc[kept])
 
 
 @Reader.register("zarr")

@@ -1,0 +1,94 @@
+"""An h5ad file read block by block, for files that are larger than memory."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from example_files import cut, quietly
+from scgnn.components.readers import H5AD, blocks
+from scgnn.components.transforms import TopGenes
+from scgnn.data import validated
+from scgnn.errors import InputError
+from scgnn.recipe import load_recipe
+from scgnn.runs import execute
+
+FORMS = {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "dense": np.asarray}
+
+
+@pytest.fixture(autouse=True)
+def few_at_a_time(monkeypatch):
+    monkeypatch.setattr(blocks, "ROWS", 7)
+
+
+def counts(cells=40, genes=23):
+    rng = np.random.default_rng(0)
+    x = rng.poisson(rng.gamma(0.3, 2, genes), (cells, genes)).astype(np.float32)
+    obs = pd.DataFrame(
+        {"group": [f"g{i % 3}" for i in range(cells)]}, [f"c{i}" for i in range(cells)]
+    )
+    return ad.AnnData(x, obs, pd.DataFrame(index=[f"gene{i}" for i in range(genes)]))
+
+
+def file_of(adata, form, folder):
+    adata.X = FORMS[form](adata.X)
+    adata.layers["twice"] = FORMS[form](2 * adata.X)
+    adata.raw = adata[:, ::2].copy()
+    quietly(adata.write_h5ad, folder / "x.h5ad")
+    return str(folder / "x.h5ad")
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("layer", [None, "twice", "raw"])
+def test_the_genes_that_vary_most_are_those_of_top_genes(tmp_path, form, layer):
+    path = file_of(counts(), form, tmp_path)
+    found = H5AD(path, layer, keep_genes=9)()
+    whole = validated(H5AD(path, layer)(), "x.h5ad")
+    expected = TopGenes(n=9)(whole)
+    assert isinstance(found.X, sparse.csr_matrix) and found.X.dtype == np.float32
+    assert list(found.var_names) == list(expected.var_names)
+    np.testing.assert_array_equal(found.X.toarray(), expected.X.toarray())
+    assert list(found.obs_names) == list(expected.obs_names)
+    assert list(found.obs["group"]) == list(expected.obs["group"])
+    assert not found.layers and found.raw is None
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_more_genes_than_there_are_is_all_of_them(tmp_path, form):
+    path = file_of(counts(), form, tmp_path)
+    np.testing.assert_array_equal(H5AD(path, keep_genes=99)().X.toarray(), counts().X)
+
+
+def test_a_file_says_how_many_genes_will_be_kept(tmp_path):
+    path = file_of(counts(), "csr", tmp_path)
+    assert H5AD(path, keep_genes=9).shape()[:2] == (40, 9)
+    assert H5AD(path, keep_genes=99).shape() == H5AD(path).shape()
+
+
+def test_a_layer_that_is_not_there_is_named(tmp_path):
+    path = file_of(counts(), "csr", tmp_path)
+    with pytest.raises(InputError, match="has no layer 'none'"):
+        H5AD(path, "none", keep_genes=9)()
+
+
+def test_a_damaged_file_gets_its_sentence(tmp_path):
+    path = file_of(counts(), "csr", tmp_path)
+    cut(tmp_path / "x.h5ad")
+    with pytest.raises(InputError, match=r"x\.h5ad"):
+        H5AD(path, keep_genes=9)()
+
+
+def test_a_run_on_it_is_one_on_the_file_read_whole(tmp_path):
+    path = file_of(counts(60), "csr", tmp_path)
+    changes = {"data.transforms": ["log1p"], "data.labels": "group"}
+    reader = {"name": "h5ad", "path": path}
+    read = load_recipe("pca_kmeans", changes | {"data.reader": reader | {"keep_genes": 9}})
+    transforms = [{"name": "top_genes", "n": 9}, "log1p"]
+    whole = load_recipe(
+        "pca_kmeans", changes | {"data.reader": reader, "data.transforms": transforms}
+    )
+    labels = [execute(recipe).state.labels for recipe in (read, whole)]
+    np.testing.assert_array_equal(*labels)
