@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr
 
 from scgnn.components.ltmg.mixture import ROOT_2PI, Mixture
 from scgnn.components.ltmg.observed import Block, Bools, Floats, Integers
@@ -37,6 +36,8 @@ def bic_of(
 
     With ``censored`` also − 2 C log Σ_j p_j Φ(z_j), which the R program leaves out.
     """
+    from scipy.special import ndtr
+
     kept = ~np.isnan(fit.mean)
     n_components = kept.sum(1)
     with np.errstate(all="ignore"):

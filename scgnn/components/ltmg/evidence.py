@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import log_ndtr
 
 from scgnn.components.ltmg.mixture import ROOT_2PI, Mixture
 from scgnn.components.ltmg.observed import Bools, Floats
@@ -109,6 +108,8 @@ class Evidence:
 
     def below(self, mixture: Mixture) -> Below:
         """What one cell below the cut-off says."""
+        from scipy.special import log_ndtr
+
         z = (self.sample.cutoff - mixture.mean) / mixture.sd
         log_below = log_ndtr(z)
         log_share = np.log(mixture.weight) + log_below

@@ -7,7 +7,6 @@ Gaussian or an ordinary two-component mixture, with a component "not expressed" 
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtr
 
 from scgnn.components.ltmg.candidates import Candidates, bic_of, no_candidates
 from scgnn.components.ltmg.mixture import (
@@ -108,6 +107,8 @@ def _still(before: Mixture, now: Mixture, tolerance: float) -> Bools:
 
 def _step(block: Block, expectation: Expectation, old: Mixture) -> Mixture:
     """One EM step; σ about the old mean, as in the R program."""
+    from scipy.special import ndtr
+
     seen = expectation(old)
     z = (block.cutoff - old.mean) / old.sd
     below = ndtr(z)  # Φ(z)
