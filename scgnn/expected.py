@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from scgnn.errors import RecipeError, UserError
 from scgnn.estimate import STANDARD, Estimate, Size, estimate, size_of, speed
 from scgnn.memory import memory_there_is
 from scgnn.recipe import Recipe, load_recipe
+from scgnn.recipe.data import Data
 
 log = logging.getLogger("scgnn")
 
@@ -66,6 +68,22 @@ def foresee(recipe: Recipe, size: Size, force: bool) -> None:
         refuse_too_large(recipe, size)
     if found := estimate(recipe, size, STANDARD / speed()):
         log.info("%s on one thread where every iteration runs", in_short(found))
+
+
+def refuse_where_too_large(recipes: Iterable[Recipe], workers: int = 1) -> None:
+    """Refuse recipes of which one cannot fit, as far as the size of their data can be had.
+
+    Raises
+    ------
+    UserError
+        As :func:`refuse_too_large` does.
+    """
+    sizes: dict[Data, Size | None] = {}
+    for recipe in recipes:
+        if recipe.data not in sizes:
+            sizes[recipe.data] = size_of(recipe)
+        if (size := sizes[recipe.data]) is not None:
+            refuse_too_large(recipe, size, workers)
 
 
 def refuse_too_large(recipe: Recipe, size: Size, workers: int = 1) -> None:

@@ -13,6 +13,7 @@ from scgnn.cli.app import (
     RecipeName,
     Sets,
     app,
+    importing,
     load,
     load_study_of,
     one_of,
@@ -32,10 +33,11 @@ def check(
     _plugins: PluginFiles = None,
 ) -> None:
     """Say every mistake of a recipe or a study, or what it will do. Runs nothing."""
-    from scgnn.expected import expected
-    from scgnn.folders import refuse_missing
-    from scgnn.recipe.describe import plan
-    from scgnn.study.load import is_study
+    with importing():
+        from scgnn.expected import expected, refuse_where_too_large
+        from scgnn.folders import refuse_missing
+        from scgnn.recipe.describe import plan
+        from scgnn.study.load import is_study
 
     if is_study(recipe):
         from scgnn.study.plan import describe_study
@@ -43,12 +45,15 @@ def check(
         study = load_study_of(recipe, data, labels, seeds, changes)
         refuse_missing(run.recipe for run in study.runs)
         typer.echo(describe_study(study), nl=False)
+        refuse_where_too_large(run.recipe for run in study.runs)
+        typer.echo("no mistakes found; nothing was run")
         return
     if seeds is not None:
         raise UserError(f"--seeds is for a study, and {recipe} is a recipe")
     complete = load(recipe, changes, one_of(data), labels)
     refuse_missing([complete])
     typer.echo(plan(complete) + expected(complete), nl=False)
+    refuse_where_too_large([complete])
     typer.echo("no mistakes found; nothing was run")
 
 
@@ -59,9 +64,10 @@ def show(
     _plugins: PluginFiles = None,
 ) -> None:
     """Print a recipe complete, or a component, with the meaning of each setting."""
-    from scgnn.recipe import bundled, is_file
-    from scgnn.recipe.describe import describe, describe_component
-    from scgnn.registry import kinds
+    with importing():
+        from scgnn.recipe import bundled, is_file
+        from scgnn.recipe.describe import describe, describe_component
+        from scgnn.registry import kinds
 
     if what in kinds():
         raise UserError(
@@ -80,9 +86,10 @@ def show(
 @app.command()
 def diff(a: RecipeName, b: RecipeName, _plugins: PluginFiles = None) -> None:
     """Print what differs between two recipes, defaults filled in."""
-    from scgnn.recipe import diff as differences
-    from scgnn.recipe import load_recipe
-    from scgnn.recipe.describe import brief
+    with importing():
+        from scgnn.recipe import diff as differences
+        from scgnn.recipe import load_recipe
+        from scgnn.recipe.describe import brief
 
     found = differences(load_recipe(a), load_recipe(b))
     if not found:
@@ -101,11 +108,12 @@ def list_(
     _plugins: PluginFiles = None,
 ) -> None:
     """List components and recipes: name, one line, where it comes from."""
-    from scgnn import plugins
-    from scgnn.recipe import bundled
-    from scgnn.recipe.describe import recipe_line
-    from scgnn.registry import kinds, unknown
-    from scgnn.study.load import bundled_studies
+    with importing():
+        from scgnn import plugins
+        from scgnn.recipe import bundled
+        from scgnn.recipe.describe import recipe_line
+        from scgnn.registry import kinds, unknown
+        from scgnn.study.load import bundled_studies
 
     known = [*kinds(), "recipe", "study"]
     if kind is not None and kind not in known:

@@ -157,5 +157,4 @@ def describe_study(study: Study) -> str:
             f"power       too few blocks ({n_blocks}) to tell any of {compared} comparisons from "
             f"noise after Holm's correction: that takes {needed}, by more data or seeds"
         )
-    lines.append("no mistakes found; nothing was run")
     return "\n".join(lines) + "\n"

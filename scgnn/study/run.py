@@ -11,9 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from scgnn.errors import UserError
-from scgnn.estimate import size_of
-from scgnn.expected import refuse_too_large
+from scgnn.expected import refuse_where_too_large
 from scgnn.results import strangers, versions, write_files, write_text
 from scgnn.store import Store
 from scgnn.study.board import Board
@@ -111,7 +109,8 @@ def run_study(
     place, shown = Path(folder), board or Board()
     refuse_folder(place, study, resume)  # before the cluster, which takes a while
     if scheduler is None and not force:
-        _refuse_too_large(study, min(local_workers(jobs, threads), len(study.runs)))
+        workers = min(local_workers(jobs, threads), len(study.runs))
+        refuse_where_too_large((run.recipe for run in study.runs), workers)
     data = Prepare()
     for run in study.runs:
         if run.role == "base" and not run.recipe.data.drawn:
@@ -130,17 +129,6 @@ def run_study(
         write_report(result)
         log.info("%s", result.cost())
     return result
-
-
-def _refuse_too_large(study: Study, workers: int) -> None:
-    """Refuse a study with a run that cannot fit into a worker's part of the memory."""
-    sizes = {run.recipe.data: size_of(run.recipe) for run in study.runs}
-    for run in study.runs:
-        if (size := sizes[run.recipe.data]) is not None:
-            try:
-                refuse_too_large(run.recipe, size, workers)
-            except UserError as error:
-                raise UserError(f"{run.label}: {error}") from None
 
 
 def write_answer(result: StudyResult) -> list[Path]:
