@@ -34,6 +34,26 @@ def test_help_loads_neither_torch_nor_any_other_heavy_library():
         assert f" {word} " in done.stdout
 
 
+@pytest.mark.parametrize(
+    "words", ["check scgnn_gat_leiden", "show scgnn", "diff scgnn pca_leiden", "list"]
+)
+def test_what_runs_nothing_loads_only_what_describes_it(words):
+    heavy = {"torch._dynamo", "dgl", "igraph", "leidenalg", "sklearn", "scipy.special"}
+    heavy |= {"pandas", "anndata", "h5py", "matplotlib", "distributed", "rich"}
+    check = (
+        "import gc, sys\n"
+        "from scgnn.cli import main\n"
+        f"sys.argv = ['scgnn-recipe', *{words.split()!r}]\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as ended:\n"
+        "    assert not ended.code and gc.isenabled() and gc.get_freeze_count()\n"
+        f"    sys.exit(', '.join({heavy!r} & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_list_names_every_component_and_recipe(command):
     done = command("list")
     assert done.code == 0
