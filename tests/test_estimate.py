@@ -108,11 +108,13 @@ def test_workers_share_the_memory(monkeypatch):
 
 
 @pytest.mark.parametrize("what", ["scgnn_quick", "components"])
-def test_run_refuses_it_before_anything_is_read(command, tmp_path, monkeypatch, what):
+def test_run_and_check_refuse_it_before_anything_is_read(command, tmp_path, monkeypatch, what):
     monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 10.0)
     monkeypatch.setattr(Demo, "__call__", lambda _: pytest.fail("it was read"))
-    done = command("run", what, "--out", str(tmp_path / "out"))
-    assert done.code == 2 and "but there are" in done.err and "--force" in done.err
+    for words in (("run", what, "--out", str(tmp_path / "out")), ("check", what)):
+        done = command(*words)
+        assert done.code == 2 and "but there are" in done.err and "--force" in done.err
+        assert "no mistakes found" not in done.out
     assert not (tmp_path / "out").exists()
 
 
