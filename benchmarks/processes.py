@@ -12,17 +12,17 @@ from typing import NamedTuple
 
 import psutil
 
-INTERVAL = 0.02  # seconds between looks at the memory
+INTERVAL = 0.1  # seconds between looks at the memory
 LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
 LAST = 2000  # characters of what a failed program said
 
 
 class Cost(NamedTuple):
-    """What a process took, those that it started and waited for included."""
+    """What a process took; its time includes those that it started and waited for."""
 
     processor: float  # seconds
     wall: float  # seconds
-    megabytes: float  # at most, resident
+    megabytes: float  # at most, resident; of the process alone
 
 
 class Failed(Exception):
@@ -82,10 +82,8 @@ def run(
 
 
 def resident(pid: int) -> int:
-    """Bytes that a process and those below it hold now; 0 once it is gone."""
+    """Bytes that a process holds now; 0 once it is gone."""
     try:
-        process = psutil.Process(pid)
-        whole = [process, *process.children(recursive=True)]
-        return sum(each.memory_info().rss for each in whole)
+        return int(psutil.Process(pid).memory_info().rss)
     except psutil.NoSuchProcess:
         return 0
