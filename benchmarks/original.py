@@ -108,7 +108,7 @@ def original(state: State, asked: argparse.Namespace) -> Row:
         words += ["--EM-iteration", str(asked.iterations)]
         for flag, epochs in EPOCHS.values():
             words += [flag, str(shorter(epochs, asked.share))]
-        cost = run([asked.python, *words], cwd=code)
+        cost = run([Path(asked.python).absolute(), *words], cwd=code)
         clusters = pd.read_csv(out / "set_results.txt", index_col=0)["Celltype"].nunique()
     return Row(cost, asked.iterations, clusters)
 
@@ -170,6 +170,9 @@ def main() -> None:
     words.add_argument("--iterations", type=int, default=10)
     words.add_argument("--share", type=float, default=1.0, help="of all epochs, of either side")
     asked = words.parse_args()
+    if asked.original and not (asked.original / "scGNN.py").exists():
+        words.error(f"--original {asked.original}: no scGNN.py in it; give a checkout of scGNN")
+    asked.python = shutil.which(asked.python) or words.error(f"--python {asked.python}: not there")
     set_threads(1)
     simulated = SIMULATED | {"data.reader.cells": asked.cells, "data.reader.genes": asked.genes}
     changes = {"data.reader": asked.data} if asked.data else simulated

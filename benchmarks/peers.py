@@ -120,26 +120,27 @@ def ours(name: str, given: Task, folder: Path) -> tuple[Cost, Found]:
 
 def peer(name: str, given: Task, folder: Path, environments: Path) -> tuple[Cost, Found]:
     """Another program on the seen counts, installed first where it is not."""
-    python = installed(name, environments / name)
-    out = folder / "found.npz"
+    python, out = environments / name / "bin" / "python", folder / "found.npz"
     words = [python, "-W", "ignore", HERE / "peers" / f"run_{name}.py"]
     words += [given.path, out, str(given.seed), str(given.threads)]
+    if installed(name, environments / name):
+        run(words, given.threads)  # the first run of new libraries compiles them
     cost = run(words, given.threads)
     with np.load(out) as found:
         return cost, Found(found.get("labels"), found.get("imputed"))
 
 
-def installed(name: str, folder: Path) -> Path:
-    """The interpreter of an environment that has a peer."""
-    python, done = folder / "bin" / "python", folder / "installed"
-    wanted = "\n".join(PEERS[name])
-    if not done.exists() or done.read_text(encoding="utf-8") != wanted:
-        print(f"installing {name} into {folder}", file=sys.stderr, flush=True)
-        venv.create(folder, with_pip=True, clear=True)
-        constraints = HERE.parent / "constraints.txt"
-        run([python, "-m", "pip", "install", "-q", "-c", constraints, *PEERS[name]])
-        done.write_text(wanted, encoding="utf-8")
-    return python
+def installed(name: str, folder: Path) -> bool:
+    """Whether a peer was installed just now; it is there either way."""
+    done, wanted = folder / "installed", "\n".join(PEERS[name])
+    if done.exists() and done.read_text(encoding="utf-8") == wanted:
+        return False
+    print(f"installing {name} into {folder}", file=sys.stderr, flush=True)
+    venv.create(folder, with_pip=True, clear=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    run([*pip, "-c", HERE.parent / "constraints.txt", *PEERS[name]])
+    done.write_text(wanted, encoding="utf-8")
+    return True
 
 
 def line(name: str, cost: Cost, found: Found, given: Task) -> str:
@@ -183,12 +184,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         given = task(asked, Path(name))
         cells, genes = given.seen.shape
-        hidden = f"{len(given.hidden.values):,} hidden entries, {asked.threads} threads"
+        hidden = f"{len(given.hidden.values):,} hidden entries, threads: {asked.threads}"
         print(f"{asked.data or 'simulated'}: {cells:,} cells x {genes:,} genes, {hidden}\n{HEAD}")
         names = [*(asked.peer or PEERS), *(asked.recipe or ["scgnn_quick", "scgnn"])]
         for each in names:
-            folder = Path(name, each)
-            folder.mkdir()
+            folder = Path(tempfile.mkdtemp(dir=name))
             try:
                 if each in PEERS:
                     row = peer(each, given, folder, asked.environments)
