@@ -7,11 +7,16 @@
 ``DIR`` is a checkout of github juexinwang/scGNN, which is left as it is: its code runs in a copy
 in which ``REPLACED`` is done, without which it does not start on current libraries. It runs with
 the paper's flags (LTMG, graph autoencoder, cluster autoencoders, dense input) on the matrix and the
-LTMG states that our recipe makes of the same data. Without ``--data`` counts are simulated as in
-scaling.py. Neither program stops before its last iteration; every process has one thread, and its
-time is that of the whole process over the iterations: ours with LTMG, reading and writing, the
-original's without LTMG, which is another program. ``--python`` is an interpreter whose environment
-has numpy, torch, scikit-learn, pandas, matplotlib, networkx, igraph and tqdm.
+LTMG states that our recipe makes of the same data: those of a file, or simulated counts as in
+scaling.py, by default 3,000 cells x 3,000 genes, of which the recipe keeps 2,000. Without ``DIR``
+ours stands beside the rates that are recorded here for two sizes, on another day.
+
+Neither program stops before its last iteration. Every process has one thread, and its time is that
+of the whole process over the iterations, so that at a small share of the epochs it is mostly
+start-up: ours with LTMG, reading and writing, the original's without LTMG, which is another
+program. The original trains every cluster on all cells, so its time also goes with its clusters.
+``--python`` is an interpreter whose environment has numpy, torch, scikit-learn, pandas, matplotlib,
+networkx, igraph and tqdm.
 """
 
 from __future__ import annotations
@@ -53,7 +58,8 @@ EPOCHS = {  # of the original's phases: its flag, and the paper's number
     "cluster_training": ("--cluster-epochs", 200),
     "graph_training": ("--GAEepochs", 200),
 }
-RECORDED = {  # (cells, genes): seconds an iteration of the original on one thread, all epochs
+# (cells, genes): seconds an iteration of the original, one thread, all epochs, current libraries
+RECORDED = {
     (124, 2000): (45.0, "360 and 465 s for 8 and 10 iterations on Goolam"),
     (3000, 2000): (480.0, "80 minutes for 10 iterations, extrapolated"),
 }
@@ -163,7 +169,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     words.add_argument("--data", help="counts in any format that recipes read")
     words.add_argument("--cells", type=int, default=3000, help="of the simulated counts")
-    words.add_argument("--genes", type=int, default=2000, help="of the simulated counts")
+    words.add_argument("--genes", type=int, default=3000, help="of the simulated counts")
     words.add_argument("--original", type=Path, help="a checkout of the original")
     words.add_argument("--python", default=sys.executable, help="what the original runs with")
     words.add_argument("--recipe", action="append", help="default scgnn; may be repeated")
