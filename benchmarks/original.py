@@ -52,11 +52,11 @@ REPLACED = {
         ("mode=ADJ_UNDIRECTED", "mode='undirected'"),
     ],
 }
-EPOCHS = {  # of the original's phases: its flag, and the paper's number
-    "feature_training": ("--Regu-epochs", 500),
-    "iteration_training": ("--EM-epochs", 200),  # of the imputation, too
-    "cluster_training": ("--cluster-epochs", 200),
-    "graph_training": ("--GAEepochs", 200),
+EPOCHS = {  # of the paper, by the original's flags
+    "--Regu-epochs": 500,
+    "--EM-epochs": 200,  # of the imputation, too
+    "--cluster-epochs": 200,
+    "--GAEepochs": 200,
 }
 # (cells, genes): seconds an iteration of the original, one thread, all epochs, current libraries
 RECORDED = {
@@ -112,7 +112,7 @@ def original(state: State, asked: argparse.Namespace) -> Row:
         words += ["--coresUsage", "1", "--nonsparseMode", "--regulized-type", "LTMG"]
         words += ["--useGAEembedding", "--converge-celltyperatio", "1"]
         words += ["--EM-iteration", str(asked.iterations)]
-        for flag, epochs in EPOCHS.values():
+        for flag, epochs in EPOCHS.items():
             words += [flag, str(shorter(epochs, asked.share))]
         cost = run([Path(asked.python).absolute(), *words], cwd=code)
         clusters = pd.read_csv(out / "set_results.txt", index_col=0)["Celltype"].nunique()
