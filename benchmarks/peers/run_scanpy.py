@@ -1,0 +1,21 @@
+"""scanpy: counts per median total, log1p, PCA, neighbours, Leiden; all by its defaults.
+
+python run_scanpy.py SEEN.h5ad OUT.npz SEED THREADS
+"""
+
+import sys
+
+import anndata
+import numpy as np
+import scanpy
+
+seen, out, seed, threads = sys.argv[1:]
+scanpy.settings.n_jobs = int(threads)
+adata = anndata.read_h5ad(seen)
+scanpy.pp.normalize_total(adata)
+scanpy.pp.log1p(adata)
+scanpy.pp.pca(adata, random_state=int(seed))
+scanpy.pp.neighbors(adata, random_state=int(seed))
+leiden = {"flavor": "igraph", "n_iterations": 2, "directed": False}
+scanpy.tl.leiden(adata, random_state=int(seed), **leiden)
+np.savez(out, labels=adata.obs["leiden"].astype(int))
