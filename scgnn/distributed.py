@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from torch import Tensor
 
-from scgnn import ranks
+from scgnn import exchange, ranks
 from scgnn.components.decoders import MLP as MLPDecoder
 from scgnn.components.encoders import MLP, VAE
 from scgnn.components.readers.shares import Part
@@ -108,7 +108,7 @@ class Worker:
         target = self.rebuilt if order.rebuilt else self.x
         state = State(target, self.genes, np.empty(0, dtype=str), labels=order.labels)
         training, *more = order.others
-        with ranks.in_step():
+        with exchange.in_step():
             fitted = order.function(order.parts, training, state, *more)
         labels = order.labels if order.function is autoencoders.fit_clusters else None
         self.rebuilt = autoencoders.expression(order.parts, fitted, len(self.genes), labels)
@@ -140,9 +140,9 @@ class Divided(Stages):
             parts: autoencoders.Autoencoder, training: Any, state: State, *more: Any
         ) -> autoencoders.Fitted:
             orders = self.orders(function, parts, state, (training, *more))
-            fitted = self.worker(ranks.scattered(orders))
+            fitted = self.worker(exchange.scattered(orders))
             self.last = fitted.decoders
-            embedding = ranks.stacked(fitted.embedding, self.counts)
+            embedding = exchange.stacked(fitted.embedding, self.counts)
             return fitted._replace(embedding=cast(np.ndarray, embedding))
 
         return super().obtain(key, by_all, args)
@@ -179,8 +179,8 @@ def lend(recipe: Recipe) -> None:
     """Do what the first process orders, until it is done."""
     log.addHandler(logging.NullHandler())  # the first one speaks
     worker = _shared(recipe)[0]
-    while (order := ranks.scattered(None)) is not None:
-        ranks.stacked(worker(order).embedding, [])
+    while (order := exchange.scattered(None)) is not None:
+        exchange.stacked(worker(order).embedding, [])
 
 
 def execute(recipe: Recipe) -> Result:
@@ -190,7 +190,7 @@ def execute(recipe: Recipe) -> Result:
         assert prepared is not None
         log.info("%s processes with %s cells", ranks.size(), ", ".join(f"{n:,}" for n in counts))
         state, scores = compute(recipe, prepared, Divided(worker, counts))
-        ranks.scattered([None] * ranks.size())
+        exchange.scattered([None] * ranks.size())
         saved = absolute_paths(recipe)
         result = annotate(prepared.counts, state, saved, given=False)
     scores["peak_memory_mb"] = round(peak.megabytes, 1)
@@ -203,12 +203,12 @@ def _shared(recipe: Recipe) -> tuple[Worker, Prepared | None, list[int]]:
 
     data = recipe.data
     part = Part(data.reader, ranks.rank(), ranks.size(), data.layer)
-    with ranks.in_step():
+    with exchange.in_step():
         here = prepare(replace(recipe, data=replace(data, reader=part, layer=None)))
     x, state, counts = cast(Matrix, here.state.x), here.state, here.counts
     notes = AnnData(obs=counts.obs.loc[state.cells], var=counts.var.loc[state.genes])
     notes.uns["scgnn_input"] = counts.uns["scgnn_input"]
-    everywhere = ranks.gathered((notes, here.truth))
+    everywhere = exchange.gathered((notes, here.truth))
     worker = Worker(x, state.genes)
     return (worker, None, []) if everywhere is None else (worker, *_of_all(worker, everywhere))
 
@@ -276,6 +276,7 @@ def _of_pipeline(pipeline: Any) -> Iterator[str]:
             yield f"pipeline.{name}: {getattr(part, 'name', 'null')} takes all cells; use {known}"
         elif part.normalization == "batch":
             yield f"pipeline.{name}.normalization: batch takes all cells of a batch; use layer"
-    for regularizer in pipeline.regularizers():
-        if regularizer.weight and type(regularizer) not in ADDED_UP:
-            yield f"pipeline: {regularizer.name} takes more than single cells; leave it out"
+    for name in ("feature_regularizers", "cluster_regularizers", "imputation_regularizers"):
+        for regularizer in getattr(pipeline, name, ()):
+            if regularizer.weight and type(regularizer) not in ADDED_UP:
+                yield f"pipeline.{name}: {regularizer.name} is no sum over cells; leave it out"

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scgnn import ranks
+from scgnn import exchange
 from scgnn.errors import Diverged
 from scgnn.fields import Natural, Positive, ProperShare, Rate, Weight
 from scgnn.progress import listener
@@ -106,18 +106,18 @@ def fit(
     Diverged
         The loss is no longer a finite number.
     """
-    weights = [p for p in module.parameters() if p.requires_grad]
-    if not weights:
+    if not any(p.requires_grad for p in module.parameters()):
         return np.zeros(0)
     optimizer = optimizer or adam(module, training)
+    weights = optimizer.param_groups[0]["params"]  # an optimiser may be given others on the way
     losses: list[float] = []
-    here = ranks.place(n_cells)
+    here = exchange.place(n_cells)
     kept, held_out = _split(here.total, training.held_out, seed)
     patience = Patience(training.patience)
     order = np.random.default_rng(seed)
     module.train()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(ranks.own_seed(seed))
+        torch.manual_seed(exchange.own_seed(seed))
         for epoch in range(training.epochs):
             losses.append(0.0)
             for cells in _batches(kept, here.total, training.batch_size, order):
@@ -125,7 +125,7 @@ def fit(
                 with _products(training.precision):
                     value = loss(here.own(cells))
                 value.backward()
-                whole = ranks.sum_gradients(weights, value.item())
+                whole = exchange.sum_gradients(weights, value.item())
                 penalty = _penalize(weights, training)
                 optimizer.step()
                 losses[-1] += whole + penalty
@@ -179,7 +179,7 @@ def _seen(
     module.eval()
     value = float(loss(cells))
     module.train()
-    return ranks.summed(value)
+    return exchange.summed(value)
 
 
 def _products(precision: str) -> AbstractContextManager[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from scipy import sparse
 
-from scgnn import ranks
+from scgnn import exchange
 from scgnn.data import looks_logarithmic, with_x
 from scgnn.errors import InputError
 from scgnn.fields import Positive, ProperShare, Rate
@@ -157,11 +157,11 @@ class Filter(Transform):
 
     def __call__(self, adata: AnnData) -> AnnData:
         seen = adata.X != 0
-        in_cells = ranks.summed(np.asarray(seen.sum(axis=0)).ravel())
-        n_cells = ranks.summed(adata.n_obs)
+        in_cells = exchange.summed(np.asarray(seen.sum(axis=0)).ravel())
+        n_cells = exchange.summed(adata.n_obs)
         genes = self._kept(in_cells, n_cells, self.min_cell_share)
         cells = self._kept(seen[:, genes].sum(axis=1), genes.sum(), self.min_gene_share)
-        n_kept = ranks.summed(int(cells.sum()))
+        n_kept = exchange.summed(int(cells.sum()))
         kept = f"filter keeps {n_kept:,} of {n_cells:,} cells"
         kept += f" and {genes.sum():,} of {len(genes):,} genes"
         if not genes.any() or not n_kept:
@@ -248,11 +248,11 @@ def _moments(x: Any) -> tuple[np.ndarray, np.ndarray]:
 
     Sums of counts and of their squares are exact, so the order of the cells does not matter.
     """
-    n = ranks.summed(x.shape[0])
+    n = exchange.summed(x.shape[0])
     values = x.astype(np.float64)
     squares = values.multiply(values) if _is_sparse(values) else values * values
     total, total_squared = (
-        ranks.summed(np.asarray(part.sum(axis=0)).ravel()) for part in (values, squares)
+        exchange.summed(np.asarray(part.sum(axis=0)).ravel()) for part in (values, squares)
     )
     mean = total / n
     return mean, np.maximum(total_squared - n * mean * mean, 0.0) / max(n - 1, 1)

@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from scgnn import ranks
+from scgnn import exchange
 from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import Encoder
 from scgnn.components.regularizers import Forward, Regularizer
@@ -179,7 +179,7 @@ def fit_clusters(
     width = parts.encoder.width(state.n_genes)
     embedding = np.empty((state.n_cells, width), dtype=np.float32)
     losses = np.zeros(training.epochs)
-    for cluster in range(ranks.largest(int(state.labels.max())) + 1):
+    for cluster in range(exchange.largest(int(state.labels.max())) + 1):
         cells = np.flatnonzero(state.labels == cluster)
         if rule == "copy":
             from_arrays(module, start.weights)
@@ -234,7 +234,7 @@ def _train(
     places = None if own is None else torch.from_numpy(own)
     of_batch = Loss(parts.decoder, parts.fidelity, parts.regularizers, state)
     awake = None
-    if not optimizer.state and parts.leaves_idle_weights() and not ranks.together():
+    if not optimizer.state and parts.leaves_idle_weights():
         awake = awake_part(module["encoder"], module["decoder"], x, training)
 
     def loss(cells: Tensor | None) -> Tensor:
