@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -246,6 +247,12 @@ def test_settings_that_take_all_cells_are_refused(second, changes, said):
     (problem,) = refused.value.problems
     assert said in problem
     assert problem.endswith("(run by 2 processes)")
+
+
+def test_the_recipe_of_the_page_is_not_refused(second, load):
+    page = Path(__file__).parents[1] / "docs" / "many_cells.md"
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    distributed.refuse(load(shown), resumes=False)
 
 
 def test_nothing_else_is_refused(second):
