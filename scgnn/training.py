@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scgnn import exchange
 from scgnn.errors import Diverged
 from scgnn.fields import Natural, Positive, ProperShare, Rate, Weight
 from scgnn.progress import listener
@@ -92,7 +93,7 @@ def fit(
     loss
         The loss on a batch of cells, or on all cells for None.
     n_cells
-        How many cells there are.
+        How many cells there are; in a divided run, how many are here.
     training
         The budget.
     seed
@@ -105,30 +106,34 @@ def fit(
     Diverged
         The loss is no longer a finite number.
     """
-    weights = [p for p in module.parameters() if p.requires_grad]
-    if not weights:
+    if not any(p.requires_grad for p in module.parameters()):
         return np.zeros(0)
     optimizer = optimizer or adam(module, training)
+    weights = optimizer.param_groups[0]["params"]  # an optimiser may be given others on the way
     losses: list[float] = []
-    kept, held_out = _split(n_cells, training.held_out, seed)
+    here = exchange.place(n_cells)
+    kept, held_out = _split(here.total, training.held_out, seed)
     patience = Patience(training.patience)
     order = np.random.default_rng(seed)
     module.train()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(exchange.own_seed(seed))
         for epoch in range(training.epochs):
             losses.append(0.0)
-            for cells in _batches(kept, n_cells, training.batch_size, order):
+            for cells in _batches(kept, here.total, training.batch_size, order):
                 optimizer.zero_grad()
                 with _products(training.precision):
-                    value = loss(cells)
+                    value = loss(here.own(cells))
                 value.backward()
+                whole = exchange.sum_gradients(weights, value.item())
                 penalty = _penalize(weights, training)
                 optimizer.step()
-                losses[-1] += value.item() + penalty
+                losses[-1] += whole + penalty
             refuse_divergence(training, np.float64(losses[-1]))
             listener().epoch(epoch + 1, training.epochs, losses[-1])
-            if patience.ends(losses[-1] if held_out is None else _seen(module, loss, held_out)):
+            if patience.ends(
+                losses[-1] if held_out is None else _seen(module, loss, here.own(held_out))
+            ):
                 break
     module.eval()
     return np.array(losses)
@@ -167,12 +172,14 @@ def _split(n: int, share: float, seed: int) -> tuple[Tensor, Tensor | None]:
 
 
 @torch.no_grad()
-def _seen(module: nn.Module, loss: Callable[[Tensor | None], Tensor], cells: Tensor) -> float:
+def _seen(
+    module: nn.Module, loss: Callable[[Tensor | None], Tensor], cells: Tensor | None
+) -> float:
     """The loss of cells that are not trained on."""
     module.eval()
     value = float(loss(cells))
     module.train()
-    return value
+    return exchange.summed(value)
 
 
 def _products(precision: str) -> AbstractContextManager[Any]:
@@ -234,7 +241,7 @@ def predict(
     """Outputs of a trained module for all cells, a clean forward pass in batches of rows."""
     parts: list[tuple[np.ndarray, ...]] = []
     with torch.no_grad():
-        for start in range(0, x.shape[0], batch_size):
+        for start in range(0, max(x.shape[0], 1), batch_size):
             rows = torch.from_numpy(dense(x, slice(start, start + batch_size)))
             parts.append(tuple(out.numpy() for out in forward(rows)))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))

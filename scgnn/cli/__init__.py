@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 
+from scgnn import ranks
 from scgnn.cli import plugins, recipes, run, upkeep  # noqa: F401
 from scgnn.cli.app import Interrupted, app
 from scgnn.errors import UserError
@@ -16,7 +17,8 @@ app.registered_commands.sort(key=lambda c: ORDER.index(c.name or c.callback.__na
 def main() -> None:
     """Run the command; a person's mistake is one sentence and exit code 2, no traceback."""
     try:
-        app(prog_name="scgnn-recipe")
+        with ranks.joined():
+            app(prog_name="scgnn-recipe")
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
             raise

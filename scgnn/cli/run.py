@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scgnn import ranks
 from scgnn.cli.app import (
     DataFiles,
     Interrupted,
@@ -75,6 +76,8 @@ def run(
         raise UserError(f"--store {store}: a file, not a folder")
     kept = Store(store, bytes_of(limit) if limit else None) if store else None
     if is_study(recipe):
+        if ranks.size() > 1:
+            raise UserError("a study is divided by --jobs or --scheduler, not by torchrun")
         if export:
             raise UserError("--export is for a recipe; a study writes tables")
         settings: dict[str, Any] = {
@@ -115,6 +118,15 @@ def _recipe(
 
     if export not in (None, "scgnn"):
         raise UserError(f"--export {export}: unknown; 'scgnn' writes the original's four files")
+    if ranks.size() > 1:
+        from scgnn import distributed
+        from scgnn.threads import set_threads
+
+        distributed.refuse(complete, resume or store is not None)
+        if ranks.rank():
+            set_threads(threads)
+            distributed.lend(complete)
+            return
     with shown.watching(Console(stderr=True), getattr(complete.pipeline, "max_iterations", 0)):
         from scgnn.folders import default_folder, output_folder
         from scgnn.results import write_folder, write_scgnn_csv
@@ -126,11 +138,16 @@ def _recipe(
         out = out or default_folder(Path("runs") / name, complete, resume)
         try:
             with output_folder(out, complete, resume) as folder:
-                stages = Stages(store or Store(folder / "stages"))
-                result = execute(complete, None, stages, force)
+                if ranks.size() > 1:
+                    result = distributed.execute(complete)
+                else:
+                    stages = Stages(store or Store(folder / "stages"))
+                    result = execute(complete, None, stages, force)
                 extra = write_scgnn_csv(result, folder, name) if export else []
                 files = [*write_folder(result, folder), *extra, folder / "log.txt"]
         except KeyboardInterrupt:
+            if ranks.size() > 1:
+                raise
             advice = "the same command with --resume goes on from the last finished stage"
             raise Interrupted(f"interrupted; {out} is kept, and {advice}") from None
     shown.summary(Console(), result.metrics, files, out)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from scipy import sparse
 
+from scgnn import exchange
 from scgnn.data import looks_logarithmic, with_x
 from scgnn.errors import InputError
 from scgnn.fields import Positive, ProperShare, Rate
@@ -156,11 +157,14 @@ class Filter(Transform):
 
     def __call__(self, adata: AnnData) -> AnnData:
         seen = adata.X != 0
-        genes = self._kept(seen.sum(axis=0), adata.n_obs, self.min_cell_share)
+        in_cells = exchange.summed(np.asarray(seen.sum(axis=0)).ravel())
+        n_cells = exchange.summed(adata.n_obs)
+        genes = self._kept(in_cells, n_cells, self.min_cell_share)
         cells = self._kept(seen[:, genes].sum(axis=1), genes.sum(), self.min_gene_share)
-        kept = f"filter keeps {cells.sum():,} of {len(cells):,} cells"
+        n_kept = exchange.summed(int(cells.sum()))
+        kept = f"filter keeps {n_kept:,} of {n_cells:,} cells"
         kept += f" and {genes.sum():,} of {len(genes):,} genes"
-        if not genes.any() or not cells.any():
+        if not genes.any() or not n_kept:
             raise InputError(f"{kept}: lower min_cell_share or min_gene_share")
         log.info(kept)
         return adata[cells, genes].copy()
@@ -244,10 +248,12 @@ def _moments(x: Any) -> tuple[np.ndarray, np.ndarray]:
 
     Sums of counts and of their squares are exact, so the order of the cells does not matter.
     """
-    n = x.shape[0]
+    n = exchange.summed(x.shape[0])
     values = x.astype(np.float64)
     squares = values.multiply(values) if _is_sparse(values) else values * values
-    total, total_squared = (np.asarray(part.sum(axis=0)).ravel() for part in (values, squares))
+    total, total_squared = (
+        exchange.summed(np.asarray(part.sum(axis=0)).ravel()) for part in (values, squares)
+    )
     mean = total / n
     return mean, np.maximum(total_squared - n * mean * mean, 0.0) / max(n - 1, 1)
 

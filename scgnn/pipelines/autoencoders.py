@@ -10,6 +10,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
+from scgnn import exchange
 from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import Encoder
 from scgnn.components.regularizers import Forward, Regularizer
@@ -178,7 +179,7 @@ def fit_clusters(
     width = parts.encoder.width(state.n_genes)
     embedding = np.empty((state.n_cells, width), dtype=np.float32)
     losses = np.zeros(training.epochs)
-    for cluster in range(int(state.labels.max()) + 1):
+    for cluster in range(exchange.largest(int(state.labels.max())) + 1):
         cells = np.flatnonzero(state.labels == cluster)
         if rule == "copy":
             from_arrays(module, start.weights)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
+from scgnn import exchange
 from scgnn.components.decoders import Rebuild
 from scgnn.components.encoders import Dense
 from scgnn.training import Rows, Training, adam
@@ -96,7 +97,7 @@ class Awake(nn.Module):
     @torch.no_grad()
     def _wake(self, hidden: Tensor) -> None:
         """Take in the units in front of the last layer that have woken up."""
-        found = hidden.amax(0) > 0
+        found = exchange.anywhere((hidden > 0).any(0))
         found[self.last] = False
         if not found.any():
             return
@@ -168,8 +169,9 @@ def awake_part(encoder: nn.Module, decoder: nn.Module, x: Rows, training: Traini
     for cells in torch.arange(n_cells).split(training.batch_size):
         rows = x[None if len(cells) == n_cells else cells]
         genes |= (rows != 0).any(0)
-        first |= before(rows).amax(0) > 0
-        last |= decoder.hidden(encoder(None, rows)).amax(0) > 0
+        first |= (before(rows) > 0).any(0)
+        last |= (decoder.hidden(encoder(None, rows)) > 0).any(0)
+    genes, first, last = map(exchange.anywhere, (genes, first, last))
     shares = [float(each.float().mean()) for each in (genes, first, last)]
     if not min(shares) > 0 or (shares[0] * shares[1] + shares[2]) / 2 > WORTHWHILE:
         return None

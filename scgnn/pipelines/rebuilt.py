@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from scgnn import exchange
 from scgnn.components.decoders import Decoder
 from scgnn.seeding import torch_seed
 from scgnn.training import Arrays, from_arrays
@@ -27,7 +28,7 @@ def on_demand(decoder: Decoder | None, n_cells: int, n_genes: int) -> bool:
     Only for one whose output is the expression itself; others need the counts of the cells too.
     """
     itself = decoder is not None and type(decoder).mean is Decoder.mean
-    return itself and n_cells * n_genes > LARGEST
+    return itself and (n_cells * n_genes > LARGEST or exchange.together())
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,268 @@
+"""A run divided among processes comes to the result of one process, and they end together."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import read_h5ad
+from scipy import sparse
+from sklearn.metrics import adjusted_rand_score
+
+from conftest import Done
+from scgnn import distributed, exchange, ranks
+from scgnn.components.readers import H5AD, Demo
+from scgnn.components.readers.shares import Part
+from scgnn.errors import InputError, RecipeError
+from scgnn.pipelines.autoencoders import Start, expression, fit_clusters, fit_features
+from scgnn.recipe import load_recipe
+from scgnn.training import Training
+from test_awake import expression as cells_of
+from test_awake import parts
+
+TRAINING = Training(epochs=12, learning_rate=3e-3, batch_size=16, held_out=0.1, patience=50)
+WITHOUT_LTMG = {"pipeline.fidelity": 1.0, "pipeline.feature_regularizers": []}
+LONGER = {"pipeline.feature_training.epochs": 60, "pipeline.graph_training.epochs": 20}
+LONGER |= {"pipeline.feature_training.batch_size": 25, "pipeline.max_iterations": 1}
+LONGER |= {f"pipeline.{word}_training.epochs": 10 for word in ("iteration", "imputation")}
+CLEAR = Demo(cells=60, genes=50, groups=3, marker_share=0.3, marker_strength=3.0, dropout=0.0)
+FILES = "cells.csv history.csv log.txt metrics.json recipe.yaml report.html result.h5ad"
+
+TRAINED = """
+import sys
+import numpy as np
+from test_distributed import trained
+from scgnn import exchange, ranks
+
+with ranks.joined():
+    with exchange.in_step():
+        found = trained(ranks.rank(), ranks.size())
+    np.savez(f"{sys.argv[1]}/{ranks.rank()}.npz", **found)
+"""
+
+
+def trained(number=0, of=1):
+    """Weights, losses and the embedding of the cells here: one training, then one a cluster."""
+    whole = cells_of(cells=45)
+    cells = slice(whole.n_cells * number // of, whole.n_cells * (number + 1) // of)
+    labels = (np.arange(whole.n_cells) > 20).astype(int)  # a process may have none of a cluster
+    state = replace(whole, x=whole.x[cells], labels=labels[cells], signal=None)
+    first = fit_features(parts(), TRAINING, state, 3, None)
+    start = Start(first.weights, {})
+    each = fit_clusters(parts(), TRAINING, state, start, "copy", "own", 4)
+    rebuilt = expression(parts(), each, state.n_genes, state.labels)
+    arrays = {"embedding": each.embedding, "rebuilt": rebuilt[:], "losses": first.losses}
+    return {**arrays, "later": each.losses, **first.weights}
+
+
+@pytest.fixture
+def python(tmp_path, monkeypatch):
+    """Starts python in a folder, with what it needs to find this package and these tests."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    roots = [Path(__file__).parent, Path(distributed.__file__).parents[1]]
+    monkeypatch.setenv("PYTHONPATH", ":".join(map(str, roots)))
+
+    def start(*words, **environment):
+        run = [sys.executable, *map(str, words)]
+        settings = {"cwd": tmp_path, "env": {**os.environ, **environment}, "text": True}
+        return subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **settings)
+
+    return start
+
+
+@pytest.fixture
+def both(python):
+    """Runs python in two processes that know of each other, as torchrun starts them."""
+
+    def run(*words):
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            port = str(free.getsockname()[1])
+        known = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+        started = [python(*words, RANK=str(number), **known) for number in range(2)]
+        said = [each.communicate(timeout=300) for each in started]
+        return [Done(each.returncode, *s) for each, s in zip(started, said, strict=True)]
+
+    return run
+
+
+@pytest.fixture
+def second(monkeypatch):
+    """This process is the second of two that torchrun has started."""
+    started = {"RANK": 1, "WORLD_SIZE": 2, "MASTER_ADDR": "localhost", "MASTER_PORT": 1}
+    for name, value in started.items():
+        monkeypatch.setenv(name, str(value))
+
+
+# --- two processes ------------------------------------------------------------------------------
+
+
+def test_a_training_comes_to_the_same_weights(both, tmp_path):
+    assert [done.code for done in both("-c", TRAINED, tmp_path)] == [0, 0]
+    alone = trained()
+    one, other = (dict(np.load(tmp_path / f"{number}.npz")) for number in range(2))
+    for name in alone:
+        if name in ("embedding", "rebuilt"):
+            found = np.concatenate([one[name], other[name]])
+        else:
+            np.testing.assert_array_equal(one[name], other[name], err_msg=name)  # every bit
+            found = one[name]
+        np.testing.assert_allclose(found, alone[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_a_run_comes_to_the_same_folder(python, command, sets, budget, tmp_path):
+    CLEAR().write_h5ad(tmp_path / "clear.h5ad")
+    data = ["--data", tmp_path / "clear.h5ad", "--labels", "group"]
+    words = ["run", "scgnn", *data, *sets(budget | WITHOUT_LTMG | LONGER)]
+    assert command(*words, "--out", tmp_path / "one").code == 0
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = python(*torchrun, "-m", "scgnn", *words, "--out", tmp_path / "two")
+    said, wrong = done.communicate(timeout=300)
+    assert done.returncode == 0, wrong
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert said.count("files in") == 1
+    assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
+    assert set(FILES.split()) <= {path.name for path in two.iterdir()}
+    cells, others = (pd.read_csv(out / "cells.csv") for out in (one, two))
+    assert list(cells["cell"]) == list(others["cell"])
+    assert adjusted_rand_score(cells["cluster"], others["cluster"]) > 0.99
+    scores, found = (json.loads((out / "metrics.json").read_text()) for out in (one, two))
+    assert found["ari"] == pytest.approx(scores["ari"])
+    left, right = (read_h5ad(out / "result.h5ad") for out in (one, two))
+    assert right.X is None
+    assert list(left.obs["group"]) == list(right.obs["group"])
+    assert list(left.var_names) == list(right.var_names)
+    for key in ("X_scgnn_features", "X_scgnn"):
+        np.testing.assert_allclose(left.obsm[key], right.obsm[key], atol=1e-3)
+    found, expected = (each.layers["scgnn_imputed"] for each in (right, left))
+    np.testing.assert_allclose(found, expected, atol=1e-2)
+
+
+def test_a_mistake_in_the_cells_of_one_ends_all_with_a_sentence(both, sets, tmp_path):
+    wrong = CLEAR()
+    wrong.X.data[wrong.X.indptr[50]] = -1.0
+    wrong.write_h5ad(tmp_path / "wrong.h5ad")
+    words = ["run", "scgnn", "--data", "wrong.h5ad", "--out", "out", *sets(WITHOUT_LTMG)]
+    first, second = both("-m", "scgnn", *words)
+    assert (first.code, second.code) == (2, 2)
+    assert [line for line in first.err.splitlines() if "part 1 of 2" not in line] == []
+    (sentence,) = second.err.splitlines()
+    assert "counts cannot be negative, -1 in cell 'cell_51'" in sentence
+    assert not (tmp_path / "out").exists()
+
+
+# --- what a process knows of the others ---------------------------------------------------------
+
+
+def test_a_process_alone_counts_for_itself():
+    assert (ranks.size(), ranks.rank(), exchange.summed(3.5), exchange.largest(2)) == (1, 0, 3.5, 2)
+    assert exchange.place(7) == (0, 7, 7)
+
+
+def test_outside_a_step_a_process_counts_for_itself(second):
+    assert (ranks.size(), ranks.rank(), exchange.together()) == (2, 1, False)
+    assert exchange.summed(3.5) == 3.5
+    with exchange.in_step():
+        assert exchange.together()
+
+
+def test_every_cell_of_a_batch_is_in_one_place():
+    import torch
+
+    batch = torch.tensor([8, 0, 3, 9, 4])
+    places = [exchange.Place(0, 4, 10), exchange.Place(4, 6, 10)]
+    assert [each.own(batch).tolist() for each in places] == [[0, 3], [4, 5, 0]]
+    assert places[0].own(None) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(InputError("no"), 2), (ranks.Elsewhere("gone"), 1), (KeyError(), 1), (SystemExit(3), 3)],
+)
+def test_codes_of_what_ends_a_process(error, code):
+    assert ranks.code_of(error) == code
+
+
+# --- shares of the data -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layer", [None, "counts", "raw"])
+@pytest.mark.parametrize("dense", [False, True])
+def test_parts_of_a_file_are_its_cells(counts, tmp_path, layer, dense):
+    adata = counts(n_cells=11)
+    adata.raw = adata.copy()
+    adata.obs.index = [f"cell_{i // 2}" for i in range(11)]  # repeated
+    adata.layers["counts"] = adata.X + 1
+    adata.X = adata.X if dense else sparse.csr_matrix(adata.X)
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    reader = H5AD(path=str(tmp_path / "a.h5ad"))
+    found = [Part(reader, number, 3, layer)() for number in range(3)]
+    expected = H5AD(path=reader.path, layer=layer)().X.toarray()
+    np.testing.assert_array_equal(np.concatenate([each.X.toarray() for each in found]), expected)
+    names = [name for each in found for name in each.obs_names]
+    assert len(set(names)) == 11
+    assert [name.split("-")[0] for name in names] == list(adata.obs_names)
+
+
+def test_parts_of_other_data_are_their_cells():
+    whole = Demo(cells=10, genes=20)
+    found = [Part(whole, number, 2)() for number in range(2)]
+    np.testing.assert_array_equal(np.vstack([e.X.toarray() for e in found]), whole().X.toarray())
+
+
+def test_more_processes_than_cells_are_refused(counts, tmp_path):
+    counts(n_cells=2).write_h5ad(tmp_path / "a.h5ad")
+    with pytest.raises(InputError, match="2 cells, and there are 3 processes"):
+        Part(H5AD(path=str(tmp_path / "a.h5ad")), 0, 3)()
+
+
+# --- what cannot be divided ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"pipeline.feature_regularizers": ["ltmg"]}, "pipeline.feature_regularizers: ltmg"),
+        ({"pipeline.imputation_regularizers": ["observed"]}, "imputation_regularizers: observed"),
+        ({"pipeline.feature_encoder.normalization": "batch"}, "feature_encoder.normalization"),
+        ({"pipeline.feature_decoder": "zinb", "data.transforms": []}, "feature_decoder: zinb"),
+        ({"data.thinning": 0.1}, "data.thinning"),
+        ({"data.transforms": ["filter", "normalize_total"]}, "normalize_total"),
+    ],
+)
+def test_settings_that_take_all_cells_are_refused(second, changes, said):
+    recipe = load_recipe("scgnn", WITHOUT_LTMG | changes)
+    with pytest.raises(RecipeError) as refused:
+        distributed.refuse(recipe, resumes=False)
+    (problem,) = refused.value.problems
+    assert said in problem
+    assert problem.endswith("(run by 2 processes)")
+
+
+def test_the_recipe_of_the_page_is_not_refused(second, load):
+    page = Path(__file__).parents[1] / "docs" / "many_cells.md"
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    distributed.refuse(load(shown), resumes=False)
+
+
+def test_nothing_else_is_refused(second):
+    distributed.refuse(load_recipe("scgnn", WITHOUT_LTMG), resumes=False)
+    with pytest.raises(RecipeError, match="--resume, --store"):
+        distributed.refuse(load_recipe("scgnn", WITHOUT_LTMG), resumes=True)
+
+
+def test_a_study_is_refused(second, monkeypatch, command):
+    monkeypatch.setattr(ranks, "joined", nullcontext)
+    done = command("run", "components")
+    assert done.code == 2
+    assert done.err == "a study is divided by --jobs or --scheduler, not by torchrun\n"
