@@ -20,7 +20,6 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from scgnn.components.clusterers import KMeans, Leiden, Louvain
@@ -31,16 +30,16 @@ from scgnn.components.graph_builders import KNN
 from scgnn.memory import PeakMemory
 from scgnn.metrics import internal_scores
 from scgnn.pipelines.autoencoders import Autoencoder, expression, fit_features
+from scgnn.pipelines.graphs import fit_graph
 from scgnn.pipelines.rebuilt import always_zero
-from scgnn.pipelines.steps import fit_graph
 from scgnn.state import State
 from scgnn.threads import set_threads
 from scgnn.training import Training
 
 WIDTH, GENES, GROUPS, K = 128, 2000, 20, 10
 MOST = 20_000  # cells of what costs every cell the same and is dear
-SEEDS = 256  # cells of a mini-batch of the graph autoencoder
-FAN_OUT = [5, 5]  # neighbours drawn of each cell, by layer
+SEEDS = 1024  # cells of a mini-batch of the graph autoencoder
+FAN_OUT = 5  # neighbours drawn of each cell, in each layer
 
 
 class Cost(NamedTuple):
@@ -89,37 +88,16 @@ def clusters(clusterer: Any) -> Callable[[int], Callable[[], Any]]:
     return prepare
 
 
-def graph_epochs(epochs: int) -> Callable[[int], Callable[[], Any]]:
+def graph_epochs(epochs: int, neighbours: int = 0) -> Callable[[int], Callable[[], Any]]:
+    """On the whole graph, or in mini-batches of cells whose neighbours are drawn."""
+
     def prepare(n: int) -> Callable[[], Any]:
         embedding, graph = cells_in_groups(n), graph_of(n)
-        training = Training(epochs=epochs, learning_rate=1e-2)
+        training = Training(epochs=epochs, learning_rate=1e-2, batch_size=SEEDS)
         parts = GCN(), InnerProductSampled(), training
-        return lambda: fit_graph(*parts, embedding, graph, "raw", 0.0, 0)
+        return lambda: fit_graph(*parts, embedding, graph, "raw", 0.0, neighbours, 0)
 
     return prepare
-
-
-def graph_batches(n: int) -> Callable[[], Any]:
-    """An epoch of the graph autoencoder in mini-batches of cells and neighbours drawn at random."""
-    import dgl
-
-    encoder, decoder = GCN(), InnerProductSampled()
-    embedding = torch.from_numpy(cells_in_groups(n))
-    widened = encoder.widened(decoder.latent(encoder.width(WIDTH)))
-    module, whole = widened.build(WIDTH), dgl.from_scipy(KNN(k=K)(embedding.numpy(), 0))
-    optimizer = torch.optim.Adam(module.parameters())
-    draw = dgl.dataloading.NeighborSampler(FAN_OUT)
-
-    def epoch() -> None:
-        for seeds in torch.randperm(n).split(SEEDS):
-            cells = draw.sample(whole, seeds)[0]
-            inside = dgl.node_subgraph(whole, cells).adj_external(scipy_fmt="csr")
-            optimizer.zero_grad()
-            output = module(widened.graph(inside), embedding[cells])
-            decoder.loss(output, graph_target(inside)).backward()
-            optimizer.step()
-
-    return epoch
 
 
 def feature_epochs(epochs: int) -> Callable[[int], Callable[[], Any]]:
@@ -156,7 +134,7 @@ STAGES: dict[str, tuple[Callable[[int], Callable[[], Any]], bool]] = {  # and wh
     "scores": (scores, False),
     "graph autoencoder, 1 epoch": (graph_epochs(1), False),
     "graph autoencoder, 3 epochs": (graph_epochs(3), False),
-    "graph autoencoder, an epoch in mini-batches": (graph_batches, True),
+    "graph autoencoder, an epoch in mini-batches": (graph_epochs(1, FAN_OUT), True),
     "feature autoencoder, 1 epoch": (feature_epochs(1), True),
     "feature autoencoder, 3 epochs": (feature_epochs(3), True),
     "rebuilding all rows": (rebuilding, True),

@@ -62,8 +62,9 @@ def joined() -> Iterator[None]:
         yield
         return
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
-    board, number, n = next(distributed.rendezvous("env://"))
+    board, number, n = next(rendezvous("env://"))
     distributed.init_process_group("gloo", None, FOREVER, n, number, board)
     try:
         try:
