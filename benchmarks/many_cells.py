@@ -24,7 +24,7 @@ from scipy import sparse
 
 from scgnn.components.clusterers import KMeans, Leiden, Louvain
 from scgnn.components.decoders import MLP as Rebuilding
-from scgnn.components.decoders import InnerProductSampled, graph_target
+from scgnn.components.decoders import InnerProductSampled
 from scgnn.components.encoders import GCN, MLP
 from scgnn.components.graph_builders import KNN
 from scgnn.memory import PeakMemory
