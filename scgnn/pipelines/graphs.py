@@ -12,7 +12,7 @@ from scipy import sparse
 from torch import Tensor
 
 from scgnn.components.decoders import Decoder, GraphDecoder, GraphTarget, graph_target
-from scgnn.components.encoders import Encoder
+from scgnn.components.encoders import Encoder, sampler
 from scgnn.errors import InputError
 from scgnn.registry import requirements
 from scgnn.seeding import generator, seed_for, torch_seed
@@ -143,17 +143,8 @@ def _sampled(
             f"graph_neighbours: {encoder.name} takes the graph as {type(messages).__name__}, and "
             "neighbours can be sampled of a DGLGraph only; set it to 0"
         )
-    import dgl
-    from dgl.dataloading import ShaDowKHopSampler
-
-    dgl.seed(seed_for(seed, "neighbours") % 2**31)
-    sampler = ShaDowKHopSampler([neighbours] * len(encoder.hidden))
-
-    def sample(places: Tensor) -> tuple[Tensor, Any]:
-        seen, _, part = sampler.sample(messages, places.to(messages.idtype))
-        return seen, part
-
-    return sample
+    layers = len(encoder.hidden)
+    return sampler(messages, neighbours, layers, seed_for(seed, "neighbours"))
 
 
 def without_edges(graph: sparse.csr_matrix, share: float, seed: int) -> sparse.csr_matrix:

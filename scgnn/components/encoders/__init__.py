@@ -15,7 +15,7 @@ from scgnn.components.encoders.layers import (
     GATv2,
     Transformer,
 )
-from scgnn.components.encoders.messages import MessagePassing, to_dgl
+from scgnn.components.encoders.messages import MessagePassing, sampler, to_dgl
 
 __all__ = [
     "APPNP",
@@ -37,5 +37,6 @@ __all__ = [
     "MessagePassing",
     "Posterior",
     "Transformer",
+    "sampler",
     "to_dgl",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -41,6 +42,28 @@ def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
     norm = edges.data * scale[edges.row] * scale[edges.col]
     made.edata["norm"] = torch.as_tensor(norm, dtype=torch.float32)
     return made
+
+
+def sampler(
+    messages: Any, neighbours: int, layers: int, seed: int
+) -> Callable[[Tensor], tuple[Tensor, Any]]:
+    """Draws, for a batch of cells, the cells that they hear, and the graph of all of these.
+
+    In each layer a cell hears so many of its neighbours, drawn anew, and these theirs in the layer
+    before (the ShaDow sampler of Zeng et al. 2021, as dgl has it). The cells of the batch come
+    first.
+    """
+    import dgl
+    from dgl.dataloading import ShaDowKHopSampler
+
+    dgl.seed(seed % 2**31)
+    shadow = ShaDowKHopSampler([neighbours] * layers)
+
+    def sample(cells: Tensor) -> tuple[Tensor, Any]:
+        heard, _, part = shadow.sample(messages, cells.to(messages.idtype))
+        return heard, part
+
+    return sample
 
 
 @dataclass(frozen=True)
