@@ -49,19 +49,21 @@ def sampler(
 ) -> Callable[[Tensor], tuple[Tensor, Any]]:
     """Draws, for a batch of cells, the cells that they hear, and the graph of all of these.
 
-    In each layer a cell hears so many of its neighbours, drawn anew, and these theirs in the layer
-    before (the ShaDow sampler of Zeng et al. 2021, as dgl has it). The cells of the batch come
-    first.
+    In each layer a cell hears so many of its neighbours, drawn anew by dgl, and these theirs in the
+    layer before; the graph is all edges among them (shaDow, Zeng et al. 2021). The cells of the
+    batch come first, the others in their order, which dgl's own shaDow leaves to chance.
     """
     import dgl
-    from dgl.dataloading import ShaDowKHopSampler
 
     dgl.seed(seed % 2**31)
-    shadow = ShaDowKHopSampler([neighbours] * layers)
 
     def sample(cells: Tensor) -> tuple[Tensor, Any]:
-        heard, _, part = shadow.sample(messages, cells.to(messages.idtype))
-        return heard, part
+        heard = cells = cells.to(messages.idtype)
+        for _ in range(layers):
+            drawn = messages.sample_neighbors(heard, neighbours).edges()[0]
+            others = torch.cat([heard, drawn]).unique()
+            heard = torch.cat([cells, others[~torch.isin(others, cells)]])
+        return heard, messages.subgraph(heard)
 
     return sample
 
