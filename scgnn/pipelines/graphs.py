@@ -69,7 +69,7 @@ def fit_graph(
     batch_size = len(x)  # one step on the whole graph
     if neighbours > 0 and training.batch_size < len(x):
         batch_size = training.batch_size
-        sampled = _sampled(widened, messages, neighbours, seed)
+        sampled = _sampled(widened, messages, neighbours)
         among = Neighbourhoods(graph, target)
 
         def loss(cells: Tensor | None) -> Tensor:
@@ -127,7 +127,7 @@ class Neighbourhoods:
 
 
 def _sampled(
-    encoder: Encoder, messages: Any, neighbours: int, seed: int
+    encoder: Encoder, messages: Any, neighbours: int
 ) -> Callable[[Tensor], tuple[Tensor, Any]]:
     """What the messages of a batch come from: the cells that it hears, its own first, their graph.
 
@@ -143,8 +143,7 @@ def _sampled(
             f"graph_neighbours: {encoder.name} takes the graph as {type(messages).__name__}, and "
             "neighbours can be sampled of a DGLGraph only; set it to 0"
         )
-    layers = len(encoder.hidden)
-    return sampler(messages, neighbours, layers, seed_for(seed, "neighbours"))
+    return sampler(messages, neighbours, len(encoder.hidden))
 
 
 def without_edges(graph: sparse.csr_matrix, share: float, seed: int) -> sparse.csr_matrix:

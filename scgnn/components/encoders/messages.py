@@ -44,23 +44,21 @@ def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
     return made
 
 
-def sampler(
-    messages: Any, neighbours: int, layers: int, seed: int
-) -> Callable[[Tensor], tuple[Tensor, Any]]:
+def sampler(messages: Any, neighbours: int, layers: int) -> Callable[[Tensor], tuple[Tensor, Any]]:
     """Draws, for a batch of cells, the cells that they hear, and the graph of all of these.
 
-    In each layer a cell hears so many of its neighbours, drawn anew by dgl, and these theirs in the
-    layer before; the graph is all edges among them (shaDow, Zeng et al. 2021). The cells of the
-    batch come first, the others in their order, which dgl's own shaDow leaves to chance.
+    In each layer a cell hears so many of its neighbours, drawn anew, and these theirs in the layer
+    before; the graph is all edges among them (shaDow, Zeng et al. 2021). The batch comes first. The
+    numbers are torch's: which of its threads dgl gives which seed is left to chance.
     """
-    import dgl
-
-    dgl.seed(seed % 2**31)
+    from dgl.sampling import select_topk
 
     def sample(cells: Tensor) -> tuple[Tensor, Any]:
         heard = cells = cells.to(messages.idtype)
         for _ in range(layers):
-            drawn = messages.sample_neighbors(heard, neighbours).edges()[0]
+            towards = messages.in_subgraph(heard)
+            towards.edata["drawn"] = torch.rand(towards.num_edges())
+            drawn = select_topk(towards, neighbours, "drawn", heard).edges()[0]
             others = torch.cat([heard, drawn]).unique()
             heard = torch.cat([cells, others[~torch.isin(others, cells)]])
         return heard, messages.subgraph(heard)
