@@ -61,6 +61,7 @@ def joined() -> Iterator[None]:
     if size() == 1:
         yield
         return
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # that others are gone, we say
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
 
