@@ -255,6 +255,8 @@ def _of_data(data: Any) -> Iterator[str]:
     for name in ("holdout", "thinning", "truth", "permuted", "batch"):
         if getattr(data, name):
             yield f"data.{name}: takes all cells in one process; leave it out"
+    if getattr(data.reader, "keep_genes", 0):
+        yield "data.reader.keep_genes: takes all cells in one process; choose by top_genes"
     for transform in data.transforms:
         where = f"data.transforms: {transform.name}"
         if not is_own(type(transform)):

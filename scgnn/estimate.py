@@ -172,8 +172,9 @@ def _graph(pipeline: Any, n: int, edges: float) -> tuple[float, float]:
     epoch = (edges + n) * EDGE * widths / 48 + STEP
     megabytes = (edges + n) * widths * 12e-6
     if isinstance(decoder, InnerProductSampled):
-        epoch += decoder.pairs * edges * DRAWN
-        megabytes += decoder.pairs * edges * 16 * 12e-6
+        drawn = decoder.pairs * min(edges, decoder.edges)
+        epoch += drawn * DRAWN
+        megabytes += drawn * 16 * 12e-6
     elif isinstance(decoder, InnerProduct):
         epoch += n * n * PAIR
         megabytes += decoder.block * n * 16e-6

@@ -33,8 +33,7 @@ def expected(recipe: Recipe) -> str:
     found = estimate(recipe, size, STANDARD / speed())
     if not found:
         return ""
-    every = "on one thread where every iteration runs"
-    lines = [f"estimate    {in_short(found)} {every}"]
+    lines = [f"estimate    {in_short(found)}"]
     for stage, each in found.items():
         times = f"{each.times} x " if each.times > 1 else ""
         lines.append(f"  {stage:<25} {times}{duration(each.seconds)}, {each.megabytes:,.0f} MB")
@@ -42,8 +41,9 @@ def expected(recipe: Recipe) -> str:
 
 
 def in_short(found: dict[str, Estimate]) -> str:
-    """Time and memory of all stages: ``roughly 3 min and 800 MB``."""
-    return f"roughly {duration(whole(found))} and {peak(found):,.0f} MB"
+    """Time and memory of all stages: ``roughly 3 min and 800 MB on one thread …``."""
+    every = "on one thread where every iteration runs"
+    return f"roughly {duration(whole(found))} and {peak(found):,.0f} MB {every}"
 
 
 def whole(found: dict[str, Estimate]) -> float:
@@ -67,7 +67,7 @@ def foresee(recipe: Recipe, size: Size, force: bool) -> None:
     if not force:
         refuse_too_large(recipe, size)
     if found := estimate(recipe, size, STANDARD / speed()):
-        log.info("%s on one thread where every iteration runs", in_short(found))
+        log.info(in_short(found))
 
 
 def refuse_where_too_large(recipes: Iterable[Recipe], workers: int = 1) -> None:
@@ -87,16 +87,7 @@ def refuse_where_too_large(recipes: Iterable[Recipe], workers: int = 1) -> None:
 
 
 def refuse_too_large(recipe: Recipe, size: Size, workers: int = 1) -> None:
-    """Refuse what cannot fit into the memory of this machine.
-
-    Parameters
-    ----------
-    recipe
-        Complete.
-    size
-        Of its data as they are read.
-    workers
-        How many runs there are at a time.
+    """Refuse what cannot fit into the memory of this machine, shared by so many workers.
 
     Raises
     ------

@@ -24,7 +24,7 @@ from scgnn.components.encoders import GCN, MLP, Encoder
 from scgnn.components.graph_builders import KNN
 from scgnn.errors import InputError
 from scgnn.pipelines import SinglePass
-from scgnn.pipelines.graphs import Neighbourhoods, fit_graph
+from scgnn.pipelines.graphs import BatchTargets, fit_graph
 from scgnn.training import Training
 
 GRAPH_ENCODERS = [n for n in Encoder.names() if "graph" in Encoder.named(n).requires]
@@ -55,7 +55,7 @@ def test_the_losses_of_batches_are_that_of_the_graph_in_the_mean(decoder):
     _, _, graph = groups(60)
     target, z = graph_target(graph), embedding(60)
     exact = float(InnerProduct().rebuilt(z, target))
-    among = Neighbourhoods(graph, target)
+    among = BatchTargets(graph, target)
     losses = []
     for _ in range(1500):
         places, batch = among(torch.randperm(60)[:12])
@@ -79,7 +79,7 @@ def test_a_batch_is_its_cells_and_the_ends_of_one_entry_of_each():
     _, _, graph = groups(60)
     target = graph_target(graph)
     cells = torch.tensor([5, 17, 40])
-    places, batch = Neighbourhoods(graph, target)(cells)
+    places, batch = BatchTargets(graph, target)(cells)
     looped = graph + sparse.identity(60)
     assert places[:3].tolist() == cells.tolist() and len(set(places.tolist())) == len(places)
     for cell, end in zip(cells, places[batch.cols], strict=True):
@@ -91,7 +91,7 @@ def test_a_batch_is_its_cells_and_the_ends_of_one_entry_of_each():
 def test_the_spread_of_a_batch_is_held_as_that_of_all_cells():
     _, _, graph = groups(60)
     target, output = graph_target(graph), embedding(60, width=8)
-    places, batch = Neighbourhoods(graph, target)(torch.arange(60))
+    places, batch = BatchTargets(graph, target)(torch.arange(60))
     noise = embedding(60, seed=9)
     decoder = InnerProduct()
     kl = decoder.loss(output[places], batch, noise=noise) - decoder.rebuilt(

@@ -70,8 +70,10 @@ def test_a_file_says_how_many_genes_will_be_kept(tmp_path):
 
 def test_a_layer_that_is_not_there_is_named(tmp_path):
     path = file_of(counts(), "csr", tmp_path)
-    with pytest.raises(InputError, match="has no layer 'none'"):
-        H5AD(path, "none", keep_genes=9)()
+    for keep_genes in (0, 9):
+        with pytest.raises(InputError, match="has no layer 'none': it has twice, raw"):
+            H5AD(path, "none", keep_genes=keep_genes)()
+    assert H5AD(path, "none").shape() is None  # reading says it, in its words
 
 
 def test_a_damaged_file_gets_its_sentence(tmp_path):

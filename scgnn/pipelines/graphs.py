@@ -70,7 +70,7 @@ def fit_graph(
     if neighbours > 0 and training.batch_size < len(x):
         batch_size = training.batch_size
         sampled = _sampled(widened, messages, neighbours)
-        among = Neighbourhoods(graph, target)
+        among = BatchTargets(graph, target)
 
         def loss(cells: Tensor | None) -> Tensor:
             assert cells is not None
@@ -88,7 +88,7 @@ def fit_graph(
     return Embedded(found, losses)
 
 
-class Neighbourhoods:
+class BatchTargets:
     """The targets of batches of cells: each cell with one of the entries of its row of A + I.
 
     Parameters
@@ -143,7 +143,7 @@ def _sampled(
             f"graph_neighbours: {encoder.name} takes the graph as {type(messages).__name__}, and "
             "neighbours can be sampled of a DGLGraph only; set it to 0"
         )
-    return sampler(messages, neighbours, len(encoder.hidden))
+    return sampler(messages, neighbours, len(getattr(encoder, "hidden", (0,))))
 
 
 def without_edges(graph: sparse.csr_matrix, share: float, seed: int) -> sparse.csr_matrix:

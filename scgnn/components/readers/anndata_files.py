@@ -56,32 +56,48 @@ class H5AD(Reader):
 
         path = located_file(self.path)
         with reading(path, "h5ad"), h5py.File(path) as file:
-            x = file[self._place()]
+            x = file.get(place_of(self.layer))
             if isinstance(x, h5py.Dataset):
                 (cells, genes), stored = x.shape, x.size
+            elif x is None or "shape" not in x.attrs:
+                return None  # reading says what is wrong, if anything is
             else:
                 (cells, genes), stored = x.attrs["shape"], x["data"].size
             kept = min(self.keep_genes or genes, genes)
             return int(cells), int(kept), int(stored * kept // max(genes, 1))
-
-    def _place(self) -> str:
-        """Where in the file the counts are."""
-        if self.layer is None:
-            return "X"
-        return "raw/X" if self.layer == "raw" else f"layers/{self.layer}"
 
     def _in_blocks(self, file: Any, path: Path) -> AnnData:
         """The cells with the genes that vary most, the file read block by block."""
         from anndata import AnnData
         from anndata.io import read_elem
 
-        if self._place() not in file:
-            raise InputError(f"{path} has no layer '{self.layer}'")
+        x = Blocks(stored_counts(file, self.layer, path))
         genes = read_elem(file["raw/var" if self.layer == "raw" else "var"])
-        x = Blocks(file[self._place()])
         kept = x.most_variable(self.keep_genes)
         log.info(f"{path}: keeps {len(kept):,} of {len(genes):,} genes, those that vary most")
         return AnnData(x.columns(kept), obs=read_elem(file["obs"]), var=genes.iloc[kept])
+
+
+def place_of(layer: str | None) -> str:
+    """Where in an h5ad file the counts are."""
+    if layer is None:
+        return "X"
+    return "raw/X" if layer == "raw" else f"layers/{layer}"
+
+
+def stored_counts(file: Any, layer: str | None, path: Path) -> Any:
+    """The counts in an open h5ad file, not read yet.
+
+    Raises
+    ------
+    InputError
+        They are not there; the message lists the layers.
+    """
+    if place_of(layer) in file:
+        return file[place_of(layer)]
+    known = ", ".join([*file.get("layers", ()), *(["raw"] if "raw" in file else [])]) or "none"
+    what = "X: set layer to one of" if layer is None else f"layer '{layer}': it has"
+    raise InputError(f"{path} has no {what} {known}")
 
 
 @Reader.register("zarr")

@@ -38,6 +38,14 @@ class Blocks:
             else:
                 yield some, sparse.csr_matrix(self.matrix[some])
 
+    def rows(self, cells: slice) -> sparse.csr_matrix:
+        """Some cells, float32; a dense matrix block by block."""
+        if self.by_genes:
+            return sparse.csr_matrix(self.matrix[cells], dtype=np.float32)
+        starts = range(cells.start, cells.stop, ROWS)
+        parts = [self.matrix[start : min(start + ROWS, cells.stop)] for start in starts]
+        return sparse.vstack([sparse.csr_matrix(p, dtype=np.float32) for p in parts], format="csr")
+
     def most_variable(self, n: int) -> np.ndarray:
         """The genes with the largest variance over the cells, in the order of the file."""
         cells, genes = self.matrix.shape

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from scipy import sparse
-
-from scgnn.components.readers.anndata_files import H5AD
+from scgnn.components.readers.anndata_files import H5AD, stored_counts
+from scgnn.components.readers.blocks import Blocks
 from scgnn.components.readers.contract import Reader, located_file, reading
 from scgnn.data import with_layer
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-ROWS_AT_ONCE = 4096  # of a dense matrix on its way to a sparse one
 
 
 @dataclass(frozen=True)
@@ -72,28 +68,10 @@ class Part(Reader):
         from anndata.utils import make_index_unique
 
         path, layer = located_file(whole.path), self.layer or whole.layer
-        at = "raw/X" if layer == "raw" else f"layers/{layer}" if layer else "X"
         with reading(path, "h5ad"), h5py.File(path) as file:
-            if at not in file:
-                known = ", ".join([*file.get("layers", ()), *(["raw"] if "raw" in file else [])])
-                raise InputError(f"{path} has no {at}: it has the layers {known or 'none'}")
+            x = Blocks(stored_counts(file, layer, path))
             obs = read_elem(file["obs"])
             obs.index = make_index_unique(obs.index)
             cells = self._cells(len(obs))
             var = read_elem(file["raw/var" if layer == "raw" else "var"])
-            return AnnData(_rows(file[at], cells), obs=obs[cells], var=var)
-
-
-def _rows(stored: Any, cells: slice) -> sparse.csr_matrix:
-    """Some rows of a matrix in a file."""
-    import h5py
-    from anndata.io import sparse_dataset
-
-    if not isinstance(stored, h5py.Dataset):
-        return sparse.csr_matrix(sparse_dataset(stored)[cells], dtype=np.float32)
-    starts = range(cells.start, cells.stop, ROWS_AT_ONCE)
-    ends = (min(start + ROWS_AT_ONCE, cells.stop) for start in starts)
-    blocks = [
-        sparse.csr_matrix(stored[a:b], dtype=np.float32) for a, b in zip(starts, ends, strict=True)
-    ]
-    return sparse.vstack(blocks, format="csr")
+            return AnnData(x.rows(cells), obs=obs[cells], var=var)
