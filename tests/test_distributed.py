@@ -237,6 +237,7 @@ def test_more_processes_than_cells_are_refused(counts, tmp_path):
         ({"pipeline.feature_encoder.normalization": "batch"}, "feature_encoder.normalization"),
         ({"pipeline.feature_decoder": "zinb", "data.transforms": []}, "feature_decoder: zinb"),
         ({"data.thinning": 0.1}, "data.thinning"),
+        ({"data.reader": {"name": "h5ad", "path": "x", "keep_genes": 9}}, "reader.keep_genes"),
         ({"data.transforms": ["filter", "normalize_total"]}, "normalize_total"),
     ],
 )
