@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -14,9 +16,12 @@ from torch import Tensor, nn
 from scgnn import exchange
 from scgnn.errors import Diverged
 from scgnn.fields import Natural, Positive, ProperShare, Rate, Weight
+from scgnn.memory import keep_freed_memory
 from scgnn.progress import listener
 from scgnn.seeding import generator, seed_for
 from scgnn.state import Expression, dense
+
+HELD_OUT = 2000  # cells at most; more tell no better when to stop
 
 Arrays = dict[str, np.ndarray]
 
@@ -28,11 +33,14 @@ class Training:
     Parameters
     ----------
     epochs
-        Passes over the cells.
+        Passes over the cells, or parts of passes.
     learning_rate
         Of Adam (betas 0.9 and 0.999, eps 1e-8).
     batch_size
         Cells in a batch; up to this many cells a pass is one step on all of them.
+    steps_per_epoch
+        An epoch ends after this many batches at the latest, and the next goes on where it ended;
+        its loss is scaled to all cells. 0: an epoch is a pass over the cells.
     l1
         Weight of Σ|w| over all weights and biases.
     l2
@@ -44,13 +52,14 @@ class Training:
         Stop after this many epochs in none of which the loss fell by a thousandth below the best;
         0 trains all epochs.
     held_out
-        Share of the cells that are not trained on; patience then looks at their loss. A graph is
-        trained on whole.
+        Share of the cells that are not trained on, at most 2,000 cells; patience then looks at
+        their loss. A graph is trained on whole.
     """
 
     epochs: Positive = 200
     learning_rate: Rate = 1e-3
     batch_size: Positive = 12800
+    steps_per_epoch: Natural = 0
     l1: Weight = 0.0
     l2: Weight = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -114,13 +123,17 @@ def fit(
     here = exchange.place(n_cells)
     kept, held_out = _split(here.total, training.held_out, seed)
     patience = Patience(training.patience)
-    order = np.random.default_rng(seed)
+    batches = _batches(kept, here.total, training.batch_size, np.random.default_rng(seed))
+    steps = math.ceil(len(kept) / training.batch_size)
+    steps = min(steps, training.steps_per_epoch or steps)
+    keep_freed_memory()
     module.train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(exchange.own_seed(seed))
         for epoch in range(training.epochs):
             losses.append(0.0)
-            for cells in _batches(kept, here.total, training.batch_size, order):
+            seen = 0
+            for cells in islice(batches, steps):
                 optimizer.zero_grad()
                 with _products(training.precision):
                     value = loss(here.own(cells))
@@ -129,6 +142,8 @@ def fit(
                 penalty = _penalize(weights, training)
                 optimizer.step()
                 losses[-1] += whole + penalty
+                seen += len(kept) if cells is None else len(cells)
+            losses[-1] *= len(kept) / seen
             refuse_divergence(training, np.float64(losses[-1]))
             listener().epoch(epoch + 1, training.epochs, losses[-1])
             if patience.ends(
@@ -164,7 +179,7 @@ class Patience:
 
 def _split(n: int, share: float, seed: int) -> tuple[Tensor, Tensor | None]:
     """The cells to train on, and those held out where a share asks for at least one."""
-    n_out = int(n * share)
+    n_out = min(int(n * share), HELD_OUT)
     if not n_out:
         return torch.arange(n), None
     order = torch.from_numpy(generator(seed_for(seed, "held_out")).permutation(n))
@@ -212,11 +227,12 @@ def adam(module: nn.Module, training: Training) -> torch.optim.Adam:
 def _batches(
     kept: Tensor, n: int, size: int, order: np.random.Generator
 ) -> Iterator[Tensor | None]:
-    """All cells at once, None, where they are one batch; else batches in a new order."""
-    if len(kept) == n <= size:
-        yield None
-        return
-    yield from kept[torch.from_numpy(order.permutation(len(kept)))].split(size)
+    """Without end: all cells at once, None, where they are one batch; else each pass in an order."""
+    while True:
+        if len(kept) == n <= size:
+            yield None
+        else:
+            yield from kept[torch.from_numpy(order.permutation(len(kept)))].split(size)
 
 
 @torch.no_grad()
