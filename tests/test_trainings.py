@@ -69,6 +69,30 @@ def test_patience_looks_at_the_cells_held_out():
     assert len(of_held_out) < len(of_training)
 
 
+def test_an_epoch_of_some_steps_goes_on_where_the_last_ended():
+    seen, whole = [], []
+    short, _ = trained(Training(epochs=10, batch_size=8, steps_per_epoch=2), seen)
+    passes, _ = trained(Training(epochs=4, batch_size=8), whole)
+    assert len(short) == 10
+    assert seen == whole  # 4 passes of 5 batches are 10 epochs of 2
+    assert sorted(cell for _, cells in seen[:5] for cell in cells) == list(range(40))
+    assert short[0] == pytest.approx(passes[0], rel=0.5)  # of all cells, not of 16
+
+
+def test_more_steps_than_a_pass_has_change_nothing():
+    plain, network = trained(Training(epochs=5, batch_size=16))
+    bounded, same = trained(Training(epochs=5, batch_size=16, steps_per_epoch=3))
+    np.testing.assert_array_equal(plain, bounded)
+    torch.testing.assert_close(network.weight, same.weight, rtol=0, atol=0)
+
+
+def test_no_more_than_2000_cells_are_held_out():
+    seen = []
+    trained(Training(epochs=1, batch_size=1000, held_out=0.5, patience=1), seen, cells=10_000)
+    assert [len(cells) for in_training, cells in seen if not in_training] == [2000]
+    assert sum(len(cells) for in_training, cells in seen if in_training) == 8000
+
+
 def test_a_best_loss_must_be_a_thousandth_lower():
     patience = Patience(2)
     assert [patience.ends(loss) for loss in (100.0, 99.95, 99.0, 98.95, 98.94)] == [
