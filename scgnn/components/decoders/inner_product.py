@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from scgnn.components.decoders.contract import Decoder, GraphDecoder
 from scgnn.fields import Positive
 
 LARGEST_LOG_SD = 10.0
+SMALLEST_BLOCK = 16  # cells whose pairs are drawn together
 
 
 class GraphTarget(NamedTuple):
@@ -113,15 +115,15 @@ class InnerProduct(GraphAutoencoder):
 class InnerProductSampled(GraphAutoencoder):
     """The loss of inner_product, its sum over all pairs estimated from random ones.
 
-    Entries of A + I are taken exactly up to a number and sampled beyond it; of the N² pairs a
-    sample stands for the rest. Both are drawn anew in each step and weighted so that the estimate
-    is unbiased. Time and memory do not grow with the square of the cells, nor beyond ``edges`` with
-    the edges.
+    Entries of A + I are taken exactly up to a number and sampled beyond it; of the N² pairs those
+    within random blocks of cells stand for the rest. Both are drawn anew in each step and weighted
+    so that the estimate is unbiased. Time and memory do not grow with the square of the cells, nor
+    beyond ``edges`` with the edges.
 
     Parameters
     ----------
     pairs
-        Random pairs for each entry of A + I that is taken.
+        Random pairs for each entry of A + I that is taken, about.
     edges
         Entries of A + I in a step, at most.
     """
@@ -137,10 +139,7 @@ class InnerProductSampled(GraphAutoencoder):
             weights = rest * (taken / self.edges)
             target = target._replace(rows=target.rows[some], cols=target.cols[some])
             target, taken = target._replace(weights=weights), self.edges
-        first = torch.randint(target.drawn, (self.pairs * taken,))
-        second = (first + torch.randint(1, max(target.drawn, 2), first.shape)) % target.drawn
-        others = softplus(_products(z, first, second), threshold=40).mean()
-        return _put_right(others, z, target)
+        return _put_right(_among_some(z[: target.drawn], self.pairs * taken), z, target)
 
 
 def graph_target(graph: sparse.csr_matrix) -> GraphTarget:
@@ -169,6 +168,22 @@ def reconstruction(z: Tensor, target: GraphTarget, block: int) -> Tensor:
         itself = softplus(drawn.square().sum(1), threshold=40).sum()
         return _put_right((total - itself) / max(n * (n - 1), 1), z, target)
     return target.norm / n**2 * (total + correction(z, target))
+
+
+def _among_some(z: Tensor, pairs: int) -> Tensor:
+    """What a pair of two cells has as if unconnected, in the mean, from about so many pairs.
+
+    They are all pairs within blocks of a random order of the cells: a product of matrices.
+    """
+    n = len(z)
+    size = min(n, max(SMALLEST_BLOCK, math.ceil(pairs / n) + 1))
+    if size < 2:
+        return z.sum() * 0
+    blocks = min(n // size, math.ceil(pairs / (size * (size - 1))))
+    some = z[torch.randperm(n)[: blocks * size]].unflatten(0, (blocks, size))
+    cost = softplus(some @ some.transpose(1, 2), threshold=40)
+    itself = cost.diagonal(dim1=1, dim2=2).sum()
+    return (cost.sum() - itself) / (blocks * size * (size - 1))
 
 
 def _put_right(others: Tensor, z: Tensor, target: GraphTarget) -> Tensor:
