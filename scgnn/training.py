@@ -227,7 +227,7 @@ def adam(module: nn.Module, training: Training) -> torch.optim.Adam:
 def _batches(
     kept: Tensor, n: int, size: int, order: np.random.Generator
 ) -> Iterator[Tensor | None]:
-    """Without end: all cells at once, None, where they are one batch; else each pass in an order."""
+    """Without end: None for all cells where they are one batch; else each pass in a new order."""
     while True:
         if len(kept) == n <= size:
             yield None
