@@ -28,8 +28,9 @@ from scgnn.threads import set_threads
 SIMULATED = {
     "data.reader.genes": 2000,
     "data.reader.groups": 20,
-    "data.reader.library_size": 1000,
-    "data.reader.dropout": 0.5,
+    "data.reader.library_size": 900,
+    "data.reader.dropout": 1.0,
+    "data.reader.true_mean": False,
 }
 
 

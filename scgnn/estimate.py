@@ -33,6 +33,7 @@ NEAR = 9e-9  # a pair of cells in the search of neighbours
 GENE = 1.5e-3  # LTMG of a gene of 1,000 cells
 CLUSTERED = 3e-4  # a cell in a clustering
 CLUSTERS = 10  # as many as are expected
+WAITS = 5  # times the patience, until cells that are held out are rebuilt no better
 AWAKE = 0.45  # part of a rectified autoencoder that a training moves
 LIBRARIES = 660.0  # megabytes of torch, dgl, scipy and scikit-learn
 
@@ -147,9 +148,18 @@ def _trained(
     awake = 1.0 if training.l1 or training.l2 else AWAKE
     faster = 2.0 if training.precision == "bfloat16" else 1.0
     steps = parts * math.ceil(n / parts / training.batch_size)
+    if 0 < training.steps_per_epoch < steps:
+        steps = training.steps_per_epoch
+        n = min(n, steps * training.batch_size)
     products = 2 * n * (3 * weights - first) * awake / STANDARD / faster
     moved = n * genes * ELEMENT * (1.5 if steps > parts else 1.0)
-    return training.epochs * (products + moved + steps * (STEP + weights * WEIGHT * awake))
+    return _epochs(training) * (products + moved + steps * (STEP + weights * WEIGHT * awake))
+
+
+def _epochs(training: Training) -> int:
+    """How many are expected; those of a loss that may fall to the end are all."""
+    soon = WAITS * training.patience if training.held_out else 0
+    return min(training.epochs, soon or training.epochs)
 
 
 def _kept(dense: float, n: int, training: Training) -> float:

@@ -35,7 +35,7 @@ def test_demo_says_about_how_much_is_not_zero():
     cells, genes, nonzeros = Demo().shape()
     counts = Demo()().X
     assert (cells, genes) == counts.shape
-    assert 0.5 < nonzeros / counts.nnz < 2
+    assert 0.95 < nonzeros / counts.nnz < 1.05
 
 
 def whole(recipe, cells, changes=None):

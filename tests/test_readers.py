@@ -188,7 +188,9 @@ def test_the_demo_has_the_shape_and_the_groups_asked_for():
     assert validated(adata, "demo").uns["scgnn_input"]["scale"] == "counts"
 
 
-def test_demo_counts_scatter_around_their_true_means():
+@pytest.mark.parametrize("together", [4000, 1500])
+def test_demo_counts_scatter_around_their_true_means(monkeypatch, together):
+    monkeypatch.setattr("scgnn.components.readers.demo.CELLS_AT_ONCE", together)
     adata = Demo(cells=4000, genes=50, groups=1, dropout=0.0, dispersion=0.3)()
     counts, mean = adata.X.toarray(), adata.layers["true_mean"].astype(float)
     np.testing.assert_allclose(counts.sum(axis=0), mean.sum(axis=0), rtol=0.1, atol=50)
@@ -197,6 +199,12 @@ def test_demo_counts_scatter_around_their_true_means():
     spread = np.log(mean.sum(axis=1))
     assert spread.std() == pytest.approx(0.2, abs=0.01)
     assert np.median(mean.sum(axis=1)) == pytest.approx(2000, rel=0.02)
+
+
+def test_the_demo_need_not_keep_its_true_means():
+    with_means, without = Demo(cells=50)(), Demo(cells=50, true_mean=False)()
+    assert not without.layers
+    assert (with_means.X != without.X).nnz == 0
 
 
 def test_demo_dropout_loses_half_of_the_counts_at_its_mean():

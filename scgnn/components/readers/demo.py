@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,9 @@ from scgnn.fields import Positive, ProperShare, Rate, Seed, Weight
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+CELLS_AT_ONCE = 2**12  # simulated together
+CELLS_LOOKED_AT = 100  # to know how many counts are not zero
 
 
 @Reader.register("demo")
@@ -25,8 +28,7 @@ class Demo(Reader):
     around them; a count is then lost with a probability that falls with its mean. Group sizes
     fall linearly from the first to the last.
 
-    ``layers["true_mean"]`` holds the mean of each count before dropout (dense, cells x genes),
-    ``obs["group"]`` the group of each cell, ``var["marker_of"]`` the groups a gene marks.
+    ``obs["group"]`` is the group of each cell, ``var["marker_of"]`` the groups a gene marks.
 
     Parameters
     ----------
@@ -49,6 +51,9 @@ class Demo(Reader):
     dropout
         Mean count at which half of the counts are lost; at mean m the share lost is
         dropout / (dropout + m). 0 loses none.
+    true_mean
+        Whether ``layers["true_mean"]`` holds the mean of each count before dropout: dense, 4 bytes
+        for each of cells x genes.
     seed
         Seed of the simulation; the same fields give the same bits.
 
@@ -67,21 +72,39 @@ class Demo(Reader):
     library_spread: Weight = 0.2
     dispersion: Rate = 0.5
     dropout: Weight = 1.0
+    true_mean: bool = True
     seed: Seed = 1
 
     def shape(self) -> tuple[int, int, int]:
-        return self.cells, self.genes, self.cells * self.genes // 4  # about a quarter is not zero
+        few = replace(self, cells=min(self.cells, CELLS_LOOKED_AT), true_mean=False)._simulated().X
+        return self.cells, self.genes, few.nnz * self.cells // few.shape[0]
 
     def __call__(self) -> AnnData:
+        return self._simulated()
+
+    def _simulated(self) -> AnnData:
         rng = np.random.default_rng(self.seed)
         profiles, marks = self._profiles(rng)  # groups x genes
         group = self._groups(rng)
         library = self.library_size * np.exp(self.library_spread * rng.normal(size=self.cells))
-        mean = library[:, None] * profiles[group]  # cells x genes
+        counts, means = [], []
+        for start in range(0, self.cells, CELLS_AT_ONCE):
+            rows = slice(start, start + CELLS_AT_ONCE)
+            mean = library[rows, None] * profiles[group[rows]]  # cells x genes
+            counts.append(self._counts(rng, mean))
+            if self.true_mean:
+                means.append(mean.astype(np.float32))
+        adata = self._named(sparse.vstack(counts, "csr"), group, marks)
+        if means:
+            adata.layers["true_mean"] = np.concatenate(means)
+        return adata
+
+    def _counts(self, rng: np.random.Generator, mean: np.ndarray) -> sparse.csr_matrix:
+        """Counts of some cells around their means, cells x genes."""
         counts = rng.poisson(rng.gamma(1 / self.dispersion, self.dispersion * mean))
         if self.dropout:
             counts[rng.random(counts.shape) < self.dropout / (self.dropout + mean)] = 0
-        return self._named(counts, mean, group, marks)
+        return sparse.csr_matrix(counts.astype(np.float32))
 
     def _profiles(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Expression profile of each group (rows add up to 1) and which genes mark it."""
@@ -97,9 +120,7 @@ class Demo(Reader):
         rank = (np.arange(self.cells) + 0.5) / self.cells
         return rng.permutation(np.searchsorted(shares / shares[-1], rank))
 
-    def _named(
-        self, counts: np.ndarray, mean: np.ndarray, group: np.ndarray, marks: np.ndarray
-    ) -> AnnData:
+    def _named(self, counts: sparse.csr_matrix, group: np.ndarray, marks: np.ndarray) -> AnnData:
         import pandas as pd
 
         names = np.array([f"group_{i + 1}" for i in range(self.groups)])
@@ -111,6 +132,4 @@ class Demo(Reader):
             "names": [f"gene_{i + 1}" for i in range(self.genes)],
             "marker_of": [",".join(names[marked]) for marked in marks.T],
         }
-        adata = annotated(sparse.csr_matrix(counts), obs, var)
-        adata.layers["true_mean"] = mean.astype(np.float32)
-        return adata
+        return annotated(counts, obs, var)
