@@ -8,7 +8,14 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from scgnn.components.encoders.contract import Activation, Encoder, activate, normalizer
-from scgnn.components.encoders.messages import Attention, Convolution, MessagePassing
+from scgnn.components.encoders.messages import (
+    Alone,
+    Attention,
+    Convolution,
+    MessagePassing,
+    Normalized,
+    weights_of,
+)
 from scgnn.fields import Positive, ProperShare, Rate, Widths
 
 
@@ -23,7 +30,7 @@ class GCN(MessagePassing):
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import GraphConv
 
-        return Convolution(GraphConv(n_in, n_out, norm="none", bias=False), "norm")
+        return Normalized(GraphConv(n_in, n_out, norm="none", bias=False))
 
 
 @dataclass(frozen=True)
@@ -227,17 +234,6 @@ class APPNP(Hopping):
         return Convolution(APPNPConv(self.hops, self.teleport), before=linear)
 
 
-class Alone(nn.Module):
-    """A map of the features that leaves the graph aside."""
-
-    def __init__(self, of_cells: nn.Module) -> None:
-        super().__init__()
-        self.of_cells = of_cells
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        return self.of_cells(x)
-
-
 @Encoder.register("gcn2")
 @dataclass(frozen=True)
 class GCN2(MessagePassing):
@@ -292,7 +288,7 @@ class DeepResidual(nn.Module):
 
     def forward(self, graph: Any, x: Tensor) -> Tensor:
         first = x = activate(self.activation, self.enter(self.dropout(x)))
-        weights = graph.edata["weight"].to(x.dtype)
+        weights = weights_of(graph, x)
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = activate(self.activation, norm(layer(graph, self.dropout(x), first, weights)))
         return self.leave(self.dropout(x))

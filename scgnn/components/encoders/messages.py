@@ -21,8 +21,9 @@ from scgnn.fields import Activation, Normalization, ProperShare, Widths
 def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
     """A cell graph as a DGLGraph, the one place where DGL meets the rest.
 
-    Edge data [edges]: ``weight`` as in the graph, 1 for self-loops; ``norm`` of
-    D^-1/2 (A + I) D^-1/2, the symmetric normalisation of Kipf & Welling (2017).
+    Edge data [edges]: ``weight`` as in the graph, 1 for self-loops; none where all edges weigh 1,
+    as DGL sums over these many times faster. Node data [cells]: ``scale``, the diagonal of D^-1/2
+    in D^-1/2 (A + I) D^-1/2, the symmetric normalisation of Kipf & Welling (2017).
     """
     os.environ.setdefault("DGLBACKEND", "pytorch")  # else dgl writes a file into the home folder
     try:
@@ -36,12 +37,17 @@ def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
     made = dgl.graph(
         (torch.as_tensor(edges.row), torch.as_tensor(edges.col)), num_nodes=graph.shape[0]
     )
-    made.edata["weight"] = torch.as_tensor(edges.data, dtype=torch.float32)
+    if (edges.data != 1).any():
+        made.edata["weight"] = torch.as_tensor(edges.data, dtype=torch.float32)
     degree = np.asarray(edges.sum(axis=1)).ravel()
     scale = 1 / np.sqrt(np.where(degree > 0, degree, 1))
-    norm = edges.data * scale[edges.row] * scale[edges.col]
-    made.edata["norm"] = torch.as_tensor(norm, dtype=torch.float32)
+    made.ndata["scale"] = torch.as_tensor(scale, dtype=torch.float32)
     return made
+
+
+def weights_of(graph: Any, like: Tensor) -> Tensor | None:
+    """The weights of a graph's edges, None where all are 1."""
+    return graph.edata["weight"].to(like.dtype) if "weight" in graph.edata else None
 
 
 def sampler(messages: Any, neighbours: int, layers: int) -> Callable[[Tensor], tuple[Tensor, Any]]:
@@ -129,18 +135,40 @@ class Stack(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A layer of dgl.nn that sums over the neighbourhood, with the edges' ``weight`` or ``norm``.
+    """A layer of dgl.nn that sums over the neighbourhood, weighted as the edges are.
 
     ``before`` is a map of the features that comes first, for layers without weights.
     """
 
-    def __init__(self, layer: nn.Module, weights: str = "weight", before: nn.Module | None = None):
+    def __init__(self, layer: nn.Module, before: nn.Module | None = None) -> None:
         super().__init__()
-        self.before, self.layer, self.weights = before or nn.Identity(), layer, weights
+        self.before, self.layer = before or nn.Identity(), layer
 
     def forward(self, graph: Any, x: Tensor) -> Tensor:
-        weights = graph.edata[self.weights].to(x.dtype)
-        return self.layer(graph, self.before(x), edge_weight=weights)
+        return self.layer(graph, self.before(x), edge_weight=weights_of(graph, x))
+
+
+class Normalized(nn.Module):
+    """A linear layer of dgl.nn that sums over the neighbourhood, between two D^-1/2."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, graph: Any, x: Tensor) -> Tensor:
+        scale = graph.ndata["scale"].to(x.dtype)[:, None]
+        return scale * self.layer(graph, scale * x, edge_weight=weights_of(graph, x))
+
+
+class Alone(nn.Module):
+    """A map of the features that leaves the graph aside."""
+
+    def __init__(self, of_cells: nn.Module) -> None:
+        super().__init__()
+        self.of_cells = of_cells
+
+    def forward(self, graph: Any, x: Tensor) -> Tensor:
+        return self.of_cells(x)
 
 
 class Attention(nn.Module):

@@ -1,0 +1,98 @@
+"""Recipes, or settings of one, beside each other: time, last losses and ARI on labelled data.
+
+    python benchmarks/versions.py "scgnn" "scgnn_fast" --data goolam.h5ad chung.h5ad --labels label
+    python benchmarks/versions.py "scgnn_fast" "scgnn_fast pipeline.graph_decoder=inner_product" \
+        "scgnn_fast pipeline.feature_training.precision=float32" --data a.h5ad --labels label
+
+A version is a recipe and what is set in it. Every run is a process of its own on one thread; its
+time is that of the processor, start-up, reading and writing included. Means are over the seeds, the
+last row's over the data sets. A loss is that of the last epoch of the last training in the pass,
+for each cell; where versions minimise the same loss, theirs can be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from processes import run
+
+STAGES = ("feature autoencoder", "graph autoencoder")
+
+
+class Row(NamedTuple):
+    """What one run took and found."""
+
+    seconds: float
+    megabytes: float
+    ari: float
+    clusters: float
+    feature_loss: float
+    graph_loss: float
+
+
+def measured(version: str, data: str, labels: str, seed: int) -> Row:
+    """One run."""
+    recipe, *settings = version.split()
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out")
+        words = ["-m", "scgnn", "run", recipe, "--data", data, "--labels", labels, "--threads", "1"]
+        for setting in [f"seed={seed}", *settings]:
+            words += ["--set", setting]
+        cost = run([sys.executable, *words, "--out", str(out)])
+        found = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+        history = pd.read_csv(out / "history.csv")
+    losses = [last_loss(history, stage, found["n_cells"]) for stage in STAGES]
+    return Row(cost.processor, cost.megabytes, found["ari"], found["n_clusters"], *losses)
+
+
+def last_loss(history: pd.DataFrame, stage: str, cells: int) -> float:
+    """Of a cell in the last epoch of a stage; nan without such a stage."""
+    losses = history[(history["stage"] == stage) & (history["quantity"] == "loss")]["value"]
+    if losses.empty:
+        return float("nan")
+    # the graph's loss is a mean over cells already
+    return float(losses.iloc[-1]) / (1 if stage == "graph autoencoder" else cells)
+
+
+def line(version: str, data: str, rows: list[Row], base: float) -> str:
+    mean = Row(*np.mean(rows, axis=0))
+    aris = " ".join(f"{row.ari:.3f}" for row in rows)
+    return (
+        f"| {version} | {data} | {mean.seconds:.1f} | {base / mean.seconds:.1f} | "
+        f"{mean.megabytes:,.0f} | {mean.ari:.3f} ({aris}) | {mean.clusters:.1f} | "
+        f"{mean.feature_loss:.2f} | {mean.graph_loss:.4f} |"
+    )
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words.add_argument("versions", nargs="+", help="a recipe, or 'recipe path=value path=value'")
+    words.add_argument("--data", nargs="+", required=True)
+    words.add_argument("--labels", required=True)
+    words.add_argument("--seeds", type=int, default=3)
+    asked = words.parse_args()
+    print("| version | data | s | times faster | MB | ARI | clusters | feature loss | graph loss |")
+    print("|---|---|---|---|---|---|---|---|---|", flush=True)
+    every: dict[str, list[Row]] = {version: [] for version in asked.versions}
+    for data in asked.data:
+        base = 0.0
+        for version in asked.versions:
+            rows = [measured(version, data, asked.labels, seed) for seed in range(asked.seeds)]
+            every[version].append(Row(*np.mean(rows, axis=0)))
+            base = base or every[version][-1].seconds
+            print(line(version, Path(data).stem, rows, base), flush=True)
+    base = 0.0
+    for version, rows in every.items():
+        base = base or float(np.mean([row.seconds for row in rows]))
+        print(line(version, "mean", rows, base))
+
+
+if __name__ == "__main__":
+    main()
