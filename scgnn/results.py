@@ -34,6 +34,7 @@ OWN = {
     "obsp": ("scgnn_connectivities", "scgnn_distances"),
     "uns": ("scgnn",),
 }
+EDGES_AT_ONCE = 2**16  # whose lengths are computed together
 UNFINISHED = re.compile(r"\.[0-9a-f]{32}\..+")  # names of files that are being written
 LIBRARIES = (
     "scgnn",
@@ -156,8 +157,11 @@ def _edge_lengths(state: State) -> sparse.csr_matrix:
     """Euclidean distances in the feature embedding, on the edges of the graph."""
     assert state.graph is not None and state.embedding is not None
     edges = state.graph.tocoo()
-    gaps = state.embedding[edges.row] - state.embedding[edges.col]
-    lengths = np.linalg.norm(gaps, axis=1)
+    lengths = np.empty(edges.nnz, state.embedding.dtype)
+    for start in range(0, edges.nnz, EDGES_AT_ONCE):
+        some = slice(start, start + EDGES_AT_ONCE)
+        gaps = state.embedding[edges.row[some]] - state.embedding[edges.col[some]]
+        lengths[some] = np.linalg.norm(gaps, axis=1)
     return sparse.csr_matrix((lengths, (edges.row, edges.col)), shape=edges.shape)
 
 
