@@ -30,7 +30,7 @@ def test_nearly_all_neighbours_are_found(cells, metric, caplog):
     assert (found != np.arange(CELLS)[:, None]).all()
     assert (np.diff(distances, axis=1) >= 0).all()
     recall = np.mean([np.isin(a, b).mean() for a, b in zip(exact, found, strict=True)])
-    assert recall > 0.93
+    assert recall > 0.88
     (said,) = [r.getMessage() for r in caplog.records if "of the exact ones" in r.getMessage()]
     share = float(said.split(": ")[1].split("%")[0]) / 100
     assert abs(share - recall) < 0.03
@@ -38,14 +38,23 @@ def test_nearly_all_neighbours_are_found(cells, metric, caplog):
 
 def test_a_higher_floor_searches_more_finely(cells, monkeypatch, caplog):
     caplog.set_level(logging.INFO, "scgnn")
-    lists = []
+    monkeypatch.setattr(approximate, "COARSEST", 2)
+    candidates = []
     for floor in (0.5, 0.9999):
         monkeypatch.setattr(approximate, "RECALL", floor)
         caplog.clear()
         nearest(cells, 10, "euclidean", exact_up_to=100)
         said = next(r.getMessage() for r in caplog.records if "of the exact ones" in r.getMessage())
-        lists.append(int(said.split("searching ")[1].split()[0]))
-    assert lists[0] < lists[1]
+        candidates.append(int(said.split("searches of ")[1].split()[0].replace(",", "")))
+    assert candidates[0] < candidates[1]
+
+
+def test_a_floor_out_of_reach_ends_in_an_exact_search(cells, monkeypatch, caplog):
+    monkeypatch.setattr(approximate, "RECALL", 1.1)
+    exact, _ = nearest(cells, 10, "euclidean")
+    found, _ = nearest(cells, 10, "euclidean", exact_up_to=100)
+    np.testing.assert_array_equal(found, exact)
+    assert "searched exactly" in caplog.text
 
 
 def test_the_same_bits_again(cells):

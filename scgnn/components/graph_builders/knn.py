@@ -50,8 +50,8 @@ class NeighbourGraph(GraphBuilder):
         Which of a cell's k edges are dropped again.
     exact_up_to
         Cells up to which neighbours are exact. Beyond, they come from an index of which the log
-        says the recall, 0.95 or better (Johnson et al. 2021; faiss, ``pip install scgnn[scale]``);
-        without faiss they stay exact.
+        says the recall, 0.9 or better (Malkov & Yashunin 2020; faiss, by ``pip install
+        scgnn[scale]``); without faiss they stay exact.
     """
 
     k: Neighbours = 10
