@@ -1,9 +1,8 @@
 """How long a recipe may take and how much memory it may need, before it runs.
 
 A small model: what each stage multiplies and moves, at the speed of this machine, which is
-measured in a twentieth of a second. Its constants come from single measurements of each part and
-have not been fitted to whole runs yet: benchmarks/scaling.py sets it beside what such runs took.
-The loop counts as often as it may run.
+measured in a twentieth of a second. Its constants were fitted to what benchmarks/scaling.py
+measures, which sets it beside such runs. The loop counts as often as it may run.
 """
 
 from __future__ import annotations
@@ -16,9 +15,11 @@ from typing import Any, NamedTuple
 from scgnn.components.clusterers import Counted
 from scgnn.components.decoders import InnerProduct, InnerProductSampled
 from scgnn.components.graph_builders import KNN
+from scgnn.components.graph_builders.search import EXACT_UP_TO
 from scgnn.components.regularizers import LTMGStates
 from scgnn.components.transforms import TopGenes
 from scgnn.pipelines.passes import Pass
+from scgnn.pipelines.rebuilt import on_demand
 from scgnn.recipe import Recipe
 from scgnn.training import Training
 
@@ -27,15 +28,24 @@ ELEMENT = 4e-9  # seconds for a value of cells x genes in an epoch: what is not 
 WEIGHT = 1.4e-9  # Adam's step, a weight
 STEP = 7e-4  # calling torch, a step of a training
 PAIR = 1.9e-9  # a pair of cells in the exact loss of the graph autoencoder
-DRAWN = 6e-8  # a sampled pair
-EDGE = 3e-7  # an edge in an epoch of message passing
-NEAR = 9e-9  # a pair of cells in the search of neighbours
+DRAWN = 2.5e-8  # a sampled pair
+TAKEN = 1.2e-7  # an entry of the graph whose pair is looked at
+EDGE = 3.5e-8  # an entry of the graph in an epoch of message passing
+WEIGHED = 20  # times as much for an edge whose weight is not 1
+OF_GRAPH = 7e-7  # a cell in an epoch of the graph autoencoder
+HEARD = 6e-5  # a cell in an epoch of its mini-batches, for each neighbour drawn
+FIRST = 1.0  # what is imported for the first training
+NEAR = 7e-9  # a pair of cells in the search of neighbours
+SEARCHED = 3e-4  # a cell in the search among many
 GENE = 1.5e-3  # LTMG of a gene of 1,000 cells
-CLUSTERED = 3e-4  # a cell in a clustering
+PASS = 4e-3  # calling dgl and torch, an epoch of the graph autoencoder
+CLUSTERED = 3e-4  # a cell in a clustering that tries numbers of clusters
+LINKED = 3e-5  # a cell in communities of a graph
+SCORED = 20_000  # cells that scores look at
 CLUSTERS = 10  # as many as are expected
 WAITS = 5  # times the patience, until cells that are held out are rebuilt no better
 AWAKE = 0.45  # part of a rectified autoencoder that a training moves
-LIBRARIES = 660.0  # megabytes of torch, dgl, scipy and scikit-learn
+LIBRARIES = 500.0  # megabytes of torch, dgl, scipy and scikit-learn
 
 
 class Size(NamedTuple):
@@ -96,8 +106,9 @@ def estimate(recipe: Recipe, size: Size, slowness: float = 1.0) -> dict[str, Est
             genes = min(genes, transform.n)
     rounds = getattr(pipeline, "max_iterations", 0)
     density = size.nonzeros / max(size.cells * size.genes, 1)
-    read = LIBRARIES + 24e-6 * size.nonzeros
-    dense = 4e-6 * n * genes
+    read = LIBRARIES + 20e-6 * size.nonzeros
+    decoder = pipeline.feature_decoder
+    rebuilt = 0.0 if on_demand(decoder, n, genes) else 4e-6 * n * genes
     found: dict[str, list[tuple[float, float]]] = {}
 
     def add(stage: str, seconds: float, megabytes: float, times: int = 1) -> None:
@@ -105,55 +116,59 @@ def estimate(recipe: Recipe, size: Size, slowness: float = 1.0) -> dict[str, Est
 
     if any(isinstance(r, LTMGStates) for r in pipeline.regularizers()):
         add("LTMG", genes * GENE * (n * density / 250) ** 0.4, 12e-6 * n * genes * density)
-    stack = getattr(pipeline.feature_encoder, "hidden", ())
-    if pipeline.feature_decoder is not None:
-        kept = _kept(dense, n, pipeline.feature_training)
-        add("feature autoencoder", _trained(pipeline.feature_training, stack, n, genes), kept)
+    network = pipeline.feature_encoder
+
+    def train(stage: str, training: Training, times: int = 1, parts: int = 1) -> None:
+        megabytes = (2 + (times > 1)) * rebuilt + _batch(training, n, genes)
+        add(stage, _trained(training, network, n, genes, parts), megabytes, times)
+
+    if decoder is not None:
+        train("feature autoencoder", pipeline.feature_training)
         if rounds:
-            budget = pipeline.iteration_training
-            kept = _kept(dense, n, budget) + dense
-            add("feature autoencoder", _trained(budget, stack, n, genes), kept, rounds)
+            train("feature autoencoder", pipeline.iteration_training, rounds)
         if rounds and pipeline.cluster_autoencoders:
-            budget = pipeline.cluster_training
-            seconds = _trained(budget, stack, n, genes, parts=CLUSTERS)
-            add("cluster autoencoders", seconds, _kept(dense, n, budget) + dense, rounds)
+            train("cluster autoencoders", pipeline.cluster_training, rounds, CLUSTERS)
+    kept = 2 * rebuilt
     edges = 0.0
     if pipeline.graph_builder is not None:
         k = _neighbours(pipeline.graph_builder, n)
         edges = 1.6 * n * k
-        add("cell graph", n * n * NEAR + n * 1e-4, 3 * dense + 60e-6 * edges, rounds + 1)
+        many = n > getattr(pipeline.graph_builder, "exact_up_to", EXACT_UP_TO)
+        seconds = n * SEARCHED if many else n * n * NEAR
+        add("cell graph", seconds + n * 2e-5, kept + n * 4e-3 + 60e-6 * edges, rounds + 1)
     if pipeline.graph_encoder is not None:
         seconds, megabytes = _graph(pipeline, n, edges)
-        add("graph autoencoder", seconds, 2 * dense + megabytes, rounds + 1)
-    counts = isinstance(pipeline.clusterer, Counted)
-    seconds = n * CLUSTERED * (1 if counts else 0.3) + 0.05
-    add("clustering", seconds, 2 * dense + 100e-6 * edges, rounds + 1)
+        add("graph autoencoder", seconds, kept + megabytes, rounds + 1)
+    counted = isinstance(pipeline.clusterer, Counted)
+    seconds = 0.5 + n * (CLUSTERED if counted else LINKED)
+    add("clustering", seconds, kept + 100e-6 * edges, rounds + 1)
     if getattr(pipeline, "impute", False) is True:
-        budget = pipeline.imputation_training
-        add("imputation", _trained(budget, stack, n, genes), _kept(dense, n, budget) + 2 * dense)
-    add("scores", 0.05 + n * 2e-4, 2 * dense)
+        train("imputation", pipeline.imputation_training)
+    add("scores", 0.5 + min(n, SCORED) * 4e-5, kept + 60e-6 * edges)
     return {
         stage: Estimate(len(each), sum(s for s, _ in each) / len(each), max(m for _, m in each))
         for stage, each in found.items()
     }
 
 
-def _trained(
-    training: Training, hidden: tuple[int, ...], n: int, genes: int, parts: int = 1
-) -> float:
+def _trained(training: Training, network: Any, n: int, genes: int, parts: int = 1) -> float:
     """Seconds of a training of the autoencoder, or of one for each of some parts of the cells."""
+    hidden = getattr(network, "hidden", ())
     widths = (genes, *hidden)
     weights = 2 * sum(a * b for a, b in pairwise(widths)) or genes
     first = genes * (hidden[0] if hidden else 1)
-    awake = 1.0 if training.l1 or training.l2 else AWAKE
+    dying = getattr(network, "output_activation", "") == "relu"
+    awake = AWAKE if dying and not (training.l1 or training.l2) else 1.0
     faster = 2.0 if training.precision == "bfloat16" else 1.0
     steps = parts * math.ceil(n / parts / training.batch_size)
+    seen = n
     if 0 < training.steps_per_epoch < steps:
         steps = training.steps_per_epoch
-        n = min(n, steps * training.batch_size)
-    products = 2 * n * (3 * weights - first) * awake / STANDARD / faster
-    moved = n * genes * ELEMENT * (1.5 if steps > parts else 1.0)
-    return _epochs(training) * (products + moved + steps * (STEP + weights * WEIGHT * awake))
+        seen = min(n, steps * training.batch_size)
+    products = 2 * seen * (3 * weights - first) * awake / STANDARD / faster
+    moved = seen * genes * ELEMENT * (1.5 if steps > parts else 1.0)
+    epoch = products + moved + steps * (STEP + weights * WEIGHT * awake)
+    return FIRST + _epochs(training) * epoch + 4 * n * weights / STANDARD
 
 
 def _epochs(training: Training) -> int:
@@ -162,9 +177,9 @@ def _epochs(training: Training) -> int:
     return min(training.epochs, soon or training.epochs)
 
 
-def _kept(dense: float, n: int, training: Training) -> float:
-    """Megabytes of a training: the input, the output, and what a step needs of a batch."""
-    return dense * (3 + 6 * min(1.0, training.batch_size / n))
+def _batch(training: Training, n: int, genes: int) -> float:
+    """Megabytes of a step: its cells, and what the networks make of them."""
+    return 28e-6 * min(n, training.batch_size) * genes
 
 
 def _neighbours(builder: Any, n: int) -> float:
@@ -179,12 +194,15 @@ def _graph(pipeline: Any, n: int, edges: float) -> tuple[float, float]:
     """Seconds and megabytes of a graph autoencoder."""
     training, decoder = pipeline.graph_training, pipeline.graph_decoder
     widths = sum(getattr(pipeline.graph_encoder, "hidden", (32, 16)))
-    epoch = (edges + n) * EDGE * widths / 48 + STEP
-    megabytes = (edges + n) * widths * 12e-6
-    if isinstance(decoder, InnerProductSampled):
-        drawn = decoder.pairs * min(edges, decoder.edges)
-        epoch += drawn * DRAWN
-        megabytes += drawn * 16 * 12e-6
+    plain = getattr(pipeline.graph_builder, "weights", "distance") == "binary"
+    epoch = OF_GRAPH * n + (edges + n) * EDGE * (1 if plain else WEIGHED) * widths / 48 + PASS
+    megabytes = n * 3e-3 + edges * 30e-6
+    if pipeline.graph_neighbours and training.batch_size < n:
+        epoch = HEARD * n * pipeline.graph_neighbours
+    elif isinstance(decoder, InnerProductSampled):
+        taken = min(edges, decoder.edges)
+        epoch += taken * (TAKEN + decoder.pairs * DRAWN)
+        megabytes += decoder.pairs * taken * 100e-6
     elif isinstance(decoder, InnerProduct):
         epoch += n * n * PAIR
         megabytes += decoder.block * n * 16e-6

@@ -108,18 +108,26 @@ def refuse_too_large(recipe: Recipe, size: Size, workers: int = 1) -> None:
 def _remedy(recipe: Recipe, size: Size, there_is: float) -> str:
     """The settings that make a recipe fit, where there are any; as few of them as will do."""
     chosen: dict[str, Any] = {}
-    least = peak(estimate(recipe, size))
+
+    def needed(changes: dict[str, Any]) -> float:
+        return peak(estimate(load_recipe(recipe, changes), size))
+
     for path, value in SMALLER.items():
         try:
-            needed = peak(estimate(load_recipe(recipe, {**chosen, path: value}), size))
+            load_recipe(recipe, {**chosen, path: value})
         except RecipeError:
             continue  # this pipeline has no such setting
-        if needed < 0.98 * least:
-            chosen[path], least = value, needed
-        if least <= there_is:
-            words = " ".join(f"--set {path}={_word(value)}" for path, value in chosen.items())
-            return f"{words} makes it fit (roughly {least:,.0f} MB)"
-    return "take fewer cells or genes, or a machine with more memory"
+        chosen[path] = value
+        if needed(chosen) <= there_is:
+            break
+    else:
+        return "take fewer cells or genes, or a machine with more memory"
+    for path in list(chosen):
+        without = {other: value for other, value in chosen.items() if other != path}
+        if needed(without) <= there_is:
+            chosen = without
+    words = " ".join(f"--set {path}={_word(value)}" for path, value in chosen.items())
+    return f"{words} makes it fit (roughly {needed(chosen):,.0f} MB)"
 
 
 def duration(seconds: float) -> str:

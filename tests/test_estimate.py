@@ -76,16 +76,16 @@ def test_durations_are_in_the_unit_that_fits():
 
 def enormous(recipe="scgnn", **changes):
     paths = {f"pipeline.{name}": value for name, value in changes.items()}
-    return load_recipe(recipe, paths | {"data.reader.cells": 300_000, "data.reader.genes": 2000})
+    return load_recipe(recipe, paths | {"data.reader.cells": 60_000, "data.reader.genes": 2000})
 
 
-SIZE = Size(300_000, 2000, 60_000_000)
+SIZE = Size(60_000, 2000, 12_000_000)
 
 
 def test_what_cannot_fit_is_refused_with_what_would_make_it_fit(monkeypatch):
     there_is = 0.8 * peak(estimate(enormous(), SIZE))
     monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: there_is)
-    with pytest.raises(UserError, match=r"300,000 cells need roughly .* MB \(.*\), but") as caught:
+    with pytest.raises(UserError, match=r"60,000 cells need roughly .* MB \(.*\), but") as caught:
         refuse_too_large(enormous(), SIZE)
     (words,) = re.findall(r"MB: (--set .*) makes it fit", str(caught.value))
     changes = parse_changes(words.replace("--set ", "").split())
