@@ -41,18 +41,16 @@ def test_a_higher_floor_searches_more_finely(cells, monkeypatch, caplog):
     monkeypatch.setattr(approximate, "COARSEST", 2)
     candidates = []
     for floor in (0.5, 0.9999):
-        monkeypatch.setattr(approximate, "RECALL", floor)
         caplog.clear()
-        nearest(cells, 10, "euclidean", exact_up_to=100)
+        nearest(cells, 10, "euclidean", exact_up_to=100, recall=floor)
         said = next(r.getMessage() for r in caplog.records if "of the exact ones" in r.getMessage())
         candidates.append(int(said.split("searches of ")[1].split()[0].replace(",", "")))
     assert candidates[0] < candidates[1]
 
 
-def test_a_floor_out_of_reach_ends_in_an_exact_search(cells, monkeypatch, caplog):
-    monkeypatch.setattr(approximate, "RECALL", 1.1)
+def test_a_floor_out_of_reach_ends_in_an_exact_search(cells, caplog):
     exact, _ = nearest(cells, 10, "euclidean")
-    found, _ = nearest(cells, 10, "euclidean", exact_up_to=100)
+    found, _ = nearest(cells, 10, "euclidean", exact_up_to=100, recall=1.1)
     np.testing.assert_array_equal(found, exact)
     assert "searched exactly" in caplog.text
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-RECALL = 0.9  # of the exact neighbours, at least
 SAMPLE = 1000  # cells whose exact neighbours say the recall
 SEED = 0  # of the sample; not a run's, as it decides how exact, not what
 LINKS = 32  # of a cell in the index
@@ -19,13 +18,13 @@ log = logging.getLogger("scgnn")
 Exact = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
-def search(points: np.ndarray, k: int, exact: Exact) -> np.ndarray:
+def search(points: np.ndarray, k: int, exact: Exact, floor: float) -> np.ndarray:
     """The k nearest of all points to each of them, itself included, cells x k.
 
     A hierarchy of graphs leads a search to its neighbours (Malkov & Yashunin 2020, IEEE TPAMI
     42:824), by faiss. It keeps twice as many candidates until the neighbours of a sample of cells
-    have a recall of 0.9: so many of them are no farther than the k-th exact one. The log says the
-    recall that was reached.
+    have the recall asked for: so many of them are no farther than the k-th exact one. The log says
+    the recall that was reached.
 
     Parameters
     ----------
@@ -36,6 +35,8 @@ def search(points: np.ndarray, k: int, exact: Exact) -> np.ndarray:
     exact
         ``exact(queries, points, k)``, nearest first, for the sample; for all cells where faiss is
         not installed or does not reach the recall.
+    floor
+        The recall, a share of the exact neighbours.
     """
     try:
         faiss = _faiss()
@@ -55,7 +56,7 @@ def search(points: np.ndarray, k: int, exact: Exact) -> np.ndarray:
     last = exact(points[sample], points, k)[:, k - 1]
     farthest = np.square(rows[sample] - rows[last]).sum(1, keepdims=True) * (1 + 1e-4)
     kept, recall = COARSEST // 2, 0.0
-    while recall < RECALL and kept < FINEST:
+    while recall < floor and kept < FINEST:
         kept *= 2
         index.hnsw.efSearch = max(kept, k)
         recall = float((index.search(rows[sample], k)[0] <= farthest).mean())
@@ -63,7 +64,7 @@ def search(points: np.ndarray, k: int, exact: Exact) -> np.ndarray:
         f"neighbours of {len(points):,} cells: {recall:.1%} of the exact ones in a sample of "
         f"{len(sample):,}, by searches of {kept:,} candidates"
     )
-    if recall < RECALL:
+    if recall < floor:
         log.warning(f"{said}; they are searched exactly, which takes long")
         return exact(points, points, k)
     log.info(said)

@@ -20,7 +20,13 @@ from scgnn.components.graph_builders.edges import (
     symmetric,
     tidy,
 )
-from scgnn.components.graph_builders.search import EXACT_UP_TO, Metric, nearest, neighbour_count
+from scgnn.components.graph_builders.search import (
+    EXACT_UP_TO,
+    RECALL,
+    Metric,
+    nearest,
+    neighbour_count,
+)
 from scgnn.components.pruners import KeepAll, MeanSd, Pruner
 from scgnn.fields import Neighbours, Positive, Rate, Share
 
@@ -49,19 +55,22 @@ class NeighbourGraph(GraphBuilder):
     prune
         Which of a cell's k edges are dropped again.
     exact_up_to
-        Cells up to which neighbours are exact. Beyond, they come from an index of which the log
-        says the recall, 0.9 or better (Malkov & Yashunin 2020; faiss, by ``pip install
-        scgnn[scale]``); without faiss they stay exact.
+        Cells up to which neighbours are exact. Beyond, they come from an index (Malkov & Yashunin
+        2020; faiss, by ``pip install scgnn[scale]``); without faiss they stay exact.
+    recall
+        Share of the exact neighbours that the index finds at least; the log says what it is. What
+        is hard to find is mostly noise: cells that many others are as near to.
     """
 
     k: Neighbours = 10
     metric: Metric = "euclidean"
     prune: Pruner = MeanSd()
     exact_up_to: Positive = EXACT_UP_TO
+    recall: Share = RECALL
 
     def __call__(self, embedding: np.ndarray, seed: int) -> sparse.csr_matrix:
         k = neighbour_count(self.k, len(embedding))
-        neighbours, distances = nearest(embedding, k, self.metric, self.exact_up_to)
+        neighbours, distances = nearest(embedding, k, self.metric, self.exact_up_to, self.recall)
         if neighbours.shape[1] == 0:
             return no_edges(len(embedding))
         keep = self.prune(neighbours, distances, seed)

@@ -13,6 +13,7 @@ from scgnn.fields import Neighbours
 Metric = Literal["euclidean", "cosine", "correlation"]
 
 EXACT_UP_TO = 30_000  # cells
+RECALL = 0.9  # of the exact neighbours beyond
 SPARE = 8  # neighbours looked at besides those asked for
 ROWS_AT_ONCE = 512
 EDGES_AT_ONCE = 2**16  # whose coordinates are held together when their lengths are taken
@@ -30,7 +31,11 @@ def neighbour_count(k: Neighbours, n_cells: int) -> int:
 
 
 def nearest(
-    embedding: np.ndarray, k: int, metric: Metric, exact_up_to: int = EXACT_UP_TO
+    embedding: np.ndarray,
+    k: int,
+    metric: Metric,
+    exact_up_to: int = EXACT_UP_TO,
+    recall: float = RECALL,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest other cells and their distances, both cells x k, nearest first.
 
@@ -43,7 +48,10 @@ def nearest(
     k = min(k, n - 1)
     if k < 1:
         return np.empty((n, 0), dtype=np.int64), np.empty((n, 0))
-    found = _search(points, points, k + 1) if n <= exact_up_to else search(points, k + 1, _search)
+    if n <= exact_up_to:
+        found = _search(points, points, k + 1)
+    else:
+        found = search(points, k + 1, _search, recall)
     itself = found == np.arange(n)[:, None]
     return _by_distance(points, points, found, metric, k, itself)
 
