@@ -28,6 +28,7 @@ lint: $(VENV)/linted
 bench: $(VENV)/installed
 	$(RUN)/python benchmarks/ltmg.py
 	$(RUN)/python benchmarks/graph.py --cells 3000
+	$(RUN)/python benchmarks/scaling.py --recipe scgnn_fast --cells 1000 4000
 
 docs: $(VENV)/documented
 	$(SPHINX) -b html docs docs/_build/html

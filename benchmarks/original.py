@@ -13,10 +13,11 @@ ours stands beside the rates that are recorded here for two sizes, on another da
 
 "Of the whole" is all that a recipe took beside all iterations of the original.
 
-Neither program stops before its last iteration. Every process has one thread, and its time is that
-of the whole process over the iterations, so that at a small share of the epochs it is mostly
-start-up: ours with LTMG, reading and writing, the original's without LTMG, which is another
-program. The original trains every cluster on all cells, so its time also goes with its clusters.
+Neither program stops before its last iteration; a recipe of a single pass stays one. Every process
+has one thread, and its time is that of the whole process over the iterations, so that at a small
+share of the epochs it is mostly start-up: ours with LTMG, reading and writing, the original's
+without LTMG, which is another program. The original trains every cluster on all cells, so its time
+also goes with its clusters.
 ``--python`` is an interpreter whose environment has numpy, torch, scikit-learn, pandas, matplotlib,
 networkx, igraph and tqdm.
 """
@@ -82,7 +83,9 @@ class Row(NamedTuple):
 def ours(name: str, changes: dict[str, Any], asked: argparse.Namespace) -> Row:
     """One of our recipes, each of its trainings as much shorter as asked."""
     pipeline = load_recipe(name, changes).pipeline
-    changes = {**changes, "pipeline.max_iterations": asked.iterations, "pipeline.stop": "never"}
+    if pipeline.max_iterations:  # type: ignore[attr-defined]  # not a recipe of a single pass
+        never = {"pipeline.max_iterations": asked.iterations, "pipeline.stop": "never"}
+        changes = {**changes, **never}
     for field in fields(pipeline):  # type: ignore[arg-type]
         training = getattr(pipeline, field.name)
         if isinstance(training, Training):
