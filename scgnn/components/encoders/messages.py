@@ -21,9 +21,9 @@ from scgnn.fields import Activation, Normalization, ProperShare, Widths
 def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
     """A cell graph as a DGLGraph, the one place where DGL meets the rest.
 
-    Edge data [edges]: ``weight`` as in the graph, 1 for self-loops; none where all edges weigh 1,
-    as DGL sums over these many times faster. Node data [cells]: ``scale``, the diagonal of D^-1/2
-    in D^-1/2 (A + I) D^-1/2, the symmetric normalisation of Kipf & Welling (2017).
+    Edge data [edges]: ``weight`` as in the graph, 1 for self-loops; ``norm`` of
+    D^-1/2 (A + I) D^-1/2, the symmetric normalisation of Kipf & Welling (2017). Node data [cells]:
+    ``scale``, the diagonal of D^-1/2.
     """
     os.environ.setdefault("DGLBACKEND", "pytorch")  # else dgl writes a file into the home folder
     try:
@@ -37,17 +37,19 @@ def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
     made = dgl.graph(
         (torch.as_tensor(edges.row), torch.as_tensor(edges.col)), num_nodes=graph.shape[0]
     )
-    if (edges.data != 1).any():
-        made.edata["weight"] = torch.as_tensor(edges.data, dtype=torch.float32)
+    made.edata["weight"] = torch.as_tensor(edges.data, dtype=torch.float32)
     degree = np.asarray(edges.sum(axis=1)).ravel()
     scale = 1 / np.sqrt(np.where(degree > 0, degree, 1))
+    norm = edges.data * scale[edges.row] * scale[edges.col]
+    made.edata["norm"] = torch.as_tensor(norm, dtype=torch.float32)
     made.ndata["scale"] = torch.as_tensor(scale, dtype=torch.float32)
     return made
 
 
 def weights_of(graph: Any, like: Tensor) -> Tensor | None:
-    """The weights of a graph's edges, None where all are 1."""
-    return graph.edata["weight"].to(like.dtype) if "weight" in graph.edata else None
+    """The weights of a graph's edges; None where all are 1, which DGL sums many times faster."""
+    weights = graph.edata["weight"]
+    return None if bool((weights == 1).all()) else weights.to(like.dtype)
 
 
 def sampler(messages: Any, neighbours: int, layers: int) -> Callable[[Tensor], tuple[Tensor, Any]]:
