@@ -36,7 +36,8 @@ OF_GRAPH = 7e-7  # a cell in an epoch of the graph autoencoder
 HEARD = 6e-5  # a cell in an epoch of its mini-batches, for each neighbour drawn
 FIRST = 1.0  # what is imported for the first training
 NEAR = 7e-9  # a pair of cells in the search of neighbours
-SEARCHED = 3e-4  # a cell in the search among many
+SEARCHED = 3e-4  # a cell in the search among many, at LARGE cells
+LARGE = 64_000  # cells beyond which caches and searches wear thin
 GENE = 1.5e-3  # LTMG of a gene of 1,000 cells
 PASS = 4e-3  # calling dgl and torch, an epoch of the graph autoencoder
 CLUSTERED = 3e-4  # a cell in a clustering that tries numbers of clusters
@@ -134,8 +135,8 @@ def estimate(recipe: Recipe, size: Size, slowness: float = 1.0) -> dict[str, Est
         k = _neighbours(pipeline.graph_builder, n)
         edges = 1.6 * n * k
         many = n > getattr(pipeline.graph_builder, "exact_up_to", EXACT_UP_TO)
-        seconds = n * SEARCHED if many else n * n * NEAR
-        add("cell graph", seconds + n * 2e-5, kept + n * 4e-3 + 60e-6 * edges, rounds + 1)
+        seconds = n * SEARCHED * max(1.0, n / LARGE) ** 0.6 if many else n * n * NEAR
+        add("cell graph", seconds + n * 2e-5, kept + n * 6.5e-3 + 60e-6 * edges, rounds + 1)
     if pipeline.graph_encoder is not None:
         seconds, megabytes = _graph(pipeline, n, edges)
         add("graph autoencoder", seconds, kept + megabytes, rounds + 1)
@@ -195,7 +196,8 @@ def _graph(pipeline: Any, n: int, edges: float) -> tuple[float, float]:
     training, decoder = pipeline.graph_training, pipeline.graph_decoder
     widths = sum(getattr(pipeline.graph_encoder, "hidden", (32, 16)))
     plain = getattr(pipeline.graph_builder, "weights", "distance") == "binary"
-    epoch = OF_GRAPH * n + (edges + n) * EDGE * (1 if plain else WEIGHED) * widths / 48 + PASS
+    epoch = OF_GRAPH * n + (edges + n) * EDGE * (1 if plain else WEIGHED) * widths / 48
+    epoch = PASS + epoch * max(1.0, n / LARGE) ** 0.4
     megabytes = n * 3e-3 + edges * 30e-6
     if pipeline.graph_neighbours and training.batch_size < n:
         epoch = HEARD * n * pipeline.graph_neighbours
