@@ -76,13 +76,18 @@ class Demo(Reader):
     seed: Seed = 1
 
     def shape(self) -> tuple[int, int, int]:
-        few = replace(self, cells=min(self.cells, CELLS_LOOKED_AT), true_mean=False)._simulated().X
+        few = replace(self, cells=min(self.cells, CELLS_LOOKED_AT), true_mean=False)._drawn()[0]
         return self.cells, self.genes, few.nnz * self.cells // few.shape[0]
 
     def __call__(self) -> AnnData:
-        return self._simulated()
+        counts, means, group, marks = self._drawn()
+        adata = self._named(counts, group, marks)
+        if means:
+            adata.layers["true_mean"] = np.concatenate(means)
+        return adata
 
-    def _simulated(self) -> AnnData:
+    def _drawn(self) -> tuple[sparse.csr_matrix, list[np.ndarray], np.ndarray, np.ndarray]:
+        """Counts, their means if these are kept, each cell's group, and which genes mark which."""
         rng = np.random.default_rng(self.seed)
         profiles, marks = self._profiles(rng)  # groups x genes
         group = self._groups(rng)
@@ -94,10 +99,7 @@ class Demo(Reader):
             counts.append(self._counts(rng, mean))
             if self.true_mean:
                 means.append(mean.astype(np.float32))
-        adata = self._named(sparse.vstack(counts, "csr"), group, marks)
-        if means:
-            adata.layers["true_mean"] = np.concatenate(means)
-        return adata
+        return sparse.vstack(counts, "csr"), means, group, marks
 
     def _counts(self, rng: np.random.Generator, mean: np.ndarray) -> sparse.csr_matrix:
         """Counts of some cells around their means, cells x genes."""
