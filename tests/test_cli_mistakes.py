@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("folder")
         (
             "pipeline: {graph_training: {epoch: 5}}",
             "pipeline.graph_training.epoch: unknown key 'epoch'. Did you mean 'epochs'? "
-            "Known: epochs, learning_rate, batch_size, l1, l2",
+            "Known: epochs, learning_rate, batch_size, steps_per_epoch, l1, l2",
         ),
         ("data: {transforms: [{n: 5}]}", "data.transforms.0: give the transform a name: one of "),
         ("pipeline: {clusterer: {name: null}}", "pipeline.clusterer: give the clusterer a name: "),
