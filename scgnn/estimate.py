@@ -1,8 +1,9 @@
 """How long a recipe may take and how much memory it may need, before it runs.
 
 A small model: what each stage multiplies and moves, at the speed of this machine, which is
-measured in a twentieth of a second. Its constants were fitted to what benchmarks/scaling.py
-measures, which sets it beside such runs. The loop counts as often as it may run.
+measured in a twentieth of a second. Its constants were fitted to runs of scgnn_fast by
+benchmarks/scaling.py, which sets it beside those of any recipe. The loop counts as often as it
+may run.
 """
 
 from __future__ import annotations

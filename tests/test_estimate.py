@@ -74,7 +74,7 @@ def test_durations_are_in_the_unit_that_fits():
     assert np.isfinite(whole("scgnn2", 1000)[0])
 
 
-def enormous(recipe="scgnn", **changes):
+def large(recipe="scgnn", **changes):
     paths = {f"pipeline.{name}": value for name, value in changes.items()}
     return load_recipe(recipe, paths | {"data.reader.cells": 60_000, "data.reader.genes": 2000})
 
@@ -83,19 +83,19 @@ SIZE = Size(60_000, 2000, 12_000_000)
 
 
 def test_what_cannot_fit_is_refused_with_what_would_make_it_fit(monkeypatch):
-    there_is = 0.8 * peak(estimate(enormous(), SIZE))
+    there_is = 0.8 * peak(estimate(large(), SIZE))
     monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: there_is)
     with pytest.raises(UserError, match=r"60,000 cells need roughly .* MB \(.*\), but") as caught:
-        refuse_too_large(enormous(), SIZE)
+        refuse_too_large(large(), SIZE)
     (words,) = re.findall(r"MB: (--set .*) makes it fit", str(caught.value))
     changes = parse_changes(words.replace("--set ", "").split())
-    refuse_too_large(load_recipe(enormous(), changes), SIZE)
+    refuse_too_large(load_recipe(large(), changes), SIZE)
 
 
 def test_where_no_setting_makes_it_fit_that_is_said(monkeypatch):
     monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 1000.0)
     with pytest.raises(UserError, match="take fewer cells or genes, or a machine with more memory"):
-        refuse_too_large(enormous("pca_leiden"), SIZE)
+        refuse_too_large(large("pca_leiden"), SIZE)
 
 
 def test_workers_share_the_memory(monkeypatch):
