@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from scgnn.components.graph_builders.approximate import search
 from scgnn.fields import Neighbours
@@ -16,6 +17,7 @@ EXACT_UP_TO = 30_000  # cells
 RECALL = 0.9  # of the exact neighbours beyond
 SPARE = 8  # neighbours looked at besides those asked for
 ROWS_AT_ONCE = 512
+GROUP = 32  # points whose nearest is found first
 EDGES_AT_ONCE = 2**16  # whose coordinates are held together when their lengths are taken
 
 
@@ -52,8 +54,7 @@ def nearest(
         found = _search(points, points, k + 1)
     else:
         found = search(points, k + 1, _search, recall)
-    itself = found == np.arange(n)[:, None]
-    return _by_distance(points, points, found, metric, k, itself)
+    return _by_distance(points, points, found, metric, k, not_itself=True)
 
 
 def nearest_among(
@@ -90,36 +91,62 @@ def within(
 
 
 def _search(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest points of each query and a few more, nearest first up to rounding.
+    """The k nearest points of each query and a few more, in any order.
 
     A few more than k are taken from distances in float32. Where these are so close that rounding
     could have left out one of the k, scikit-learn's search in float64 decides.
     """
-    wanted = min(k + SPARE, len(points))
-    middle = points.mean(0)
+    n, wanted = len(points), k + SPARE
+    if wanted >= n:
+        return np.tile(np.arange(n), (len(queries), 1))
     varies = np.ptp(points, axis=0) > 0  # a unit that is dead in all cells tells none apart
     varies[:1] |= not varies.any()
-    exact = [(x - middle)[:, varies] for x in (queries, points)]
-    with np.errstate(over="ignore"):  # what is not finite is doubtful
-        a, b = (torch.from_numpy(x.astype(np.float32)) for x in exact)
+    middle = points.mean(0)
+    a, b = (_centred(x, middle, varies).float() for x in (queries, points))  # inf is doubtful
+    b = torch.cat([b, b.new_zeros(-n % GROUP, b.shape[1])])
     lengths = b.square().sum(1)
+    longest = float(lengths.max())
+    lengths[n:] = torch.inf  # no point
     found = np.empty((len(a), wanted), dtype=np.int64)
     doubtful = np.zeros(len(a), dtype=bool)
     rounding = 2 * b.shape[1] * np.finfo(np.float32).eps
+    memory = torch.empty(min(ROWS_AT_ONCE, len(a)), len(b))
     for start in range(0, len(a), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        squares = torch.addmm(lengths, a[rows], b.T, alpha=-2)  # less the query's own
-        near, found[rows] = (each.numpy() for each in squares.topk(wanted, largest=False))
-        if wanted < len(points):
-            size = a[rows].square().sum(1).numpy() + float(lengths.max())
-            with np.errstate(invalid="ignore"):
-                doubtful[rows] = ~(near[:, -1] - near[:, k - 1] > 2 * rounding * size)
+        squares = memory[: len(a[rows])]
+        torch.addmm(lengths, a[rows], b.T, alpha=-2, out=squares)  # less the query's own
+        near, found[rows] = (each.numpy() for each in _smallest(squares, wanted))
+        size = a[rows].square().sum(1).numpy() + longest
+        with np.errstate(invalid="ignore"):
+            gap = near[:, -1] - near[:, k - 1]
+        doubtful[rows] = ~(np.isfinite(gap) & (gap > 2 * rounding * size))
     if doubtful.any():
         from sklearn.neighbors import NearestNeighbors
 
-        slow = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(exact[1])
-        found[doubtful] = slow.kneighbors(exact[0][doubtful], return_distance=False)
+        one, other = (_centred(x, middle, varies).numpy() for x in (queries[doubtful], points))
+        slow = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(other)
+        found[doubtful] = slow.kneighbors(one, return_distance=False)
     return found
+
+
+def _centred(points: np.ndarray, middle: np.ndarray, varies: np.ndarray) -> Tensor:
+    """Points about their middle, in the columns that vary."""
+    centred = torch.from_numpy(points) - torch.from_numpy(middle)
+    return centred if varies.all() else centred[:, torch.from_numpy(varies)]
+
+
+def _smallest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k smallest of each row, rising, and where they are.
+
+    They lie in the k groups of columns whose smallest values are the smallest.
+    """
+    groups = values.view(len(values), -1, GROUP)
+    if k >= groups.shape[1]:
+        return values.topk(k, largest=False)
+    best = groups.amin(2).topk(k, largest=False, sorted=False).indices
+    inside = groups.gather(1, best[:, :, None].expand(-1, -1, GROUP)).flatten(1)
+    smallest, at = inside.topk(k, largest=False)
+    return smallest, best.gather(1, at // GROUP) * GROUP + at % GROUP
 
 
 def _by_distance(
@@ -128,21 +155,23 @@ def _by_distance(
     found: np.ndarray,
     metric: Metric,
     k: int,
-    never: np.ndarray | None = None,
+    not_itself: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest of the points found, by their distance in float64 and then by number."""
+    found = np.sort(found, axis=1)
     distances = np.empty(found.shape)
-    for j in range(found.shape[1]):
-        distances[:, j] = _lengths(queries, points[found[:, j]], metric)
-    if never is not None:
-        distances[never] = np.inf
-    order = np.lexsort((found, distances), axis=1)[:, :k]
+    for start in range(0, len(found), ROWS_AT_ONCE // 2):
+        rows = slice(start, start + ROWS_AT_ONCE // 2)
+        distances[rows] = _lengths(queries[rows, None], points[found[rows]], metric)
+    if not_itself:
+        distances[found == np.arange(len(found))[:, None]] = np.inf
+    order = distances.argsort(axis=1, kind="stable")[:, :k]
     return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)
 
 
 def _lengths(one: np.ndarray, other: np.ndarray, metric: Metric) -> np.ndarray:
-    """Distances row by row between points of :func:`_points`."""
-    euclidean: np.ndarray = np.sqrt(np.square(one - other).sum(1))
+    """Distances between points of :func:`_points`, along the last axis."""
+    euclidean: np.ndarray = np.sqrt(np.square(one - other).sum(-1))
     return euclidean if metric == "euclidean" else euclidean**2 / 2  # |a − b|² = 2 (1 − cos)
 
 
