@@ -13,6 +13,8 @@ import time
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from scgnn.components.clusterers import Counted
 from scgnn.components.decoders import InnerProduct, InnerProductSampled
 from scgnn.components.graph_builders import KNN
@@ -74,15 +76,16 @@ def size_of(recipe: Recipe) -> Size | None:
 
 def speed() -> float:
     """Multiplications and additions a second of one thread of this machine, in float32."""
-    import torch
+    from threadpoolctl import threadpool_limits
 
-    one, two = torch.ones(256, 1024), torch.ones(1024, 512)
+    one, two = (np.ones(shape, np.float32) for shape in ((256, 1024), (1024, 512)))
     took = []
-    for _ in range(8):
-        start = time.perf_counter()
-        one @ two
-        took.append(time.perf_counter() - start)
-    return 2 * one.shape[0] * two.numel() / torch.get_num_threads() / min(took)
+    with threadpool_limits(1, "blas"):
+        for _ in range(8):
+            start = time.perf_counter()
+            one @ two
+            took.append(time.perf_counter() - start)
+    return 2 * one.shape[0] * two.size / min(took)
 
 
 def estimate(recipe: Recipe, size: Size, slowness: float = 1.0) -> dict[str, Estimate]:

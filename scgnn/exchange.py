@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, distributed, nn
 
 from scgnn.ranks import connected, rank, size
 from scgnn.seeding import seed_for
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 N = TypeVar("N", bound=float | np.ndarray)
 
@@ -68,7 +70,7 @@ def anywhere(marks: Tensor) -> Tensor:
         return marks
     found = marks.to(torch.uint8)
     with connected():
-        distributed.all_reduce(found, distributed.ReduceOp.MAX)
+        torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
     return found.bool()
 
 
@@ -94,7 +96,7 @@ def sum_gradients(weights: list[nn.Parameter], value: float) -> float:
     found = [weight.grad for weight in weights if weight.grad is not None]
     flat = torch.cat([*(each.ravel() for each in found), torch.tensor([value])])
     with connected():
-        distributed.all_reduce(flat)
+        torch.distributed.all_reduce(flat)
     parts = flat.split([*(each.numel() for each in found), 1])
     for each, part in zip(found, parts[:-1], strict=True):
         each.copy_(part.view_as(each))
@@ -105,7 +107,7 @@ def scattered(orders: list[Any] | None) -> Any:
     """What the first process has for each; the others give None."""
     found: list[Any] = [None]
     with connected():
-        distributed.scatter_object_list(found, orders, src=0)
+        torch.distributed.scatter_object_list(found, orders, src=0)
     return found[0]
 
 
@@ -113,7 +115,7 @@ def gathered(value: Any) -> list[Any] | None:
     """What each process has, on the first; None on the others."""
     found: list[Any] | None = [None] * size() if rank() == 0 else None
     with connected():
-        distributed.gather_object(value, found, dst=0)
+        torch.distributed.gather_object(value, found, dst=0)
     return found
 
 
@@ -129,14 +131,14 @@ def stacked(rows: np.ndarray, counts: list[int]) -> np.ndarray | None:
     """
     with connected():
         if rank():
-            distributed.send(torch.from_numpy(np.ascontiguousarray(rows)), dst=0)
+            torch.distributed.send(torch.from_numpy(np.ascontiguousarray(rows)), dst=0)
             return None
         whole = np.empty((sum(counts), *rows.shape[1:]), dtype=rows.dtype)
         places = np.cumsum([0, *counts])
         whole[: places[1]] = rows
         for other in range(1, size()):
             part = whole[places[other] : places[other + 1]]
-            distributed.recv(torch.from_numpy(part), src=other)
+            torch.distributed.recv(torch.from_numpy(part), src=other)
     return whole
 
 
@@ -147,6 +149,6 @@ def _reduced(value: N, operation: str) -> N:
     kind = torch.int64 if array.dtype.kind in "bui" else torch.float64
     tensor = torch.as_tensor(array, dtype=kind)
     with connected():
-        distributed.all_reduce(tensor, getattr(distributed.ReduceOp, operation))
+        torch.distributed.all_reduce(tensor, getattr(torch.distributed.ReduceOp, operation))
     found: Any = tensor.numpy()
     return found if isinstance(value, np.ndarray) else found.item()

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from scgnn import exchange
 from scgnn.errors import Diverged
@@ -20,6 +19,9 @@ from scgnn.memory import keep_freed_memory
 from scgnn.progress import listener
 from scgnn.seeding import generator, seed_for
 from scgnn.state import Expression, dense
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 HELD_OUT = 2000  # cells at most; more tell no better when to stop
 
@@ -186,13 +188,13 @@ def _split(n: int, share: float, seed: int) -> tuple[Tensor, Tensor | None]:
     return order[n_out:].sort().values, order[:n_out]
 
 
-@torch.no_grad()
 def _seen(
     module: nn.Module, loss: Callable[[Tensor | None], Tensor], cells: Tensor | None
 ) -> float:
     """The loss of cells that are not trained on."""
     module.eval()
-    value = float(loss(cells))
+    with torch.no_grad():
+        value = float(loss(cells))
     module.train()
     return exchange.summed(value)
 
@@ -235,19 +237,19 @@ def _batches(
             yield from kept[torch.from_numpy(order.permutation(len(kept)))].split(size)
 
 
-@torch.no_grad()
 def _penalize(weights: list[nn.Parameter], training: Training) -> float:
     """Add the gradient of ``l1 Σ|w| + l2 Σw²`` to the gradients; returns its value."""
     value = torch.zeros(())
-    for weight in weights:
-        if weight.grad is None:
-            continue
-        if training.l1:
-            value = value + training.l1 * weight.abs().sum()
-            weight.grad.add_(weight.sign(), alpha=training.l1)
-        if training.l2:
-            value = value + training.l2 * weight.square().sum()
-            weight.grad.add_(weight, alpha=2 * training.l2)
+    with torch.no_grad():
+        for weight in weights:
+            if weight.grad is None:
+                continue
+            if training.l1:
+                value = value + training.l1 * weight.abs().sum()
+                weight.grad.add_(weight.sign(), alpha=training.l1)
+            if training.l2:
+                value = value + training.l2 * weight.square().sum()
+                weight.grad.add_(weight, alpha=2 * training.l2)
     return float(value)
 
 

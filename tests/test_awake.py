@@ -11,7 +11,7 @@ from scipy import sparse
 from scgnn.components.decoders import MLP as Decoder
 from scgnn.components.encoders import MLP as Encoder
 from scgnn.components.regularizers import Degree, LTMGStates
-from scgnn.pipelines import autoencoders
+from scgnn.pipelines import autoencoders, awake
 from scgnn.pipelines.autoencoders import Autoencoder, Start, fit_features
 from scgnn.pipelines.awake import Awake, awake_part
 from scgnn.seeding import torch_seed
@@ -47,9 +47,9 @@ def both(monkeypatch):
             used.append(awake_part(*args))
             return used[-1]
 
-        monkeypatch.setattr(autoencoders, "awake_part", watched)
+        monkeypatch.setattr(awake, "awake_part", watched)
         found = fit_features(parts, training, state, 3, start)
-        monkeypatch.setattr(autoencoders, "awake_part", lambda *_: None)
+        monkeypatch.setattr(awake, "awake_part", lambda *_: None)
         return found, fit_features(parts, training, state, 3, start), used
 
     return train

@@ -18,6 +18,7 @@ from scgnn.cli.app import (
     load_study_of,
     one_of,
 )
+from scgnn.cli.late import load_late
 from scgnn.errors import UserError
 
 
@@ -33,6 +34,7 @@ def check(
     _plugins: PluginFiles = None,
 ) -> None:
     """Say every mistake of a recipe or a study, or what it will do. Runs nothing."""
+    load_late("torch")
     with importing():
         from scgnn.expected import expected, refuse_where_too_large
         from scgnn.folders import refuse_missing
@@ -64,6 +66,7 @@ def show(
     _plugins: PluginFiles = None,
 ) -> None:
     """Print a recipe complete, or a component, with the meaning of each setting."""
+    load_late("torch")
     with importing():
         from scgnn.recipe import bundled, is_file
         from scgnn.recipe.describe import describe, describe_component
@@ -86,6 +89,7 @@ def show(
 @app.command()
 def diff(a: RecipeName, b: RecipeName, _plugins: PluginFiles = None) -> None:
     """Print what differs between two recipes, defaults filled in."""
+    load_late("torch")
     with importing():
         from scgnn.recipe import diff as differences
         from scgnn.recipe import load_recipe
@@ -108,6 +112,7 @@ def list_(
     _plugins: PluginFiles = None,
 ) -> None:
     """List components and recipes: name, one line, where it comes from."""
+    load_late("torch")
     with importing():
         from scgnn import plugins
         from scgnn.recipe import bundled

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from scipy import sparse
-from torch import Tensor, nn
 
 from scgnn import exchange
 from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import Encoder
 from scgnn.components.regularizers import Forward, Regularizer
 from scgnn.errors import InputError
-from scgnn.pipelines.awake import awake_part
 from scgnn.pipelines.loss import Loss
 from scgnn.pipelines.rebuilt import Rebuilt, on_demand
 from scgnn.registry import is_own
@@ -36,7 +34,10 @@ from scgnn.training import (
     to_arrays,
 )
 
-M = TypeVar("M", Tensor, Matrix)
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+M = TypeVar("M", "Tensor", Matrix)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Autoencoder:
             with torch_seed(seed_for(seed, "decoder")):
                 mirrored = self.decoder.mirror(self.encoder)
                 networks["decoder"] = mirrored.build(self.encoder.width(n_features), n_features)
-        return nn.ModuleDict(networks)
+        return torch.nn.ModuleDict(networks)
 
     def seen(self, x: M) -> M:
         """What the encoder sees of the expression."""
@@ -211,7 +212,7 @@ def _begin(
         parts.encoder.prepare(module["encoder"], parts.seen(x), seed_for(seed, "prepare"))
     else:
         from_arrays(module, start.weights)
-    trained = nn.Linear(1, 1) if not list(module.parameters()) else module
+    trained = torch.nn.Linear(1, 1) if not list(module.parameters()) else module
     optimizer = adam(trained, training)
     if start is not None and start.optimizer:
         optimizer_from_arrays(optimizer, start.optimizer)
@@ -235,6 +236,8 @@ def _train(
     of_batch = Loss(parts.decoder, parts.fidelity, parts.regularizers, state)
     awake = None
     if not optimizer.state and parts.leaves_idle_weights():
+        from scgnn.pipelines.awake import awake_part
+
         awake = awake_part(module["encoder"], module["decoder"], x, training)
 
     def loss(cells: Tensor | None) -> Tensor:

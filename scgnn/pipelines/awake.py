@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from scgnn import exchange
-from scgnn.components.decoders import Rebuild
+from scgnn.components.decoders.networks import Rebuild
 from scgnn.components.encoders import Dense
 from scgnn.training import Rows, Training, adam
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from scipy import sparse
-from torch import Tensor
 
 from scgnn.components.decoders import Decoder, GraphDecoder, GraphTarget, graph_target
 from scgnn.components.encoders import Encoder, sampler
@@ -18,6 +17,9 @@ from scgnn.registry import requirements
 from scgnn.seeding import generator, seed_for, torch_seed
 from scgnn.stages import stage
 from scgnn.training import Training, fit, refuse_divergence
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Features = Literal["raw", "binary", "share"]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from scgnn.components.decoders import MLP, Decoder
 from scgnn.components.regularizers import Forward, Regularizer, SquaredErrors
 from scgnn.state import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Loss:

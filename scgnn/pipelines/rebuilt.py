@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import nn
 
 from scgnn import exchange
 from scgnn.components.decoders import Decoder
 from scgnn.seeding import torch_seed
 from scgnn.training import Arrays, from_arrays
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LARGEST = 2**27  # values of a matrix that is kept; half a gigabyte
 ROWS_AT_ONCE = 4096

@@ -11,8 +11,7 @@ from scgnn.components.decoders.inner_product import (
     graph_target,
     reconstruction,
 )
-from scgnn.components.decoders.mlp import MLP, Rebuild
-from scgnn.components.decoders.squares import weighted_squares
+from scgnn.components.decoders.mlp import MLP
 
 __all__ = [
     "MLP",
@@ -23,11 +22,9 @@ __all__ = [
     "InnerProduct",
     "InnerProductSampled",
     "NegativeBinomial",
-    "Rebuild",
     "ZeroInflated",
     "divergence",
     "graph_target",
     "negative_binomial",
     "reconstruction",
-    "weighted_squares",
 ]

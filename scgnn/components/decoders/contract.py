@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from scgnn.components.encoders import Encoder
 from scgnn.registry import Component
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Decoder(Component, kind="decoder"):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import logsigmoid, softplus
 
 from scgnn.components.decoders.contract import Decoder
-from scgnn.components.decoders.mlp import Layers, Rebuild
+from scgnn.components.decoders.mlp import Layers
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Counted(NamedTuple):
@@ -19,21 +20,6 @@ class Counted(NamedTuple):
     share: Tensor  # of the cell's counts, cells x genes; rows sum to 1
     dispersion: Tensor  # θ of the negative binomial, genes; variance μ + μ²/θ
     zero_logit: Tensor | None  # log odds of a zero that is no draw, cells x genes
-
-
-class Counting(nn.Module):
-    """Shares of a cell's counts, a dispersion per gene and perhaps the odds of excess zeros."""
-
-    def __init__(self, network: Rebuild, n_features: int, zero_inflated: bool) -> None:
-        super().__init__()
-        self.network = network
-        self.log_dispersion = nn.Parameter(torch.zeros(n_features))
-        self.zero_inflated = zero_inflated
-
-    def forward(self, z: Tensor) -> Counted:
-        out = self.network(z)
-        scores, logit = out.chunk(2, dim=1) if self.zero_inflated else (out, None)
-        return Counted(scores.softmax(1), self.log_dispersion.clamp(-10, 10).exp(), logit)
 
 
 @Decoder.register("nb")
@@ -50,6 +36,8 @@ class NegativeBinomial(Layers):
     zero_inflated: ClassVar[bool] = False
 
     def build(self, n_latent: int, n_features: int) -> nn.Module:
+        from scgnn.components.decoders.networks import Counting
+
         outputs = 2 * n_features if self.zero_inflated else n_features
         return Counting(self.rebuild(n_latent, outputs, "none"), n_features, self.zero_inflated)
 
@@ -60,6 +48,7 @@ class NegativeBinomial(Layers):
         mean = self.mean(output, target)
         log = negative_binomial(target, mean, output.dispersion)
         if output.zero_logit is not None:
+            logsigmoid = torch.nn.functional.logsigmoid
             drawn = logsigmoid(-output.zero_logit) + log
             zero = torch.logaddexp(logsigmoid(output.zero_logit), drawn)
             log = torch.where(target == 0, zero, drawn)
@@ -87,5 +76,6 @@ def negative_binomial(x: Tensor, mean: Tensor, dispersion: Tensor) -> Tensor:
     """
     mean = mean.clamp(min=1e-8)
     free = torch.lgamma(x + dispersion) - torch.lgamma(dispersion) - torch.lgamma(x + 1)
+    softplus = torch.nn.functional.softplus
     ratio = mean.log() - dispersion.log()  # log μ/θ
     return free - dispersion * softplus(ratio) + x * (ratio - softplus(ratio))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from scipy import sparse
-from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
 from scgnn.fields import Positive
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 LARGEST_LOG_SD = 10.0
 SMALLEST_BLOCK = 16  # cells whose pairs are drawn together
@@ -52,7 +53,7 @@ class GraphAutoencoder(GraphDecoder):
         return 2 * width if self.variational else width
 
     def build(self, n_latent: int, n_features: int) -> nn.Module:
-        return nn.Identity()
+        return torch.nn.Identity()
 
     def split(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation, cells x d each, from what the encoder gave.
@@ -162,10 +163,12 @@ def reconstruction(z: Tensor, target: GraphTarget, block: int) -> Tensor:
     All pairs as if unconnected, in blocks, then the entries of Y put right. The pairs of a batch
     stand for all.
     """
+    from scgnn.components.decoders.pairs import AllPairs
+
     drawn, n = z[: target.drawn], target.drawn
-    total: Tensor = _AllPairs.apply(drawn, block)
+    total: Tensor = AllPairs.apply(drawn, block)
     if n < target.cells:
-        itself = softplus(drawn.square().sum(1), threshold=40).sum()
+        itself = _softplus(drawn.square().sum(1)).sum()
         return _put_right((total - itself) / max(n * (n - 1), 1), z, target)
     return target.norm / n**2 * (total + correction(z, target))
 
@@ -181,7 +184,7 @@ def _among_some(z: Tensor, pairs: int) -> Tensor:
         return z.sum() * 0
     blocks = min(n // size, math.ceil(pairs / (size * (size - 1))))
     some = z[torch.randperm(n)[: blocks * size]].unflatten(0, (blocks, size))
-    cost = softplus(some @ some.transpose(1, 2), threshold=40)
+    cost = _softplus(some @ some.transpose(1, 2))
     itself = cost.diagonal(dim1=1, dim2=2).sum()
     return (cost.sum() - itself) / (blocks * size * (size - 1))
 
@@ -189,7 +192,7 @@ def _among_some(z: Tensor, pairs: int) -> Tensor:
 def _put_right(others: Tensor, z: Tensor, target: GraphTarget) -> Tensor:
     """The loss from what a pair of two cells has as if unconnected, in the mean."""
     n = target.cells
-    itself = softplus(z[: target.drawn].square().sum(1), threshold=40).mean()
+    itself = _softplus(z[: target.drawn].square().sum(1)).mean()
     total = n * (n - 1) * others + n * itself
     return target.norm / n**2 * (total + correction(z, target))
 
@@ -197,8 +200,8 @@ def _put_right(others: Tensor, z: Tensor, target: GraphTarget) -> Tensor:
 def correction(z: Tensor, target: GraphTarget) -> Tensor:
     """What the entries of Y add to the sum over all pairs as if unconnected."""
     logits = _products(z, target.rows, target.cols)
-    connected = target.positive_weight * softplus(-logits, threshold=40)
-    added = connected - softplus(logits, threshold=40)
+    connected = target.positive_weight * _softplus(-logits)
+    added = connected - _softplus(logits)
     return added.sum() if target.weights is None else (target.weights * added).sum()
 
 
@@ -208,45 +211,11 @@ def divergence(mean: Tensor, log_sd: Tensor, cells: int) -> Tensor:
     return -0.5 / cells * inside.sum(1).mean()
 
 
+def _softplus(x: Tensor) -> Tensor:
+    """log(1 + eˣ); beyond 40 it is x in float32 anyway."""
+    return torch.nn.functional.softplus(x, threshold=40)
+
+
 def _products(z: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """Inner products of pairs of cells."""
     return (z.index_select(0, first) * z.index_select(0, second)).sum(1)
-
-
-class _AllPairs(torch.autograd.Function):
-    """``Σ_ij softplus(z_i · z_j)`` with its gradient ``2 Σ_j σ(z_i · z_j) z_j``, block by block.
-
-    A pair is looked at once, for both of its cells.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, block: int) -> Tensor:
-        total = torch.zeros((), dtype=torch.float64)
-        half = torch.zeros_like(z)
-        for start in range(0, z.shape[0], block):
-            rows, onwards = z[start : start + block], z[start:]
-            within, beyond = slice(None, len(rows)), slice(len(rows), None)
-            logits = rows @ onwards.T
-            sigmoid = logits.sigmoid()
-            half[start:][within] += sigmoid @ onwards
-            half[start:][beyond] += sigmoid[:, beyond].T @ rows
-            by_cell = _softplus(logits, sigmoid).double()
-            total += by_cell[within].sum() + 2 * by_cell[beyond].sum()
-        ctx.save_for_backward(2 * half)
-        return total.to(z.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = ctx.saved_tensors
-        return above[0] * gradient, None
-
-
-def _softplus(logits: Tensor, sigmoid: Tensor) -> Tensor:
-    """Σ softplus over the rows of a block, which it uses up.
-
-    softplus(l) = max(l, 0) − log(max(σ, 1 − σ)), and the sum of logarithms of numbers from ½ to 1
-    is one logarithm of their product, 64 at a time.
-    """
-    larger = sigmoid.sub_(0.5).abs_().add_(0.5)
-    logarithms = sum(part.prod(0).log_() for part in larger.split(64))
-    return logits.clamp_(min=0).sum(0) - logarithms

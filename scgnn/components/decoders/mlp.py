@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
 
 from scgnn.components.decoders.contract import Decoder
-from scgnn.components.decoders.squares import weighted_squares
-from scgnn.components.encoders import Dense, Encoder
+from scgnn.components.encoders import Encoder
 from scgnn.fields import Activation, Normalization, Positive, ProperShare
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from scgnn.components.decoders.networks import Rebuild
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,11 @@ class Layers(Decoder):
 
     def rebuild(self, n_latent: int, n_outputs: int, output_activation: Activation) -> Rebuild:
         """The network from an embedding to ``n_outputs`` numbers a cell."""
+        from scgnn.components.decoders.networks import Rebuild
+
         widths = (*(self.hidden or ()), n_outputs)
         activations = self.activation, output_activation
         return Rebuild(n_latent, widths, *activations, self.dropout, self.normalization)
-
-
-class Rebuild(Dense):
-    """Linear layers from an embedding alone."""
-
-    def forward(self, z: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(None, z)
 
 
 @Decoder.register("mlp")
@@ -73,4 +72,6 @@ class MLP(Layers):
         return self.rebuild(n_latent, n_features, self.output_activation)
 
     def loss(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
+        from scgnn.components.decoders.squares import weighted_squares
+
         return weighted_squares(output, target, torch.ones(()) if weights is None else weights)

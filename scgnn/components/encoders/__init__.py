@@ -1,7 +1,9 @@
 """Encoders: cells into vectors, with or without the graph."""
 
+from typing import TYPE_CHECKING, Any
+
 from scgnn.components.encoders.contract import Encoder
-from scgnn.components.encoders.dense import MLP, PCA, VAE, Dense, Identity, Posterior
+from scgnn.components.encoders.dense import MLP, PCA, VAE, Identity
 from scgnn.components.encoders.layers import (
     APPNP,
     GAT,
@@ -16,6 +18,9 @@ from scgnn.components.encoders.layers import (
     Transformer,
 )
 from scgnn.components.encoders.messages import MessagePassing, sampler, to_dgl
+
+if TYPE_CHECKING:
+    from scgnn.components.encoders.networks import Dense, Posterior
 
 __all__ = [
     "APPNP",
@@ -40,3 +45,12 @@ __all__ = [
     "sampler",
     "to_dgl",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The networks among the names, which load torch."""
+    if name not in ("Dense", "Posterior"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from scgnn.components.encoders import networks
+
+    return getattr(networks, name)

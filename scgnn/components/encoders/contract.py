@@ -1,31 +1,18 @@
-"""What an encoder is, and what all networks here are made of."""
+"""What an encoder is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
 from scipy import sparse
-from torch import Tensor, nn
 
-from scgnn.fields import Activation, Normalization, Widths
+from scgnn.fields import Widths
 from scgnn.registry import Component
 from scgnn.state import Matrix
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
-    "elu": nn.functional.elu,
-    "softplus": nn.functional.softplus,
-    "tanh": torch.tanh,
-    "none": lambda x: x,
-}
-
-
-def activate(name: Activation, x: Tensor) -> Tensor:
-    """Apply an activation by its name."""
-    return _ACTIVATIONS[name](x)
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Encoder(Component, kind="encoder"):
@@ -72,21 +59,3 @@ class Encoder(Component, kind="encoder"):
     def graph(self, graph: sparse.csr_matrix | None) -> Any:
         """The cell graph in the form that ``forward`` wants; by default as it is."""
         return graph
-
-
-def normalizer(rule: Normalization, width: int) -> nn.Module:
-    """Normalisation of cells x width."""
-    if rule == "batch":
-        return BatchNorm(width)
-    return nn.LayerNorm(width) if rule == "layer" else nn.Identity()
-
-
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation, which leaves a batch of one cell to the running figures."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        if self.training and len(input) == 1:
-            return nn.functional.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return super().forward(input)

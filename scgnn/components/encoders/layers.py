@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from torch import Tensor, nn
+from scgnn.components.encoders.contract import Encoder
+from scgnn.components.encoders.messages import MessagePassing
+from scgnn.fields import Activation, Positive, ProperShare, Rate, Widths
 
-from scgnn.components.encoders.contract import Activation, Encoder, activate, normalizer
-from scgnn.components.encoders.messages import (
-    Alone,
-    Attention,
-    Convolution,
-    MessagePassing,
-    Normalized,
-    weights_of,
-)
-from scgnn.fields import Positive, ProperShare, Rate, Widths
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @Encoder.register("gcn")
@@ -29,6 +23,8 @@ class GCN(MessagePassing):
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import GraphConv
+
+        from scgnn.components.encoders.networks import Normalized
 
         return Normalized(GraphConv(n_in, n_out, norm="none", bias=False))
 
@@ -63,6 +59,8 @@ class GAT(Attentive):
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import GATConv
 
+        from scgnn.components.encoders.networks import Attention
+
         return Attention(GATConv, n_in, n_out, self.heads, last)
 
 
@@ -78,6 +76,8 @@ class GATv2(Attentive):
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import GATv2Conv
 
+        from scgnn.components.encoders.networks import Attention
+
         return Attention(GATv2Conv, n_in, n_out, self.heads, last)
 
 
@@ -92,6 +92,8 @@ class Transformer(Attentive):
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import DotGatConv
+
+        from scgnn.components.encoders.networks import Attention
 
         return Attention(DotGatConv, n_in, n_out, self.heads, last)
 
@@ -115,6 +117,8 @@ class SAGE(MessagePassing):
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import SAGEConv
 
+        from scgnn.components.encoders.networks import Convolution
+
         return Convolution(SAGEConv(n_in, n_out, self.aggregator))
 
 
@@ -130,6 +134,9 @@ class GIN(MessagePassing):
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import GINConv
+        from torch import nn
+
+        from scgnn.components.encoders.networks import Convolution
 
         return Convolution(GINConv(nn.Linear(n_in, n_out), "sum", learn_eps=True))
 
@@ -158,6 +165,8 @@ class TAG(Hopping):
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import TAGConv
 
+        from scgnn.components.encoders.networks import Convolution
+
         return Convolution(TAGConv(n_in, n_out, self.hops))
 
 
@@ -173,6 +182,8 @@ class SGC(Hopping):
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import SGConv
+
+        from scgnn.components.encoders.networks import Convolution
 
         return Convolution(SGConv(n_in, n_out, self.hops))
 
@@ -192,20 +203,9 @@ class ChebNet(Hopping):
     activation: Activation = "elu"
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
+        from scgnn.components.encoders.networks import Chebyshev
+
         return Chebyshev(n_in, n_out, self.hops + 1)
-
-
-class Chebyshev(nn.Module):
-    """DGL's ChebConv without its own activation."""
-
-    def __init__(self, n_in: int, n_out: int, terms: int) -> None:
-        super().__init__()
-        from dgl.nn.pytorch import ChebConv
-
-        self.layer = ChebConv(n_in, n_out, terms, activation=None)
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        return self.layer(graph, x, lambda_max=[2.0])
 
 
 @Encoder.register("appnp")
@@ -227,6 +227,9 @@ class APPNP(Hopping):
 
     def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import APPNPConv
+        from torch import nn
+
+        from scgnn.components.encoders.networks import Alone, Convolution
 
         linear = nn.Linear(n_in, n_out)
         if not last:
@@ -267,28 +270,6 @@ class GCN2(MessagePassing):
             raise ValueError("residual: gcn2 has its own, initial")
 
     def build(self, n_features: int) -> nn.Module:
+        from scgnn.components.encoders.networks import DeepResidual
+
         return DeepResidual(self, n_features)
-
-
-class DeepResidual(nn.Module):
-    """Into the inner width, GCNII layers that share their first input, out of it."""
-
-    def __init__(self, of: GCN2, n_features: int) -> None:
-        super().__init__()
-        from dgl.nn.pytorch import GCN2Conv
-
-        width, self.activation, n_layers = of.hidden[0], of.activation, len(of.hidden) - 1
-        self.enter = nn.Linear(n_features, width)
-        self.layers = nn.ModuleList(
-            GCN2Conv(width, layer, of.initial, of.decay) for layer in range(1, n_layers + 1)
-        )
-        self.norms = nn.ModuleList(normalizer(of.normalization, width) for _ in self.layers)
-        self.leave = nn.Linear(width, of.hidden[-1])
-        self.dropout = nn.Dropout(of.dropout)
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        first = x = activate(self.activation, self.enter(self.dropout(x)))
-        weights = weights_of(graph, x)
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = activate(self.activation, norm(layer(graph, self.dropout(x), first, weights)))
-        return self.leave(self.dropout(x))

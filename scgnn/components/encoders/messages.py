@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from scipy import sparse
-from torch import Tensor, nn
 
-from scgnn.components.encoders.contract import Encoder, activate, normalizer
+from scgnn.components.encoders.contract import Encoder
 from scgnn.errors import UserError
 from scgnn.fields import Activation, Normalization, ProperShare, Widths
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
@@ -44,12 +45,6 @@ def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
     made.edata["norm"] = torch.as_tensor(norm, dtype=torch.float32)
     made.ndata["scale"] = torch.as_tensor(scale, dtype=torch.float32)
     return made
-
-
-def weights_of(graph: Any, like: Tensor) -> Tensor | None:
-    """The weights of a graph's edges; None where all are 1, which DGL sums many times faster."""
-    weights = graph.edata["weight"]
-    return None if bool((weights == 1).all()) else weights.to(like.dtype)
 
 
 def sampler(messages: Any, neighbours: int, layers: int) -> Callable[[Tensor], tuple[Tensor, Any]]:
@@ -105,84 +100,10 @@ class MessagePassing(Encoder):
         raise NotImplementedError
 
     def build(self, n_features: int) -> nn.Module:
+        from scgnn.components.encoders.networks import Stack
+
         return Stack(self, n_features)
 
     def graph(self, graph: sparse.csr_matrix | None) -> Any:
         assert graph is not None
         return to_dgl(graph, self.self_loops)
-
-
-class Stack(nn.Module):
-    """Message-passing layers; between them normalisation, activation and dropout."""
-
-    def __init__(self, of: MessagePassing, n_features: int) -> None:
-        super().__init__()
-        sizes = list(pairwise((n_features, *of.hidden)))
-        self.layers = nn.ModuleList(
-            of.layer(a, b, last=i + 1 == len(sizes)) for i, (a, b) in enumerate(sizes)
-        )
-        self.skips = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in sizes if of.residual)
-        self.norms = nn.ModuleList(normalizer(of.normalization, b) for _, b in sizes[:-1])
-        self.activation = of.activation
-        self.dropout = nn.Dropout(of.dropout)
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        for i, layer in enumerate(self.layers):
-            if i:
-                x = activate(self.activation, self.norms[i - 1](x))
-            x = self.dropout(x)
-            out = layer(graph, x)
-            x = out + self.skips[i](x) if len(self.skips) else out
-        return x
-
-
-class Convolution(nn.Module):
-    """A layer of dgl.nn that sums over the neighbourhood, weighted as the edges are.
-
-    ``before`` is a map of the features that comes first, for layers without weights.
-    """
-
-    def __init__(self, layer: nn.Module, before: nn.Module | None = None) -> None:
-        super().__init__()
-        self.before, self.layer = before or nn.Identity(), layer
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        return self.layer(graph, self.before(x), edge_weight=weights_of(graph, x))
-
-
-class Normalized(nn.Module):
-    """A linear layer of dgl.nn that sums over the neighbourhood, between two D^-1/2."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        scale = graph.ndata["scale"].to(x.dtype)[:, None]
-        return scale * self.layer(graph, scale * x, edge_weight=weights_of(graph, x))
-
-
-class Alone(nn.Module):
-    """A map of the features that leaves the graph aside."""
-
-    def __init__(self, of_cells: nn.Module) -> None:
-        super().__init__()
-        self.of_cells = of_cells
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        return self.of_cells(x)
-
-
-class Attention(nn.Module):
-    """A layer of dgl.nn with heads: side by side in the inner layers, averaged in the last."""
-
-    def __init__(self, layer: type, n_in: int, n_out: int, heads: int, last: bool) -> None:
-        super().__init__()
-        if not last and n_out % heads:
-            raise ValueError(f"hidden: {n_out} cannot be divided among {heads} heads")
-        self.last = last
-        self.attend = layer(n_in, n_out if last else n_out // heads, heads)
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        out = self.attend(graph, x)  # cells x heads x width
-        return out.mean(1) if self.last else out.flatten(1)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from scgnn.components.graph_builders.approximate import search
 from scgnn.fields import Neighbours
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Metric = Literal["euclidean", "cosine", "correlation"]
 

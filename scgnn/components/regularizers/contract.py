@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from torch import Tensor, nn
-
-from scgnn.components.decoders import weighted_squares
 from scgnn.fields import Weight
 from scgnn.registry import Component
 from scgnn.state import State
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Phase = Literal["initial", "iteration", "imputation"]
 ALL_PHASES: tuple[Phase, ...] = ("initial", "iteration", "imputation")
@@ -79,4 +79,6 @@ class SquaredErrors(Regularizer):
         raise NotImplementedError
 
     def loss(self, x_hat: Tensor, x: Tensor, prepared: Any, cells: Tensor | None) -> Tensor:
+        from scgnn.components.decoders.squares import weighted_squares
+
         return self.weight * weighted_squares(x_hat, x, self.weights(prepared, cells))

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from scipy import sparse
-from torch import Tensor
-from torch.nn.functional import cross_entropy, normalize
 
-from scgnn.components.encoders import Encoder, Posterior
+from scgnn.components.encoders import Encoder
 from scgnn.components.regularizers.contract import ALL_PHASES, Forward, Phase, Regularizer
 from scgnn.fields import Positive, Rate, Weight
 from scgnn.state import State
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @Regularizer.register("kl")
@@ -42,6 +43,8 @@ class Divergence(Regularizer):
             )
 
     def penalty(self, batch: Forward, prepared: Any, cells: Tensor | None) -> Tensor:
+        from scgnn.components.encoders import Posterior
+
         posterior = batch.encoder
         assert isinstance(posterior, Posterior)
         mean, log_sd = posterior.mean, posterior.log_sd
@@ -108,7 +111,7 @@ class Contrastive(Regularizer):
             return batch.z.sum() * 0
         drawn = torch.randint(links.nnz, (min(self.pairs, links.nnz),)).numpy()
         ends = (torch.from_numpy(end[drawn].astype("int64")) for end in (links.row, links.col))
-        one, other = (normalize(batch.z[end], dim=1) for end in ends)
+        one, other = (torch.nn.functional.normalize(batch.z[end], dim=1) for end in ends)
         likeness = one @ other.T / self.temperature  # pairs x pairs
-        pair = cross_entropy(likeness, torch.arange(len(likeness)))
+        pair = torch.nn.functional.cross_entropy(likeness, torch.arange(len(likeness)))
         return self.weight * len(batch.z) * pair

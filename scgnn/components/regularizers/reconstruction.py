@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
 from scipy import sparse
-from torch import Tensor
 
 from scgnn.components.ltmg import LTMG
 from scgnn.components.regularizers.contract import ALL_PHASES, Phase, Regularizer, SquaredErrors
 from scgnn.fields import Weight
 from scgnn.state import State
 from scgnn.training import Rows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @Regularizer.register("ltmg")
