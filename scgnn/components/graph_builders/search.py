@@ -19,6 +19,7 @@ EXACT_UP_TO = 30_000  # cells
 RECALL = 0.9  # of the exact neighbours beyond
 SPARE = 8  # neighbours looked at besides those asked for
 ROWS_AT_ONCE = 512
+SAMPLE = 512  # points whose middle stands for that of all
 GROUP = 32  # points whose nearest is found first
 EDGES_AT_ONCE = 2**16  # whose coordinates are held together when their lengths are taken
 
@@ -87,24 +88,22 @@ def within(
     distances = np.empty(len(one))
     for start in range(0, len(one), EDGES_AT_ONCE):
         edges = slice(start, start + EDGES_AT_ONCE)
-        distances[edges] = _lengths(points[one[edges]], points[other[edges]], metric)
+        apart = points[one[edges]] - points[other[edges]]
+        distances[edges] = _lengths(torch.from_numpy(apart), metric)
     near = distances <= radius
     return one[near], other[near], distances[near]
 
 
 def _search(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest points of each query and a few more, in any order.
+    """The k nearest points of each query and a few more, nearest first up to rounding.
 
     A few more than k are taken from distances in float32. Where these are so close that rounding
-    could have left out one of the k, scikit-learn's search in float64 decides.
+    could have left out one of the k, the search in float64 decides.
     """
     n, wanted = len(points), k + SPARE
     if wanted >= n:
-        return np.tile(np.arange(n), (len(queries), 1))
-    varies = np.ptp(points, axis=0) > 0  # a unit that is dead in all cells tells none apart
-    varies[:1] |= not varies.any()
-    middle = points.mean(0)
-    a, b = (_centred(x, middle, varies).float() for x in (queries, points))  # inf is doubtful
+        return _surely(queries, points, n)
+    a, b = (x.float() for x in _centred(queries, points))  # what is not finite is doubtful
     b = torch.cat([b, b.new_zeros(-n % GROUP, b.shape[1])])
     lengths = b.square().sum(1)
     longest = float(lengths.max())
@@ -123,18 +122,27 @@ def _search(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
             gap = near[:, -1] - near[:, k - 1]
         doubtful[rows] = ~(np.isfinite(gap) & (gap > 2 * rounding * size))
     if doubtful.any():
-        from sklearn.neighbors import NearestNeighbors
-
-        one, other = (_centred(x, middle, varies).numpy() for x in (queries[doubtful], points))
-        slow = NearestNeighbors(n_neighbors=wanted, algorithm="brute").fit(other)
-        found[doubtful] = slow.kneighbors(one, return_distance=False)
+        found[doubtful] = _surely(queries[doubtful], points, wanted)
     return found
 
 
-def _centred(points: np.ndarray, middle: np.ndarray, varies: np.ndarray) -> Tensor:
-    """Points about their middle, in the columns that vary."""
-    centred = torch.from_numpy(points) - torch.from_numpy(middle)
-    return centred if varies.all() else centred[:, torch.from_numpy(varies)]
+def _surely(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
+    """The k nearest points of each query, nearest first, in float64 (scikit-learn)."""
+    from sklearn.neighbors import NearestNeighbors
+
+    one, other = _centred(queries, points)
+    slow = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(other.numpy())
+    found: np.ndarray = slow.kneighbors(one.numpy(), return_distance=False)
+    return found
+
+
+def _centred(*of: np.ndarray) -> tuple[Tensor, ...]:
+    """All about the middle of the last, in the columns in which the last varies."""
+    varies = np.ptp(of[-1], axis=0) > 0  # a unit that is dead in all cells tells none apart
+    varies[:1] |= not varies.any()
+    middle = np.median(of[-1][:: len(of[-1]) // SAMPLE + 1], axis=0)  # a far cell moves it little
+    centred = (torch.from_numpy(x) - torch.from_numpy(middle) for x in of)
+    return tuple(x if varies.all() else x[:, torch.from_numpy(varies)] for x in centred)
 
 
 def _smallest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -162,24 +170,26 @@ def _by_distance(
     """The k nearest of the points found, by their distance in float64 and then by number."""
     found = np.sort(found, axis=1)
     distances = np.empty(found.shape)
+    ends, starts = torch.from_numpy(points), torch.from_numpy(queries)[:, None]
     for start in range(0, len(found), ROWS_AT_ONCE // 2):
         rows = slice(start, start + ROWS_AT_ONCE // 2)
-        distances[rows] = _lengths(queries[rows, None], points[found[rows]], metric)
+        apart = ends[torch.from_numpy(found[rows])] - starts[rows]
+        distances[rows] = _lengths(apart, metric)
     if not_itself:
         distances[found == np.arange(len(found))[:, None]] = np.inf
     order = distances.argsort(axis=1, kind="stable")[:, :k]
     return np.take_along_axis(found, order, 1), np.take_along_axis(distances, order, 1)
 
 
-def _lengths(one: np.ndarray, other: np.ndarray, metric: Metric) -> np.ndarray:
-    """Distances between points of :func:`_points`, along the last axis."""
-    euclidean: np.ndarray = np.sqrt(np.square(one - other).sum(-1))
-    return euclidean if metric == "euclidean" else euclidean**2 / 2  # |a − b|² = 2 (1 − cos)
+def _lengths(apart: Tensor, metric: Metric) -> np.ndarray:
+    """Distances along the last axis from differences of points, which it uses up."""
+    squares = apart.square_().sum(-1)
+    return (squares.sqrt_() if metric == "euclidean" else squares / 2).numpy()
 
 
 def _points(embedding: np.ndarray, metric: Metric) -> np.ndarray:
-    """Points whose Euclidean distance ranks cells as the metric does."""
-    embedding = np.asarray(embedding, dtype=np.float64)
+    """Points whose Euclidean distance ranks cells as the metric does: |a − b|² = 2 (1 − cos)."""
+    embedding = np.require(embedding, np.float64, ["C", "W"])  # torch reads nothing else
     if metric == "euclidean":
         return embedding
     if metric == "correlation":
