@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from scgnn.components.graph_builders.exact import centred, exact
 
 SAMPLE = 1000  # cells whose exact neighbours say the recall
 SEED = 0  # of the sample; not a run's, as it decides how exact, not what
@@ -15,16 +16,16 @@ LINKS = 32  # of a cell in the index
 COARSEST, FINEST = 32, 1024  # candidates that a search keeps
 
 log = logging.getLogger("scgnn")
-Exact = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
-def search(points: np.ndarray, k: int, exact: Exact, floor: float) -> np.ndarray:
+def approximate(points: np.ndarray, k: int, floor: float) -> np.ndarray:
     """The k nearest of all points to each of them, itself included, cells x k.
 
     A hierarchy of graphs leads a search to its neighbours (Malkov & Yashunin 2020, IEEE TPAMI
     42:824), by faiss. It keeps twice as many candidates until the neighbours of a sample of cells
     have the recall asked for: so many of them are no farther than the k-th exact one. The log says
-    the recall that was reached.
+    the recall that was reached. Where faiss is not installed or does not reach it, the search is
+    exact.
 
     Parameters
     ----------
@@ -32,9 +33,6 @@ def search(points: np.ndarray, k: int, exact: Exact, floor: float) -> np.ndarray
         Cells x d; Euclidean distances count.
     k
         How many.
-    exact
-        ``exact(queries, points, k)``, nearest first, for the sample; for all cells where faiss is
-        not installed or does not reach the recall.
     floor
         The recall, a share of the exact neighbours.
     """
@@ -46,7 +44,8 @@ def search(points: np.ndarray, k: int, exact: Exact, floor: float) -> np.ndarray
             "'pip install scgnn[scale]' has an index for so many"
         )
         return exact(points, points, k)
-    rows = np.ascontiguousarray(points, dtype=np.float32)
+    rows = np.ascontiguousarray(centred(np.float32, points)[0])
+    rows /= max(rows.max(), -rows.min()) or 1  # squares of very small numbers are 0
     index = faiss.IndexHNSWFlat(rows.shape[1], LINKS)
     threads = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)  # several would build another graph each time

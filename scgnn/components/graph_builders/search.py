@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from scgnn.components.graph_builders.approximate import search
+from scgnn.components.graph_builders.approximate import approximate
+from scgnn.components.graph_builders.exact import exact
 from scgnn.fields import Neighbours
 
 if TYPE_CHECKING:
@@ -17,10 +18,7 @@ Metric = Literal["euclidean", "cosine", "correlation"]
 
 EXACT_UP_TO = 30_000  # cells
 RECALL = 0.9  # of the exact neighbours beyond
-SPARE = 8  # neighbours looked at besides those asked for
-ROWS_AT_ONCE = 512
-SAMPLE = 512  # points whose middle stands for that of all
-GROUP = 32  # points whose nearest is found first
+ROWS_AT_ONCE = 256
 EDGES_AT_ONCE = 2**16  # whose coordinates are held together when their lengths are taken
 
 
@@ -45,7 +43,7 @@ def nearest(
     """The k nearest other cells and their distances, both cells x k, nearest first.
 
     Neighbours come from an exact search in blocks, beyond ``exact_up_to`` cells from
-    :func:`scgnn.components.graph_builders.approximate.search` where faiss is installed; the
+    :func:`scgnn.components.graph_builders.approximate.approximate` where faiss is installed; the
     distances are then recomputed in float64, and ties are ordered by cell.
     """
     points = _points(embedding, metric)
@@ -53,10 +51,8 @@ def nearest(
     k = min(k, n - 1)
     if k < 1:
         return np.empty((n, 0), dtype=np.int64), np.empty((n, 0))
-    if n <= exact_up_to:
-        found = _search(points, points, k + 1)
-    else:
-        found = search(points, k + 1, _search, recall)
+    few = n <= exact_up_to
+    found = exact(points, points, k + 1) if few else approximate(points, k + 1, recall)
     return _by_distance(points, points, found, metric, k, not_itself=True)
 
 
@@ -66,7 +62,7 @@ def nearest_among(
     """For each row of ``others`` the k nearest rows of ``embedding``, as :func:`nearest`."""
     queries, points = _points(others, metric), _points(embedding, metric)
     k = min(k, len(points))
-    return _by_distance(queries, points, _search(queries, points, k), metric, k)
+    return _by_distance(queries, points, exact(queries, points, k), metric, k)
 
 
 def within(
@@ -94,71 +90,6 @@ def within(
     return one[near], other[near], distances[near]
 
 
-def _search(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest points of each query and a few more, nearest first up to rounding.
-
-    A few more than k are taken from distances in float32. Where these are so close that rounding
-    could have left out one of the k, the search in float64 decides.
-    """
-    n, wanted = len(points), k + SPARE
-    if wanted >= n:
-        return _surely(queries, points, n)
-    a, b = (x.float() for x in _centred(queries, points))  # what is not finite is doubtful
-    b = torch.cat([b, b.new_zeros(-n % GROUP, b.shape[1])])
-    lengths = b.square().sum(1)
-    longest = float(lengths.max())
-    lengths[n:] = torch.inf  # no point
-    found = np.empty((len(a), wanted), dtype=np.int64)
-    doubtful = np.zeros(len(a), dtype=bool)
-    rounding = 2 * b.shape[1] * np.finfo(np.float32).eps
-    memory = torch.empty(min(ROWS_AT_ONCE, len(a)), len(b))
-    for start in range(0, len(a), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        squares = memory[: len(a[rows])]
-        torch.addmm(lengths, a[rows], b.T, alpha=-2, out=squares)  # less the query's own
-        near, found[rows] = (each.numpy() for each in _smallest(squares, wanted))
-        size = a[rows].square().sum(1).numpy() + longest
-        with np.errstate(invalid="ignore"):
-            gap = near[:, -1] - near[:, k - 1]
-        doubtful[rows] = ~(np.isfinite(gap) & (gap > 2 * rounding * size))
-    if doubtful.any():
-        found[doubtful] = _surely(queries[doubtful], points, wanted)
-    return found
-
-
-def _surely(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest points of each query, nearest first, in float64 (scikit-learn)."""
-    from sklearn.neighbors import NearestNeighbors
-
-    one, other = _centred(queries, points)
-    slow = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(other.numpy())
-    found: np.ndarray = slow.kneighbors(one.numpy(), return_distance=False)
-    return found
-
-
-def _centred(*of: np.ndarray) -> tuple[Tensor, ...]:
-    """All about the middle of the last, in the columns in which the last varies."""
-    varies = np.ptp(of[-1], axis=0) > 0  # a unit that is dead in all cells tells none apart
-    varies[:1] |= not varies.any()
-    middle = np.median(of[-1][:: len(of[-1]) // SAMPLE + 1], axis=0)  # a far cell moves it little
-    centred = (torch.from_numpy(x) - torch.from_numpy(middle) for x in of)
-    return tuple(x if varies.all() else x[:, torch.from_numpy(varies)] for x in centred)
-
-
-def _smallest(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k smallest of each row, rising, and where they are.
-
-    They lie in the k groups of columns whose smallest values are the smallest.
-    """
-    groups = values.view(len(values), -1, GROUP)
-    if k >= groups.shape[1]:
-        return values.topk(k, largest=False)
-    best = groups.amin(2).topk(k, largest=False, sorted=False).indices
-    inside = groups.gather(1, best[:, :, None].expand(-1, -1, GROUP)).flatten(1)
-    smallest, at = inside.topk(k, largest=False)
-    return smallest, best.gather(1, at // GROUP) * GROUP + at % GROUP
-
-
 def _by_distance(
     queries: np.ndarray,
     points: np.ndarray,
@@ -171,8 +102,8 @@ def _by_distance(
     found = np.sort(found, axis=1)
     distances = np.empty(found.shape)
     ends, starts = torch.from_numpy(points), torch.from_numpy(queries)[:, None]
-    for start in range(0, len(found), ROWS_AT_ONCE // 2):
-        rows = slice(start, start + ROWS_AT_ONCE // 2)
+    for start in range(0, len(found), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
         apart = ends[torch.from_numpy(found[rows])] - starts[rows]
         distances[rows] = _lengths(apart, metric)
     if not_itself:
