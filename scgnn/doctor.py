@@ -33,10 +33,13 @@ def examine() -> Iterator[tuple[str, bool, str]]:
     yield _try("dgl", _pass_messages, "pip install dgl==1.1.3 packaging, with torch from 2.2 on")
     yield _try("igraph + seed", _find_communities, "pip install -U igraph")
     import psutil
-    import torch
 
     memory = psutil.virtual_memory()
     yield "memory", True, f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
+    try:
+        import torch
+    except Exception:  # said above
+        return
     yield "threads", True, f"{torch.get_num_threads()} for torch, {os.cpu_count()} processors"
     yield (
         "gpu",

@@ -19,7 +19,6 @@ from scgnn.components.clusterers import Counted
 from scgnn.components.decoders import InnerProduct, InnerProductSampled
 from scgnn.components.graph_builders import KNN
 from scgnn.components.graph_builders.search import EXACT_UP_TO
-from scgnn.components.regularizers import LTMGStates
 from scgnn.components.transforms import TopGenes
 from scgnn.pipelines.passes import Pass
 from scgnn.pipelines.rebuilt import on_demand
@@ -119,7 +118,7 @@ def estimate(recipe: Recipe, size: Size, slowness: float = 1.0) -> dict[str, Est
     def add(stage: str, seconds: float, megabytes: float, times: int = 1) -> None:
         found.setdefault(stage, []).extend([(seconds * slowness, read + megabytes)] * times)
 
-    if any(isinstance(r, LTMGStates) for r in pipeline.regularizers()):
+    if pipeline.signal_model() is not None:
         add("LTMG", genes * GENE * (n * density / 250) ** 0.4, 12e-6 * n * genes * density)
     network = pipeline.feature_encoder
 

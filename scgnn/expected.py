@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+from bisect import bisect
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from scgnn.errors import RecipeError, UserError
@@ -15,6 +17,7 @@ from scgnn.recipe.data import Data
 
 log = logging.getLogger("scgnn")
 
+LONG = 6 * 3600  # seconds of a run before which another recipe is named
 SMALLER = {  # settings that take less memory, what they change least first
     "pipeline.impute": False,
     "pipeline.graph_decoder": "inner_product_sampled",
@@ -37,13 +40,17 @@ def expected(recipe: Recipe) -> str:
     for stage, each in found.items():
         times = f"{each.times} x " if each.times > 1 else ""
         lines.append(f"  {stage:<25} {times}{duration(each.seconds)}, {each.megabytes:,.0f} MB")
+    if advice := _shorter(found, size):
+        lines.append(f"            {advice}")
     return "\n".join(lines) + "\n"
 
 
 def in_short(found: dict[str, Estimate]) -> str:
     """Time and memory of all stages: ``roughly 3 min and 800 MB on one thread …``."""
-    every = "on one thread where every iteration runs"
-    return f"roughly {duration(whole(found))} and {peak(found):,.0f} MB {every}"
+    loops = any(each.times > 1 for each in found.values())
+    every = " where every iteration runs" if loops else ""
+    took, most = duration(whole(found)), peak(found)
+    return f"roughly {took} and {most:,.0f} MB on one thread{every}, reading and writing aside"
 
 
 def whole(found: dict[str, Estimate]) -> float:
@@ -68,6 +75,19 @@ def foresee(recipe: Recipe, size: Size, force: bool) -> None:
         refuse_too_large(recipe, size)
     if found := estimate(recipe, size, STANDARD / speed()):
         log.info(in_short(found))
+        if advice := _shorter(found, size):
+            log.warning(advice)
+
+
+def _shorter(found: dict[str, Estimate], size: Size) -> str:
+    """What takes most of a very long run, and the recipe for so many cells; else nothing."""
+    seconds = whole(found)
+    fast = whole(estimate(load_recipe("scgnn_fast"), size, STANDARD / speed()))
+    if seconds < LONG or fast > seconds / 10:
+        return ""
+    stage, most = max(found.items(), key=lambda item: item[1].times * item[1].seconds)
+    share = most.times * most.seconds / seconds
+    return f"{stage} is {share:.0%} of that; scgnn_fast would take {duration(fast)} for all it does"
 
 
 def refuse_where_too_large(recipes: Iterable[Recipe], workers: int = 1) -> None:
@@ -108,9 +128,10 @@ def refuse_too_large(recipe: Recipe, size: Size, workers: int = 1) -> None:
 def _remedy(recipe: Recipe, size: Size, there_is: float) -> str:
     """The settings that make a recipe fit, where there are any; as few of them as will do."""
     chosen: dict[str, Any] = {}
+    asked = size.cells
 
-    def needed(changes: dict[str, Any]) -> float:
-        return peak(estimate(load_recipe(recipe, changes), size))
+    def needed(changes: dict[str, Any], of: Size = size) -> float:
+        return peak(estimate(load_recipe(recipe, changes), of))
 
     for path, value in SMALLER.items():
         try:
@@ -121,22 +142,36 @@ def _remedy(recipe: Recipe, size: Size, there_is: float) -> str:
         if needed(chosen) <= there_is:
             break
     else:
-        return "take fewer cells or genes, or a machine with more memory"
+        few = partial(_with_cells, size)
+        fit = bisect(range(1, size.cells), there_is, key=lambda cells: needed(chosen, few(cells)))
+        digits = 10 ** max(len(str(fit)) - 2, 0)
+        size = few(fit // digits * digits)
     for path in list(chosen):
         without = {other: value for other, value in chosen.items() if other != path}
-        if needed(without) <= there_is:
+        if needed(without, size) <= there_is:
             chosen = without
-    words = " ".join(f"--set {path}={_word(value)}" for path, value in chosen.items())
-    return f"{words} makes it fit (roughly {needed(chosen):,.0f} MB)"
+    if size.cells < asked:
+        where = f" with {_words(chosen)}" if chosen else ""
+        fewer = f" at most {size.cells:,} cells{where}, or fewer genes, or" if size.cells else ""
+        return f"take{fewer} a machine with more memory"
+    return f"{_words(chosen)} makes it fit (roughly {needed(chosen):,.0f} MB)"
 
 
 def duration(seconds: float) -> str:
-    """``3 s``, ``2 min``, ``1.5 h``."""
+    """``3 s``, ``2 min``, ``1.5 h``, ``4 days``."""
     if seconds < 90:
         return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"
 
 
-def _word(value: Any) -> str:
-    """A value as ``--set`` takes it."""
-    return value if isinstance(value, str) else json.dumps(value)
+def _with_cells(size: Size, cells: int) -> Size:
+    """Data like these of so many cells."""
+    return size._replace(cells=cells, nonzeros=size.nonzeros * cells // size.cells)
+
+
+def _words(changes: dict[str, Any]) -> str:
+    """Changes as options of a command."""
+    values = (v if isinstance(v, str) else json.dumps(v) for v in changes.values())
+    return " ".join(f"--set {path}={value}" for path, value in zip(changes, values, strict=True))

@@ -183,7 +183,10 @@ def _imputation_scores(
 ) -> dict[str, Any]:
     """Scores by the true expression where there is any, those of the controls beside them."""
     answers, seen = prepared.answers, prepared.state.x
-    if not answers or state.imputed is None:
+    if not answers:
+        return {}
+    if state.imputed is None:
+        log.warning("expression was hidden to score its imputation, but nothing is imputed here")
         return {}
     found = stages(imputed_scores, whole(state.imputed), seen, answers)
     controls = stages(control_scores, seen, answers, seed_for(seed, "imputation_controls"))

@@ -55,7 +55,7 @@ class Training:
         0 trains all epochs.
     held_out
         Share of the cells that are not trained on, at most 2,000 cells; patience then looks at
-        their loss. A graph is trained on whole.
+        their loss, and without patience none are held out. A graph is trained on whole.
     """
 
     epochs: Positive = 200
@@ -123,7 +123,7 @@ def fit(
     weights = optimizer.param_groups[0]["params"]  # an optimiser may be given others on the way
     losses: list[float] = []
     here = exchange.place(n_cells)
-    kept, held_out = _split(here.total, training.held_out, seed)
+    kept, held_out = _split(here.total, training.held_out if training.patience else 0.0, seed)
     patience = Patience(training.patience)
     batches = _batches(kept, here.total, training.batch_size, np.random.default_rng(seed))
     steps = math.ceil(len(kept) / training.batch_size)
@@ -180,9 +180,9 @@ class Patience:
 
 
 def _split(n: int, share: float, seed: int) -> tuple[Tensor, Tensor | None]:
-    """The cells to train on, and those held out where a share asks for at least one."""
-    n_out = min(int(n * share), HELD_OUT)
-    if not n_out:
+    """The cells to train on, and those held out; where a share asks for any, at least one."""
+    n_out = min(max(int(n * share), share > 0), HELD_OUT, n - 1)
+    if n_out < 1:
         return torch.arange(n), None
     order = torch.from_numpy(generator(seed_for(seed, "held_out")).permutation(n))
     return order[n_out:].sort().values, order[:n_out]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,34 @@ def test_what_runs_nothing_loads_only_what_describes_it(words):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_late_library_is_the_real_one_for_everybody_else():
+    check = (
+        "import sys\n"
+        "from scgnn.cli.late import late\n"
+        "with late('torch'):\n"
+        "    from scgnn import training\n"
+        "assert 'torch' not in sys.modules\n"
+        "from torch.autograd import Function\n"
+        "import torch\n"
+        "assert torch.autograd.Function is Function\n"
+        "assert training.torch.Tensor is torch.Tensor\n"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_torch_that_cannot_be_imported_is_one_sentence(tmp_path):
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('libtorch.so: not there')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    for words in ("run scgnn_quick", "doctor"):
+        call = [sys.executable, "-m", "scgnn", *words.split()]
+        done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, env=environment)
+        assert done.returncode == 1
+        assert "libtorch.so: not there" in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_list_names_every_component_and_recipe(command):
     done = command("list")
     assert done.code == 0
@@ -79,6 +108,7 @@ def test_show_prints_a_recipe_that_runs(command):
     Path("shown.yaml").write_text(done.out)
     assert load_recipe("shown.yaml") == load_recipe("scgnn_gat_leiden", {"seed": 5})
     assert all(len(line) < 160 for line in done.out.splitlines())
+    assert "…" not in done.out
 
 
 def test_show_explains_a_component(command):

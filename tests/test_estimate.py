@@ -94,8 +94,25 @@ def test_what_cannot_fit_is_refused_with_what_would_make_it_fit(monkeypatch):
 
 def test_where_no_setting_makes_it_fit_that_is_said(monkeypatch):
     monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 1000.0)
-    with pytest.raises(UserError, match="take fewer cells or genes, or a machine with more memory"):
+    with pytest.raises(UserError, match=r"or a machine with more memory; --force") as caught:
         refuse_too_large(large("pca_leiden"), SIZE)
+    (most,) = re.findall(r"take at most ([0-9,]+) cells, or fewer genes", str(caught.value))
+    cells = int(most.replace(",", ""))
+    fewer = Size(cells, SIZE.genes, SIZE.nonzeros * cells // SIZE.cells)
+    refuse_too_large(large("pca_leiden"), fewer)
+
+
+def test_a_very_long_run_names_what_takes_longest_and_a_shorter_recipe(command):
+    said = command("check", "scgnn", "--set", "data.reader.cells=200000").out
+    assert re.search(r"graph autoencoder is \d\d% of that; scgnn_fast would take \d+ min", said)
+    assert "would take" not in command("check", "scgnn").out
+
+
+def test_a_demo_of_very_many_genes_is_not_made_to_say_its_size():
+    few = Demo(cells=500, genes=20_000).shape()
+    many = Demo(cells=500, genes=20_000_000).shape()
+    assert many[:2] == (500, 20_000_000)
+    assert few[2] <= many[2] < 10 * few[2]
 
 
 def test_workers_share_the_memory(monkeypatch):

@@ -84,10 +84,11 @@ def test_a_run_has_every_score_with_every_control_beside_it(recipe, counts, trut
     json.dumps(metrics, allow_nan=False)
 
 
-def test_nothing_is_scored_where_nothing_is_imputed_or_hidden(recipe, counts):
+def test_nothing_is_scored_where_nothing_is_imputed_or_hidden(recipe, counts, caplog):
     assert "imputation_controls" not in execute(recipe(), counts()).metrics
     pca = load_recipe("pca_leiden", {"data.thinning": 0.5})
     assert not execute(pca, counts()).metrics.keys() & {"thinning", "imputation_controls"}
+    assert "but nothing is imputed here" in caplog.text
 
 
 @pytest.mark.parametrize("hidden", ["thinning", "holdout"])

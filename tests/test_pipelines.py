@@ -161,3 +161,18 @@ def test_mini_batches_learn_what_full_batches_learn(state):
     end = run(small(feature_training=batched, max_iterations=0, impute=False), state)
     losses = values(end, "loss", "feature autoencoder")
     assert losses[-1] < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"max_iterations": 0, "cluster_regularizers": ["ltmg"]},
+        {"cluster_autoencoders": False, "cluster_regularizers": ["ltmg"]},
+        {"impute": False, "imputation_regularizers": ["ltmg"]},
+    ],
+)
+def test_ltmg_is_not_fitted_for_a_training_that_there_is_not(changes):
+    paths = {f"pipeline.{name}": value for name, value in changes.items()}
+    without = {"pipeline.feature_regularizers": [], "pipeline.cluster_regularizers": []}
+    assert load_recipe("scgnn", without | paths).pipeline.signal_model() is None
+    assert load_recipe("scgnn", paths).pipeline.signal_model() is not None

@@ -61,6 +61,14 @@ def test_cells_held_out_are_never_trained_on(batch_size):
     assert used == set(range(40)) - set(held_out)
 
 
+@pytest.mark.parametrize(("share", "patience", "out"), [(0.001, 3, 1), (0.25, 0, 0), (0.0, 3, 0)])
+def test_a_share_holds_out_one_cell_at_least_and_none_without_patience(share, patience, out):
+    seen = []
+    trained(Training(epochs=2, batch_size=8, held_out=share, patience=patience), seen)
+    used = {cell for in_training, cells in seen if in_training for cell in cells}
+    assert len(used) == 40 - out
+
+
 def test_patience_looks_at_the_cells_held_out():
     """Four cells and three weights fit the noise; what is held out says so."""
     budget = {"epochs": 2000, "learning_rate": 0.1, "patience": 20}

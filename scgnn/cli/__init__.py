@@ -26,6 +26,9 @@ def main() -> None:
         advice = "make room, then --resume goes on from the last finished stage"
         sys.stderr.write(f"{where}{error.strerror}; {advice}\n")
         sys.exit(1)
+    except ImportError as error:
+        sys.stderr.write(f"{error}; 'scgnn-recipe doctor' says what is not well installed\n")
+        sys.exit(1)
     except Interrupted as stop:
         sys.stderr.write(f"{stop}\n")
         sys.exit(130)

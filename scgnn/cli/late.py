@@ -1,29 +1,34 @@
-"""A library that is loaded when something in it is first used, which may be never."""
+"""A library that the modules imported meanwhile load when they first use it, which may be never."""
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 
 class Late(ModuleType):
-    """Stands for a library that was imported, until something in it is asked for.
+    """Stands for a library until something in it is asked for.
 
     The standard library's LazyLoader does not do: a second ``import`` of the name loads it.
     """
 
     def __getattr__(self, name: str) -> Any:
-        if sys.modules[self.__name__] is self:
+        if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
         return getattr(importlib.import_module(self.__name__), name)
 
 
-def load_late(name: str) -> None:
-    """Let ``import name`` cost nothing from now on; without such a library nothing changes."""
-    if name in sys.modules or (found := importlib.util.find_spec(name)) is None:
-        return
-    sys.modules[name] = Late(name)
-    sys.modules[name].__spec__ = found
+@contextmanager
+def late(name: str) -> Iterator[None]:
+    """Inside, ``import name`` costs nothing. For our own modules: nobody else gets a stand-in."""
+    if name not in sys.modules:
+        sys.modules[name] = Late(name)
+    try:
+        yield
+    finally:
+        if isinstance(sys.modules.get(name), Late):
+            del sys.modules[name]

@@ -18,7 +18,7 @@ from scgnn.cli.app import (
     load_study_of,
     one_of,
 )
-from scgnn.cli.late import load_late
+from scgnn.cli.late import late
 from scgnn.errors import UserError
 
 
@@ -34,8 +34,7 @@ def check(
     _plugins: PluginFiles = None,
 ) -> None:
     """Say every mistake of a recipe or a study, or what it will do. Runs nothing."""
-    load_late("torch")
-    with importing():
+    with importing(), late("torch"):
         from scgnn.expected import expected, refuse_where_too_large
         from scgnn.folders import refuse_missing
         from scgnn.recipe.describe import plan
@@ -66,8 +65,7 @@ def show(
     _plugins: PluginFiles = None,
 ) -> None:
     """Print a recipe complete, or a component, with the meaning of each setting."""
-    load_late("torch")
-    with importing():
+    with importing(), late("torch"):
         from scgnn.recipe import bundled, is_file
         from scgnn.recipe.describe import describe, describe_component
         from scgnn.registry import kinds
@@ -89,8 +87,7 @@ def show(
 @app.command()
 def diff(a: RecipeName, b: RecipeName, _plugins: PluginFiles = None) -> None:
     """Print what differs between two recipes, defaults filled in."""
-    load_late("torch")
-    with importing():
+    with importing(), late("torch"):
         from scgnn.recipe import diff as differences
         from scgnn.recipe import load_recipe
         from scgnn.recipe.describe import brief
@@ -112,8 +109,7 @@ def list_(
     _plugins: PluginFiles = None,
 ) -> None:
     """List components and recipes: name, one line, where it comes from."""
-    load_late("torch")
-    with importing():
+    with importing(), late("torch"):
         from scgnn import plugins
         from scgnn.recipe import bundled
         from scgnn.recipe.describe import recipe_line

@@ -164,6 +164,10 @@ class Pass(Pipeline):
         """Those of all phases."""
         return self.feature_regularizers
 
+    def at_work(self) -> tuple[Regularizer, ...]:
+        """Those that some training here uses."""
+        return in_phase(self.feature_regularizers, "initial")
+
     def signal_model(self) -> LTMG | None:
         """The LTMG model that the regularizers ask for, None when none of them does.
 
@@ -172,7 +176,7 @@ class Pass(Pipeline):
         ValueError
             Two of them ask for different models: a run has one set of states.
         """
-        wanted = [r for r in self.regularizers() if isinstance(r, LTMGStates) and r.weight > 0]
+        wanted = [r for r in self.at_work() if isinstance(r, LTMGStates)]
         models = {r.model() for r in wanted}
         if len(models) > 1:
             raise ValueError("two LTMG regularizers with different settings; a run has one model")

@@ -143,6 +143,16 @@ class ScGNN(Pass):
             *self.imputation_regularizers,
         )
 
+    def at_work(self) -> tuple[Regularizer, ...]:
+        own = self.cluster_regularizers if self.cluster_autoencoders else ()
+        iterating = (*self.feature_regularizers, *own) if self.max_iterations else ()
+        at_the_end = self.imputation_regularizers if self.impute is True else ()
+        return (
+            *super().at_work(),
+            *in_phase(iterating, "iteration"),
+            *in_phase(at_the_end, "imputation"),
+        )
+
     def __call__(self, state: State, stages: Stages, seed: int) -> State:
         turn = Turn(stages, seed)
         x = state.x

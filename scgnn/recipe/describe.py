@@ -129,8 +129,9 @@ def flow(value: Any) -> str:
 
 def _commented(line: str, said: str) -> str:
     sentence = re.split(r"(?<=\.)\s", readable(said))[0].rstrip(".")
-    short = textwrap.shorten(sentence, COMMENT_WIDTH, placeholder=" …")
-    return f"{line:<{COMMENT_COLUMN}} # {short}" if short else line
+    comment = [f"# {part}" for part in textwrap.wrap(sentence, COMMENT_WIDTH)] or [""]
+    first = f"{line:<{COMMENT_COLUMN}} {comment[0]}".rstrip()
+    return "\n".join([first, *(" " * (COMMENT_COLUMN + 1) + part for part in comment[1:])])
 
 
 def describe_component(word: str) -> str:

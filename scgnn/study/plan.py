@@ -111,15 +111,16 @@ def _cost(study: Study, labels: dict[str, tuple[Run, str]]) -> list[str]:
     seconds = megabytes = 0.0
     slowness = STANDARD / speed()
     sizes = {run.recipe.data: size_of(run.recipe) for run in study.runs}
-    blocks = {_block(study, run): run.recipe.data for run in study.runs if run.role == "base"}
-    for data in blocks.values():
-        size = sizes[data]
-        if size is None:
-            return ["estimate    known once the data are read"]
+    there = {(_block(study, run), run.label): run.recipe for run in study.runs}
+    for block in {_block(study, run) for run in study.runs}:
         known: dict[str, dict[str, Estimate]] = {}
         for run, stage in labels.values():
             if run.label not in known:
-                known[run.label] = estimate(run.recipe, size, slowness)
+                recipe = there[block, run.label]
+                size = sizes[recipe.data]
+                if size is None:
+                    return ["estimate    known once the data are read"]
+                known[run.label] = estimate(recipe, size, slowness)
             if stage in known[run.label]:
                 seconds += known[run.label][stage].seconds
                 megabytes = max(megabytes, known[run.label][stage].megabytes)

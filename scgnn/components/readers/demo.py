@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 CELLS_AT_ONCE = 2**12  # simulated together
-CELLS_LOOKED_AT = 100  # to know how many counts are not zero
+LOOKED_AT = 100, 20_000  # cells and genes, to know how many counts are not zero
 
 
 @Reader.register("demo")
@@ -76,8 +76,11 @@ class Demo(Reader):
     seed: Seed = 1
 
     def shape(self) -> tuple[int, int, int]:
-        few = replace(self, cells=min(self.cells, CELLS_LOOKED_AT), true_mean=False)._drawn()[0]
-        return self.cells, self.genes, few.nnz * self.cells // few.shape[0]
+        cells, genes = map(min, (self.cells, self.genes), LOOKED_AT)
+        library = self.library_size * genes / self.genes
+        few = replace(self, cells=cells, genes=genes, library_size=library, true_mean=False)
+        density = few._drawn()[0].nnz / (cells * genes)
+        return self.cells, self.genes, round(density * self.cells * self.genes)
 
     def __call__(self) -> AnnData:
         counts, means, group, marks = self._drawn()
