@@ -109,10 +109,9 @@ def test_a_very_long_run_names_what_takes_longest_and_a_shorter_recipe(command):
 
 
 def test_a_demo_of_very_many_genes_is_not_made_to_say_its_size():
-    few = Demo(cells=500, genes=20_000).shape()
-    many = Demo(cells=500, genes=20_000_000).shape()
-    assert many[:2] == (500, 20_000_000)
-    assert few[2] <= many[2] < 10 * few[2]
+    assert Demo(cells=500, genes=20_000_000).shape()[:2] == (500, 20_000_000)
+    many = Demo(cells=100, genes=60_000)
+    assert many.shape()[2] == pytest.approx(many().X.nnz, rel=0.1)
 
 
 def test_workers_share_the_memory(monkeypatch):
@@ -141,7 +140,7 @@ def test_force_runs_it_all_the_same(monkeypatch, caplog):
     caplog.set_level("INFO", "scgnn")
     found = scgnn.run("pca_kmeans", force=True, **{"data.reader.cells": 60})
     assert len(found) > 50
-    assert "on one thread where every iteration runs" in caplog.text
+    assert "MB on one thread, reading and writing aside" in caplog.text
 
 
 def test_given_data_are_looked_at_too(monkeypatch):

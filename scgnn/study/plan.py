@@ -93,6 +93,12 @@ def _block(study: Study, run: Run) -> tuple[Any, ...]:
     return tuple(run.place[name] for name in study.blocks)
 
 
+def _version(study: Study, run: Run) -> tuple[Any, ...]:
+    """What tells a run from the others of its block."""
+    factors = (str(level) for name, level in run.place.items() if name not in study.blocks)
+    return run.variant, *factors
+
+
 def _few_cells(recipe: Recipe) -> State:
     """Cells of their own for every way to prepare data."""
     data = to_yaml(replace(recipe, seed=1, pipeline=type(recipe.pipeline)()))
@@ -111,12 +117,12 @@ def _cost(study: Study, labels: dict[str, tuple[Run, str]]) -> list[str]:
     seconds = megabytes = 0.0
     slowness = STANDARD / speed()
     sizes = {run.recipe.data: size_of(run.recipe) for run in study.runs}
-    there = {(_block(study, run), run.label): run.recipe for run in study.runs}
+    there = {(_block(study, run), _version(study, run)): run.recipe for run in study.runs}
     for block in {_block(study, run) for run in study.runs}:
         known: dict[str, dict[str, Estimate]] = {}
         for run, stage in labels.values():
             if run.label not in known:
-                recipe = there[block, run.label]
+                recipe = there[block, _version(study, run)]
                 size = sizes[recipe.data]
                 if size is None:
                     return ["estimate    known once the data are read"]
