@@ -1,5 +1,7 @@
 """Study files: what they ask for, and every mistake in them before anything runs."""
 
+import re
+
 import pytest
 
 from scgnn import RecipeError, load_study
@@ -178,6 +180,12 @@ def test_the_plan_counts_the_stages_that_are_shared():
     # without the imputation nine of these; without a graph encoder eight, of which the clusters
     # of both passes and the imputation are its own; each of the six runs has its scores
     assert "at most 60 asked for, 32 different ones: 28 are shared" in said, said
+
+
+def test_the_estimate_is_of_the_data_of_each_run():
+    changed = load_study(BASE | {"vary": {"data.reader.cells": [500_000]}, "seeds": 1})
+    (memory,) = re.findall(r"and ([0-9,]+) MB for each", describe_study(changed))
+    assert int(memory.replace(",", "")) > 5000
 
 
 def test_names_of_folders_tell_variants_apart():
