@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SPARE = 8  # neighbours looked at besides those asked for
 ROWS_AT_ONCE = 512
+VALUES_AT_ONCE = 2**20  # of a product in float64
 SAMPLE = 512  # points whose middle stands for that of all
 LARGEST = 1e37  # square of a length; sums of larger ones overflow in float32
 GROUP = 32  # points whose nearest is found first
@@ -66,12 +67,15 @@ def _surely(queries: np.ndarray, points: np.ndarray, k: int) -> np.ndarray:
 
     Products in float64 leave out what is farther for sure; of the rest the differences decide.
     """
-    queries, points = (x[:, _varying(points)] for x in (queries, points))
+    varies = _varying(points)
+    if not varies.all():
+        queries, points = queries[:, varies], points[:, varies]
     a, b = centred(np.float64, queries, points)
     lengths = np.square(b).sum(1)
     found = np.empty((len(a), k), dtype=np.int64)
-    for start in range(0, len(a), ROWS_AT_ONCE // 8):
-        rows = a[start : start + ROWS_AT_ONCE // 8]
+    at_once = max(VALUES_AT_ONCE // len(b), 1)
+    for start in range(0, len(a), at_once):
+        rows = a[start : start + at_once]
         own = np.square(rows).sum(1)
         squares = own[:, None] + lengths - 2 * rows @ b.T
         last = np.partition(squares, k - 1, axis=1)[:, k - 1]
@@ -87,7 +91,7 @@ def centred(kind: type[np.floating], *of: np.ndarray) -> list[np.ndarray]:
     """All about the middle of the last, in the columns in which the last varies."""
     points, varies = of[-1], _varying(of[-1])
     middle = np.median(points[:: len(points) // SAMPLE + 1], axis=0)  # a far cell moves it little
-    with np.errstate(over="ignore"):  # what is not finite is doubtful
+    with np.errstate(over="ignore"):  # what overflows is searched surely
         about = (np.subtract(x, middle, np.empty(x.shape, kind), casting="same_kind") for x in of)
         return [x if varies.all() else x[:, varies] for x in about]
 
