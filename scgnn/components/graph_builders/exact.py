@@ -54,11 +54,12 @@ def _rounding(own: np.ndarray, squares: np.ndarray, d: int, kind: type[np.floati
     """How far a squared distance from a product may be off, of points up to so far away.
 
     A point no farther than √squares from a query of squared length ``own`` is no longer than both
-    together.
+    together. A sum of d products is off by d/2 eps of its terms at most (Higham 2002, section 3.1),
+    and there are two, of numbers that were rounded themselves.
     """
     reach = np.sqrt(own) + np.sqrt(2 * np.maximum(squares, 0))
     limits = np.finfo(kind)
-    bound: np.ndarray = 2 * d * (limits.eps * (own + np.square(reach)) + limits.tiny)
+    bound: np.ndarray = (d + 4) * (limits.eps * (own + np.square(reach)) + limits.tiny)
     return bound
 
 
