@@ -81,9 +81,10 @@ def foresee(recipe: Recipe, size: Size, force: bool) -> None:
 
 def _shorter(found: dict[str, Estimate], size: Size) -> str:
     """What takes most of a very long run, and the recipe for so many cells; else nothing."""
-    seconds = whole(found)
+    if (seconds := whole(found)) < LONG:
+        return ""
     fast = whole(estimate(load_recipe("scgnn_fast"), size, STANDARD / speed()))
-    if seconds < LONG or fast > seconds / 10:
+    if fast > seconds / 10:
         return ""
     stage, most = max(found.items(), key=lambda item: item[1].times * item[1].seconds)
     share = most.times * most.seconds / seconds
