@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,25 +35,32 @@ IMPUTATION = {
     "false_signal": "false signal",
     "imputation": "hidden entries",
 }
+SILENCE = 300  # seconds after which a long stage says how far it is
 BESIDE = ("none", "diffusion")  # controls that are shown with a score of imputation
+
+stages = logging.getLogger("scgnn.stages")
 
 
 class PlainLines(Progress):
-    """One line a stage, for pipes and logs."""
+    """One line a stage, for pipes and logs, and one every few minutes of a long one."""
 
     def __init__(self, console: Console) -> None:
         self.console, self.loss = console, ""
+        self.stage, self.since = "", time.monotonic()
 
     def begin(self, stage: str, iteration: int) -> None:
+        self.stage, self.since = f"{_where(iteration)}{stage:<22}", time.monotonic()
         self.loss = ""
 
     def epoch(self, done: int, total: int, loss: float) -> None:
         self.loss = f"  {total} epochs, loss {loss:.5g}"
+        if time.monotonic() - self.since > SILENCE:
+            self.since = time.monotonic()
+            stages.info(f"{self.stage}{'at work':>15}  epoch {done} of {total}, loss {loss:.5g}")
 
     def end(self, stage: str, iteration: int, seconds: float, reused: bool) -> None:
         took = "from the store" if reused else f"{seconds:.1f} s"
-        line = f"{_where(iteration)}{stage:<22}{took:>15}{'' if reused else self.loss}"
-        logging.getLogger("scgnn.stages").info(line)
+        stages.info(f"{_where(iteration)}{stage:<22}{took:>15}{'' if reused else self.loss}")
 
 
 class LiveBars(PlainLines):

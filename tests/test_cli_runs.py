@@ -31,6 +31,15 @@ def test_a_run_in_a_pipe_is_plain_lines(command, sets, small):
         assert sum(line.startswith(word) for line in done.out.splitlines()) == 1
 
 
+def test_a_long_stage_says_how_far_it_is(command, sets, small, monkeypatch):
+    monkeypatch.setattr("scgnn.console.SILENCE", -1)
+    done = command("run", "scgnn", *sets(small("scgnn")), "--out", "out")
+    line = r"^iteration 1 +graph autoencoder +at work  epoch 1 of 2, loss \S+$"
+    assert re.search(line, done.err, re.M)
+    with open("out/log.txt") as log:
+        assert "at work  epoch 1 of 2" in log.read()
+
+
 def test_a_run_goes_to_a_folder_named_after_recipe_and_data(command, sets, small, counts):
     counts().write_h5ad("my cells.h5ad")
     changes = {k: v for k, v in small("pca_leiden").items() if not k.startswith("data.")}
