@@ -1,6 +1,6 @@
 """How fast the graph parts are: neighbours against a loop over cells, the exact loss against dense.
 
-    python benchmarks/graph.py               # 13,000 cells; the loop alone takes minutes
+    python benchmarks/graph.py               # 13,000 cells; the loop takes half a minute
     python benchmarks/graph.py --cells 2000
 
 One thread, processor seconds; the graph stage by the clock, on all threads too, of which the loop
@@ -82,7 +82,7 @@ def neighbours(n: int) -> None:
     embedding = cells_in_groups(n, 128)
     theirs, _, expected = timed(lambda: loop_over_cells(embedding), 1, time.perf_counter)
     print(f"graph stage, {n:,} x 128: loop over cells {theirs:.1f} s")
-    for threads in sorted({1, len(os.sched_getaffinity(0))}):
+    for threads in sorted({1, os.cpu_count() or 1}):
         set_threads(threads)
         KNN()(embedding[:500], 0)
         ours, _, graph = timed(lambda: KNN()(embedding, 0), 5, time.perf_counter)

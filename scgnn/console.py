@@ -60,7 +60,7 @@ class PlainLines(Progress):
 
     def end(self, stage: str, iteration: int, seconds: float, reused: bool) -> None:
         took = "from the store" if reused else f"{seconds:.1f} s"
-        stages.info(f"{_where(iteration)}{stage:<22}{took:>15}{'' if reused else self.loss}")
+        stages.info(f"{self.stage}{took:>15}{'' if reused else self.loss}")
 
 
 class LiveBars(PlainLines):

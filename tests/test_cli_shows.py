@@ -18,6 +18,10 @@ from scgnn.study.load import bundled_studies
 pytestmark = pytest.mark.usefixtures("folder")
 
 
+def in_a_process_of_its_own(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
 def test_help_loads_neither_torch_nor_any_other_heavy_library():
     check = (
         "import sys\n"
@@ -29,7 +33,7 @@ def test_help_loads_neither_torch_nor_any_other_heavy_library():
         "    heavy = {'torch', 'numpy', 'scipy', 'dgl', 'anndata', 'pandas', 'yaml', 'pydantic'}\n"
         "    sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    done = in_a_process_of_its_own(check)
     assert done.returncode == 0, done.stderr
     for word in ("run", "check", "show", "diff", "list", "test", "new", "doctor"):
         assert f" {word} " in done.stdout
@@ -51,7 +55,7 @@ def test_what_runs_nothing_loads_only_what_describes_it(words):
         "    assert not ended.code and gc.isenabled() and gc.get_freeze_count()\n"
         f"    sys.exit(', '.join({heavy!r} & set(sys.modules)) or 0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    done = in_a_process_of_its_own(check)
     assert done.returncode == 0, done.stderr
 
 
@@ -67,7 +71,7 @@ def test_a_late_library_is_the_real_one_for_everybody_else():
         "assert torch.autograd.Function is Function\n"
         "assert training.torch.Tensor is torch.Tensor\n"
     )
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    done = in_a_process_of_its_own(check)
     assert done.returncode == 0, done.stderr
 
 
