@@ -24,6 +24,7 @@ lint: $(VENV)/linted
 	$(RUN)/ruff check --no-cache .
 	$(RUN)/ruff format --no-cache --check .
 	$(RUN)/mypy scgnn
+	$(RUN)/lint-imports
 
 bench: $(VENV)/installed
 	$(RUN)/python benchmarks/ltmg.py

@@ -27,8 +27,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from scgnn.components.decoders import InnerProduct, graph_target
 from scgnn.components.graph_builders import KNN
-from scgnn.memory import PeakMemory
-from scgnn.threads import set_threads
+from scgnn.execution.resources import PeakMemory, set_threads
 
 
 def cells_in_groups(n: int, d: int, seed: int = 0) -> np.ndarray:

@@ -14,8 +14,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from scgnn.recipe import load_recipe, parse_changes
-from scgnn.runs import execute
+from scgnn.cli.options import parse_changes
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.run import execute
 from scgnn.study.tables import flat
 
 SETTINGS = {

@@ -24,7 +24,7 @@ import threadpoolctl
 from scipy import sparse
 
 from scgnn.components.ltmg import LTMG
-from scgnn.memory import PeakMemory
+from scgnn.execution.resources import PeakMemory
 
 Variant = Literal["corrected", "published"]
 VARIANTS: tuple[Variant, ...] = ("corrected", "published")

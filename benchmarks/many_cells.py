@@ -27,14 +27,13 @@ from scgnn.components.decoders import MLP as Rebuilding
 from scgnn.components.decoders import InnerProductSampled
 from scgnn.components.encoders import GCN, MLP
 from scgnn.components.graph_builders import KNN
-from scgnn.memory import PeakMemory
-from scgnn.metrics import internal_scores
+from scgnn.evaluation.clustering import internal_scores
+from scgnn.execution.resources import PeakMemory, set_threads
 from scgnn.pipelines.autoencoders import Autoencoder, expression, fit_features
-from scgnn.pipelines.graphs import fit_graph
-from scgnn.pipelines.rebuilt import always_zero
+from scgnn.pipelines.graph_autoencoder import fit_graph
+from scgnn.pipelines.reconstruction import always_zero
 from scgnn.state import State
-from scgnn.threads import set_threads
-from scgnn.training import Training
+from scgnn.training.budget import Training
 
 WIDTH, GENES, GROUPS, K = 128, 2000, 20, 10
 MOST = 20_000  # cells of what costs every cell the same and is dear
@@ -112,9 +111,9 @@ def feature_epochs(epochs: int) -> Callable[[int], Callable[[], Any]]:
 
 def rebuilding(n: int) -> Callable[[], Any]:
     """Every row of what was rebuilt, once."""
-    from scgnn.pipelines import rebuilt
+    from scgnn.pipelines import reconstruction
 
-    rebuilt.LARGEST = 0
+    reconstruction.LARGEST = 0
     state, parts = counts_of(n), Autoencoder(MLP(), Rebuilding(), 1.0)
     fitted = fit_features(parts, Training(epochs=1), state, 0, None)
     return lambda: always_zero(expression(parts, fitted, GENES))

@@ -39,11 +39,11 @@ from processes import Cost, run
 from scaling import SIMULATED
 
 from scgnn.components.ltmg import LTMG
-from scgnn.recipe import load_recipe
-from scgnn.runs import prepare
+from scgnn.execution.resources import set_threads
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.run import prepare
 from scgnn.state import State
-from scgnn.threads import set_threads
-from scgnn.training import Training
+from scgnn.training.budget import Training
 
 # file: what newer libraries refuse, and the same in their words
 REPLACED = {

@@ -8,7 +8,7 @@ A tenth of the non-zeros is hidden; cells and genes are those that the recipe sc
 genes at most). Every program gets this one file in a process of its own, and no labels. What it
 imputed is compared with the hidden entries on one scale, ln(1 + x · m / t): t is the total of the
 cell and m the median total, both of what is seen. The error is the median of the absolute
-differences, as in ``metrics.imputation_scores``; of controls, which only impute, it is alone. Our
+differences, as in ``imputation_scores``; of controls, which only impute, it is alone. Our
 recipes leave out transforms that choose cells or genes and are otherwise as they are; peers do as
 ``peers/run_NAME.py`` says. Each peer is installed with pip once into an environment of its own,
 with the versions of constraints.txt; which torch it takes is for pip's settings to say
@@ -32,14 +32,15 @@ from processes import Cost, Failed, run
 from scaling import SIMULATED
 from scipy import sparse
 
-from scgnn import metrics
 from scgnn.components.readers import H5AD
 from scgnn.errors import UserError
-from scgnn.imputation.answers import Answers, Entries, scale_after
-from scgnn.imputation.controls import control_scores
-from scgnn.recipe import load_recipe, to_yaml
-from scgnn.runs import prepare
-from scgnn.threads import set_threads
+from scgnn.evaluation import clustering, imputation
+from scgnn.evaluation.baselines import control_scores
+from scgnn.evaluation.targets import Answers, Entries, scale_after
+from scgnn.execution.resources import set_threads
+from scgnn.recipe.load import load_recipe
+from scgnn.recipe.recipe import to_yaml
+from scgnn.runs.run import prepare
 
 HERE = Path(__file__).parent
 PEERS = {  # what pip installs for each
@@ -149,10 +150,10 @@ def line(name: str, cost: Cost, found: Found, given: Task) -> str:
     if found.labels is not None:
         clusters = len(np.unique(found.labels))
         if given.truth is not None:
-            ari = metrics.label_scores(given.truth, found.labels)["ari"]
+            ari = clustering.label_scores(given.truth, found.labels)["ari"]
     if found.imputed is not None:
         rows, columns, values = given.hidden
-        error = metrics.imputation_scores(found.imputed[rows, columns], values)["median_l1"]
+        error = imputation.imputation_scores(found.imputed[rows, columns], values)["median_l1"]
     return (
         f"{name:<20}{cost.processor:12.1f}{cost.wall:10.1f}{cost.megabytes:10,.0f}"
         f"{shown(clusters, 10, 'd')}{shown(ari, 8)}{shown(error, 14)}"

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from scgnn.estimate import STANDARD, estimate, size_of, speed
-from scgnn.recipe import load_recipe, parse_changes
-from scgnn.threads import set_threads
+from scgnn.cli.options import parse_changes
+from scgnn.execution.resources import set_threads
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.cost_model import STANDARD, estimate, size_of, speed
 
 SIMULATED = {
     "data.reader.genes": 2000,

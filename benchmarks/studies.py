@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from scgnn.study.paired import bootstrap_t, compare, detectable, holm, interval, sign_flip_test
-from scgnn.study.ranking import friedman
+from scgnn.stats.paired import bootstrap_t, compare, detectable, holm, interval, sign_flip_test
+from scgnn.stats.ranking import friedman
 
 CHANGES = 8
 ALPHA = 0.05

@@ -15,11 +15,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from scgnn.recipe import Data, Recipe, bundled, load_recipe
+from scgnn.cli.scaffold import SETTINGS
+from scgnn.recipe import Data
 from scgnn.recipe.describe import Parameter, body, flow, parameters, recipe_line, slots
-from scgnn.registry import Component, kinds, parts, registered
-from scgnn.scaffold import SETTINGS
-from scgnn.training import Training
+from scgnn.recipe.load import bundled, load_recipe
+from scgnn.recipe.recipe import Recipe
+from scgnn.registry.component import Component
+from scgnn.registry.introspection import parts
+from scgnn.registry.kinds import kinds, registered
+from scgnn.training.budget import Training
 
 EXAMPLES = {  # where the line that does for the other components of a kind would not
     "encoder.mlp": "pipeline:\n  feature_encoder: {name: mlp, hidden: [256, 32]}",

@@ -9,6 +9,8 @@ import importlib
 import os
 from typing import Any
 
+from scgnn.registry import FINDERS
+
 __version__ = "0.1.0"
 
 # A thread of torch that waits spins for a while before it sleeps; where other work wants the
@@ -16,9 +18,26 @@ __version__ = "0.1.0"
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+
+class _BuiltinFinder:
+    """The components that come with scgnn."""
+
+    def import_builtins(self) -> None:
+        importlib.import_module("scgnn.components")
+        importlib.import_module("scgnn.pipelines")
+
+    def names(self, kind: str) -> set[str]:
+        return set()  # importing registers them all
+
+    def load(self, kind: str, name: str) -> None:
+        pass
+
+
+FINDERS.insert(0, _BuiltinFinder())
+
 _HOMES = {
     "Clusterer": "scgnn.components.clusterers",
-    "Component": "scgnn.registry",
+    "Component": "scgnn.registry.component",
     "Decoder": "scgnn.components.decoders",
     "Encoder": "scgnn.components.encoders",
     "GraphBuilder": "scgnn.components.graph_builders",
@@ -31,18 +50,18 @@ _HOMES = {
     "RecipeError": "scgnn.errors",
     "Regularizer": "scgnn.components.regularizers",
     "State": "scgnn.state",
-    "Stop": "scgnn.components.stops",
+    "Stop": "scgnn.components.stopping",
     "Study": "scgnn.study.spec",
-    "StudyResult": "scgnn.study.run",
-    "Training": "scgnn.training",
+    "StudyResult": "scgnn.study.result",
+    "Training": "scgnn.training.budget",
     "Transform": "scgnn.components.transforms",
     "UserError": "scgnn.errors",
     "load_recipe": "scgnn.recipe",
     "load_study": "scgnn.study.load",
-    "ltmg": "scgnn.annotate",
-    "plot_ltmg": "scgnn.plotting",
-    "run": "scgnn.runs",
-    "run_study": "scgnn.study.run",
+    "ltmg": "scgnn.tl",
+    "plot_ltmg": "scgnn.plotting.ltmg",
+    "run": "scgnn.api.runs",
+    "run_study": "scgnn.api.studies",
 }
 
 __all__ = sorted(_HOMES)

@@ -15,11 +15,12 @@ from hypothesis import settings
 from scipy import sparse
 
 from plugin_texts import LUMP
-from scgnn import plugins
 from scgnn.cli import main
 from scgnn.errors import RecipeError
-from scgnn.recipe import Recipe, load_recipe
-from scgnn.registry import put_back, registered
+from scgnn.recipe.load import load_recipe
+from scgnn.recipe.recipe import Recipe
+from scgnn.registry import plugin_files
+from scgnn.registry.kinds import put_back, registered
 
 settings.register_profile("same", derandomize=True)  # the same examples each time
 settings.register_profile("other", settings.get_profile("default"))  # `make test-all`
@@ -122,7 +123,7 @@ def as_before() -> Iterator[None]:
     yield
     put_back(before)
     for name in set(sys.modules) - modules:
-        if name.startswith(("plugged_", plugins.PREFIX)):
+        if name.startswith(("plugged_", plugin_files.PREFIX)):
             del sys.modules[name]
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scgnn.recipe import to_yaml
+from scgnn.execution.stages import Cost
+from scgnn.recipe.recipe import to_yaml
 from scgnn.report import write_report
-from scgnn.stages import Cost
 from scgnn.study.engine import Finished, Outcome
 from scgnn.study.load import load_study
-from scgnn.study.run import StudyResult
+from scgnn.study.result import StudyResult
 from scgnn.study.tables import Answer
 
 AWKWARD = "a <b>bold</b> & naïve 变体"

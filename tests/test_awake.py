@@ -11,12 +11,13 @@ from scipy import sparse
 from scgnn.components.decoders import MLP as Decoder
 from scgnn.components.encoders import MLP as Encoder
 from scgnn.components.regularizers import Degree, LTMGStates
-from scgnn.pipelines import autoencoders, awake
+from scgnn.pipelines import active_units, autoencoders
+from scgnn.pipelines.active_units import Awake, awake_part
 from scgnn.pipelines.autoencoders import Autoencoder, Start, fit_features
-from scgnn.pipelines.awake import Awake, awake_part
 from scgnn.seeding import torch_seed
 from scgnn.state import State
-from scgnn.training import Rows, Training
+from scgnn.training.budget import Training
+from scgnn.training.fit import Rows
 
 TRAINING = Training(epochs=60, learning_rate=3e-3)
 
@@ -47,9 +48,9 @@ def both(monkeypatch):
             used.append(awake_part(*args))
             return used[-1]
 
-        monkeypatch.setattr(awake, "awake_part", watched)
+        monkeypatch.setattr(active_units, "awake_part", watched)
         found = fit_features(parts, training, state, 3, start)
-        monkeypatch.setattr(awake, "awake_part", lambda *_: None)
+        monkeypatch.setattr(active_units, "awake_part", lambda *_: None)
         return found, fit_features(parts, training, state, 3, start), used
 
     return train

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import scgnn
-from scgnn.recipe import load_recipe
-from scgnn.runs import execute
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.run import execute
 
 
 def _not_empty(adata):

@@ -10,15 +10,16 @@ import pytest
 from broken_components.case import CASES
 from broken_components.every_kind import One
 from broken_components.regularizers import Term
-from scgnn.checks import Broken, check_component, checks_of, outcomes, parametrize_with_checks
-from scgnn.checks.exemptions import EXEMPTIONS
-from scgnn.checks.rules import CHECKS
 from scgnn.components.clusterers import Clusterer
 from scgnn.components.encoders import GCN
 from scgnn.components.graph_builders import KNN
 from scgnn.components.readers import CSV
 from scgnn.components.regularizers import Sparsity
-from scgnn.registry import is_own, kinds
+from scgnn.registry.introspection import is_own
+from scgnn.registry.kinds import kinds
+from scgnn.testing import Broken, check_component, checks_of, outcomes, parametrize_with_checks
+from scgnn.testing.check import CHECKS
+from scgnn.testing.exemptions import EXEMPTIONS
 
 pytestmark = pytest.mark.usefixtures("as_before")
 BUILT_IN = [
@@ -156,7 +157,7 @@ def test_an_exempt_check_is_a_skipped_test():
 
 GOOD = '''
 from dataclasses import dataclass
-from scgnn.components.stops import Stop
+from scgnn.components.stopping import Stop
 
 
 @Stop.register("{name}")

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from scgnn.recipe import load_recipe
+from scgnn.recipe.load import load_recipe
 
 pytestmark = pytest.mark.usefixtures("folder")
 
@@ -32,7 +32,7 @@ def test_a_run_in_a_pipe_is_plain_lines(command, sets, small):
 
 
 def test_a_long_stage_says_how_far_it_is(command, sets, small, monkeypatch):
-    monkeypatch.setattr("scgnn.console.SILENCE", -1)
+    monkeypatch.setattr("scgnn.cli.progress.SILENCE", -1)
     done = command("run", "scgnn", *sets(small("scgnn")), "--out", "out")
     line = r"^iteration 1 +graph autoencoder +at work  epoch 1 of 2, loss \S+$"
     assert re.search(line, done.err, re.M)
@@ -61,7 +61,7 @@ def test_the_original_programs_files_are_written_when_asked(command, sets, small
 def test_threads_limit_libraries_that_are_loaded_later_too():
     check = (
         "import sys\n"
-        "from scgnn.threads import set_threads\n"
+        "from scgnn.execution.resources import set_threads\n"
         "set_threads(1)\n"
         "import sklearn.cluster\n"
         "from threadpoolctl import threadpool_info\n"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from scgnn import doctor
+from scgnn.cli import doctor
 from scgnn.components.encoders import Encoder
-from scgnn.recipe import bundled, load_recipe
-from scgnn.registry import kinds
+from scgnn.recipe.load import bundled, load_recipe
+from scgnn.registry.kinds import kinds
 from scgnn.study.load import bundled_studies
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -62,14 +62,14 @@ def test_what_runs_nothing_loads_only_what_describes_it(words):
 def test_a_late_library_is_the_real_one_for_everybody_else():
     check = (
         "import sys\n"
-        "from scgnn.cli.late import late\n"
+        "from scgnn.cli.lazy_module import late\n"
         "with late('torch'):\n"
-        "    from scgnn import training\n"
+        "    from scgnn.training import fit\n"
         "assert 'torch' not in sys.modules\n"
         "from torch.autograd import Function\n"
         "import torch\n"
         "assert torch.autograd.Function is Function\n"
-        "assert training.torch.Tensor is torch.Tensor\n"
+        "assert fit.torch.Tensor is torch.Tensor\n"
     )
     done = in_a_process_of_its_own(check)
     assert done.returncode == 0, done.stderr

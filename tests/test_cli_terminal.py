@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from scgnn import console
+from scgnn.cli import progress
 from scgnn.components.clusterers import Leiden
-from scgnn.progress import listener
+from scgnn.execution.progress import listener
 
 COMMAND = [sys.executable, "-m", "scgnn"]
 INTERRUPTED = (
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("folder")
 
 def test_bars_show_stage_iteration_epoch_loss_and_time_left():
     terminal = Console(force_terminal=True, file=io.StringIO(), width=120)
-    with console.watching(terminal, most_iterations=3):
+    with progress.watching(terminal, most_iterations=3):
         told = listener()
         told.begin("feature autoencoder", 2)
         for epoch in (1, 2, 3):
@@ -46,7 +46,7 @@ def test_bars_show_stage_iteration_epoch_loss_and_time_left():
 
 def test_a_pipeline_without_iterations_has_no_bar_for_them():
     terminal = Console(force_terminal=True, file=io.StringIO(), width=120)
-    with console.watching(terminal, most_iterations=0):
+    with progress.watching(terminal, most_iterations=0):
         listener().begin("cell graph", 0)
         time.sleep(0.12)
     text = re.sub(ANSI, "", terminal.file.getvalue())

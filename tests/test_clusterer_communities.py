@@ -10,7 +10,7 @@ from scipy import sparse
 
 from cell_groups import assert_contract, blobs, labels_of, same_groups
 from scgnn.components.clusterers import Leiden, Louvain
-from scgnn.components.clusterers.communities import with_count
+from scgnn.components.clusterers.community import with_count
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from scgnn.components.clusterers import (
     silhouette_count,
 )
 from scgnn.components.graph_builders import KNN
-from scgnn.registry import requirements
+from scgnn.registry.introspection import requirements
 
 counted = pytest.mark.parametrize("name", COUNTED)
 
@@ -78,7 +78,7 @@ def test_the_silhouette_is_the_best_over_the_numbers_of_clusters():
 
 def test_the_silhouette_is_taken_of_a_sample(monkeypatch):
     x, _ = blobs(60, 50, 40)
-    monkeypatch.setattr("scgnn.components.clusterers.counts.SAMPLED", 30)
+    monkeypatch.setattr("scgnn.components.clusterers.n_clusters.SAMPLED", 30)
     assert silhouette_count(x, 0) == 3
 
 

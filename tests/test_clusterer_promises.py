@@ -23,7 +23,7 @@ from scgnn.components.clusterers import (
     Random,
     Spectral,
 )
-from scgnn.components.clusterers.labels import join_noise
+from scgnn.components.clusterers.relabel import join_noise
 from scgnn.components.graph_builders import KNN
 from scgnn.errors import UserError
 

@@ -10,7 +10,7 @@ import pytest
 from cell_groups import COUNTED, SETTLED, assert_contract, blobs, labels_of, of, same_groups
 from scgnn.components.clusterers import Clusterer
 from scgnn.components.graph_builders import KNN
-from scgnn.registry import requirements
+from scgnn.registry.introspection import requirements
 
 every_clusterer = pytest.mark.parametrize("name", Clusterer.names())
 settled = pytest.mark.parametrize("name", SETTLED)

@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from scgnn.data import as_counts, to_state, validated, with_layer
+from scgnn.data.anndata_views import as_counts, to_state, with_layer
+from scgnn.data.validation import validated
 from scgnn.errors import InputError
-from scgnn.holdout import hide_nonzeros
+from scgnn.evaluation.masking import hide_nonzeros
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference" / "scgnn"
 
@@ -259,7 +260,7 @@ def test_hiding_touches_only_the_hidden_entries(seed, share):
 
 def test_importing_readers_and_data_loads_no_table_library():
     check = (
-        "import sys, scgnn.data, scgnn.components.readers, scgnn.components.transforms\n"
+        "import sys, scgnn.data.validation, scgnn.components.readers, scgnn.components.transforms\n"
         "heavy = {'pandas', 'anndata', 'h5py', 'zarr', 'scanpy'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )

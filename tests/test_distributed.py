@@ -19,14 +19,17 @@ from anndata import read_h5ad
 from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
+import scgnn
 from conftest import Done
-from scgnn import distributed, exchange, ranks
 from scgnn.components.readers import H5AD, Demo
-from scgnn.components.readers.shares import Part
+from scgnn.components.readers.shard import Part
 from scgnn.errors import InputError, RecipeError
+from scgnn.execution import process_group
 from scgnn.pipelines.autoencoders import Start, expression, fit_clusters, fit_features
-from scgnn.recipe import load_recipe
-from scgnn.training import Training
+from scgnn.recipe.load import load_recipe
+from scgnn.runs import distributed
+from scgnn.training import collectives
+from scgnn.training.budget import Training
 from test_awake import expression as cells_of
 from test_awake import parts
 
@@ -42,12 +45,13 @@ TRAINED = """
 import sys
 import numpy as np
 from test_distributed import trained
-from scgnn import exchange, ranks
+from scgnn.execution import process_group
+from scgnn.training import collectives
 
-with ranks.joined():
-    with exchange.in_step():
-        found = trained(ranks.rank(), ranks.size())
-    np.savez(f"{sys.argv[1]}/{ranks.rank()}.npz", **found)
+with process_group.joined():
+    with collectives.in_step():
+        found = trained(process_group.rank(), process_group.size())
+    np.savez(f"{sys.argv[1]}/{process_group.rank()}.npz", **found)
 """
 
 
@@ -69,7 +73,7 @@ def trained(number=0, of=1):
 def python(tmp_path, monkeypatch):
     """Starts python in a folder, with what it needs to find this package and these tests."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    roots = [Path(__file__).parent, Path(distributed.__file__).parents[1]]
+    roots = [Path(__file__).parent, Path(scgnn.__file__).parents[1]]
     monkeypatch.setenv("PYTHONPATH", ":".join(map(str, roots)))
 
     def start(*words, **environment):
@@ -165,32 +169,42 @@ def test_a_mistake_in_the_cells_of_one_ends_all_with_a_sentence(both, sets, tmp_
 
 
 def test_a_process_alone_counts_for_itself():
-    assert (ranks.size(), ranks.rank(), exchange.summed(3.5), exchange.largest(2)) == (1, 0, 3.5, 2)
-    assert exchange.place(7) == (0, 7, 7)
+    assert (
+        process_group.size(),
+        process_group.rank(),
+        collectives.summed(3.5),
+        collectives.largest(2),
+    ) == (1, 0, 3.5, 2)
+    assert collectives.place(7) == (0, 7, 7)
 
 
 def test_outside_a_step_a_process_counts_for_itself(second):
-    assert (ranks.size(), ranks.rank(), exchange.together()) == (2, 1, False)
-    assert exchange.summed(3.5) == 3.5
-    with exchange.in_step():
-        assert exchange.together()
+    assert (process_group.size(), process_group.rank(), collectives.together()) == (2, 1, False)
+    assert collectives.summed(3.5) == 3.5
+    with collectives.in_step():
+        assert collectives.together()
 
 
 def test_every_cell_of_a_batch_is_in_one_place():
     import torch
 
     batch = torch.tensor([8, 0, 3, 9, 4])
-    places = [exchange.Place(0, 4, 10), exchange.Place(4, 6, 10)]
+    places = [collectives.Place(0, 4, 10), collectives.Place(4, 6, 10)]
     assert [each.own(batch).tolist() for each in places] == [[0, 3], [4, 5, 0]]
     assert places[0].own(None) is None
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(InputError("no"), 2), (ranks.Elsewhere("gone"), 1), (KeyError(), 1), (SystemExit(3), 3)],
+    [
+        (InputError("no"), 2),
+        (process_group.Elsewhere("gone"), 1),
+        (KeyError(), 1),
+        (SystemExit(3), 3),
+    ],
 )
 def test_codes_of_what_ends_a_process(error, code):
-    assert ranks.code_of(error) == code
+    assert process_group.code_of(error) == code
 
 
 # --- shares of the data -------------------------------------------------------------------------
@@ -263,7 +277,7 @@ def test_nothing_else_is_refused(second):
 
 
 def test_a_study_is_refused(second, monkeypatch, command):
-    monkeypatch.setattr(ranks, "joined", nullcontext)
+    monkeypatch.setattr(process_group, "joined", nullcontext)
     done = command("run", "components")
     assert done.code == 2
     assert done.err == "a study is divided by --jobs or --scheduler, not by torchrun\n"

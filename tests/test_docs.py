@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from scgnn import plugins
+from scgnn.cli.options import parse_changes
 from scgnn.errors import RecipeError
-from scgnn.recipe import bundled, load_recipe, parse_changes
-from scgnn.registry import dump, kinds, put_back, registered
+from scgnn.recipe.load import bundled, load_recipe
+from scgnn.registry import plugin_files
+from scgnn.registry.introspection import dump
+from scgnn.registry.kinds import kinds, put_back, registered
 from scgnn.study.load import is_study, load_study
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -81,7 +83,7 @@ def test_the_package_it_shows_is_the_one_that_is_written(own, command):
     table = OWN.partition("works as it stands:")[2].partition("## ")[0]
     for name in re.findall(r"^\| `(\S+)` \|", table, re.M):
         assert (own / folder / name).is_file()
-    plugins.load_file(own / folder / "scgnn_encoder_my_gnn.py")
+    plugin_files.load_file(own / folder / "scgnn_encoder_my_gnn.py")
     (change,) = re.findall(r"--set (\S+)", shown)
     assert load_recipe("scgnn_quick", parse_changes([change]))
 
@@ -91,7 +93,7 @@ def test_the_package_it_shows_is_the_one_that_is_written(own, command):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_recipe_of_a_page_loads(page, own):
-    plugins.load_file(own / "my_gnn.py")
+    plugin_files.load_file(own / "my_gnn.py")
     for block in blocks(PAGES[page], "yaml"):
         Path("shown.yaml").write_text(block, encoding="utf-8")
         (load_study if is_study("./shown.yaml") else load_recipe)("./shown.yaml")

@@ -9,13 +9,14 @@ import pytest
 from scipy import sparse
 
 import scgnn
+from scgnn.cli.options import parse_changes
 from scgnn.components.readers import H5AD, Demo
-from scgnn.data import validated
+from scgnn.data.validation import validated
 from scgnn.errors import UserError
-from scgnn.estimate import Size, estimate
-from scgnn.expected import duration, expected, peak, refuse_too_large
-from scgnn.memory import memory_there_is
-from scgnn.recipe import load_recipe, parse_changes
+from scgnn.execution.resources import memory_there_is
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.cost_model import Size, estimate
+from scgnn.runs.preflight import duration, expected, peak, refuse_too_large
 
 
 @pytest.mark.parametrize("dense", [False, True])
@@ -84,7 +85,7 @@ SIZE = Size(60_000, 2000, 12_000_000)
 
 def test_what_cannot_fit_is_refused_with_what_would_make_it_fit(monkeypatch):
     there_is = 0.8 * peak(estimate(large(), SIZE))
-    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: there_is)
+    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: there_is)
     with pytest.raises(UserError, match=r"60,000 cells need roughly .* MB \(.*\), but") as caught:
         refuse_too_large(large(), SIZE)
     (words,) = re.findall(r"MB: (--set .*) makes it fit", str(caught.value))
@@ -93,7 +94,7 @@ def test_what_cannot_fit_is_refused_with_what_would_make_it_fit(monkeypatch):
 
 
 def test_where_no_setting_makes_it_fit_that_is_said(monkeypatch):
-    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 1000.0)
+    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: 1000.0)
     with pytest.raises(UserError, match=r"or a machine with more memory; --force") as caught:
         refuse_too_large(large("pca_leiden"), SIZE)
     (most,) = re.findall(r"take at most ([0-9,]+) cells, or fewer genes", str(caught.value))
@@ -117,7 +118,7 @@ def test_a_demo_of_very_many_genes_is_not_made_to_say_its_size():
 def test_workers_share_the_memory(monkeypatch):
     size = Size(1000, 2000, 200_000)
     needed = peak(estimate(load_recipe("scgnn"), size))
-    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 1.5 * needed)
+    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: 1.5 * needed)
     refuse_too_large(load_recipe("scgnn"), size)
     with pytest.raises(UserError, match="for each of 2 workers"):
         refuse_too_large(load_recipe("scgnn"), size, workers=2)
@@ -125,7 +126,7 @@ def test_workers_share_the_memory(monkeypatch):
 
 @pytest.mark.parametrize("what", ["scgnn_quick", "components"])
 def test_run_and_check_refuse_it_before_anything_is_read(command, tmp_path, monkeypatch, what):
-    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 10.0)
+    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: 10.0)
     checked = command("check", what)
     monkeypatch.setattr(Demo, "__call__", lambda _: pytest.fail("it was read"))
     run = command("run", what, "--out", str(tmp_path / "out"))
@@ -136,7 +137,7 @@ def test_run_and_check_refuse_it_before_anything_is_read(command, tmp_path, monk
 
 
 def test_force_runs_it_all_the_same(monkeypatch, caplog):
-    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 10.0)
+    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: 10.0)
     caplog.set_level("INFO", "scgnn")
     found = scgnn.run("pca_kmeans", force=True, **{"data.reader.cells": 60})
     assert len(found) > 50
@@ -144,7 +145,7 @@ def test_force_runs_it_all_the_same(monkeypatch, caplog):
 
 
 def test_given_data_are_looked_at_too(monkeypatch):
-    monkeypatch.setattr("scgnn.expected.memory_there_is", lambda: 10.0)
+    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: 10.0)
     with pytest.raises(UserError, match="60 cells need roughly"):
         scgnn.run("pca_kmeans", Demo(cells=60)())
 
@@ -152,7 +153,7 @@ def test_given_data_are_looked_at_too(monkeypatch):
 def test_a_container_may_have_less_memory_than_its_machine(tmp_path, monkeypatch):
     whole = memory_there_is()
     (tmp_path / "memory.max").write_text("max\n")
-    monkeypatch.setattr("scgnn.memory.CGROUP", tmp_path)
+    monkeypatch.setattr("scgnn.execution.resources.CGROUP", tmp_path)
     assert memory_there_is() == whole
     (tmp_path / "memory.max").write_text("5000000\n")
     assert memory_there_is() == 5.0

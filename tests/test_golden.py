@@ -22,10 +22,10 @@ import pytest
 import torch
 
 import scgnn
-import scgnn.checks.suite  # fills CHECKS
-from scgnn.checks.rules import CHECKS
-from scgnn.recipe import load_recipe
-from scgnn.runs import execute
+import scgnn.testing.suite  # fills CHECKS
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.run import execute
+from scgnn.testing.check import CHECKS
 
 FILE = Path(__file__).parent / "data" / "golden.json"
 SMALL = {
@@ -175,7 +175,7 @@ def test_only_the_scores_look_at_true_labels(counts):
     small = {key: value for key, value in LOOP.items() if not key.startswith("data.")}
     result = execute(load_recipe("scgnn_quick", small | {"data.labels": "truth"}), adata)
     assert result.metrics["ari"] is not None
-    assert Tripwire.touched == {"scgnn.metrics"}
+    assert Tripwire.touched == {"scgnn.evaluation.clustering"}
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from scgnn.components.encoders import GCN, MLP, Encoder
 from scgnn.components.graph_builders import KNN
 from scgnn.errors import InputError
 from scgnn.pipelines import SinglePass
-from scgnn.pipelines.graphs import BatchTargets, fit_graph
-from scgnn.training import Training
+from scgnn.pipelines.graph_autoencoder import BatchTargets, fit_graph
+from scgnn.training.budget import Training
 
 GRAPH_ENCODERS = [n for n in Encoder.names() if "graph" in Encoder.named(n).requires]
 

@@ -14,11 +14,11 @@ from scgnn.components.graph_builders import (
     GraphBuilder,
     MutualKNN,
     Radius,
+    neighbors,
     neighbour_count,
-    search,
 )
 from scgnn.components.pruners import KeepAll, MeanSd
-from scgnn.registry import parts
+from scgnn.registry.introspection import parts
 
 every_builder = pytest.mark.parametrize("name", GraphBuilder.names())
 weighted = pytest.mark.parametrize("builder", [KNN, MutualKNN, Radius, BatchBalanced])
@@ -121,7 +121,7 @@ def test_neighbours_where_single_precision_has_too_few_digits(scale, offset, fir
     points = np.random.default_rng(0).normal(size=(300, 16))
     points[0] = first
     nasty = points * scale + offset
-    _, distances = search.nearest(nasty, 10, "euclidean")
+    _, distances = neighbors.nearest(nasty, 10, "euclidean")
     apart = np.sqrt(np.square(nasty[:, None] - nasty[None]).sum(-1))
     np.fill_diagonal(apart, np.inf)
     np.testing.assert_allclose(distances, np.sort(apart, axis=1)[:, :10], rtol=1e-6)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from scipy import sparse, stats
 
-from scgnn.holdout import permute_genes, thin
+from scgnn.evaluation.masking import permute_genes, thin
 
 seeds = st.integers(0, 2**32 - 1)
 

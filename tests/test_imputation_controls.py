@@ -10,9 +10,9 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
-from scgnn.console import imputation_facts
-from scgnn.imputation.controls import CONTROLS, controls
-from scgnn.study.statistics import direction, effects
+from scgnn.cli.summary import imputation_facts
+from scgnn.evaluation.baselines import CONTROLS, controls
+from scgnn.stats.effects import direction, effects
 from scgnn.study.tables import flat, score_names
 
 N_CELLS, N_GENES, K = 60, 80, 15

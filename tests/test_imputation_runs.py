@@ -10,12 +10,12 @@ from anndata import AnnData
 from numpy.testing import assert_allclose, assert_array_equal
 
 from scgnn.errors import InputError
-from scgnn.folders import absolute_paths
-from scgnn.imputation import imputed_scores
-from scgnn.recipe import load_recipe
-from scgnn.runs import execute, prepare
-from scgnn.stages import Stages
-from scgnn.store import Store
+from scgnn.evaluation import imputed_scores
+from scgnn.execution.cache import Store
+from scgnn.execution.stages import Stages
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.folder import absolute_paths
+from scgnn.runs.run import execute, prepare
 
 SCORES = {"gene_correlation", "cell_correlation", "mse", "poisson"}
 

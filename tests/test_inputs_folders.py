@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from scgnn.recipe import load_recipe
+from scgnn.recipe.load import load_recipe
 
 pytestmark = pytest.mark.usefixtures("folder")
 

@@ -12,7 +12,7 @@ from anndata import read_h5ad
 from scipy import sparse
 
 import scgnn
-from scgnn.recipe import load_recipe
+from scgnn.recipe.load import load_recipe
 
 pytestmark = pytest.mark.usefixtures("folder")
 

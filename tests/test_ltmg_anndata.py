@@ -39,7 +39,7 @@ def test_plot_shows_cutoff_censored_cells_and_units():
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
     from scgnn import ltmg
-    from scgnn.plotting import plot_ltmg
+    from scgnn.plotting.ltmg import plot_ltmg
 
     adata = annotated()
     ltmg(adata)

@@ -8,12 +8,12 @@ from scipy.special import ndtr
 
 from ltmg_genes import in_log
 from scgnn.components.ltmg import LTMG
-from scgnn.components.ltmg.evidence import Evidence
+from scgnn.components.ltmg.expectation import Evidence
 from scgnn.components.ltmg.mixture import Mixture
 from scgnn.components.ltmg.newton import slope
-from scgnn.components.ltmg.observed import Observed, observe
 from scgnn.components.ltmg.published import fit_published
-from scgnn.components.ltmg.sample import Samples, cutoffs, units
+from scgnn.components.ltmg.quadrature import Samples, cutoffs, units
+from scgnn.components.ltmg.sorted_values import Observed, observe
 
 
 def hand_made() -> tuple[Observed, Mixture]:

@@ -9,8 +9,8 @@ from ltmg_genes import dense, in_log, needs_reference, reference
 from scgnn.components.ltmg import LTMG
 from scgnn.components.ltmg.cutoffs import crossing
 from scgnn.components.ltmg.mixture import Mixture, assign
-from scgnn.components.ltmg.observed import observe
 from scgnn.components.ltmg.published import UNDERFLOW, fit_published
+from scgnn.components.ltmg.sorted_values import observe
 
 
 def furthest(ours: Mixture, theirs: dict[str, np.ndarray]) -> float:

@@ -6,8 +6,8 @@ import tracemalloc
 
 import pytest
 
-from scgnn.recipe import load_recipe
-from scgnn.runs import execute
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.run import execute
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scgnn.components.graph_builders import KNN, approximate
-from scgnn.components.graph_builders.search import nearest
+from scgnn.components.graph_builders.neighbors import nearest
 
 CELLS = 3000
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scgnn.components.graph_builders.search import nearest
+from scgnn.components.graph_builders.neighbors import nearest
 
 
 def brute(x, k):

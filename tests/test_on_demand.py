@@ -12,7 +12,9 @@ from scipy import sparse
 import scgnn
 from scgnn.components.decoders import MLP
 from scgnn.components.encoders import MLP as Encoder
-from scgnn.pipelines import rebuilt
+from scgnn.execution.cache import Store
+from scgnn.execution.stages import Stages
+from scgnn.pipelines import reconstruction
 from scgnn.pipelines.autoencoders import (
     Autoencoder,
     Start,
@@ -20,19 +22,17 @@ from scgnn.pipelines.autoencoders import (
     fit_clusters,
     fit_features,
 )
-from scgnn.pipelines.rebuilt import Rebuilt, always_zero
-from scgnn.recipe import load_recipe
-from scgnn.runs import execute
-from scgnn.stages import Stages
-from scgnn.store import Store
-from scgnn.training import Training
+from scgnn.pipelines.reconstruction import Rebuilt, always_zero
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.run import execute
+from scgnn.training.budget import Training
 from test_awake import expression as cells_of
 
 
 @pytest.fixture
 def on_demand(monkeypatch):
-    monkeypatch.setattr(rebuilt, "LARGEST", 0)
-    monkeypatch.setattr(rebuilt, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(reconstruction, "LARGEST", 0)
+    monkeypatch.setattr(reconstruction, "ROWS_AT_ONCE", 7)
 
 
 def run(changes):

@@ -12,11 +12,12 @@ from scgnn.components.encoders import GAT
 from scgnn.components.readers import Demo
 from scgnn.components.regularizers import GraphSmooth, LTMGBinary
 from scgnn.components.transforms import Log1p
-from scgnn.data import to_state, validated
+from scgnn.data.anndata_views import to_state
+from scgnn.data.validation import validated
+from scgnn.execution.stages import Stages
 from scgnn.pipelines import ScGNN
-from scgnn.stages import Stages
 from scgnn.state import State
-from scgnn.training import Training
+from scgnn.training.budget import Training
 
 DATA = Demo(cells=120, genes=60, groups=3, marker_share=0.2, marker_strength=2.0)
 

@@ -7,11 +7,11 @@ import json
 import pytest
 
 from plugin_texts import COMPONENT
-from scgnn import plugins
 from scgnn.components.clusterers import Clusterer
 from scgnn.components.encoders import Encoder
 from scgnn.errors import UserError
-from scgnn.registry import find, registered
+from scgnn.registry import plugin_files
+from scgnn.registry.kinds import find, registered
 
 pytestmark = pytest.mark.usefixtures("as_before")
 
@@ -69,13 +69,13 @@ def test_two_plug_in_files_of_one_name_do_not_meet(tmp_path, command):
 def test_a_component_of_a_file_can_be_pickled(lump):
     import pickle
 
-    (cls,) = plugins.load_file(lump)
+    (cls,) = plugin_files.load_file(lump)
     assert pickle.loads(pickle.dumps(cls())) == cls()
 
 
 def test_a_plug_in_file_leaves_nothing_beside_itself(lump, tree):
     before = tree(lump.parent)
-    plugins.load_file(lump)
+    plugin_files.load_file(lump)
     assert tree(lump.parent) == before
 
 
@@ -117,7 +117,7 @@ def test_a_plug_in_file_that_cannot_be_read_is_one_sentence(tmp_path, name, said
     (tmp_path / "folder.py").mkdir()
     (tmp_path / "bytes.py").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError) as refused:
-        plugins.load_file(tmp_path / name)
+        plugin_files.load_file(tmp_path / name)
     assert str(refused.value) == f"{tmp_path / name}: {said}"
 
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from plugin_texts import COMPONENT, LUMP
-from scgnn.recipe import load_recipe
-from scgnn.registry import find, registered
+from scgnn.recipe.load import load_recipe
+from scgnn.registry.kinds import find, registered
 
 pytestmark = pytest.mark.usefixtures("as_before")
 
@@ -181,8 +181,8 @@ def test_doctor_names_plug_ins_that_work(installed, command):
 def test_help_does_not_import_torch_with_plug_ins_there(installed, tmp_path):
     installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump="import torch")
     check = (
-        "import sys, scgnn.cli, scgnn.plugins\n"
-        "assert 'clusterer.lump' in scgnn.plugins.offers()\n"
+        "import sys, scgnn.cli, scgnn.registry.entry_points\n"
+        "assert 'clusterer.lump' in scgnn.registry.entry_points.offers()\n"
         "sys.argv = ['scgnn-recipe', '--help']\n"
         "try:\n    scgnn.cli.main()\n"
         "except SystemExit:\n    sys.exit('torch' in sys.modules)\n"

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from plugin_texts import LUMP
-from scgnn import plugins
-from scgnn.registry import put_back, registered
-from scgnn.stages import Stages
+from scgnn.execution.stages import Stages
+from scgnn.registry import plugin_files
+from scgnn.registry.kinds import put_back, registered
 
 pytestmark = pytest.mark.usefixtures("as_before")
 
 
 def test_the_key_of_a_stage_covers_the_code_of_a_plug_in_file(lump):
-    (cls,) = plugins.load_file(lump)
+    (cls,) = plugin_files.load_file(lump)
     before = Stages().key(cls())
     assert Stages().key(cls()) == before
     lump.write_text(LUMP.replace("np.zeros", "np.ones"))
-    (cls,) = plugins.load_file(lump)
+    (cls,) = plugin_files.load_file(lump)
     assert Stages().key(cls()) != before
 
 
@@ -45,7 +45,7 @@ def test_the_key_of_a_stage_covers_what_a_plug_in_inherits(tmp_path):
         path = Path(tmp_path / f"mine{number}.py")
         path.write_text(LUMP + f"\nSTEP = {number}\n")
         before = registered()
-        (base,) = plugins.load_file(path)
+        (base,) = plugin_files.load_file(path)
         keys.append(Stages().key(type("Other", (base,), {"__module__": "__main__"})()))
         put_back(before)
     assert keys[0] != keys[1]

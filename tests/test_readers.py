@@ -37,7 +37,7 @@ from scgnn.components.readers import (
     sniff,
 )
 from scgnn.components.transforms import Filter, Log1p, NormalizeTotal
-from scgnn.data import validated
+from scgnn.data.validation import validated
 from scgnn.errors import InputError
 
 
@@ -114,13 +114,21 @@ def test_a_format_is_told_by_content_not_by_name(tmp_path):
         ("x.h5ad", None, "x.h5ad does not exist$"),
         ("x.csv", b"", "x.csv is an empty file$"),
         ("x.bin", b"\x00\x01\x02" * 99, "of no known format: give h5ad, zarr, loom, a 10x .h5"),
-        ("x.rds", gzip.compress(b"X\n\x00\x00\x00\x03" * 9), "of no known format: give h5ad"),
+        (
+            "x.rds",
+            gzip.compress(b"X\n\x00\x00\x00\x03" * 9, mtime=0),
+            "of no known format: give h5ad",
+        ),
         ("x.md", b"# words\n\nand more\n", "of no known format: give h5ad"),
         ("x.csv", b"\xff\xfe\x00i\x00d", "not a text file in UTF-8, so not a table"),
         ("x.tsv", b"words\nwithout order here\n", "is not a table with names in its first line"),
         ("x.h5ad", b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "x.h5ad cannot be read as HDF5: "),
-        ("x.csv.gz", gzip.compress(b"id,b\n" + b"c,1\n" * 9999)[:-9], "is damaged or incomplete"),
-        ("x.gz", gzip.compress(bytes(range(256)) * 9)[:12], "is damaged or incomplete"),
+        (
+            "x.csv.gz",
+            gzip.compress(b"id,b\n" + b"c,1\n" * 9999, mtime=0)[:-9],
+            "is damaged or incomplete",
+        ),
+        ("x.gz", gzip.compress(bytes(range(256)) * 9, mtime=0)[:12], "is damaged or incomplete"),
     ],
 )
 def test_a_file_that_cannot_be_used_gets_one_sentence(tmp_path, name, content, sentence):

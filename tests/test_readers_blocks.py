@@ -9,19 +9,20 @@ import pytest
 from scipy import sparse
 
 from example_files import cut, quietly
-from scgnn.components.readers import H5AD, blocks
+from scgnn.components.readers import H5AD
 from scgnn.components.transforms import TopGenes
-from scgnn.data import validated
+from scgnn.data import hdf5
+from scgnn.data.validation import validated
 from scgnn.errors import InputError
-from scgnn.recipe import load_recipe
-from scgnn.runs import execute
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.run import execute
 
 FORMS = {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "dense": np.asarray}
 
 
 @pytest.fixture(autouse=True)
 def few_at_a_time(monkeypatch):
-    monkeypatch.setattr(blocks, "ROWS", 7)
+    monkeypatch.setattr(hdf5, "ROWS", 7)
 
 
 def counts(cells=40, genes=23):

@@ -17,11 +17,9 @@ from example_files import (
     table,
     written,
 )
-from scgnn.components.readers import (
-    CSV,
-    orientation,
-)
-from scgnn.data import validated
+from scgnn.components.readers import CSV
+from scgnn.data.orientation import orientation
+from scgnn.data.validation import validated
 from scgnn.errors import InputError
 
 

@@ -29,7 +29,7 @@ from scgnn.components.readers import (
     TenxMTX,
 )
 from scgnn.components.transforms import Filter
-from scgnn.data import validated
+from scgnn.data.validation import validated
 from scgnn.errors import InputError
 
 

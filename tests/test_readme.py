@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scgnn.recipe import bundled, load_recipe
+from scgnn.recipe.load import bundled, load_recipe
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -44,7 +44,7 @@ def registered_encoder():
 
 
 def test_the_encoder_shown_runs_in_a_recipe(registered_encoder):
-    from scgnn.runs import execute
+    from scgnn.runs.run import execute
 
     few = {"epochs": 2}
     recipe = load_recipe(

@@ -13,7 +13,8 @@ from scgnn.components.transforms import Log1p
 from scgnn.errors import RecipeError
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.pipelines.single_pass import SinglePass
-from scgnn.recipe import Recipe, load_recipe
+from scgnn.recipe.load import load_recipe
+from scgnn.recipe.recipe import Recipe
 
 
 def test_a_base_is_changed_key_by_key(load):

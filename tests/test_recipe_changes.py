@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from scgnn.cli.options import parse_changes
 from scgnn.components.clusterers import Clusterer, KMeans, Leiden, Louvain
 from scgnn.components.encoders import GAT
 from scgnn.components.transforms import Log1p, Scale, TopGenes
 from scgnn.errors import RecipeError
-from scgnn.recipe import Recipe, diff, load_recipe, parse_changes
+from scgnn.recipe import diff
+from scgnn.recipe.load import load_recipe
+from scgnn.recipe.recipe import Recipe
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scgnn.errors import RecipeError
-from scgnn.recipe import load_recipe
+from scgnn.recipe.load import load_recipe
 
 
 def test_every_mistake_is_said_at_once_in_file_order(mistakes):

@@ -19,10 +19,12 @@ from scgnn.components.regularizers import Degree, LTMGStates
 from scgnn.components.transforms import Filter, Transform
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.pipelines.single_pass import SinglePass
-from scgnn.recipe import Data, Recipe, bundled, load_recipe, to_yaml
+from scgnn.recipe import Data
 from scgnn.recipe.describe import describe
-from scgnn.registry import Component
-from scgnn.training import Training
+from scgnn.recipe.load import bundled, load_recipe
+from scgnn.recipe.recipe import Recipe, to_yaml
+from scgnn.registry.component import Component
+from scgnn.training.budget import Training
 
 
 @pytest.mark.parametrize("name", bundled())

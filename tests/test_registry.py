@@ -11,7 +11,9 @@ from scgnn.components.regularizers import Degree, LTMGStates
 from scgnn.components.transforms import Filter, Log1p
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.recipe.describe import describe_component
-from scgnn.registry import Component, kinds, parts, requirements, summary, unknown
+from scgnn.registry.component import Component, unknown
+from scgnn.registry.introspection import parts, requirements, summary
+from scgnn.registry.kinds import kinds
 
 MEMBERS = [(kind, name) for kind, cls in kinds().items() for name in cls.names()]
 
@@ -24,9 +26,9 @@ def colour():
         """What a colour is."""
 
     yield Colour
-    from scgnn import registry
+    from scgnn.registry import component
 
-    del registry._KINDS["colour"]
+    del component._KINDS["colour"]
 
 
 def made(kind: str, name: str) -> type[Component]:

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgnn.report.clusters import cluster_picture, matched
-from scgnn.report.forest import forest
-from scgnn.report.picture import picture
-from scgnn.report.text import latex, latex_escaped, markdown
-from scgnn.report.words import Sheet, number
+from scgnn.plotting.forest import forest
+from scgnn.plotting.formatting import number
+from scgnn.plotting.scatter import cluster_picture, matched
+from scgnn.plotting.svg import picture
+from scgnn.report.markdown_latex import latex, latex_escaped, markdown
+from scgnn.report.wording import Sheet
 
 
 def test_letters_that_mean_something_are_escaped():

@@ -13,8 +13,8 @@ from anndata import read_h5ad
 from scipy import sparse
 
 import scgnn
-from scgnn.recipe import load_recipe
-from scgnn.runs import execute
+from scgnn.recipe.load import load_recipe
+from scgnn.runs.run import execute
 
 FILES = {
     "report.html",

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from scgnn import load_recipe, plugins, scaffold
-from scgnn.checks import checks_of
-from scgnn.checks.exemptions import exemption
-from scgnn.registry import find, kinds, parts, put_back, registered
+from scgnn import load_recipe
+from scgnn.cli import scaffold
+from scgnn.registry import plugin_files
+from scgnn.registry.introspection import parts
+from scgnn.registry.kinds import find, kinds, put_back, registered
+from scgnn.testing import checks_of
+from scgnn.testing.exemptions import exemption
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +34,7 @@ def test_there_is_an_example_for_every_kind():
 @pytest.mark.parametrize("kind", sorted(scaffold.SETTINGS))
 def test_the_example_keeps_the_rules_of_its_kind(kind):
     written = scaffold.write_package(kind, "my_own")
-    (cls,) = plugins.load_file(written / f"scgnn_{kind}_my_own.py")
+    (cls,) = plugin_files.load_file(written / f"scgnn_{kind}_my_own.py")
     assert find(f"{kind}.my_own") is cls
     for check in checks_of(cls):
         assert not exemption(check.name, cls)
@@ -43,7 +46,7 @@ def test_the_example_keeps_the_rules_of_its_kind(kind):
 def test_the_example_recipe_has_the_component(kind, command):
     done = command("new", kind, "my_own", "--out", "mine")
     assert done.out == f"mine: 'pip install -e mine', then 'scgnn-recipe test {kind}.my_own'\n"
-    (cls,) = plugins.load_file(Path(f"mine/scgnn_{kind}_my_own.py"))
+    (cls,) = plugin_files.load_file(Path(f"mine/scgnn_{kind}_my_own.py"))
     assert cls in map(type, parts(load_recipe("mine/recipe.yaml")))
 
 

@@ -15,13 +15,14 @@ import pytest
 from anndata import read_h5ad
 from scipy import sparse
 
-from scgnn import load_recipe, stages
+from scgnn import load_recipe
 from scgnn.components.clusterers import Leiden
 from scgnn.components.graph_builders import KNN
+from scgnn.execution import stages
+from scgnn.execution.cache import Store
+from scgnn.execution.stages import Stages
 from scgnn.pipelines import steps
-from scgnn.runs import execute
-from scgnn.stages import Stages
-from scgnn.store import Store
+from scgnn.runs.run import execute
 
 
 class Pair(NamedTuple):

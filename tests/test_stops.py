@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
-from scgnn.components.stops import (
+from scgnn.components.stopping import (
     BothStop,
     EitherStop,
     GraphStop,

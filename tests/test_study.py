@@ -19,7 +19,8 @@ from distributed import LocalCluster
 
 import scgnn
 from scgnn import load_study
-from scgnn.study.run import StudyResult, run_study
+from scgnn.api.studies import run_study
+from scgnn.study.result import StudyResult
 
 EPOCHS = ("feature", "graph", "cluster", "iteration", "imputation")
 SMALL = {
@@ -167,7 +168,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(files, resume, said, t
 
 
 def test_a_scheduler_that_is_not_there_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr("scgnn.study.cluster.START_SECONDS", 1)
+    monkeypatch.setattr("scgnn.study.dask_backend.START_SECONDS", 1)
     with pytest.raises(scgnn.UserError, match="no Dask scheduler answers there"):
         run_study(study_of(), out=tmp_path / "out", scheduler="tcp://127.0.0.1:9")
 
@@ -176,7 +177,7 @@ COMMAND = [sys.executable, "-m", "scgnn", "run", "study.yaml", "--jobs", "2", "-
 
 
 def written_study(folder: Path) -> None:
-    from scgnn.recipe.tree import write
+    from scgnn.recipe.yaml_tree import write
 
     slow = {"pipeline.feature_training.epochs": 400, "pipeline.cluster_training.epochs": 100}
     study = load_study(

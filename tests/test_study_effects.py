@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from scgnn.errors import InputError
-from scgnn.study.paired import detectable
-from scgnn.study.statistics import direction, effects
+from scgnn.stats.effects import direction, effects
+from scgnn.stats.paired import detectable
 from study_tables import one, table
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgnn.study.factors import interactions, main_effects
-from scgnn.study.statistics import effects
+from scgnn.stats.effects import effects
+from scgnn.stats.factorial import interactions, main_effects
 from study_tables import drawn_study, one
 
 UNNAMED = ["variant", "role", "score"]

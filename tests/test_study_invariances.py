@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgnn.study.statistics import effects
+from scgnn.stats.effects import effects
 from study_tables import drawn_study, one, table
 
 

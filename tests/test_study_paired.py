@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scgnn.study.paired import (
+from scgnn.stats.effects import effects
+from scgnn.stats.paired import (
     blocks_needed,
     bootstrap_t,
     detectable,
@@ -18,7 +19,6 @@ from scgnn.study.paired import (
     sign_flip_test,
     smallest_p,
 )
-from scgnn.study.statistics import effects
 from study_tables import simulated
 
 

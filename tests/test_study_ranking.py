@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from scgnn.errors import InputError
-from scgnn.study.ranking import critical_difference, friedman, groups, ranking
+from scgnn.stats.ranking import critical_difference, friedman, groups, ranking
 from study_tables import table
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from scgnn import RecipeError, load_study
-from scgnn.recipe import load_recipe
+from scgnn.recipe.load import load_recipe
 from scgnn.study.load import bundled_studies, is_study
 from scgnn.study.plan import describe_study
 from scgnn.study.spec import slug
@@ -87,7 +87,7 @@ def test_named_levels_of_data_are_blocks():
 
 
 def test_a_saved_study_is_the_same_study(tmp_path):
-    from scgnn.recipe.tree import write
+    from scgnn.recipe.yaml_tree import write
 
     study = load_study(BASE | {"vary": {"pipeline.stop": ["graph"]}, "seeds": 2}, {"seed": 3})
     (tmp_path / "study.yaml").write_text(write(dict(study.source)))

@@ -12,10 +12,10 @@ from scgnn.components.encoders import Encoder
 from scgnn.components.graph_builders import GraphBuilder
 from scgnn.components.pruners import Pruner
 from scgnn.components.regularizers import Regularizer
-from scgnn.components.stops import Stop
+from scgnn.components.stopping import Stop
 from scgnn.components.transforms import Transform
 from scgnn.errors import RecipeError
-from scgnn.recipe import bundled, load_recipe
+from scgnn.recipe.load import bundled, load_recipe
 
 TWO_EPOCHS = {
     "pipeline.max_iterations": 1,

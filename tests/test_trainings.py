@@ -10,7 +10,8 @@ from torch import nn
 
 import scgnn
 from scgnn.errors import Diverged
-from scgnn.training import Patience, Training, fit
+from scgnn.training.budget import Training
+from scgnn.training.fit import Patience, fit
 
 
 def line(cells=40, seed=0):

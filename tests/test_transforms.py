@@ -22,7 +22,8 @@ from scgnn.components.transforms import (
     TopGenes,
     Transform,
 )
-from scgnn.data import as_counts, validated
+from scgnn.data.anndata_views import as_counts
+from scgnn.data.validation import validated
 from scgnn.errors import InputError
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference" / "scgnn"

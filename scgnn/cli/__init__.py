@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import sys
 
-from scgnn import ranks
-from scgnn.cli import plugins, recipes, run, upkeep  # noqa: F401
+from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # noqa: F401
 from scgnn.cli.app import Interrupted, app
 from scgnn.errors import UserError
+from scgnn.execution import process_group
 
 ORDER = ("run", "check", "show", "diff", "list", "new", "test", "cache", "doctor")
 app.registered_commands.sort(key=lambda c: ORDER.index(c.name or c.callback.__name__))  # type: ignore[union-attr]
@@ -17,7 +17,7 @@ app.registered_commands.sort(key=lambda c: ORDER.index(c.name or c.callback.__na
 def main() -> None:
     """Run the command; a person's mistake is one sentence and exit code 2, no traceback."""
     try:
-        with ranks.joined():
+        with process_group.joined():
             app(prog_name="scgnn-recipe")
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):

@@ -7,27 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scgnn import ranks
-from scgnn.cli.app import (
+from scgnn.cli.app import Interrupted, app
+from scgnn.cli.options import (
     DataFiles,
-    Interrupted,
     LabelsColumn,
     PluginFiles,
     RecipeName,
     Sets,
     StoreFolder,
     StoreLimit,
-    app,
     bytes_of,
     load,
     load_study_of,
     one_of,
 )
 from scgnn.errors import UserError
+from scgnn.execution import process_group
 
 if TYPE_CHECKING:
-    from scgnn.recipe import Recipe
-    from scgnn.store import Store
+    from scgnn.execution.cache import Store
+    from scgnn.recipe.recipe import Recipe
     from scgnn.study.spec import Study
 
 
@@ -69,14 +68,14 @@ def run(
     plugins: PluginFiles = None,
 ) -> None:
     """Run a recipe, or a study, and write its results to a folder."""
-    from scgnn.store import Store
+    from scgnn.execution.cache import Store
     from scgnn.study.load import is_study
 
     if store is not None and store.exists() and not store.is_dir():
         raise UserError(f"--store {store}: a file, not a folder")
     kept = Store(store, bytes_of(limit) if limit else None) if store else None
     if is_study(recipe):
-        if ranks.size() > 1:
+        if process_group.size() > 1:
             raise UserError("a study is divided by --jobs or --scheduler, not by torchrun")
         if export:
             raise UserError("--export is for a recipe; a study writes tables")
@@ -113,32 +112,33 @@ def _recipe(
 ) -> None:
     from rich.console import Console
 
-    from scgnn import console as shown
-    from scgnn.store import Store
+    from scgnn.cli import progress as shown
+    from scgnn.execution.cache import Store
 
     if export not in (None, "scgnn"):
         raise UserError(f"--export {export}: unknown; 'scgnn' writes the original's four files")
-    if ranks.size() > 1:
-        from scgnn import distributed
-        from scgnn.threads import set_threads
+    if process_group.size() > 1:
+        from scgnn.execution.resources import set_threads
+        from scgnn.runs import distributed
 
         distributed.refuse(complete, resume or store is not None)
-        if ranks.rank():
+        if process_group.rank():
             set_threads(threads)
             distributed.lend(complete)
             return
     with shown.watching(Console(stderr=True), getattr(complete.pipeline, "max_iterations", 0)):
-        from scgnn.folders import default_folder, output_folder
-        from scgnn.results import write_folder, write_scgnn_csv
-        from scgnn.runs import execute
-        from scgnn.stages import Stages
-        from scgnn.threads import set_threads
+        from scgnn.api.runs import write_folder
+        from scgnn.execution.resources import set_threads
+        from scgnn.execution.stages import Stages
+        from scgnn.runs.export import write_scgnn_csv
+        from scgnn.runs.folder import default_folder, output_folder
+        from scgnn.runs.run import execute
 
         set_threads(threads)
         out = out or default_folder(Path("runs") / name, complete, resume)
         try:
             with output_folder(out, complete, resume) as folder:
-                if ranks.size() > 1:
+                if process_group.size() > 1:
                     result = distributed.execute(complete)
                 else:
                     stages = Stages(store or Store(folder / "stages"))
@@ -146,11 +146,13 @@ def _recipe(
                 extra = write_scgnn_csv(result, folder, name) if export else []
                 files = [*write_folder(result, folder), *extra, folder / "log.txt"]
         except KeyboardInterrupt:
-            if ranks.size() > 1:
+            if process_group.size() > 1:
                 raise
             advice = "the same command with --resume goes on from the last finished stage"
             raise Interrupted(f"interrupted; {out} is kept, and {advice}") from None
-    shown.summary(Console(), result.metrics, files, out)
+    from scgnn.cli.summary import summary
+
+    summary(Console(), result.metrics, files, out)
 
 
 def _name(recipe: str, data: list[str] | None) -> str:
@@ -166,10 +168,10 @@ def _study(study: Study, settings: dict[str, Any], plugins: list[Path]) -> None:
     """Run a study and print its answer; exit code 1 when a run failed."""
     from rich.console import Console
 
-    from scgnn import console as shown
-    from scgnn.study.board import showing
-    from scgnn.study.run import run_study
-    from scgnn.study.summary import summary
+    from scgnn.api.studies import run_study
+    from scgnn.cli import progress as shown
+    from scgnn.cli.study_progress import showing
+    from scgnn.cli.study_summary import summary
 
     with shown.logging_to(Console(stderr=True)), showing(Console(stderr=True)) as board:
         try:

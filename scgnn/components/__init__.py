@@ -8,7 +8,7 @@ from scgnn.components import (
     pruners,
     readers,
     regularizers,
-    stops,
+    stopping,
     transforms,
 )
 
@@ -20,6 +20,6 @@ __all__ = [
     "pruners",
     "readers",
     "regularizers",
-    "stops",
+    "stopping",
     "transforms",
 ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scgnn.fields import Positive, Weight
-from scgnn.registry import Component
+from scgnn.field_types import Positive, Weight
+from scgnn.registry.component import Component
 
 VALUES_AT_ONCE = 2**21  # of the trees that grow together
 

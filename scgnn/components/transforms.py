@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from scipy import sparse
 
-from scgnn import exchange
-from scgnn.data import looks_logarithmic, with_x
+from scgnn.data.anndata_views import with_x
+from scgnn.data.scale import looks_logarithmic
 from scgnn.errors import InputError
-from scgnn.fields import Positive, ProperShare, Rate
-from scgnn.registry import Component
+from scgnn.field_types import Positive, ProperShare, Rate
+from scgnn.registry.component import Component
 from scgnn.state import Matrix, dense
+from scgnn.training import collectives
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -157,11 +158,11 @@ class Filter(Transform):
 
     def __call__(self, adata: AnnData) -> AnnData:
         seen = adata.X != 0
-        in_cells = exchange.summed(np.asarray(seen.sum(axis=0)).ravel())
-        n_cells = exchange.summed(adata.n_obs)
+        in_cells = collectives.summed(np.asarray(seen.sum(axis=0)).ravel())
+        n_cells = collectives.summed(adata.n_obs)
         genes = self._kept(in_cells, n_cells, self.min_cell_share)
         cells = self._kept(seen[:, genes].sum(axis=1), genes.sum(), self.min_gene_share)
-        n_kept = exchange.summed(int(cells.sum()))
+        n_kept = collectives.summed(int(cells.sum()))
         kept = f"filter keeps {n_kept:,} of {n_cells:,} cells"
         kept += f" and {genes.sum():,} of {len(genes):,} genes"
         if not genes.any() or not n_kept:
@@ -248,11 +249,11 @@ def _moments(x: Any) -> tuple[np.ndarray, np.ndarray]:
 
     Sums of counts and of their squares are exact, so the order of the cells does not matter.
     """
-    n = exchange.summed(x.shape[0])
+    n = collectives.summed(x.shape[0])
     values = x.astype(np.float64)
     squares = values.multiply(values) if _is_sparse(values) else values * values
     total, total_squared = (
-        exchange.summed(np.asarray(part.sum(axis=0)).ravel()) for part in (values, squares)
+        collectives.summed(np.asarray(part.sum(axis=0)).ravel()) for part in (values, squares)
     )
     mean = total / n
     return mean, np.maximum(total_squared - n * mean * mean, 0.0) / max(n - 1, 1)

@@ -9,21 +9,21 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from scgnn import exchange
 from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import Encoder
 from scgnn.components.regularizers import Forward, Regularizer
 from scgnn.errors import InputError
+from scgnn.execution.stages import stage
 from scgnn.pipelines.loss import Loss
-from scgnn.pipelines.rebuilt import Rebuilt, on_demand
-from scgnn.registry import is_own
+from scgnn.pipelines.reconstruction import Rebuilt, on_demand
+from scgnn.registry.introspection import is_own
 from scgnn.seeding import seed_for, torch_seed
-from scgnn.stages import stage
 from scgnn.state import Expression, Matrix, State
-from scgnn.training import (
+from scgnn.training import collectives
+from scgnn.training.budget import Training
+from scgnn.training.fit import (
     Arrays,
     Rows,
-    Training,
     adam,
     fit,
     from_arrays,
@@ -180,7 +180,7 @@ def fit_clusters(
     width = parts.encoder.width(state.n_genes)
     embedding = np.empty((state.n_cells, width), dtype=np.float32)
     losses = np.zeros(training.epochs)
-    for cluster in range(exchange.largest(int(state.labels.max())) + 1):
+    for cluster in range(collectives.largest(int(state.labels.max())) + 1):
         cells = np.flatnonzero(state.labels == cluster)
         if rule == "copy":
             from_arrays(module, start.weights)
@@ -236,7 +236,7 @@ def _train(
     of_batch = Loss(parts.decoder, parts.fidelity, parts.regularizers, state)
     awake = None
     if not optimizer.state and parts.leaves_idle_weights():
-        from scgnn.pipelines.awake import awake_part
+        from scgnn.pipelines.active_units import awake_part
 
         awake = awake_part(module["encoder"], module["decoder"], x, training)
 

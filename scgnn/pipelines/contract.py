@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from scgnn.registry import Component
-from scgnn.stages import Stages
+from scgnn.execution.stages import Stages
+from scgnn.registry.component import Component
 from scgnn.state import State
 
 

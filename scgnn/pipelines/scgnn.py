@@ -22,16 +22,17 @@ from scgnn.components.regularizers import (
     Regularizer,
     in_phase,
 )
-from scgnn.components.stops import LabelsStop, Stop, agreement, graph_change
-from scgnn.fields import Natural, Positive, ProperShare, Weight
+from scgnn.components.stopping import LabelsStop, Stop, agreement, graph_change
+from scgnn.execution.stages import Stages
+from scgnn.field_types import Natural, Positive, ProperShare, Weight
 from scgnn.pipelines import autoencoders, steps
 from scgnn.pipelines.contract import Pipeline
-from scgnn.pipelines.passes import Pass, Turn
-from scgnn.pipelines.rebuilt import Rebuilt, always_zero, blocks
-from scgnn.registry import slot
-from scgnn.stages import Stages
+from scgnn.pipelines.embed_and_cluster import Pass
+from scgnn.pipelines.iteration import Turn
+from scgnn.pipelines.reconstruction import Rebuilt, always_zero, blocks
+from scgnn.registry.introspection import slot
 from scgnn.state import Expression, OnDemand, Round, State
-from scgnn.training import Training
+from scgnn.training.budget import Training
 
 
 @Pipeline.register("scgnn")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from scgnn.execution.stages import Stages
 from scgnn.pipelines.contract import Pipeline
-from scgnn.pipelines.passes import Pass, Turn
-from scgnn.stages import Stages
+from scgnn.pipelines.embed_and_cluster import Pass
+from scgnn.pipelines.iteration import Turn
 from scgnn.state import State
 
 

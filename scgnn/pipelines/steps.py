@@ -11,7 +11,7 @@ from scgnn.components.clusterers import Clusterer, Counted, canonical, merge_sma
 from scgnn.components.graph_builders import GraphBuilder
 from scgnn.components.ltmg import LTMG
 from scgnn.errors import InputError
-from scgnn.stages import stage
+from scgnn.execution.stages import stage
 from scgnn.state import Matrix
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import types
-import typing
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from scgnn.recipe.tree import Node, Place, plain
-from scgnn.registry import Component, parts, unknown
+from scgnn.recipe.yaml_tree import Node, Place, plain
+from scgnn.registry.annotations import (
+    _hints,
+    _is_component,
+    _is_record,
+    _item_type,
+    _options,
+    _plain,
+    wanted,
+)
+from scgnn.registry.component import Component, unknown
+from scgnn.registry.introspection import parts
 
 MISSING = object()
 
@@ -173,72 +180,3 @@ def _fits(node: Node, option: Any) -> bool:
 @cache
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation, config=ConfigDict(allow_inf_nan=False))
-
-
-@cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls, include_extras=True)
-
-
-def _options(annotation: Any) -> tuple[Any, ...]:
-    if get_origin(annotation) in (Union, types.UnionType):
-        return tuple(inner for option in get_args(annotation) for inner in _options(option))
-    return (annotation,)
-
-
-def _is_component(option: Any) -> bool:
-    return isinstance(option, type) and issubclass(option, Component)
-
-
-def _is_record(option: Any) -> bool:
-    return dataclasses.is_dataclass(option) and not _is_component(option)
-
-
-def _item_type(option: Any) -> Any:
-    """X of ``tuple[X, ...]`` where X is or may be a component, else None."""
-    args = get_args(option)
-    many = get_origin(option) is tuple and len(args) == 2 and args[1] is Ellipsis
-    return args[0] if many and any(map(_is_component, _options(args[0]))) else None
-
-
-def _plain(options: tuple[Any, ...]) -> Any:
-    """The union of the options that are plain data, None when there is none."""
-    rest = [
-        option
-        for option in options
-        if not (_is_component(option) or _is_record(option) or _item_type(option) is not None)
-        and option is not type(None)
-    ]
-    return Union[tuple(rest)] if rest else None  # noqa: UP007
-
-
-def wanted(annotation: Any) -> str:
-    """A type in words: 'a whole number above 0', 'one of mean_sd, none'."""
-    return " or ".join(_word(option) for option in _options(annotation))
-
-
-def _word(option: Any) -> str:
-    origin, args = get_origin(option), get_args(option)
-    if hasattr(option, "__metadata__"):
-        return f"{_word(args[0])}{_range(option.__metadata__)}"
-    if origin is Literal:
-        return str(args[0]) if len(args) == 1 else f"one of {', '.join(map(str, args))}"
-    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
-        none = " ([] for none)" if _item_type(option) is not None else ""
-        return f"a list, each {wanted(args[0])}{none}"
-    if _is_component(option):
-        return f"{'an' if option.kind[0] in 'aeiou' else 'a'} {option.kind}"
-    if _is_record(option):
-        return "a mapping"
-    words: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}
-    return {**words, bool: "true or false", type(None): "null"}.get(option, str(option))
-
-
-def _range(metadata: tuple[Any, ...]) -> str:
-    if any(isinstance(m, MinLen) for m in metadata):
-        return " (at least one)"
-    low = next((f"above {m.gt}" for m in metadata if isinstance(m, Gt)), "")
-    low = low or next((f"at least {m.ge}" for m in metadata if isinstance(m, Ge)), "")
-    high = next((f"below {m.lt}" for m in metadata if isinstance(m, Lt)), "")
-    high = high or next((f"at most {m.le}" for m in metadata if isinstance(m, Le)), "")
-    return " " + " and ".join(part for part in (low, high) if part) if low or high else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scgnn.components.readers import Demo, Reader
 from scgnn.components.transforms import Filter, Log1p, TopGenes, Transform
-from scgnn.fields import ProperShare
+from scgnn.field_types import ProperShare
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,18 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from scgnn.recipe.build import _hints, _is_component, _is_record, _item_type, _options, wanted
-from scgnn.recipe.tree import write
-from scgnn.registry import Component, dump, find, readable, registered, summary
+from scgnn.recipe.yaml_tree import write
+from scgnn.registry.annotations import (
+    _hints,
+    _is_component,
+    _is_record,
+    _item_type,
+    _options,
+    wanted,
+)
+from scgnn.registry.component import Component
+from scgnn.registry.introspection import dump, readable, summary
+from scgnn.registry.kinds import find, registered
 
 COMMENT_COLUMN, COMMENT_WIDTH = 46, 100
 
@@ -62,7 +71,7 @@ def body(cls: type) -> str:
 
 def slots(cls: type[Component]) -> list[str]:
     """The settings of a recipe that take a component and can give it what it needs."""
-    from scgnn.recipe import Recipe
+    from scgnn.recipe.recipe import Recipe
 
     # graph_decoder and feature_decoder are one kind
     word = str(getattr(cls, "target", "")).removesuffix("s") if cls.kind == "decoder" else ""

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from scgnn.report.alluvial import alluvial
-from scgnn.report.clusters import cluster_picture, has_umap
-from scgnn.report.curves import loss_curves
-from scgnn.report.picture import Picture
-from scgnn.report.trace import Trace
-from scgnn.report.words import listed
+from scgnn.plotting.alluvial import alluvial
+from scgnn.plotting.curves import loss_curves
+from scgnn.plotting.formatting import listed
+from scgnn.plotting.scatter import cluster_picture, has_umap
+from scgnn.plotting.svg import Picture
+from scgnn.report.run_data import Trace
 from scgnn.study.spec import Run
 
 if TYPE_CHECKING:
-    from scgnn.study.run import StudyResult
+    from scgnn.study.result import StudyResult
 
 MOST_VARIANTS = 24  # drawn
 MOST_RUNS = 12  # of a variant, whose losses are drawn
@@ -66,7 +66,7 @@ class Gallery:
                 notes.append(f"{len(runs) - len(done)} of {len(runs)} runs failed")
             if len(traces) > len(there):
                 notes.append(f"no history.csv in {len(traces) - len(there)} run folders")
-            pictures = loss_curves(there, variant)
+            pictures = loss_curves((trace.losses() for trace in there), variant)
             if there and not pictures:
                 notes.append("nothing in it is trained")
             yield Curves(variant, pictures, "; ".join(notes))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from scgnn.report.words import Sheet, number, score_name
+from scgnn.plotting.formatting import number, score_name
+from scgnn.report.wording import Sheet
 from scgnn.study.tables import flat
 
 GROUPS = ("thinning", "truth", "false_signal", "imputation")

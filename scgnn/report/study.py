@@ -8,33 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from scgnn.execution.files import write_text
+from scgnn.plotting.critical_difference import rank_diagram, rank_words
+from scgnn.plotting.forest import Forest, block_differences, each, forest, sign
+from scgnn.plotting.formatting import counted, listed, number, score_name
 from scgnn.recipe import diff
-from scgnn.recipe.tree import write
-from scgnn.registry import dump
+from scgnn.recipe.yaml_tree import write
+from scgnn.registry.introspection import dump
 from scgnn.report import imputation
-from scgnn.report.forest import Forest, block_differences, each, forest, sign
 from scgnn.report.gallery import Gallery
-from scgnn.report.page import rendered
-from scgnn.report.ranks import rank_diagram, rank_words
-from scgnn.report.sheets import effect_sheets, glance, named, score_sheets
-from scgnn.report.text import write_tables
-from scgnn.report.trace import read_json
-from scgnn.report.words import (
-    Sheet,
-    counted,
-    listed,
-    main_score,
-    number,
-    question,
-    score_name,
-)
-from scgnn.results import versions, write_text
+from scgnn.report.markdown_latex import write_tables
+from scgnn.report.run_data import read_json
+from scgnn.report.tables import effect_sheets, glance, named, score_sheets
+from scgnn.report.template import rendered
+from scgnn.report.wording import Sheet, main_score, question
+from scgnn.runs.provenance import versions
+from scgnn.stats.effects import direction
 from scgnn.study.spec import Role
-from scgnn.study.statistics import direction
 from scgnn.study.tables import over_factors
 
 if TYPE_CHECKING:
-    from scgnn.study.run import StudyResult
+    from scgnn.study.result import StudyResult
 
 log = logging.getLogger("scgnn")
 

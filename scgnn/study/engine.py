@@ -19,17 +19,19 @@ from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from scgnn.errors import UserError
-from scgnn.folders import absolute_paths
-from scgnn.keys import package_version
-from scgnn.progress import listening
-from scgnn.recipe import Recipe, to_yaml
-from scgnn.results import strangers, text_files, write_files
-from scgnn.runs import Prepared, compute, prepare
-from scgnn.stages import Cost
+from scgnn.execution.cache import Store
+from scgnn.execution.files import write_files
+from scgnn.execution.fingerprint import package_version
+from scgnn.execution.progress import listening
+from scgnn.execution.stages import Cost
+from scgnn.recipe.recipe import Recipe, to_yaml
+from scgnn.runs.folder import absolute_paths
+from scgnn.runs.provenance import strangers
+from scgnn.runs.results import text_files
+from scgnn.runs.run import Prepared, compute, prepare
 from scgnn.state import State
-from scgnn.store import Store
-from scgnn.study.board import Board
-from scgnn.study.cluster import Elsewhere
+from scgnn.study.dask_backend import Elsewhere
+from scgnn.study.progress import Board
 from scgnn.study.spec import Run, Study
 
 log = logging.getLogger("scgnn")

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scgnn.errors import RecipeError, UserError
-from scgnn.folders import LOCK, locked, numbered, probed
-from scgnn.recipe.tree import plain, read, write
-from scgnn.results import UNFINISHED, write_text
+from scgnn.execution.files import UNFINISHED, write_text
+from scgnn.recipe.yaml_tree import plain, read, write
+from scgnn.runs.folder import LOCK, locked, numbered, probed
 from scgnn.study.spec import Study
 
 ELSEWHERE = "choose another folder with --out"

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from scgnn.errors import RecipeError
-from scgnn.folders import absolute_paths
-from scgnn.recipe import (
-    Recipe,
+from scgnn.recipe.build import Problems
+from scgnn.recipe.load import (
     changed,
     finish,
     is_file,
@@ -20,9 +19,11 @@ from scgnn.recipe import (
     recipes_folder,
     with_base,
 )
-from scgnn.recipe.build import Problems
-from scgnn.recipe.tree import Node, Place, plain, plant, read
-from scgnn.registry import dump, unknown
+from scgnn.recipe.recipe import Recipe
+from scgnn.recipe.yaml_tree import Node, Place, plain, plant, read
+from scgnn.registry.component import unknown
+from scgnn.registry.introspection import dump
+from scgnn.runs.folder import absolute_paths
 from scgnn.study.sections import read_axes, read_controls, read_variants
 from scgnn.study.spec import Axis, Level, Run, Study
 

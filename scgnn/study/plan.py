@@ -16,18 +16,18 @@ import numpy as np
 import torch
 
 from scgnn.components.readers import Demo
-from scgnn.components.stops import NeverStop
+from scgnn.components.stopping import NeverStop
 from scgnn.errors import UserError
-from scgnn.estimate import STANDARD, Estimate, estimate, size_of, speed
-from scgnn.expected import duration
-from scgnn.keys import digest
-from scgnn.recipe import Recipe, to_yaml
-from scgnn.stages import Cost, Obtained, Stages, label_of
+from scgnn.execution.fingerprint import digest
+from scgnn.execution.stages import Cost, Obtained, Stages, label_of
+from scgnn.recipe.recipe import Recipe, to_yaml
+from scgnn.runs.cost_model import STANDARD, Estimate, estimate, size_of, speed
+from scgnn.runs.preflight import duration
 from scgnn.state import State
-from scgnn.study.paired import blocks_needed
+from scgnn.stats.effects import ALPHA
+from scgnn.stats.paired import blocks_needed
 from scgnn.study.spec import Run, Study
-from scgnn.study.statistics import ALPHA
-from scgnn.training import Training
+from scgnn.training.budget import Training
 
 CELLS, GENES = 24, 16
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from scgnn.errors import RecipeError
-from scgnn.recipe import Recipe, finish, with_base
 from scgnn.recipe.build import Problems
-from scgnn.recipe.tree import Node, plain, plant, write
+from scgnn.recipe.load import finish, with_base
+from scgnn.recipe.recipe import Recipe
+from scgnn.recipe.yaml_tree import Node, plain, plant, write
 from scgnn.study.spec import Axis, Level
 
 CONTROLS = ("pca_kmeans", "pca_leiden", "random")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from scgnn.keys import digest
-from scgnn.recipe import Recipe
-from scgnn.recipe.tree import Node
+from scgnn.execution.fingerprint import digest
+from scgnn.recipe.recipe import Recipe
+from scgnn.recipe.yaml_tree import Node
 
 Role = Literal["base", "change", "control"]
 

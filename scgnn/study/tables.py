@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from scgnn.stats.effects import effects
+from scgnn.stats.factorial import interactions, main_effects
+from scgnn.stats.ranking import Ranking, ranking
 from scgnn.study.engine import Outcome
-from scgnn.study.factors import interactions, main_effects
-from scgnn.study.ranking import Ranking, ranking
 from scgnn.study.spec import Study
-from scgnn.study.statistics import effects
 
 # what a table asks first; the others follow in the order of metrics.json
 FIRST = ("ari", "nmi", "silhouette", "n_clusters", "seconds", "peak_memory_mb")

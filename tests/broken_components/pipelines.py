@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from broken_components.case import breaks
-from scgnn.components.stops import NeverStop, Stop
+from scgnn.components.stopping import NeverStop, Stop
 from scgnn.pipelines import Pipeline
-from scgnn.registry import slot
+from scgnn.registry.introspection import slot
 
 
 class Plain(Pipeline):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broken_components.case import breaks
-from scgnn.components.stops import Stop
+from scgnn.components.stopping import Stop
 
 
 @breaks("goes_on_while_cells_move", "it stops though everything moves: enough")

@@ -7,10 +7,10 @@ from scipy import sparse
 
 from scgnn.components.encoders import GCN, MLP
 from scgnn.components.graph_builders import KNN
-from scgnn.components.stops import LabelsStop
+from scgnn.components.stopping import LabelsStop
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.state import State
-from scgnn.training import Training
+from scgnn.training.budget import Training
 
 N_CELLS, N_GENES = 60, 20
 

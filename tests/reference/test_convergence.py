@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from scgnn.components.graph_builders import symmetric
-from scgnn.components.stops import (
+from scgnn.components.stopping import (
     BothStop,
     EitherStop,
     GraphStop,

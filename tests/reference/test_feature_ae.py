@@ -11,7 +11,8 @@ from scgnn.components.encoders import MLP as Encoder
 from scgnn.components.regularizers import LTMGBinary, LTMGStates, in_phase
 from scgnn.pipelines.autoencoders import fit_features
 from scgnn.seeding import torch_seed
-from scgnn.training import Training, fit
+from scgnn.training.budget import Training
+from scgnn.training.fit import fit
 
 from . import assert_near
 from .small_autoencoder import WEIGHTS, autoencoder, cells, network, start

@@ -12,8 +12,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from scgnn.components.decoders import InnerProduct, divergence, graph_target, reconstruction
 from scgnn.components.encoders import GCN, to_dgl
-from scgnn.pipelines.graphs import fit_graph
-from scgnn.training import Training, fit
+from scgnn.pipelines.graph_autoencoder import fit_graph
+from scgnn.training.budget import Training
+from scgnn.training.fit import fit
 
 from . import assert_near
 

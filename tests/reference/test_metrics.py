@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scgnn.holdout import hide_nonzeros
-from scgnn.metrics import imputation_scores, internal_scores, label_scores
+from scgnn.evaluation.clustering import internal_scores, label_scores
+from scgnn.evaluation.imputation import imputation_scores
+from scgnn.evaluation.masking import hide_nonzeros
 
 from . import assert_near
 

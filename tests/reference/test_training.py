@@ -8,7 +8,8 @@ import torch
 from scgnn.components.decoders import MLP as Decoder
 from scgnn.components.regularizers import LTMGStates
 from scgnn.pipelines.autoencoders import fit_features
-from scgnn.training import Training, adam, fit
+from scgnn.training.budget import Training
+from scgnn.training.fit import adam, fit
 
 from . import assert_near
 from .small_autoencoder import WEIGHTS, autoencoder, cells, network, start

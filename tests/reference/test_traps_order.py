@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from scgnn.components.clusterers import Leiden, Louvain, canonical
-from scgnn.components.stops import BothStop, EitherStop, GraphStop, LabelsStop, graph_change
+from scgnn.components.stopping import BothStop, EitherStop, GraphStop, LabelsStop, graph_change
 from scgnn.state import Round
 
 from .small_scgnn import N_CELLS, random_graph

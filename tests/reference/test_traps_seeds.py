@@ -12,7 +12,7 @@ import pytest
 from scipy import sparse
 
 from scgnn.components.clusterers import Leiden, Louvain
-from scgnn.stages import Stages
+from scgnn.execution.stages import Stages
 
 from .small_scgnn import found, random_graph
 

@@ -10,10 +10,10 @@ from scipy import sparse
 
 from scgnn.components.graph_builders import KNN
 from scgnn.components.pruners import KeepAll
-from scgnn.pipelines import autoencoders, graphs, steps
-from scgnn.stages import Stages
+from scgnn.execution.stages import Stages
+from scgnn.pipelines import autoencoders, graph_autoencoder, steps
 from scgnn.state import State
-from scgnn.training import Training
+from scgnn.training.budget import Training
 
 from .small_scgnn import N_CELLS, N_GENES, found, pipeline
 
@@ -122,7 +122,7 @@ def test_row_3_pruned_edges_reach_nobody_or_all_but_the_clusterer(cells, reach):
     record = Recorder()
     pipeline(prune_applies_to=reach, max_iterations=1)(cells, record, seed=1)
     for (*_, graph_args, _), (*_, cluster_args, _) in zip(
-        record.of(graphs.fit_graph), record.of(steps.cluster), strict=True
+        record.of(graph_autoencoder.fit_graph), record.of(steps.cluster), strict=True
     ):
         embedding = given(graph_args, np.ndarray)
         whole, pruned = (KNN(k=6, prune=rule)(embedding, 0) for rule in (KeepAll(), KNN().prune))

@@ -1,10 +1,16 @@
 """Clusterers: an embedding or a graph into labels."""
 
-from scgnn.components.clusterers.communities import Communities, Leiden, Louvain, to_igraph
+from scgnn.components.clusterers.automatic_k import (
+    HDBSCAN,
+    OPTICS,
+    AffinityPropagation,
+    MeanShift,
+    Uncounted,
+)
+from scgnn.components.clusterers.community import Communities, Leiden, Louvain, to_igraph
 from scgnn.components.clusterers.consensus import Consensus
 from scgnn.components.clusterers.contract import Clusterer
-from scgnn.components.clusterers.control import Random
-from scgnn.components.clusterers.counted import (
+from scgnn.components.clusterers.given_k import (
     Agglomerative,
     Birch,
     Counted,
@@ -12,15 +18,9 @@ from scgnn.components.clusterers.counted import (
     KMeans,
     Spectral,
 )
-from scgnn.components.clusterers.counts import eigengap_count, scaled_count, silhouette_count
-from scgnn.components.clusterers.labels import canonical, merge_small, nearest_small
-from scgnn.components.clusterers.uncounted import (
-    HDBSCAN,
-    OPTICS,
-    AffinityPropagation,
-    MeanShift,
-    Uncounted,
-)
+from scgnn.components.clusterers.n_clusters import eigengap_count, scaled_count, silhouette_count
+from scgnn.components.clusterers.random_labels import Random
+from scgnn.components.clusterers.relabel import canonical, merge_small, nearest_small
 
 __all__ = [
     "HDBSCAN",

@@ -9,11 +9,11 @@ from itertools import product
 import numpy as np
 from scipy import sparse
 
-from scgnn.components.clusterers.communities import Leiden
+from scgnn.components.clusterers.community import Leiden
 from scgnn.components.clusterers.contract import Clusterer
 from scgnn.components.graph_builders import KNN
 from scgnn.components.pruners import KeepAll
-from scgnn.fields import Counts, Rates
+from scgnn.field_types import Counts, Rates
 
 
 @Clusterer.register("consensus")

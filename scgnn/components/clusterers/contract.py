@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from scgnn.errors import UserError
-from scgnn.registry import Component
+from scgnn.registry.component import Component
 
 
 class Clusterer(Component, kind="clusterer"):

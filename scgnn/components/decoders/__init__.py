@@ -1,7 +1,6 @@
 """Decoders: an embedding back into what it was made from, and how far off that is."""
 
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
-from scgnn.components.decoders.counts import NegativeBinomial, ZeroInflated, negative_binomial
 from scgnn.components.decoders.inner_product import (
     GraphAutoencoder,
     GraphTarget,
@@ -12,6 +11,11 @@ from scgnn.components.decoders.inner_product import (
     reconstruction,
 )
 from scgnn.components.decoders.mlp import MLP
+from scgnn.components.decoders.negative_binomial import (
+    NegativeBinomial,
+    ZeroInflated,
+    negative_binomial,
+)
 
 __all__ = [
     "MLP",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from scgnn.components.encoders import Encoder
-from scgnn.registry import Component
+from scgnn.registry.component import Component
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
-from scgnn.fields import Positive
+from scgnn.field_types import Positive
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -163,7 +163,7 @@ def reconstruction(z: Tensor, target: GraphTarget, block: int) -> Tensor:
     All pairs as if unconnected, in blocks, then the entries of Y put right. The pairs of a batch
     stand for all.
     """
-    from scgnn.components.decoders.pairs import AllPairs
+    from scgnn.components.decoders.all_pairs import AllPairs
 
     drawn, n = z[: target.drawn], target.drawn
     total: Tensor = AllPairs.apply(drawn, block)

@@ -9,7 +9,7 @@ import torch
 
 from scgnn.components.decoders.contract import Decoder
 from scgnn.components.encoders import Encoder
-from scgnn.fields import Activation, Normalization, Positive, ProperShare
+from scgnn.field_types import Activation, Normalization, Positive, ProperShare
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -72,6 +72,6 @@ class MLP(Layers):
         return self.rebuild(n_latent, n_features, self.output_activation)
 
     def loss(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-        from scgnn.components.decoders.squares import weighted_squares
+        from scgnn.components.decoders.squared_error import weighted_squares
 
         return weighted_squares(output, target, torch.ones(()) if weights is None else weights)

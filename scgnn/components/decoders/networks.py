@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
-from scgnn.components.decoders.counts import Counted
 from scgnn.components.encoders.networks import Dense
+
+
+class Counted(NamedTuple):
+    """What a decoder of counts gives for each cell and gene."""
+
+    share: Tensor  # of the cell's counts, cells x genes; rows sum to 1
+    dispersion: Tensor  # θ of the negative binomial, genes; variance μ + μ²/θ
+    zero_logit: Tensor | None  # log odds of a zero that is no draw, cells x genes
 
 
 class Rebuild(Dense):

@@ -2,22 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
+from scgnn.components.encoders.attention import GAT, GATv2, Transformer
 from scgnn.components.encoders.contract import Encoder
+from scgnn.components.encoders.convolutions import APPNP, GCN, GCN2, GIN, SAGE, SGC, TAG, ChebNet
 from scgnn.components.encoders.dense import MLP, PCA, VAE, Identity
-from scgnn.components.encoders.layers import (
-    APPNP,
-    GAT,
-    GCN,
-    GCN2,
-    GIN,
-    SAGE,
-    SGC,
-    TAG,
-    ChebNet,
-    GATv2,
-    Transformer,
-)
-from scgnn.components.encoders.messages import MessagePassing, sampler, to_dgl
+from scgnn.components.encoders.message_passing import MessagePassing, sampler, to_dgl
 
 if TYPE_CHECKING:
     from scgnn.components.encoders.networks import Dense, Posterior

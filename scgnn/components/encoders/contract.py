@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from scipy import sparse
 
-from scgnn.fields import Widths
-from scgnn.registry import Component
+from scgnn.field_types import Widths
+from scgnn.registry.component import Component
 from scgnn.state import Matrix
 
 if TYPE_CHECKING:

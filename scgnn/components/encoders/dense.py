@@ -10,7 +10,7 @@ import torch
 from scipy import sparse
 
 from scgnn.components.encoders.contract import Encoder
-from scgnn.fields import Activation, Normalization, ProperShare, Widths
+from scgnn.field_types import Activation, Normalization, ProperShare, Widths
 from scgnn.state import Matrix, dense
 
 if TYPE_CHECKING:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from scgnn.fields import Activation, Normalization
-
-if TYPE_CHECKING:
-    from scgnn.components.encoders.layers import GCN2
-    from scgnn.components.encoders.messages import MessagePassing
+from scgnn.field_types import Activation, Normalization
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -143,16 +139,24 @@ class Projection(nn.Module):
 class Stack(nn.Module):
     """Message-passing layers; between them normalisation, activation and dropout."""
 
-    def __init__(self, of: MessagePassing, n_features: int) -> None:
+    def __init__(
+        self,
+        layer: Callable[[int, int, bool], nn.Module],
+        widths: tuple[int, ...],
+        activation: Activation,
+        dropout: float,
+        normalization: Normalization,
+        residual: bool,
+    ) -> None:
         super().__init__()
-        sizes = list(pairwise((n_features, *of.hidden)))
+        sizes = list(pairwise(widths))
         self.layers = nn.ModuleList(
-            of.layer(a, b, last=i + 1 == len(sizes)) for i, (a, b) in enumerate(sizes)
+            layer(a, b, i + 1 == len(sizes)) for i, (a, b) in enumerate(sizes)
         )
-        self.skips = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in sizes if of.residual)
-        self.norms = nn.ModuleList(normalizer(of.normalization, b) for _, b in sizes[:-1])
-        self.activation = of.activation
-        self.dropout = nn.Dropout(of.dropout)
+        self.skips = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in sizes if residual)
+        self.norms = nn.ModuleList(normalizer(normalization, b) for _, b in sizes[:-1])
+        self.activation = activation
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, graph: Any, x: Tensor) -> Tensor:
         for i, layer in enumerate(self.layers):
@@ -238,18 +242,23 @@ class Chebyshev(nn.Module):
 class DeepResidual(nn.Module):
     """Into the inner width, GCNII layers that share their first input, out of it."""
 
-    def __init__(self, of: GCN2, n_features: int) -> None:
+    def __init__(
+        self,
+        layer: Callable[[int], nn.Module],
+        n_layers: int,
+        widths: tuple[int, int, int],
+        activation: Activation,
+        dropout: float,
+        normalization: Normalization,
+    ) -> None:
         super().__init__()
-        from dgl.nn.pytorch import GCN2Conv
-
-        width, self.activation, n_layers = of.hidden[0], of.activation, len(of.hidden) - 1
+        n_features, width, n_out = widths
+        self.activation = activation
         self.enter = nn.Linear(n_features, width)
-        self.layers = nn.ModuleList(
-            GCN2Conv(width, layer, of.initial, of.decay) for layer in range(1, n_layers + 1)
-        )
-        self.norms = nn.ModuleList(normalizer(of.normalization, width) for _ in self.layers)
-        self.leave = nn.Linear(width, of.hidden[-1])
-        self.dropout = nn.Dropout(of.dropout)
+        self.layers = nn.ModuleList(layer(number) for number in range(1, n_layers + 1))
+        self.norms = nn.ModuleList(normalizer(normalization, width) for _ in self.layers)
+        self.leave = nn.Linear(width, n_out)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, graph: Any, x: Tensor) -> Tensor:
         first = x = activate(self.activation, self.enter(self.dropout(x)))

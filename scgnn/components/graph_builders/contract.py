@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from scgnn.registry import Component
+from scgnn.registry.component import Component
 
 
 class GraphBuilder(Component, kind="graph_builder"):

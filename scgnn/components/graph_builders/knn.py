@@ -20,7 +20,7 @@ from scgnn.components.graph_builders.edges import (
     symmetric,
     tidy,
 )
-from scgnn.components.graph_builders.search import (
+from scgnn.components.graph_builders.neighbors import (
     EXACT_UP_TO,
     RECALL,
     Metric,
@@ -28,7 +28,7 @@ from scgnn.components.graph_builders.search import (
     neighbour_count,
 )
 from scgnn.components.pruners import KeepAll, MeanSd, Pruner
-from scgnn.fields import Neighbours, Positive, Rate, Share
+from scgnn.field_types import Neighbours, Positive, Rate, Share
 
 CELLS_AT_ONCE = 2**12  # whose shared neighbours are counted together
 

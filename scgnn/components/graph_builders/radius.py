@@ -10,8 +10,8 @@ from scipy import sparse
 
 from scgnn.components.graph_builders.contract import GraphBuilder
 from scgnn.components.graph_builders.edges import Weights, edge_weights, no_edges, tidy
-from scgnn.components.graph_builders.search import Metric, nearest, neighbour_count, within
-from scgnn.fields import Neighbours, Rate
+from scgnn.components.graph_builders.neighbors import Metric, nearest, neighbour_count, within
+from scgnn.field_types import Neighbours, Rate
 
 
 @GraphBuilder.register("radius")

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 
 from scgnn.components.ltmg.mixture import Mixture
-from scgnn.components.ltmg.observed import Floats, Observed, blocks
 from scgnn.components.ltmg.ordinary import em_ordinary
+from scgnn.components.ltmg.sorted_values import Floats, Observed, blocks
 
 
 def global_cutoff(observed: Observed, cutoff: Literal["gene_minimum", "crossing"] | float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scgnn.components.ltmg.observed import Bools, Floats, Observed
+from scgnn.components.ltmg.sorted_values import Bools, Floats, Observed
 
 JITTER, STARTS = 0, 1  # what the numbers are for
 

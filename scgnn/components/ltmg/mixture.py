@@ -10,10 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scgnn.components.ltmg.observed import Block, Bools, Floats, Integers, Observed, blocks
+from scgnn.components.ltmg.sorted_values import Bools, Floats, Integers, Observed, blocks
 
 LARGE = 1e300  # stands for the density of a component without width
+
+
 ROOT_2PI = np.sqrt(2 * np.pi)
+
+
 NOT_EXPRESSED = (0.0, -np.inf, 1e-4)  # p, μ, σ where no fitted component is "not expressed"
 
 
@@ -67,55 +71,6 @@ def no_fits(n_genes: int, n_components: int) -> Fits:
         np.full((n_genes, n_components), np.nan),
         np.zeros(n_genes, bool),
     )
-
-
-class Sums(NamedTuple):
-    """What the M-step needs of the values seen; genes x components."""
-
-    cells: Floats  # Σ_i r_ij
-    values: Floats  # Σ_i r_ij y_i
-    squares: Floats  # Σ_i r_ij (y_i − μ_j)², about the mean of the E-step
-
-
-class Expectation:
-    """The E-step for the values of a block; keeps its arrays from one step to the next."""
-
-    def __init__(self, block: Block, n_components: int) -> None:
-        self.count = block.count[:, None, :]  # genes x 1 x values
-        ones = np.ones_like(block.y)
-        self.rows = np.stack([block.y, ones], 1)  # genes x 2 x values
-        self.squares = np.empty((len(block.y), n_components, block.y.shape[1]))
-        self.r = np.empty_like(self.squares)
-
-    def density(self, mixture: Mixture) -> tuple[Floats, Floats]:
-        """p_j / σ_j √2π, and f(y) = Σ_j p_j φ(y; μ_j, σ_j) as genes x 1 x values."""
-        weight, mean, sd = mixture
-        np.matmul(np.stack([np.ones_like(mean), -mean], 2), self.rows, out=self.squares)  # y − μ
-        np.multiply(self.squares, self.squares, out=self.squares)
-        steepness = np.maximum(-0.5 / sd**2, -LARGE)[:, :, None]
-        np.multiply(self.squares, steepness, out=self.r)
-        np.exp(self.r, out=self.r)
-        height = np.minimum(weight / (sd * ROOT_2PI), LARGE)
-        return height, np.matmul(height[:, None, :], self.r)
-
-    def __call__(self, mixture: Mixture) -> Sums:
-        """r_ij = p_j φ(y_i; μ_j, σ_j) / f(y_i), summed over cells."""
-        height, self.f = self.density(mixture)
-        per_density = self.count / self.f  # genes x 1 x values
-        weights = np.swapaxes(self.rows * per_density, 1, 2)
-        values, cells = np.moveaxis(np.matmul(self.r, weights), 2, 0)
-        np.multiply(self.r, self.squares, out=self.squares)
-        squares = np.matmul(self.squares, weights[:, :, 1:])[:, :, 0]
-        return Sums(height * cells, height * values, height * squares)
-
-    def likelihood(self) -> Floats:
-        """Σ_i log f(y_i) where the last E-step was made; genes."""
-        return (self.count * np.log(self.f))[:, 0].sum(1)
-
-    def rows_only(self, keep: Bools) -> None:
-        """Go on with some of the genes."""
-        self.count, self.rows = self.count[keep], self.rows[keep]
-        self.squares, self.r = self.squares[: len(self.count)], self.r[: len(self.count)]
 
 
 def assign(

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scgnn.components.ltmg.corrected import assign_corrected, fit_corrected
 from scgnn.components.ltmg.cutoffs import global_cutoff
 from scgnn.components.ltmg.expression import log_expression
 from scgnn.components.ltmg.jitter import jittered, random_starts
+from scgnn.components.ltmg.maximum_likelihood import assign_corrected, fit_corrected
 from scgnn.components.ltmg.mixture import Fits, assign
-from scgnn.components.ltmg.observed import Bools, Floats, Integers, Observed, observe
 from scgnn.components.ltmg.published import UNDERFLOW, fit_published, n_starts
-from scgnn.components.ltmg.sample import cutoffs, units
-from scgnn.fields import Natural, Positive, Rate, Weight
+from scgnn.components.ltmg.quadrature import cutoffs, units
+from scgnn.components.ltmg.sorted_values import Bools, Floats, Integers, Observed, observe
+from scgnn.field_types import Natural, Positive, Rate, Weight
 
 
 @dataclass(frozen=True)

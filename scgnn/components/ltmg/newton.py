@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scgnn.components.ltmg.evidence import Below, Evidence, Moments
+from scgnn.components.ltmg.expectation import Below, Evidence, Moments
 from scgnn.components.ltmg.mixture import ROOT_2PI, Mixture
-from scgnn.components.ltmg.observed import Bools, Floats
-from scgnn.components.ltmg.sample import NODES, Sample
+from scgnn.components.ltmg.quadrature import NODES, Sample
+from scgnn.components.ltmg.sorted_values import Bools, Floats
 
 FEWEST = 1e-10  # cells a component keeps, so that its logarithm stays finite
 FLATTEST = 1e-6  # of the curvature of complete data; flatter is as good as flat

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from scgnn.components.ltmg.candidates import Candidates, bic_of, no_candidates
-from scgnn.components.ltmg.mixture import Expectation, Mixture, Sums
-from scgnn.components.ltmg.observed import Block, Bools, Floats, Integers, Observed, blocks
+from scgnn.components.ltmg.expectation import Expectation, Sums
+from scgnn.components.ltmg.mixture import Mixture
+from scgnn.components.ltmg.model_selection import Candidates, bic_of, no_candidates
+from scgnn.components.ltmg.sorted_values import Block, Bools, Floats, Integers, Observed, blocks
 
 SINGULAR = 1e-8  # σ at which an ordinary mixture is given up
 ITERATIONS = 1000

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from scgnn.components.ltmg.candidates import Candidates, bic_of, no_candidates
-from scgnn.components.ltmg.mixture import (
-    ROOT_2PI,
-    Expectation,
-    Fits,
-    Mixture,
-    no_fits,
-)
-from scgnn.components.ltmg.observed import Block, Bools, Floats, Integers, Observed, blocks
+from scgnn.components.ltmg.expectation import Expectation
+from scgnn.components.ltmg.mixture import ROOT_2PI, Fits, Mixture, no_fits
+from scgnn.components.ltmg.model_selection import Candidates, bic_of, no_candidates
 from scgnn.components.ltmg.ordinary import fit_ordinary
+from scgnn.components.ltmg.sorted_values import Block, Bools, Floats, Integers, Observed, blocks
 
 UNDERFLOW = -745.2  # the log of a density that is 0 in double precision
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgnn.components.readers.blocks import Blocks
 from scgnn.components.readers.contract import Reader, located, located_file, log, reading
-from scgnn.data import with_counts, with_layer
+from scgnn.data.anndata_views import with_counts, with_layer
+from scgnn.data.hdf5 import Blocks
 from scgnn.errors import InputError
-from scgnn.fields import Natural
+from scgnn.field_types import Natural
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 from scgnn.errors import InputError
-from scgnn.registry import Component
+from scgnn.registry.component import Component
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -31,7 +31,8 @@ class Reader(Component, kind="reader"):
     """Gives the counts of an experiment, cells x genes.
 
     Calling a reader returns a new AnnData whose ``X`` is CSR float32. Names are those of the
-    source, repeats included; :func:`scgnn.data.validated` makes them unique and checks the values.
+    source, repeats included; :func:`scgnn.data.validation.validated` makes them unique and
+    checks the values.
     """
 
     def __call__(self) -> AnnData:
@@ -99,7 +100,9 @@ def opened(path: Path) -> IO[bytes]:
 def with_genes(adata: AnnData, kept: np.ndarray) -> AnnData:
     """Some of the genes, by a mask."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # repeated names are reported by scgnn.data.validated
+        warnings.simplefilter(
+            "ignore"
+        )  # repeated names are reported by scgnn.data.validation.validated
         return adata[:, kept].copy()
 
 

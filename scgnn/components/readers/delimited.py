@@ -22,7 +22,7 @@ from scgnn.components.readers.contract import (
     opened,
     reading,
 )
-from scgnn.components.readers.orientation import Orientation, orientation
+from scgnn.data.orientation import Orientation, orientation
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from scgnn.components.readers.contract import Reader, annotated
-from scgnn.fields import Positive, ProperShare, Rate, Seed, Weight
+from scgnn.field_types import Positive, ProperShare, Rate, Seed, Weight
 
 if TYPE_CHECKING:
     from anndata import AnnData

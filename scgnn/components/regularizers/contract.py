@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from scgnn.fields import Weight
-from scgnn.registry import Component
+from scgnn.field_types import Weight
+from scgnn.registry.component import Component
 from scgnn.state import State
 
 if TYPE_CHECKING:
@@ -79,6 +79,6 @@ class SquaredErrors(Regularizer):
         raise NotImplementedError
 
     def loss(self, x_hat: Tensor, x: Tensor, prepared: Any, cells: Tensor | None) -> Tensor:
-        from scgnn.components.decoders.squares import weighted_squares
+        from scgnn.components.decoders.squared_error import weighted_squares
 
         return self.weight * weighted_squares(x_hat, x, self.weights(prepared, cells))

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from scgnn.components.encoders import Encoder
 from scgnn.components.regularizers.contract import ALL_PHASES, Forward, Phase, Regularizer
-from scgnn.fields import Positive, Rate, Weight
+from scgnn.field_types import Positive, Rate, Weight
 from scgnn.state import State
 
 if TYPE_CHECKING:

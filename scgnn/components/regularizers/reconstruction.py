@@ -11,9 +11,9 @@ from scipy import sparse
 
 from scgnn.components.ltmg import LTMG
 from scgnn.components.regularizers.contract import ALL_PHASES, Phase, Regularizer, SquaredErrors
-from scgnn.fields import Weight
+from scgnn.field_types import Weight
 from scgnn.state import State
-from scgnn.training import Rows
+from scgnn.training.fit import Rows
 
 if TYPE_CHECKING:
     from torch import Tensor

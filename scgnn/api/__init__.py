@@ -1,0 +1,1 @@
+"""Entry points of the Python API: compute, write, report."""

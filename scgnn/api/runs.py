@@ -1,0 +1,100 @@
+"""runs"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scgnn.execution.cache import Store
+from scgnn.execution.files import _text, write_files
+from scgnn.execution.stages import Stages
+from scgnn.recipe.load import load_recipe
+from scgnn.recipe.recipe import Recipe
+from scgnn.runs.folder import output_folder
+from scgnn.runs.results import Result, refuse_unwritable, text_files
+from scgnn.runs.run import _of_given_data, execute
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def write_folder(result: Result, out: Path) -> list[Path]:
+    """Write everything a run leaves except its log; ``metrics.json`` comes last.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order in which they were written.
+    """
+    from scgnn.report import run_page
+
+    files = text_files(result.state, result.recipe, result.metrics)
+
+    def h5ad(part: Path) -> None:
+        result.adata.write_h5ad(part, compression="gzip")
+
+    page = run_page(result)
+    return write_files(
+        out, {"result.h5ad": h5ad, "report.html": lambda part: _text(part, page), **files}
+    )
+
+
+def run(
+    recipe: str | Path | Recipe | Mapping[str, Any] = "scgnn",
+    adata: AnnData | None = None,
+    *,
+    labels: str | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    **changes: Any,
+) -> AnnData:
+    """Run a recipe and return an AnnData with everything it found.
+
+    Parameters
+    ----------
+    recipe
+        A bundled name, a path, a mapping or a :class:`~scgnn.recipe.recipe.Recipe`.
+    adata
+        Counts, cells x genes, instead of what the recipe reads. It is not changed.
+    labels
+        Column of obs with true labels, for scores only.
+    out
+        A folder to write to, as the command does; None writes nothing.
+    resume
+        Go on with an unfinished run in ``out``.
+    force
+        Run what the estimate says cannot fit into memory.
+    **changes
+        Values by dotted path, with two underscores for a dot where that is easier:
+        ``seed=2, pipeline__graph_encoder="gat"``.
+
+    Returns
+    -------
+    AnnData
+        The cells and genes used: X as it came; ``obs["scgnn"]``, ``obsm["X_scgnn"]``,
+        ``obsm["X_scgnn_features"]``, ``obsp["scgnn_connectivities"]``,
+        ``layers["scgnn_imputed"]`` (scale of the transformed data), ``uns["scgnn"]``.
+
+    Raises
+    ------
+    RecipeError
+        With every mistake in the recipe.
+    InputError
+        The data cannot be used; says what, where and what to do.
+    """
+    paths = {path.replace("__", "."): value for path, value in changes.items()}
+    if labels is not None:
+        paths["data.labels"] = labels
+    complete = load_recipe(recipe, paths)
+    if adata is not None:
+        complete = _of_given_data(complete)
+    if out is None:
+        return execute(complete, adata, force=force).adata
+    if adata is not None:
+        refuse_unwritable(adata)
+    with output_folder(Path(out), complete, resume) as folder:
+        result = execute(complete, adata, Stages(Store(folder / "stages")), force)
+        write_folder(result, folder)
+    return result.adata

@@ -1,0 +1,127 @@
+"""studies"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from scgnn.execution.cache import Store
+from scgnn.execution.files import write_files, write_text
+from scgnn.runs.preflight import refuse_where_too_large
+from scgnn.runs.provenance import strangers, versions
+from scgnn.study.dask_backend import cluster, local_workers
+from scgnn.study.engine import Prepare, execute_all
+from scgnn.study.folder import default_study_folder, refuse_folder, study_folder
+from scgnn.study.load import load_study
+from scgnn.study.progress import Board
+from scgnn.study.result import StudyResult
+from scgnn.study.spec import Study
+from scgnn.study.tables import Answer
+
+log = logging.getLogger("scgnn")
+
+
+def run_study(
+    study: Study | str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    jobs: int | None = None,
+    threads: int = 1,
+    scheduler: str | None = None,
+    resume: bool = False,
+    fail_fast: bool = False,
+    force: bool = False,
+    store: Store | None = None,
+    plugins: Sequence[Path] = (),
+    board: Board | None = None,
+) -> StudyResult:
+    """Run a study, each stage once, and write its answer.
+
+    Parameters
+    ----------
+    study
+        A path, a mapping or a checked study.
+    out
+        Folder; ``runs/NAME`` unless said.
+    jobs
+        Local workers, one stage each at a time; as many as there are processors unless said.
+    threads
+        Threads of each worker's numerics. One by default, whatever the number of workers, so
+        that the answer has the same bits on two workers as on one.
+    scheduler
+        Address of a Dask cluster that exists, instead of local workers.
+    resume
+        Do what is missing of this study in ``out``.
+    fail_fast
+        End with the first run that fails.
+    force
+        Run what the estimate says cannot fit into memory.
+    store
+        Stages that studies share; a store inside ``out`` unless said.
+    plugins
+        Files with components, for the workers.
+    board
+        Told of what is going on.
+
+    Raises
+    ------
+    RecipeError, UserError
+        With every mistake, before anything runs.
+    """
+    if not isinstance(study, Study):
+        study = load_study(study)
+    folder = default_study_folder(Path("runs") / study.name, study, resume) if out is None else out
+    place, shown = Path(folder), board or Board()
+    refuse_folder(place, study, resume)  # before the cluster, which takes a while
+    if scheduler is None and not force:
+        workers = min(local_workers(jobs, threads), len(study.runs))
+        refuse_where_too_large((run.recipe for run in study.runs), workers)
+    data = Prepare()
+    for run in study.runs:
+        if run.role == "base" and not run.recipe.data.drawn:
+            data(run.recipe)  # what is wrong with the data is wrong for all
+    with (
+        cluster(jobs, threads, scheduler, plugins) as (client, workers),
+        study_folder(place, study, resume),
+    ):
+        stages = store or Store(place / "stages")
+        settings: dict[str, Any] = {"threads": threads, "fail_fast": fail_fast}
+        outcome = execute_all(study, place, client, workers, stages, shown, data, **settings)
+        result = StudyResult(study, place, Answer(study, outcome), outcome)
+        write_answer(result)
+        from scgnn.report import write_report
+
+        write_report(result)
+        log.info("%s", result.cost())
+    return result
+
+
+def write_answer(result: StudyResult) -> list[Path]:
+    """The tables of a study."""
+    answer, out = result.answer, result.folder
+    failures = [(label, reason) for label, reason in result.outcome.failed.items()]
+    tables = {
+        "table.csv": answer.table,
+        "effects.csv": answer.effects,
+        "failures.csv": pd.DataFrame(failures, columns=["run", "reason"]),
+    }
+    optional = {
+        "effects_by_data.csv": answer.by_data,
+        "factors.csv": answer.factors,
+        "interactions.csv": answer.interactions,
+    }
+    tables |= {name: frame for name, frame in optional.items() if not frame.empty}
+    used = versions()
+    for run in result.study.runs:
+        used = strangers(run.recipe) | used
+    write_text(out / "versions.json", json.dumps(used, indent=2) + "\n")
+    return write_files(out, {name: _csv(frame) for name, frame in tables.items()})
+
+
+def _csv(frame: pd.DataFrame) -> Any:
+    return lambda part: frame.to_csv(part, index=False, lineterminator="\n")

@@ -1,0 +1,1 @@
+"""Data: AnnData to State, validation, views and orientation."""

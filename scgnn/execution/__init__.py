@@ -1,0 +1,1 @@
+"""Execution: stages and their cache, progress, files, resources."""

@@ -1,0 +1,1 @@
+"""One run: data, pipeline, scores, and the files it leaves."""

@@ -1,0 +1,1 @@
+"""Statistics of paired differences: pandas and scipy only."""

@@ -1,0 +1,41 @@
+"""A whole study: its runs, its tables, its page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from scgnn.study.engine import Outcome
+from scgnn.study.spec import Study
+from scgnn.study.tables import Answer
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study that has run.
+
+    Attributes
+    ----------
+    study
+        What was asked.
+    folder
+        Where everything is.
+    answer
+        Its tables.
+    outcome
+        What became of every run.
+    """
+
+    study: Study
+    folder: Path
+    answer: Answer
+    outcome: Outcome
+
+    def cost(self) -> str:
+        """What sharing stages saved, in a sentence."""
+        apart, shared, asked, different = self.outcome.costs()
+        part = f"{shared / apart:.0%}" if apart else "nothing"
+        return (
+            f"{asked:,} stages asked for, {different:,} different ones computed: {shared:,.0f} s "
+            f"instead of {apart:,.0f} s for separate runs ({part})"
+        )

@@ -1,0 +1,1 @@
+"""Training: budgets, the loop, and what it needs across processes."""
