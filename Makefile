@@ -8,11 +8,11 @@ RUN := $(VENV)/bin
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SPHINX := $(RUN)/python -m sphinx -q --nitpicky --fail-on-warning --keep-going -d docs/_build/trees
 
-.PHONY: demo test test-all lint bench docs docs-links clean
+.PHONY: demo test test-all lint bench docs docs-links size clean
 
 demo: $(VENV)/installed
 	rm -rf runs/demo
-	$(RUN)/scgnn-recipe run scgnn --labels group --out runs/demo
+	$(RUN)/scgnn-recipe run scgnn --labels-key group --out runs/demo
 
 test: $(VENV)/tested
 	$(RUN)/python -m pytest
@@ -34,6 +34,9 @@ bench: $(VENV)/installed
 docs: $(VENV)/documented
 	$(SPHINX) -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+size: $(VENV)/bin/python
+	$(RUN)/python benchmarks/size.py
 
 docs-links: $(VENV)/documented
 	$(SPHINX) -b linkcheck docs docs/_build/links

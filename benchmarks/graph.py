@@ -25,12 +25,12 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from scgnn.components.decoders import InnerProduct, graph_target
+from scgnn.components.decoders import ExactInnerProductDecoder, make_graph_target
 from scgnn.components.graph_builders import KNN
 from scgnn.execution.resources import PeakMemory, set_threads
 
 
-def cells_in_groups(n: int, d: int, seed: int = 0) -> np.ndarray:
+def simulate_embedding(n: int, d: int, seed: int = 0) -> np.ndarray:
     """Cells of twenty groups, rectified as the feature embedding is."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(scale=2, size=(20, d))
@@ -38,12 +38,12 @@ def cells_in_groups(n: int, d: int, seed: int = 0) -> np.ndarray:
     return np.maximum(found, 0).astype(np.float32)
 
 
-def loop_over_cells(embedding: np.ndarray, k: int = 10) -> sparse.csr_matrix:
+def build_graph_by_loop(embedding: np.ndarray, n_neighbors: int = 10) -> sparse.csr_matrix:
     """The graph as the original builds it, cell by cell."""
     pairs = []
     for i in range(len(embedding)):
         distances = cdist(embedding[i : i + 1], embedding, "euclidean")
-        order = distances.argsort()[0, : k + 1]
+        order = distances.argsort()[0, : n_neighbors + 1]
         nearest = distances[0, order[1:]]
         limit = nearest.mean() + nearest.std()
         pairs += [(i, j) for j, d in zip(order[1:], nearest, strict=True) if d <= limit]
@@ -53,38 +53,40 @@ def loop_over_cells(embedding: np.ndarray, k: int = 10) -> sparse.csr_matrix:
     return graph.maximum(graph.T)
 
 
-def dense_loss(mean: Tensor, log_sd: Tensor, noise: Tensor, label: Tensor, target: Any) -> Tensor:
+def compute_dense_loss(
+    mean: Tensor, log_sd: Tensor, noise: Tensor, label: Tensor, target: Any
+) -> Tensor:
     """The loss over all pairs at once."""
     z = mean + noise * log_sd.exp()
-    weight = torch.tensor(target.positive_weight)
+    weight = torch.tensor(target.pos_weight)
     cost = target.norm * binary_cross_entropy_with_logits(z @ z.T, label, pos_weight=weight)
     inside = 1 + 2 * log_sd - mean.square() - (2 * log_sd).exp()
     return cost - 0.5 / len(mean) * inside.sum(1).mean()
 
 
-def timed(
-    work: Callable[[], Any], times: int = 5, clock: Callable[[], float] = time.process_time
+def measure(
+    function: Callable[[], Any], repeats: int = 5, clock: Callable[[], float] = time.process_time
 ) -> tuple[float, float, Any]:
     """Median seconds, megabytes above the start, and the last result."""
     import psutil
 
     took, before = [], psutil.Process().memory_info().rss / 1e6
     with PeakMemory() as peak:
-        for _ in range(times):
+        for _ in range(repeats):
             start = clock()
-            value = work()
+            value = function()
             took.append(clock() - start)
     return statistics.median(took), peak.megabytes - before, value
 
 
-def neighbours(n: int) -> None:
-    embedding = cells_in_groups(n, 128)
-    theirs, _, expected = timed(lambda: loop_over_cells(embedding), 1, time.perf_counter)
+def benchmark_neighbors(n: int) -> None:
+    embedding = simulate_embedding(n, 128)
+    theirs, _, expected = measure(lambda: build_graph_by_loop(embedding), 1, time.perf_counter)
     print(f"graph stage, {n:,} x 128: loop over cells {theirs:.1f} s")
     for threads in sorted({1, os.cpu_count() or 1}):
         set_threads(threads)
         KNN()(embedding[:500], 0)
-        ours, _, graph = timed(lambda: KNN()(embedding, 0), 5, time.perf_counter)
+        ours, _, graph = measure(lambda: KNN()(embedding, 0), 5, time.perf_counter)
         same = (graph != expected).nnz == 0
         print(
             f"    ours on {threads} threads {ours:.2f} s: {theirs / ours:.0f} times; "
@@ -92,14 +94,14 @@ def neighbours(n: int) -> None:
         )
 
 
-def graph_autoencoder(n: int) -> None:
-    embedding = cells_in_groups(n, 16)
+def benchmark_graph_autoencoder(n: int) -> None:
+    embedding = simulate_embedding(n, 16)
     graph = KNN()(embedding, 0)
-    target = graph_target(graph)
+    target = make_graph_target(graph)
     torch.manual_seed(0)
     output = torch.randn(n, 32) * 0.3
     noise = torch.randn(n, 16)
-    decoder = InnerProduct()
+    decoder = ExactInnerProductDecoder()
 
     def ours() -> tuple[float, Tensor]:
         leaf = output.clone().requires_grad_()
@@ -108,7 +110,7 @@ def graph_autoencoder(n: int) -> None:
         assert leaf.grad is not None
         return value.item(), leaf.grad
 
-    mine, my_memory, (my_value, my_slope) = timed(ours)
+    mine, my_memory, (my_value, my_slope) = measure(ours)
     said = f"graph autoencoder's loss and gradient, {n:,} cells: {mine:.3f} s, {my_memory:,.0f} MB"
     if n > 10_000:
         print(said)
@@ -117,12 +119,12 @@ def graph_autoencoder(n: int) -> None:
 
     def dense() -> tuple[float, Tensor]:
         leaf = output.clone().requires_grad_()
-        value = dense_loss(leaf[:, :16], leaf[:, 16:], noise, label, target)
+        value = compute_dense_loss(leaf[:, :16], leaf[:, 16:], noise, label, target)
         value.backward()
         assert leaf.grad is not None
         return value.item(), leaf.grad
 
-    theirs, memory, (value, slope) = timed(dense)
+    theirs, memory, (value, slope) = measure(dense)
     apart = float((my_slope - slope).abs().max() / slope.abs().max())
     memory += label.numel() * 4e-6
     print(
@@ -138,8 +140,8 @@ def main() -> None:
     given = words.parse_args()
     set_threads(1)
     for n in (1000, 4000, 50_000):
-        graph_autoencoder(n)
-    neighbours(given.cells)
+        benchmark_graph_autoencoder(n)
+    benchmark_neighbors(given.cells)
 
 
 if __name__ == "__main__":

@@ -17,30 +17,30 @@ from typing import Any
 from scgnn.cli.options import parse_changes
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.run import execute
-from scgnn.study.tables import flat
+from scgnn.study.tables import flatten_scores
 
-SETTINGS = {
+MASKING_SETTINGS = {
     "half of the molecules hidden, 5 % of the genes permuted": {
-        "data.thinning": 0.5,
-        "data.permuted": 0.05,
+        "data.thinning_fraction": 0.5,
+        "data.permuted_gene_fraction": 0.05,
     },
-    "10 % of the non-zeros hidden": {"data.holdout": 0.1},
-    "30 % of the non-zeros hidden": {"data.holdout": 0.3},
+    "10 % of the non-zeros hidden": {"data.holdout_fraction": 0.1},
+    "30 % of the non-zeros hidden": {"data.holdout_fraction": 0.3},
 }
-GROUPS = ("thinning", "truth", "false_signal", "imputation")
-LEFT_OUT = ("imputation.min_l1", "imputation.max_l1")
+SCORE_GROUPS = ("thinning", "truth", "false_signal", "imputation")
+EXCLUDED_SCORES = ("imputation.min_l1", "imputation.max_l1")
 
 
-def scores(metrics: dict[str, Any]) -> dict[str, float | None]:
+def select_scores(metrics: dict[str, Any]) -> dict[str, float | None]:
     """Those of imputation, by dotted names."""
-    there = flat({group: metrics[group] for group in GROUPS if group in metrics})
-    return {name: value for name, value in there.items() if name not in LEFT_OUT}
+    there = flatten_scores({group: metrics[group] for group in SCORE_GROUPS if group in metrics})
+    return {name: value for name, value in there.items() if name not in EXCLUDED_SCORES}
 
 
-def table(recipe: str, metrics: dict[str, Any]) -> str:
+def render_table(recipe: str, metrics: dict[str, Any]) -> str:
     """The recipe and the controls in rows, scores in columns."""
-    rows = {recipe: scores(metrics)}
-    rows |= {name: scores(found) for name, found in metrics["imputation_controls"].items()}
+    rows = {recipe: select_scores(metrics)}
+    rows |= {name: select_scores(found) for name, found in metrics["imputation_baselines"].items()}
     head = [name.partition(".")[2] or name for name in rows[recipe]]
     head = [
         f"truth {word}" if name.startswith("truth.") else word
@@ -66,13 +66,13 @@ def main() -> None:
     if chosen.truth and len(chosen.files) != 1:
         parser.error("--truth belongs to one file")
     for file in chosen.files or [None]:
-        for words, hidden in SETTINGS.items():
+        for words, hidden in MASKING_SETTINGS.items():
             changes = {**parse_changes(chosen.set), **hidden}
             changes |= {"data.reader": file} if file else {}
-            changes |= {"data.truth": chosen.truth} if chosen.truth else {}
+            changes |= {"data.truth_path": chosen.truth} if chosen.truth else {}
             metrics = execute(load_recipe(chosen.recipe, changes)).metrics
             print(f"\n{file or 'simulated counts'}: {words}")
-            print(table(chosen.recipe, metrics), flush=True)
+            print(render_table(chosen.recipe, metrics), flush=True)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from processes import Cost, run
-from scaling import SIMULATED
+from processes import ProcessUsage, run_measured
+from scaling import SIMULATION_SETTINGS
 
 from scgnn.components.ltmg import LTMG
 from scgnn.execution.resources import set_threads
@@ -46,7 +46,7 @@ from scgnn.state import State
 from scgnn.training.budget import Training
 
 # file: what newer libraries refuse, and the same in their words
-REPLACED = {
+SOURCE_PATCHES = {
     "benchmark_util.py": [("import seaborn as sns\n", ""), ("import umap\n", "")],  # for plots
     "clustering_metric.py": [("from munkres import Munkres\n", "")],  # with true labels only
     "scGNN.py": [("sp.csr_matrix.todense(adj)", "adj.todense()")],
@@ -55,86 +55,86 @@ REPLACED = {
         ("mode=ADJ_UNDIRECTED", "mode='undirected'"),
     ],
 }
-EPOCHS = {  # of the paper, by the original's flags
+EPOCH_FLAGS = {  # of the paper, by the original's flags
     "--Regu-epochs": 500,
     "--EM-epochs": 200,  # of the imputation, too
     "--cluster-epochs": 200,
     "--GAEepochs": 200,
 }
 # (cells, genes): seconds an iteration of the original, one thread, all epochs, current libraries
-RECORDED = {
+RECORDED_RATES = {
     (124, 2000): (45.0, "360 and 465 s for 8 and 10 iterations on Goolam"),
     (3000, 2000): (480.0, "80 minutes for 10 iterations, extrapolated"),
 }
 
 
-class Row(NamedTuple):
+class ProgramRun(NamedTuple):
     """What a program took, for how much."""
 
-    cost: Cost
-    iterations: int
-    clusters: int
+    usage: ProcessUsage
+    n_iterations: int
+    n_clusters: int
 
     @property
-    def seconds(self) -> float:
-        return self.cost.processor / max(self.iterations, 1)  # a single pass counts as one
+    def seconds_per_iteration(self) -> float:
+        return self.usage.cpu_seconds / max(self.n_iterations, 1)  # a single pass counts as one
 
 
-def ours(name: str, changes: dict[str, Any], asked: argparse.Namespace) -> Row:
+def run_recipe(name: str, changes: dict[str, Any], args: argparse.Namespace) -> ProgramRun:
     """One of our recipes, each of its trainings as much shorter as asked."""
     pipeline = load_recipe(name, changes).pipeline
     if pipeline.max_iterations:  # type: ignore[attr-defined]  # not a recipe of a single pass
-        never = {"pipeline.max_iterations": asked.iterations, "pipeline.stop": "never"}
+        never = {"pipeline.max_iterations": args.iterations, "pipeline.stop": "never"}
         changes = {**changes, **never}
     for field in fields(pipeline):  # type: ignore[arg-type]
         training = getattr(pipeline, field.name)
         if isinstance(training, Training):
-            epochs = shorter(training.epochs, asked.share)
+            epochs = scale_epochs(training.epochs, args.share)
             changes[f"pipeline.{field.name}.epochs"] = epochs
     words = [f"--set={path}={json.dumps(value)}" for path, value in changes.items()]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
-        cost = run(
+        cost = run_measured(
             [sys.executable, "-m", "scgnn", "run", name, "--threads=1", *words, f"--out={out}"]
         )
         found = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    return Row(cost, found["iterations"], found["n_clusters"])
+    return ProgramRun(cost, found["iterations"], found["n_clusters"])
 
 
-def shorter(epochs: int, share: float) -> int:
-    return max(1, round(share * epochs))
+def scale_epochs(epochs: int, fraction: float) -> int:
+    return max(1, round(fraction * epochs))
 
 
-def original(state: State, asked: argparse.Namespace) -> Row:
+def run_original(state: State, args: argparse.Namespace) -> ProgramRun:
     """The original program on what our pipeline begins with."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         code, data, out = folder / "code", folder / "data", folder / "out"
-        copy(asked.original, code)
-        prepared(state, data / "set")
+        copy_patched_source(args.original, code)
+        write_inputs(state, data / "set")
         words = ["-W", "ignore", "scGNN.py", "--datasetName", "set", "--datasetDir", f"{data}/"]
         words += ["--LTMGDir", f"{data}/", "--outputDir", f"{out}/", "--no-cuda"]
         words += ["--coresUsage", "1", "--nonsparseMode", "--regulized-type", "LTMG"]
         words += ["--useGAEembedding", "--converge-celltyperatio", "1"]
-        words += ["--EM-iteration", str(asked.iterations)]
-        for flag, epochs in EPOCHS.items():
-            words += [flag, str(shorter(epochs, asked.share))]
-        cost = run([Path(asked.python).absolute(), *words], cwd=code)
+        words += ["--EM-iteration", str(args.iterations)]
+        for flag, epochs in EPOCH_FLAGS.items():
+            words += [flag, str(scale_epochs(epochs, args.share))]
+        cost = run_measured([Path(args.python).absolute(), *words], cwd=code)
         clusters = pd.read_csv(out / "set_results.txt", index_col=0)["Celltype"].nunique()
-    return Row(cost, asked.iterations, clusters)
+    return ProgramRun(cost, args.iterations, clusters)
 
 
-def copy(checkout: Path, folder: Path) -> None:
+def copy_patched_source(checkout: Path, folder: Path) -> None:
     """The original's code, ready for current libraries."""
     shutil.copytree(checkout / "gae", folder / "gae")
     for file in checkout.glob("*.py"):
         text = file.read_text(encoding="utf-8")
-        for old, new in REPLACED.get(file.name, []):
+        for old, new in SOURCE_PATCHES.get(file.name, []):
             text = text.replace(old, new)
         (folder / file.name).write_text(text, encoding="utf-8")
 
 
-def prepared(state: State, folder: Path) -> None:
+def write_inputs(state: State, folder: Path) -> None:
     """Its input files: log expression and LTMG states, both genes x cells."""
     folder.mkdir(parents=True)
     x = pd.DataFrame(state.x.toarray().T, state.genes, state.cells)
@@ -150,27 +150,27 @@ def prepared(state: State, folder: Path) -> None:
     )
 
 
-def recorded(state: State, share: float) -> tuple[float, str]:
+def find_recorded_rate(state: State, fraction: float) -> tuple[float, str]:
     """Seconds an iteration that the original took before, for data of this size."""
-    seconds, source = RECORDED.get((state.n_cells, len(state.genes)), (float("nan"), ""))
+    seconds, source = RECORDED_RATES.get((state.n_cells, len(state.genes)), (float("nan"), ""))
     if not source:
-        known = ", ".join(f"{cells:,} x {genes:,}" for cells, genes in RECORDED)
+        known = ", ".join(f"{cells:,} x {genes:,}" for cells, genes in RECORDED_RATES)
         return seconds, f"no rate is recorded for this size (only for {known}): give --original"
-    times = f", times {share:g}" if share != 1 else ""
-    return share * seconds, f"recorded: {source}{times}"
+    times = f", times {fraction:g}" if fraction != 1 else ""
+    return fraction * seconds, f"recorded: {source}{times}"
 
 
-HEAD = (
+HEADER = (
     f"{'':<24}{'s/iteration':>12}{'ratio':>8}{'s':>9}{'of the whole':>14}"
     f"{'wall s':>9}{'MB':>8}{'clusters':>10}"
 )
 
 
-def line(name: str, row: Row, base: float, iterations: int) -> str:
+def format_row(name: str, row: ProgramRun, base: float, n_iterations: int) -> str:
     return (
-        f"{name:<24}{row.seconds:12.2f}{row.seconds / base:8.3f}{row.cost.processor:9.1f}"
-        f"{row.cost.processor / (base * iterations):14.3f}"
-        f"{row.cost.wall:9.1f}{row.cost.megabytes:8,.0f}{row.clusters:10}"
+        f"{name:<24}{row.seconds_per_iteration:12.2f}{row.seconds_per_iteration / base:8.3f}{row.usage.cpu_seconds:9.1f}"
+        f"{row.usage.cpu_seconds / (base * n_iterations):14.3f}"
+        f"{row.usage.wall_seconds:9.1f}{row.usage.peak_memory_mb:8,.0f}{row.n_clusters:10}"
     )
 
 
@@ -189,23 +189,26 @@ def main() -> None:
         words.error(f"--original {asked.original}: no scGNN.py in it; give a checkout of scGNN")
     asked.python = shutil.which(asked.python) or words.error(f"--python {asked.python}: not there")
     set_threads(1)
-    simulated = SIMULATED | {"data.reader.cells": asked.cells, "data.reader.genes": asked.genes}
+    simulated = SIMULATION_SETTINGS | {
+        "data.reader.n_cells": asked.cells,
+        "data.reader.n_genes": asked.genes,
+    }
     simulated["data.reader.library_size"] = asked.genes / 2
     changes = {"data.reader": asked.data} if asked.data else simulated
     state = prepare(load_recipe("scgnn", changes)).state
     size = f"{state.n_cells:,} cells x {len(state.genes):,} genes"
     budget = f"{asked.iterations} iterations, {asked.share:g} of the epochs"
-    print(f"{asked.data or 'simulated'}: {size}, {budget}, one thread\n{HEAD}", flush=True)
+    print(f"{asked.data or 'simulated'}: {size}, {budget}, one thread\n{HEADER}", flush=True)
     if asked.original:
-        row = original(state, asked)
-        base = row.seconds
-        print(line("original", row, base, asked.iterations), flush=True)
+        row = run_original(state, asked)
+        base = row.seconds_per_iteration
+        print(format_row("original", row, base, asked.iterations), flush=True)
     else:
-        base, source = recorded(state, asked.share)
+        base, source = find_recorded_rate(state, asked.share)
         print(f"{'original':<24}{base:12.2f}{1:8.3f}   {source}")
     for name in asked.recipe or ["scgnn"]:
-        row = ours(name, changes, asked)
-        print(line(name, row, base, asked.iterations), flush=True)
+        row = run_recipe(name, changes, asked)
+        print(format_row(name, row, base, asked.iterations), flush=True)
 
 
 if __name__ == "__main__":

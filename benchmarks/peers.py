@@ -28,57 +28,61 @@ from typing import NamedTuple
 import anndata
 import numpy as np
 import pandas as pd
-from processes import Cost, Failed, run
-from scaling import SIMULATED
+from processes import ProcessUsage, ProgramFailedError, run_measured
+from scaling import SIMULATION_SETTINGS
 from scipy import sparse
 
 from scgnn.components.readers import H5AD
 from scgnn.errors import UserError
 from scgnn.evaluation import clustering, imputation
-from scgnn.evaluation.baselines import control_scores
-from scgnn.evaluation.targets import Answers, Entries, scale_after
+from scgnn.evaluation.baselines import score_baselines
+from scgnn.evaluation.targets import HiddenEntries, ImputationTargets, infer_scale
 from scgnn.execution.resources import set_threads
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import to_yaml
 from scgnn.runs.run import prepare
 
-HERE = Path(__file__).parent
-PEERS = {  # what pip installs for each
+BENCHMARKS_DIR = Path(__file__).parent
+PEER_REQUIREMENTS = {  # what pip installs for each
     "scanpy": ["scanpy", "igraph", "leidenalg"],
     "scvi": ["scvi-tools", "igraph", "leidenalg"],
     "magic": ["magic-impute", "anndata"],
 }
-HIDDEN = 0.1  # of the non-zeros
+HOLDOUT_FRACTION = 0.1  # of the non-zeros
 
 
-class Task(NamedTuple):
+class BenchmarkTask(NamedTuple):
     """What everybody gets, and what nobody sees."""
 
     path: Path  # of the seen counts
-    seen: anndata.AnnData
-    hidden: Entries  # on the scale of the scores
-    truth: np.ndarray | None
+    adata: anndata.AnnData
+    holdout: HiddenEntries  # on the scale of the scores
+    labels: np.ndarray | None
     seed: int
     threads: int
 
 
-class Found(NamedTuple):
+class MethodResult(NamedTuple):
     """What a program found: its labels, and imputed values on the scale of the scores."""
 
-    labels: np.ndarray | None
+    clusters: np.ndarray | None
     imputed: np.ndarray | None
 
 
-def task(asked: argparse.Namespace, folder: Path) -> Task:
+def prepare_task(args: argparse.Namespace, folder: Path) -> BenchmarkTask:
     """Hide entries, write what is left to a file."""
-    changes = {"seed": asked.seed, "data.holdout": HIDDEN, "data.labels": asked.labels}
-    if asked.data:
-        changes["data.reader"] = asked.data
+    changes = {
+        "seed": args.seed,
+        "data.holdout_fraction": HOLDOUT_FRACTION,
+        "data.labels_key": args.labels,
+    }
+    if args.data:
+        changes["data.reader"] = args.data
     else:
-        changes |= SIMULATED | {"data.reader.cells": asked.cells}
-        changes["data.labels"] = "group"
+        changes |= SIMULATION_SETTINGS | {"data.reader.n_cells": args.cells}
+        changes["data.labels_key"] = "group"
     recipe = load_recipe("scgnn", changes)
-    chosen = tuple(each for each in recipe.data.transforms if each.selects)
+    chosen = tuple(each for each in recipe.data.transforms if each.drops_cells_or_genes)
     _, state, truth, answers = prepare(
         replace(recipe, data=replace(recipe.data, transforms=chosen))
     )
@@ -86,85 +90,87 @@ def task(asked: argparse.Namespace, folder: Path) -> Task:
     seen = anndata.AnnData(sparse.csr_matrix(state.x), obs, var)
     seen.write_h5ad(folder / "seen.h5ad")
     rows, columns, values = answers.holdout
-    hidden = Entries(rows, columns, np.log1p(values * factors(seen.X)[rows]))
-    return Task(folder / "seen.h5ad", seen, hidden, truth, asked.seed, asked.threads)
+    hidden = HiddenEntries(rows, columns, np.log1p(values * compute_size_factors(seen.X)[rows]))
+    return BenchmarkTask(folder / "seen.h5ad", seen, hidden, truth, args.seed, args.threads)
 
 
-def factors(x: sparse.csr_matrix) -> np.ndarray:
+def compute_size_factors(x: sparse.csr_matrix) -> np.ndarray:
     """What brings each cell to the median total; 0 for an empty one."""
     totals = np.asarray(x.sum(axis=1), dtype=float).ravel()
     full = totals > 0
     return np.divide(np.median(totals[full]), totals, out=np.zeros_like(totals), where=full)
 
 
-def ours(name: str, given: Task, folder: Path) -> tuple[Cost, Found]:
+def run_recipe(name: str, task: BenchmarkTask, folder: Path) -> tuple[ProcessUsage, MethodResult]:
     """A recipe on the seen counts."""
-    recipe = load_recipe(name, {"seed": given.seed})
-    kept = tuple(each for each in recipe.data.transforms if not each.selects)
-    data = replace(recipe.data, reader=H5AD(str(given.path)), transforms=kept)
+    recipe = load_recipe(name, {"seed": task.seed})
+    kept = tuple(each for each in recipe.data.transforms if not each.drops_cells_or_genes)
+    data = replace(recipe.data, reader=H5AD(str(task.path)), transforms=kept)
     (folder / "recipe.yaml").write_text(to_yaml(replace(recipe, data=data)), encoding="utf-8")
     words = ["-m", "scgnn", "run", folder / "recipe.yaml", "--out", folder / "out"]
-    cost = run([sys.executable, *words, "--threads", str(given.threads)], given.threads)
+    cost = run_measured([sys.executable, *words, "--threads", str(task.threads)], task.threads)
     result = anndata.read_h5ad(folder / "out" / "result.h5ad")
     labels = result.obs["scgnn"].astype(int).to_numpy()
-    scale = scale_after(kept)
+    scale = infer_scale(kept)
     if "scgnn_imputed" not in result.layers or scale == "other":
-        return cost, Found(labels, None)
-    before, imputed = given.seen, np.asarray(result.layers["scgnn_imputed"], dtype=float)
+        return cost, MethodResult(labels, None)
+    before, imputed = task.adata, np.asarray(result.layers["scgnn_imputed"], dtype=float)
     for transform in kept:
         before = transform(before)
     x = before.X
     if scale == "log1p":
         x, imputed = x.expm1(), np.expm1(imputed)
-    return cost, Found(labels, np.log1p(imputed * factors(x)[:, None]))
+    return cost, MethodResult(labels, np.log1p(imputed * compute_size_factors(x)[:, None]))
 
 
-def peer(name: str, given: Task, folder: Path, environments: Path) -> tuple[Cost, Found]:
+def run_peer(
+    name: str, task: BenchmarkTask, folder: Path, environments: Path
+) -> tuple[ProcessUsage, MethodResult]:
     """Another program on the seen counts, installed first where it is not."""
     python, out = environments / name / "bin" / "python", folder / "found.npz"
-    words = [python, "-W", "ignore", HERE / "peers" / f"run_{name}.py"]
-    words += [given.path, out, str(given.seed), str(given.threads)]
-    if installed(name, environments / name):
-        run(words, given.threads)  # the first run of new libraries compiles them
-    cost = run(words, given.threads)
+    words = [python, "-W", "ignore", BENCHMARKS_DIR / "peers" / f"run_{name}.py"]
+    words += [task.path, out, str(task.seed), str(task.threads)]
+    if install_peer(name, environments / name):
+        run_measured(words, task.threads)  # the first run of new libraries compiles them
+    cost = run_measured(words, task.threads)
     with np.load(out) as found:
-        return cost, Found(found.get("labels"), found.get("imputed"))
+        return cost, MethodResult(found.get("labels"), found.get("imputed"))
 
 
-def installed(name: str, folder: Path) -> bool:
+def install_peer(name: str, folder: Path) -> bool:
     """Whether a peer was installed just now; it is there either way."""
-    done, wanted = folder / "installed", "\n".join(PEERS[name])
+    done, wanted = folder / "installed", "\n".join(PEER_REQUIREMENTS[name])
     if done.exists() and done.read_text(encoding="utf-8") == wanted:
         return False
     print(f"installing {name} into {folder}", file=sys.stderr, flush=True)
     venv.create(folder, with_pip=True, clear=True)
     pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-    run([*pip, "-c", HERE.parent / "constraints.txt", *PEERS[name]])
+    run_measured([*pip, "-c", BENCHMARKS_DIR.parent / "constraints.txt", *PEER_REQUIREMENTS[name]])
     done.write_text(wanted, encoding="utf-8")
     return True
 
 
-def line(name: str, cost: Cost, found: Found, given: Task) -> str:
+def format_row(name: str, cost: ProcessUsage, result: MethodResult, task: BenchmarkTask) -> str:
     """A row of the table; true labels come in here."""
     ari = error = clusters = None
-    if found.labels is not None:
-        clusters = len(np.unique(found.labels))
-        if given.truth is not None:
-            ari = clustering.label_scores(given.truth, found.labels)["ari"]
-    if found.imputed is not None:
-        rows, columns, values = given.hidden
-        error = imputation.imputation_scores(found.imputed[rows, columns], values)["median_l1"]
+    if result.clusters is not None:
+        clusters = len(np.unique(result.clusters))
+        if task.labels is not None:
+            ari = clustering.score_against_labels(task.labels, result.clusters)["ari"]
+    if result.imputed is not None:
+        rows, columns, values = task.holdout
+        error = imputation.score_hidden_entries(result.imputed[rows, columns], values)["median_l1"]
     return (
-        f"{name:<20}{cost.processor:12.1f}{cost.wall:10.1f}{cost.megabytes:10,.0f}"
-        f"{shown(clusters, 10, 'd')}{shown(ari, 8)}{shown(error, 14)}"
+        f"{name:<20}{cost.cpu_seconds:12.1f}{cost.wall_seconds:10.1f}{cost.peak_memory_mb:10,.0f}"
+        f"{format_value(clusters, 10, 'd')}{format_value(ari, 8)}{format_value(error, 14)}"
     )
 
 
-def shown(value: float | None, width: int, form: str = ".3f") -> str:
+def format_value(value: float | None, width: int, form: str = ".3f") -> str:
     return f"{'–' if value is None else format(value, form):>{width}}"
 
 
-HEAD = (
+HEADER = (
     f"{'':<20}{'processor s':>12}{'wall s':>10}{'MB':>10}"
     f"{'clusters':>10}{'ARI':>8}{'hidden error':>14}"
 )
@@ -176,32 +182,34 @@ def main() -> None:
     words.add_argument("--labels", help="column of obs with the true labels")
     words.add_argument("--cells", type=int, default=1000, help="of the simulated counts")
     words.add_argument("--recipe", action="append", help="default scgnn_quick and scgnn")
-    words.add_argument("--peer", action="append", choices=PEERS, help="default all")
+    words.add_argument("--peer", action="append", choices=PEER_REQUIREMENTS, help="default all")
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--threads", type=int, default=1)
     words.add_argument("--environments", type=Path, default=Path.home() / ".cache" / "scgnn-peers")
     asked = words.parse_args()
     set_threads(asked.threads)
     with tempfile.TemporaryDirectory() as name:
-        given = task(asked, Path(name))
-        cells, genes = given.seen.shape
-        hidden = f"{len(given.hidden.values):,} hidden entries, threads: {asked.threads}"
-        print(f"{asked.data or 'simulated'}: {cells:,} cells x {genes:,} genes, {hidden}\n{HEAD}")
-        names = [*(asked.peer or PEERS), *(asked.recipe or ["scgnn_quick", "scgnn"])]
+        given = prepare_task(asked, Path(name))
+        cells, genes = given.adata.shape
+        hidden = f"{len(given.holdout.values):,} hidden entries, threads: {asked.threads}"
+        print(f"{asked.data or 'simulated'}: {cells:,} cells x {genes:,} genes, {hidden}\n{HEADER}")
+        names = [*(asked.peer or PEER_REQUIREMENTS), *(asked.recipe or ["scgnn_quick", "scgnn"])]
         for each in names:
             folder = Path(tempfile.mkdtemp(dir=name))
             try:
-                if each in PEERS:
-                    row = peer(each, given, folder, asked.environments)
+                if each in PEER_REQUIREMENTS:
+                    row = run_peer(each, given, folder, asked.environments)
                 else:
-                    row = ours(each, given, folder)
-                print(line(each, *row, given), flush=True)
-            except (Failed, UserError) as reason:
+                    row = run_recipe(each, given, folder)
+                print(format_row(each, *row, given), flush=True)
+            except (ProgramFailedError, UserError) as reason:
                 print(f"{each:<20}  {str(reason).splitlines()[-1]}", flush=True)
-        normalised = sparse.diags(factors(given.seen.X)) @ given.seen.X
-        answers = Answers(given.hidden, None, None, None, "log1p")
-        for each, scores in control_scores(normalised.log1p().tocsr(), answers, asked.seed).items():
-            print(f"control: {each:<51}{shown(scores['imputation.median_l1'], 24)}")
+        normalised = sparse.diags(compute_size_factors(given.adata.X)) @ given.adata.X
+        answers = ImputationTargets(given.holdout, None, None, None, "log1p")
+        for each, scores in score_baselines(
+            normalised.log1p().tocsr(), answers, asked.seed
+        ).items():
+            print(f"control: {each:<51}{format_value(scores['imputation.median_l1'], 24)}")
 
 
 if __name__ == "__main__":

@@ -12,31 +12,31 @@ from typing import NamedTuple
 
 import psutil
 
-INTERVAL = 0.1  # seconds between looks at the memory
-LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
-LAST = 2000  # characters of what a failed program said
+POLL_INTERVAL = 0.1  # seconds between looks at the memory
+THREAD_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
+MAX_ERROR_LENGTH = 2000  # characters of what a failed program said
 
 
-class Cost(NamedTuple):
+class ProcessUsage(NamedTuple):
     """What a process took; its time includes those that it started and waited for."""
 
-    processor: float  # seconds
-    wall: float  # seconds
-    megabytes: float  # at most, resident; of the process alone
+    cpu_seconds: float  # seconds
+    wall_seconds: float  # seconds
+    peak_memory_mb: float  # at most, resident; of the process alone
 
 
-class Failed(Exception):
+class ProgramFailedError(Exception):
     """A program did not end well; the message is the end of what it said."""
 
 
-def limited(threads: int) -> dict[str, str]:
+def build_thread_environment(threads: int) -> dict[str, str]:
     """The environment of a program whose numerics use this many threads."""
-    return {f"{library}_NUM_THREADS": str(threads) for library in LIBRARIES}
+    return {f"{library}_NUM_THREADS": str(threads) for library in THREAD_LIBRARIES}
 
 
-def run(
-    command: Sequence[str | Path], threads: int = 1, cwd: Path | None = None, **more: str
-) -> Cost:
+def run_measured(
+    command: Sequence[str | Path], threads: int = 1, cwd: Path | None = None, **variables: str
+) -> ProcessUsage:
     """Run a program to its end.
 
     Parameters
@@ -55,7 +55,7 @@ def run(
     Failed
         Its exit code was not 0.
     """
-    environment: Mapping[str, str] = os.environ | limited(threads) | more
+    environment: Mapping[str, str] = os.environ | build_thread_environment(threads) | variables
     with tempfile.TemporaryFile() as said:
         begin = time.perf_counter()
         child = subprocess.Popen(
@@ -67,8 +67,8 @@ def run(
                 ended, status, usage = os.wait4(child.pid, os.WNOHANG)
                 if ended:
                     break
-                peak = max(peak, resident(child.pid))
-                time.sleep(INTERVAL)
+                peak = max(peak, get_resident_bytes(child.pid))
+                time.sleep(POLL_INTERVAL)
         except BaseException:
             child.kill()
             raise
@@ -77,11 +77,11 @@ def run(
         if child.returncode:
             said.seek(0)
             words = said.read().decode(errors="replace").strip()
-            raise Failed(words[-LAST:] or f"exit code {child.returncode}")
-    return Cost(usage.ru_utime + usage.ru_stime, wall, peak / 1e6)
+            raise ProgramFailedError(words[-MAX_ERROR_LENGTH:] or f"exit code {child.returncode}")
+    return ProcessUsage(usage.ru_utime + usage.ru_stime, wall, peak / 1e6)
 
 
-def resident(pid: int) -> int:
+def get_resident_bytes(pid: int) -> int:
     """Bytes that a process holds now; 0 once it is gone."""
     try:
         return int(psutil.Process(pid).memory_info().rss)

@@ -10,16 +10,23 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from scgnn.stats.paired import bootstrap_t, compare, detectable, holm, interval, sign_flip_test
-from scgnn.stats.ranking import friedman
+from scgnn.stats.paired import (
+    bootstrap_t_interval,
+    compare_blocks,
+    confidence_interval,
+    holm_correction,
+    minimum_detectable_effect,
+    sign_flip_test,
+)
+from scgnn.stats.ranking import friedman_test
 
-CHANGES = 8
+N_CHANGES = 8
 ALPHA = 0.05
-STUDIES = 500
-NOISES = ("normal", "heavy", "skewed", "discrete")
+N_STUDIES = 500
+NOISE_KINDS = ("normal", "heavy", "skewed", "discrete")
 
 
-def noise(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+def sample_noise(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.ndarray:
     """Errors of runs, about 1 wide: normal, Student with 3 degrees, exponential, whole numbers."""
     if kind == "normal":
         return rng.normal(size=shape)
@@ -30,7 +37,7 @@ def noise(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.nda
     return np.round(rng.normal(size=shape))
 
 
-def differences(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+def sample_differences(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.ndarray:
     """Paired differences with mean 0, of what an effect that differs among blocks may look like."""
     if kind == "normal":
         return rng.normal(size=shape)
@@ -45,65 +52,71 @@ def differences(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> 
     return np.where(rng.random(shape) < 0.4, 0, rng.normal(0.3, 1, shape)) - 0.18
 
 
-def studies(seed: int, kind: str, n_data: int, n_seeds: int, *, differing: float = 0) -> np.ndarray:
+def simulate_studies(
+    seed: int, kind: str, n_data: int, n_seeds: int, *, effect_sd: float = 0
+) -> np.ndarray:
     """Paired differences of studies without effect on average: studies x changes x data x seeds.
 
     What a data set and a seed add to every run of theirs drops out of the differences; what a
     change does to one data set alone, ``differing`` wide, does not.
     """
     rng = np.random.default_rng(seed)
-    base = noise(rng, kind, (STUDIES, 1, n_data, n_seeds))
-    change = noise(rng, kind, (STUDIES, CHANGES, n_data, n_seeds))
-    return change - base + differing * rng.normal(size=(STUDIES, CHANGES, n_data, 1))
+    base = sample_noise(rng, kind, (N_STUDIES, 1, n_data, n_seeds))
+    change = sample_noise(rng, kind, (N_STUDIES, N_CHANGES, n_data, n_seeds))
+    return change - base + effect_sd * rng.normal(size=(N_STUDIES, N_CHANGES, n_data, 1))
 
 
-def claiming(differences: np.ndarray) -> float:
+def compute_claim_rate(differences: np.ndarray) -> float:
     """Share of studies (studies x changes x blocks) that claim a difference, in %."""
     p = np.array([[sign_flip_test(row, 0) for row in study] for study in differences])
-    return 100 * np.mean([(holm(row) <= ALPHA).any() for row in p])
+    return 100 * np.mean([(holm_correction(row) <= ALPHA).any() for row in p])
 
 
-def false_positives() -> None:
-    print(f"Studies of {CHANGES} changes without effect that claim at least one, % of {STUDIES}")
+def report_false_positives() -> None:
+    print(
+        f"Studies of {N_CHANGES} changes without effect that claim at least one, % of {N_STUDIES}"
+    )
     print(f"{'data x seeds':>14}{'noise':>10}{'sign flips':>12}{'Wilcoxon':>10}{'Student':>9}")
     for n_data, n_seeds in ((3, 3), (5, 2), (4, 5)):
-        for kind in NOISES:
-            d = studies(1, kind, n_data, n_seeds).reshape(STUDIES, CHANGES, -1)
+        for kind in NOISE_KINDS:
+            d = simulate_studies(1, kind, n_data, n_seeds).reshape(N_STUDIES, N_CHANGES, -1)
             tests = (
                 stats.wilcoxon(d, axis=-1, zero_method="zsplit", method="asymptotic"),
                 stats.ttest_1samp(d, 0, axis=-1),
             )
-            others = [100 * np.mean(t.pvalue.min(axis=1) <= ALPHA / CHANGES) for t in tests]
-            shares = f"{claiming(d):12.1f}{others[0]:10.1f}{others[1]:9.1f}"
+            others = [100 * np.mean(t.pvalue.min(axis=1) <= ALPHA / N_CHANGES) for t in tests]
+            shares = f"{compute_claim_rate(d):12.1f}{others[0]:10.1f}{others[1]:9.1f}"
             print(f"{n_data:>10} x {n_seeds}{kind:>10}{shares}", flush=True)
 
 
-def differing_effects() -> None:
+def report_heterogeneous_effects() -> None:
     print("\nThe same where effects differ among data sets as much as runs do, mean 0")
     print(f"{'data x seeds':>14}{'by block':>10}{'by data':>10}")
     for n_data, n_seeds in ((5, 2), (5, 4), (10, 2), (10, 5)):
-        d = studies(2, "normal", n_data, n_seeds, differing=1)
-        by_block = claiming(d.reshape(STUDIES, CHANGES, -1))
-        shares = f"{by_block:10.1f}{claiming(d.mean(axis=-1)):10.1f}"
+        d = simulate_studies(2, "normal", n_data, n_seeds, effect_sd=1)
+        by_block = compute_claim_rate(d.reshape(N_STUDIES, N_CHANGES, -1))
+        shares = f"{by_block:10.1f}{compute_claim_rate(d.mean(axis=-1)):10.1f}"
         print(f"{n_data:>10} x {n_seeds}{shares}", flush=True)
 
 
-def coverage(n_samples: int = 1_000) -> None:
+def report_coverage(n_samples: int = 1_000) -> None:
     print(f"\n95 % intervals of the mean difference that hold it, % of {n_samples}")
     print("(in brackets their median width, in spreads; 'zeros': 40 % of differences are 0)")
     methods = ("percentile", "BCa", "Student", "bootstrap-t", "here")
     print(f"{'blocks':>7}{'differences':>13}" + "".join(f"{name:>15}" for name in methods))
     for n in (5, 10, 20):
         for kind in ("normal", "heavy", "skewed", "very skewed", "discrete", "zeros"):
-            d = differences(np.random.default_rng(3), kind, (n_samples, n))
+            d = sample_differences(np.random.default_rng(3), kind, (n_samples, n))
             d = d[np.ptp(d, axis=1) > 0]
             half = stats.t.ppf(0.975, n - 1) * stats.sem(d, axis=1)
             ends = {
-                "percentile": scipy_bootstrap(d, "percentile"),
-                "BCa": scipy_bootstrap(d, "BCa"),
+                "percentile": bootstrap_with_scipy(d, "percentile"),
+                "BCa": bootstrap_with_scipy(d, "BCa"),
                 "Student": (d.mean(axis=1) - half, d.mean(axis=1) + half),
-                "bootstrap-t": np.transpose([bootstrap_t(row, ALPHA, 0, least=1e-9) for row in d]),
-                "here": np.transpose([interval(row, ALPHA, 0) for row in d]),
+                "bootstrap-t": np.transpose(
+                    [bootstrap_t_interval(row, ALPHA, 0, min_sd_ratio=1e-9) for row in d]
+                ),
+                "here": np.transpose([confidence_interval(row, ALPHA, 0) for row in d]),
             }
             line = f"{n:>7}{kind:>13}"
             for low, high in ends.values():
@@ -112,7 +125,7 @@ def coverage(n_samples: int = 1_000) -> None:
             print(line, flush=True)
 
 
-def scipy_bootstrap(d: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
+def bootstrap_with_scipy(d: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(4)
     lows, highs = [], []
     for part in np.array_split(d, 8):
@@ -125,45 +138,45 @@ def scipy_bootstrap(d: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]
     return np.concatenate(lows), np.concatenate(highs)
 
 
-def power(n_samples: int = 500) -> None:
+def report_power(n_samples: int = 500) -> None:
     print(
-        "\nTrue differences of the size named smallest_detectable that are found, % (80 is meant)"
+        "\nTrue differences of the size named minimum_detectable_effect that are found, % (80 is meant)"
     )
     print(f"{'blocks':>7}{'changes':>9}{'in spreads':>12}{'normal':>9}{'heavy':>9}")
-    for n, changes in ((6, 1), (9, CHANGES), (10, CHANGES), (12, CHANGES), (20, CHANGES)):
+    for n, changes in ((6, 1), (9, N_CHANGES), (10, N_CHANGES), (12, N_CHANGES), (20, N_CHANGES)):
         level = ALPHA / changes
-        size = detectable(n, level)
+        size = minimum_detectable_effect(n, level)
         line = f"{n:>7}{changes:>9}{size:12.2f}"
         for kind, spread in (("normal", 1), ("heavy", np.sqrt(3))):
-            d = differences(np.random.default_rng(5), kind, (n_samples, n)) / spread + size
+            d = sample_differences(np.random.default_rng(5), kind, (n_samples, n)) / spread + size
             line += f"{100 * np.mean([sign_flip_test(row, 0) <= level for row in d]):9.1f}"
         print(line, flush=True)
 
 
-def agreement(n_samples: int = 1_000) -> None:
+def report_agreement(n_samples: int = 1_000) -> None:
     print("\nClaims whose interval holds 0 (verdict 'perhaps'), % of claims, true difference found")
     print("with 80 % power")
-    for n, changes in ((6, 1), (10, 1), (10, CHANGES), (12, CHANGES)):
+    for n, changes in ((6, 1), (10, 1), (10, N_CHANGES), (12, N_CHANGES)):
         level = ALPHA / changes
-        d = np.random.default_rng(6).normal(detectable(n, level), 1, (n_samples, n))
-        found = [compare(row, np.zeros(n), ALPHA, 0) for row in d]
+        d = np.random.default_rng(6).normal(minimum_detectable_effect(n, level), 1, (n_samples, n))
+        found = [compare_blocks(row, np.zeros(n), ALPHA, 0) for row in d]
         claimed = [one for one in found if one.p <= level]
-        holds = np.mean([one.low <= 0 for one in claimed])
+        holds = np.mean([one.ci_low <= 0 for one in claimed])
         print(f"{n:>7} blocks{changes:>4} changes{100 * holds:8.1f}", flush=True)
 
 
-def friedman_level(n_samples: int = 2_000) -> None:
+def report_friedman_level(n_samples: int = 2_000) -> None:
     print("\nFriedman's test without effect, % of p ≤ .05")
     rng = np.random.default_rng(7)
     for n, k in ((5, 4), (5, 9), (10, 9), (20, 9)):
-        p = [friedman(rng.normal(size=(n, k)))[1] for _ in range(n_samples)]
+        p = [friedman_test(rng.normal(size=(n, k)))[1] for _ in range(n_samples)]
         print(f"{n:>7} blocks{k:>4} variants{100 * np.mean(np.array(p) <= ALPHA):8.1f}", flush=True)
 
 
 if __name__ == "__main__":
-    false_positives()
-    differing_effects()
-    coverage()
-    power()
-    agreement()
-    friedman_level()
+    report_false_positives()
+    report_heterogeneous_effects()
+    report_coverage()
+    report_power()
+    report_agreement()
+    report_friedman_level()

@@ -21,52 +21,65 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from processes import run
+from processes import run_measured
 
 STAGES = ("feature autoencoder", "graph autoencoder")
 
 
-class Row(NamedTuple):
+class VersionRun(NamedTuple):
     """What one run took and found."""
 
     seconds: float
-    megabytes: float
+    peak_memory_mb: float
     ari: float
-    clusters: float
+    n_clusters: float
     feature_loss: float
     graph_loss: float
 
 
-def measured(version: str, data: str, labels: str, seed: int) -> Row:
+def run_version(version: str, data: str, labels: str, seed: int) -> VersionRun:
     """One run."""
     recipe, *settings = version.split()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
-        words = ["-m", "scgnn", "run", recipe, "--data", data, "--labels", labels, "--threads", "1"]
+        words = [
+            "-m",
+            "scgnn",
+            "run",
+            recipe,
+            "--data",
+            data,
+            "--labels-key",
+            labels,
+            "--threads",
+            "1",
+        ]
         for setting in [f"seed={seed}", *settings]:
             words += ["--set", setting]
-        cost = run([sys.executable, *words, "--out", str(out)])
+        cost = run_measured([sys.executable, *words, "--out", str(out)])
         found = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
         history = pd.read_csv(out / "history.csv")
-    losses = [last_loss(history, stage, found["n_cells"]) for stage in STAGES]
-    return Row(cost.processor, cost.megabytes, found["ari"], found["n_clusters"], *losses)
+    losses = [get_last_loss(history, stage, found["n_cells"]) for stage in STAGES]
+    return VersionRun(
+        cost.cpu_seconds, cost.peak_memory_mb, found["ari"], found["n_clusters"], *losses
+    )
 
 
-def last_loss(history: pd.DataFrame, stage: str, cells: int) -> float:
+def get_last_loss(history: pd.DataFrame, stage: str, n_cells: int) -> float:
     """Of a cell in the last epoch of a stage; nan without such a stage."""
     losses = history[(history["stage"] == stage) & (history["quantity"] == "loss")]["value"]
     if losses.empty:
         return float("nan")
     # the graph's loss is a mean over cells already
-    return float(losses.iloc[-1]) / (1 if stage == "graph autoencoder" else cells)
+    return float(losses.iloc[-1]) / (1 if stage == "graph autoencoder" else n_cells)
 
 
-def line(version: str, data: str, rows: list[Row], base: float) -> str:
-    mean = Row(*np.mean(rows, axis=0))
+def format_row(version: str, data: str, rows: list[VersionRun], base: float) -> str:
+    mean = VersionRun(*np.mean(rows, axis=0))
     aris = " ".join(f"{row.ari:.3f}" for row in rows)
     return (
         f"| {version} | {data} | {mean.seconds:.1f} | {base / mean.seconds:.1f} | "
-        f"{mean.megabytes:,.0f} | {mean.ari:.3f} ({aris}) | {mean.clusters:.1f} | "
+        f"{mean.peak_memory_mb:,.0f} | {mean.ari:.3f} ({aris}) | {mean.n_clusters:.1f} | "
         f"{mean.feature_loss:.2f} | {mean.graph_loss:.4f} |"
     )
 
@@ -80,18 +93,18 @@ def main() -> None:
     asked = words.parse_args()
     print("| version | data | s | times faster | MB | ARI | clusters | feature loss | graph loss |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
-    every: dict[str, list[Row]] = {version: [] for version in asked.versions}
+    every: dict[str, list[VersionRun]] = {version: [] for version in asked.versions}
     for data in asked.data:
         base = 0.0
         for version in asked.versions:
-            rows = [measured(version, data, asked.labels, seed) for seed in range(asked.seeds)]
-            every[version].append(Row(*np.mean(rows, axis=0)))
+            rows = [run_version(version, data, asked.labels, seed) for seed in range(asked.seeds)]
+            every[version].append(VersionRun(*np.mean(rows, axis=0)))
             base = base or every[version][-1].seconds
-            print(line(version, Path(data).stem, rows, base), flush=True)
+            print(format_row(version, Path(data).stem, rows, base), flush=True)
     base = 0.0
     for version, rows in every.items():
         base = base or float(np.mean([row.seconds for row in rows]))
-        print(line(version, "mean", rows, base))
+        print(format_row(version, "mean", rows, base))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+DOCS_DIR = Path(__file__).parent
+sys.path.insert(0, str(DOCS_DIR))
 
 project = "scgnn"
 extensions = ["myst_parser"]
@@ -26,4 +26,4 @@ def setup(app):
     """Write the pages of components and recipes before any page is read."""
     from components import write_pages
 
-    app.connect("builder-inited", lambda _: write_pages(HERE / "components"))
+    app.connect("builder-inited", lambda _: write_pages(DOCS_DIR / "components"))

@@ -35,7 +35,7 @@ class _BuiltinFinder:
 
 FINDERS.insert(0, _BuiltinFinder())
 
-_HOMES = {
+_LAZY_IMPORTS = {
     "Clusterer": "scgnn.components.clusterers",
     "Component": "scgnn.registry.component",
     "Decoder": "scgnn.components.decoders",
@@ -50,7 +50,7 @@ _HOMES = {
     "RecipeError": "scgnn.errors",
     "Regularizer": "scgnn.components.regularizers",
     "State": "scgnn.state",
-    "Stop": "scgnn.components.stopping",
+    "StoppingRule": "scgnn.components.stopping",
     "Study": "scgnn.study.spec",
     "StudyResult": "scgnn.study.result",
     "Training": "scgnn.training.budget",
@@ -64,14 +64,14 @@ _HOMES = {
     "run_study": "scgnn.api.studies",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = sorted(_LAZY_IMPORTS)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _LAZY_IMPORTS:
+        return getattr(importlib.import_module(_LAZY_IMPORTS[name]), name)
     raise AttributeError(f"module 'scgnn' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_LAZY_IMPORTS])

@@ -11,7 +11,7 @@ class InputError(UserError):
     """Data that cannot be used as they are."""
 
 
-class Diverged(UserError):
+class DivergenceError(UserError):
     """A training whose numbers are no longer finite."""
 
 

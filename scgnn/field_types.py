@@ -6,19 +6,19 @@ from typing import Annotated, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
-Positive = Annotated[int, Gt(0)]
-Natural = Annotated[int, Ge(0)]
+PositiveInt = Annotated[int, Gt(0)]
+NonNegativeInt = Annotated[int, Ge(0)]
 Seed = Annotated[int, Ge(0), Lt(2**32)]
-Rate = Annotated[float, Gt(0)]
-Weight = Annotated[float, Ge(0)]
-Share = Annotated[float, Ge(0), Le(1)]
-ProperShare = Annotated[float, Ge(0), Lt(1)]
-OpenShare = Annotated[float, Gt(0), Lt(1)]
-Damping = Annotated[float, Ge(0.5), Lt(1)]
-AtLeastTwo = Annotated[int, Ge(2)]
-Neighbours: TypeAlias = Positive | OpenShare | Literal["adaptive"]  # of a cell
-Counts = Annotated[tuple[Positive, ...], MinLen(1)]
-Rates = Annotated[tuple[Rate, ...], MinLen(1)]
-Widths = Annotated[tuple[Positive, ...], MinLen(1)]  # of layers, input side first
-Activation = Literal["relu", "elu", "softplus", "tanh", "none"]
-Normalization = Literal["none", "batch", "layer"]
+PositiveFloat = Annotated[float, Gt(0)]
+NonNegativeFloat = Annotated[float, Ge(0)]
+Fraction = Annotated[float, Ge(0), Le(1)]
+ProperFraction = Annotated[float, Ge(0), Lt(1)]
+OpenFraction = Annotated[float, Gt(0), Lt(1)]
+DampingFactor = Annotated[float, Ge(0.5), Lt(1)]
+IntAtLeastTwo = Annotated[int, Ge(2)]
+NeighborCount: TypeAlias = PositiveInt | OpenFraction | Literal["adaptive"]  # of a cell
+PositiveInts = Annotated[tuple[PositiveInt, ...], MinLen(1)]
+PositiveFloats = Annotated[tuple[PositiveFloat, ...], MinLen(1)]
+Widths = Annotated[tuple[PositiveInt, ...], MinLen(1)]  # of layers, input side first
+Activation = Literal["relu", "elu", "softplus", "tanh"]
+Normalization = Literal["batch", "layer"]

@@ -26,7 +26,7 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
 
 
 @contextmanager
-def torch_seed(seed: int) -> Iterator[None]:
+def use_torch_seed(seed: int) -> Iterator[None]:
     """Torch draws from ``seed`` inside the block and goes on as before afterwards."""
     import torch
 
@@ -36,7 +36,7 @@ def torch_seed(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def igraph_seed(seed: int) -> Iterator[None]:
+def use_igraph_seed(seed: int) -> Iterator[None]:
     """igraph draws from ``seed`` inside the block (it has one generator for the whole process)."""
     import igraph
 

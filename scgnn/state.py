@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 
-class OnDemand(Protocol):
+class LazyMatrix(Protocol):
     """A matrix whose rows are computed when they are asked for."""
 
     @property
@@ -31,7 +31,7 @@ class OnDemand(Protocol):
 
 
 Matrix: TypeAlias = sparse.csr_matrix | np.ndarray
-Expression: TypeAlias = sparse.csr_matrix | np.ndarray | OnDemand
+Expression: TypeAlias = sparse.csr_matrix | np.ndarray | LazyMatrix
 
 
 class Record(NamedTuple):
@@ -44,17 +44,17 @@ class Record(NamedTuple):
     value: float
 
 
-class Round(NamedTuple):
+class Snapshot(NamedTuple):
     """What the stopping rule compares: the graph and the labels of one pass over the cells."""
 
     graph: sparse.csr_matrix | None  # cells x cells
-    labels: np.ndarray  # cells
+    clusters: np.ndarray  # cells
 
     @classmethod
-    def of(cls, state: State) -> Round:
+    def from_state(cls, state: State) -> Snapshot:
         """The round that a state has come to."""
-        assert state.labels is not None
-        return cls(state.graph, state.labels)
+        assert state.clusters is not None
+        return cls(state.graph, state.clusters)
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,18 @@ class State:
     genes: np.ndarray
     cells: np.ndarray
     batch: np.ndarray | None = None
-    signal: sparse.csr_matrix | None = None
+    ltmg_states: sparse.csr_matrix | None = None
     embedding: np.ndarray | None = None
     graph: sparse.csr_matrix | None = None
     graph_embedding: np.ndarray | None = None
-    labels: np.ndarray | None = None
-    k: float | None = None
-    reconstruction: np.ndarray | OnDemand | None = None
+    clusters: np.ndarray | None = None
+    smoothed_n_clusters: float | None = None
+    reconstruction: np.ndarray | LazyMatrix | None = None
     imputed: Expression | None = None
     history: tuple[Record, ...] = ()
-    stopped: str = ""
-    iterations: int = 0
-    trail: tuple[np.ndarray, ...] = ()
+    stop_reason: str = ""
+    n_iterations: int = 0
+    cluster_history: tuple[np.ndarray, ...] = ()
 
     @property
     def n_cells(self) -> int:
@@ -121,12 +121,12 @@ class State:
         return int(self.x.shape[1])
 
 
-def dense(x: Expression, cells: np.ndarray | slice = slice(None)) -> np.ndarray:
+def to_dense_rows(x: Expression, cells: np.ndarray | slice = slice(None)) -> np.ndarray:
     """Rows of a matrix as a dense float32 array."""
     rows: Any = x[cells]
     return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
 
 
-def whole(x: Expression) -> np.ndarray:
+def to_dense(x: Expression) -> np.ndarray:
     """All rows of expression, dense, whether it is sparse or on demand."""
     return x if isinstance(x, np.ndarray) else x.toarray()

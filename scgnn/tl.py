@@ -51,7 +51,7 @@ def ltmg(
     model = LTMG(**settings)
     fit = model.fit(adata.X if layer is None else adata.layers[layer], seed)
     adata.layers[key_added] = fit.states
-    columns = {"active": fit.n_active, "cutoff": fit.cutoff, "converged": fit.converged}
+    columns = {"active": fit.n_active_states, "cutoff": fit.cutoff, "converged": fit.converged}
     for name, values in columns.items():
         adata.var[f"{key_added}_{name}"] = values
     adata.var[f"{key_added}_status"] = pd.Categorical(fit.status)
@@ -60,5 +60,5 @@ def ltmg(
     given = {**asdict(model), "layer": layer, "seed": seed}
     adata.uns[key_added] = {
         "settings": {name: value for name, value in given.items() if value is not None},
-        "genes": fit.counts,
+        "genes": fit.status_counts,
     }

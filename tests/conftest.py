@@ -14,23 +14,23 @@ from anndata import AnnData
 from hypothesis import settings
 from scipy import sparse
 
-from plugin_texts import LUMP
+from plugin_texts import LUMP_PLUGIN
 from scgnn.cli import main
 from scgnn.errors import RecipeError
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry import plugin_files
-from scgnn.registry.kinds import put_back, registered
+from scgnn.registry.kinds import registered_components, restore
 
 settings.register_profile("same", derandomize=True)  # the same examples each time
 settings.register_profile("other", settings.get_profile("default"))  # `make test-all`
 settings.load_profile("same")
 
-DATA = {"data.reader.cells": 60, "data.reader.genes": 50}
+SMALL_DATA = {"data.reader.n_cells": 60, "data.reader.n_genes": 50}
 TRAININGS = ("feature", "graph", "cluster", "iteration", "imputation")
-BUDGET = {f"pipeline.{word}_training.epochs": 2 for word in TRAININGS}
-BUDGET |= {"pipeline.feature_encoder.hidden": [16, 8], "pipeline.max_iterations": 2}
-SINGLE_PASS = {
+REDUCED_BUDGET = {f"pipeline.{word}_training.epochs": 2 for word in TRAININGS}
+REDUCED_BUDGET |= {"pipeline.feature_encoder.hidden": [16, 8], "pipeline.max_iterations": 2}
+SINGLE_PASS_BUDGET = {
     "pipeline.feature_encoder": {"name": "mlp", "hidden": [16, 8]},
     "pipeline.feature_decoder": "mlp",
     "pipeline.feature_training.epochs": 2,
@@ -38,19 +38,21 @@ SINGLE_PASS = {
 
 
 @pytest.fixture
-def budget() -> dict[str, Any]:
+def reduced_budget() -> dict[str, Any]:
     """Changes that make a pipeline with iterations small; the data are as they are."""
-    return dict(BUDGET)
+    return dict(REDUCED_BUDGET)
 
 
 @pytest.fixture
-def small() -> Callable[[str], dict[str, Any]]:
+def make_small_changes() -> Callable[[str], dict[str, Any]]:
     """Changes that make a bundled recipe small: few cells and genes, few epochs."""
-    return lambda recipe: DATA | (SINGLE_PASS if recipe.startswith("pca") else BUDGET)
+    return lambda recipe: (
+        SMALL_DATA | (SINGLE_PASS_BUDGET if recipe.startswith("pca") else REDUCED_BUDGET)
+    )
 
 
 @pytest.fixture
-def sets() -> Callable[[Mapping[str, Any]], list[str]]:
+def to_set_options() -> Callable[[Mapping[str, Any]], list[str]]:
     """Changes as words of the command line."""
 
     def words(changes: Mapping[str, Any]) -> list[str]:
@@ -59,84 +61,84 @@ def sets() -> Callable[[Mapping[str, Any]], list[str]]:
     return words
 
 
-class Done(NamedTuple):
+class CommandResult(NamedTuple):
     """A command that has ended."""
 
-    code: int
-    out: str
-    err: str
+    exit_code: int
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture
-def command(monkeypatch, capsys) -> Callable[..., Done]:
+def run_cli(monkeypatch, capsys) -> Callable[..., CommandResult]:
     """The command scgnn-recipe, in this process."""
 
-    def call(*words: object) -> Done:
+    def call(*words: object) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["scgnn-recipe", *map(str, words)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        return Done(ended.value.code or 0, *capsys.readouterr())
+        return CommandResult(ended.value.code or 0, *capsys.readouterr())
 
     return call
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
+def work_dir(tmp_path, monkeypatch) -> Path:
     """An empty folder, to work in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def refused(command, folder, tree) -> Callable[..., list[str]]:
+def run_rejected(run_cli, work_dir, read_tree) -> Callable[..., list[str]]:
     """What a command says that ends with exit code 2 and leaves every file as it was."""
 
     def call(*words: object) -> list[str]:
-        before = tree(folder)
-        done = command(*words)
-        assert done.code == 2
-        assert done.out == ""
-        assert "Traceback" not in done.err
-        assert tree(folder) == before
-        return done.err.splitlines()
+        before = read_tree(work_dir)
+        done = run_cli(*words)
+        assert done.exit_code == 2
+        assert done.stdout == ""
+        assert "Traceback" not in done.stderr
+        assert read_tree(work_dir) == before
+        return done.stderr.splitlines()
 
     return call
 
 
 @pytest.fixture
-def words(sets, budget) -> list[str]:
+def run_args(to_set_options, reduced_budget) -> list[str]:
     """The words of a small run with iterations, of data that are given as a file."""
-    return ["run", "scgnn", *sets(budget)]
+    return ["run", "scgnn", *to_set_options(reduced_budget)]
 
 
 @pytest.fixture
-def refused_run(refused, words) -> Callable[..., str]:
+def reject_run(run_rejected, run_args) -> Callable[..., str]:
     """The sentence with which such a run is refused."""
-    return lambda *more: refused(*words, *more)[-1]
+    return lambda *more: run_rejected(*run_args, *more)[-1]
 
 
 @pytest.fixture
-def as_before() -> Iterator[None]:
+def restore_registry() -> Iterator[None]:
     """Leaves the registry, and the modules of plug-ins, as they were."""
-    before, modules = registered(), set(sys.modules)
+    before, modules = registered_components(), set(sys.modules)
     yield
-    put_back(before)
+    restore(before)
     for name in set(sys.modules) - modules:
-        if name.startswith(("plugged_", plugin_files.PREFIX)):
+        if name.startswith(("plugged_", plugin_files.MODULE_PREFIX)):
             del sys.modules[name]
 
 
 @pytest.fixture
-def lump(tmp_path) -> Path:
+def lump_plugin(tmp_path) -> Path:
     """A plug-in file with the clusterer lump."""
     path = tmp_path / "lump.py"
-    path.write_text(LUMP)
+    path.write_text(LUMP_PLUGIN)
     return path
 
 
 @pytest.fixture
-def load(tmp_path) -> Callable[..., Recipe]:
+def load_recipe_text(tmp_path) -> Callable[..., Recipe]:
     """Loads the text of a recipe, from the file my.yaml."""
 
     def load_text(text: str, changes: Mapping[str, Any] | None = None) -> Recipe:
@@ -148,19 +150,19 @@ def load(tmp_path) -> Callable[..., Recipe]:
 
 
 @pytest.fixture
-def mistakes(load, tmp_path) -> Callable[..., list[str]]:
+def collect_errors(load_recipe_text, tmp_path) -> Callable[..., list[str]]:
     """The mistakes of a recipe, with the folder taken off."""
 
     def lines(text: str, changes: Mapping[str, Any] | None = None) -> list[str]:
         with pytest.raises(RecipeError) as refused:
-            load(text, changes)
+            load_recipe_text(text, changes)
         return [line.replace(f"{tmp_path}/", "") for line in refused.value.problems]
 
     return lines
 
 
 @pytest.fixture
-def counts() -> Callable[..., AnnData]:
+def make_counts() -> Callable[..., AnnData]:
     """Makes an AnnData of counts, cells x genes, with two groups of cells in ``obs["group"]``."""
 
     def make(x: Any = None, n_cells: int = 40, n_genes: int = 30, seed: int = 0) -> AnnData:
@@ -177,12 +179,12 @@ def counts() -> Callable[..., AnnData]:
 
 
 @pytest.fixture
-def arrays() -> Callable[[AnnData], dict[str, np.ndarray]]:
+def collect_arrays() -> Callable[[AnnData], dict[str, np.ndarray]]:
     """Everything a run adds to an AnnData, by name, to be compared bit by bit."""
-    return _arrays
+    return _collect_arrays
 
 
-def _arrays(adata: AnnData) -> dict[str, np.ndarray]:
+def _collect_arrays(adata: AnnData) -> dict[str, np.ndarray]:
     found = {"obs": adata.obs["scgnn"].to_numpy(str)}
     for slot in ("obsm", "obsp", "layers"):
         for key, value in getattr(adata, slot).items():
@@ -195,11 +197,11 @@ def _arrays(adata: AnnData) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def assert_same_bits(arrays) -> Callable[[AnnData, AnnData], None]:
+def assert_bit_identical(collect_arrays) -> Callable[[AnnData, AnnData], None]:
     """Two results agree in obs, obsm, obsp and layers, in every bit."""
 
     def check(one: AnnData, other: AnnData) -> None:
-        left, right = arrays(one), arrays(other)
+        left, right = collect_arrays(one), collect_arrays(other)
         assert left.keys() == right.keys()
         for name in left:
             assert left[name].dtype == right[name].dtype, name
@@ -209,7 +211,7 @@ def assert_same_bits(arrays) -> Callable[[AnnData, AnnData], None]:
 
 
 @pytest.fixture
-def tree() -> Callable[[Path], dict[str, bytes | None]]:
+def read_tree() -> Callable[[Path], dict[str, bytes | None]]:
     """Everything below a folder, by path, to see that nothing was left or touched."""
 
     def look(folder: Path) -> dict[str, bytes | None]:

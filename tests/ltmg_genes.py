@@ -11,37 +11,37 @@ from scipy import sparse
 
 from scgnn.components.ltmg import LTMGFit
 
-REFERENCE = Path(__file__).parents[2] / "shared" / "reference"
-needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="needs ../shared/reference")
-VARIANTS = ("published", "corrected")
+REFERENCE_DIR = Path(__file__).parents[2] / "shared" / "reference"
+needs_reference = pytest.mark.skipif(not REFERENCE_DIR.exists(), reason="needs ../shared/reference")
+VARIANTS = ("published", "mle")
 
 
 @cache
-def reference(name: str) -> dict[str, np.ndarray]:
-    with np.load(REFERENCE / name) as file:
+def load_reference(name: str) -> dict[str, np.ndarray]:
+    with np.load(REFERENCE_DIR / name) as file:
         return dict(file)
 
 
-def in_log(y: np.ndarray) -> sparse.csc_matrix:
+def to_log_matrix(y: np.ndarray) -> sparse.csc_matrix:
     """Genes x cells of logs, -inf for zeros, as cells x genes of the finite ones."""
     gene, cell = np.nonzero(np.isfinite(y))
     return sparse.csc_matrix((y[gene, cell], (cell, gene)), y.T.shape)
 
 
-def dense(fit: LTMGFit) -> np.ndarray:
+def to_dense_states(fit: LTMGFit) -> np.ndarray:
     """States, genes x cells."""
     return fit.states.toarray().T
 
 
-def simulate(seed: int, n_cells: int, gap: tuple[float, float], sd: tuple[float, float], **how):
+def simulate(seed: int, n_cells: int, gap: tuple[float, float], sd: tuple[float, float], **options):
     """Log expression, -inf below the threshold, and the true component; 40 genes x cells."""
-    random, threshold = np.random.default_rng(seed), how.get("threshold", 0.5)
+    random, threshold = np.random.default_rng(seed), options.get("threshold", 0.5)
     y, truth, active = np.empty((40, n_cells)), np.empty((40, n_cells), int), np.arange(40) % 4 + 1
     bayes = np.empty((40, n_cells), int)
     for g, a in enumerate(active):
         hidden = (0.05, 0.2, 0.4, 0.6, 0.8)[g // 4 % 5]
         p = np.r_[hidden, (1 - hidden) * random.dirichlet(np.full(a, 3))]
-        first = threshold + random.uniform(*how.get("first", (1.0, 1.8)))
+        first = threshold + random.uniform(*options.get("first", (1.0, 1.8)))
         mean = np.r_[first - 2, first + np.r_[0, np.cumsum(random.uniform(*gap, a - 1))]]
         width = np.r_[0.6, random.uniform(*sd, a)]
         truth[g] = random.choice(a + 1, n_cells, p=p)

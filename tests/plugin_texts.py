@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-COMPONENT = '''
+COMPONENT_TEMPLATE = '''
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,4 +26,4 @@ class {cls}(Clusterer):
     def __call__(self, embedding, graph, seed):
         return np.zeros(len(embedding), dtype=np.int64)
 '''
-LUMP = COMPONENT.format(name="lump", cls="Lump")
+LUMP_PLUGIN = COMPONENT_TEMPLATE.format(name="lump", cls="Lump")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 
-def table(scores: dict[str, list[float]], score: str = "ari", n_data: int = 1) -> pd.DataFrame:
+def make_table(scores: dict[str, list[float]], score: str = "ari", n_data: int = 1) -> pd.DataFrame:
     """One row per run; each variant's scores by block, seeds within data sets."""
     rows = []
     for variant, values in scores.items():
@@ -21,7 +21,7 @@ def table(scores: dict[str, list[float]], score: str = "ari", n_data: int = 1) -
     return pd.DataFrame(rows)
 
 
-def simulated(
+def simulate_study(
     rng: np.random.Generator, n_changes: int, n_data: int, n_seeds: int, effect: float = 0.0
 ) -> pd.DataFrame:
     """A study whose scores differ by data set and by seed, every change by the same effect."""
@@ -29,19 +29,19 @@ def simulated(
     block = np.repeat(rng.normal(0, 3, n_data), n_seeds) + rng.normal(0, 1, n)
     runs = {"base": block + rng.normal(0, 1, n)}
     runs |= {f"c{i}": block + effect + rng.normal(0, 1, n) for i in range(n_changes)}
-    return table({name: values.tolist() for name, values in runs.items()}, n_data=n_data)
+    return make_table({name: values.tolist() for name, values in runs.items()}, n_data=n_data)
 
 
-def drawn_study() -> pd.DataFrame:
+def simulate_incomplete_study() -> pd.DataFrame:
     """Four changes of one effect in 12 blocks, two of the runs without a score."""
-    runs = simulated(np.random.default_rng(6), n_changes=4, n_data=3, n_seeds=4, effect=1.0)
+    runs = simulate_study(np.random.default_rng(6), n_changes=4, n_data=3, n_seeds=4, effect=1.0)
     runs.loc[[5, 20], "ari"] = math.nan
     return runs
 
 
-def one(found: pd.DataFrame, **place: object) -> pd.Series:
+def select_row(rows: pd.DataFrame, **values: object) -> pd.Series:
     """The only row with the given values."""
-    for column, value in place.items():
-        found = found[found[column] == value]
-    assert len(found) == 1
-    return found.iloc[0]
+    for column, value in values.items():
+        rows = rows[rows[column] == value]
+    assert len(rows) == 1
+    return rows.iloc[0]

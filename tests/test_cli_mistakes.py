@@ -11,7 +11,7 @@ from scgnn.components.encoders import Encoder
 from scgnn.components.graph_builders import KNN
 
 ENCODERS = ", ".join(Encoder.names())
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("work_dir")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,10 @@ pytestmark = pytest.mark.usefixtures("folder")
             "pipeline.graph_training.epoch: unknown key 'epoch'. Did you mean 'epochs'? "
             "Known: epochs, learning_rate, batch_size, steps_per_epoch, l1, l2",
         ),
-        ("data: {transforms: [{n: 5}]}", "data.transforms.0: give the transform a name: one of "),
+        (
+            "data: {transforms: [{n_top_genes: 5}]}",
+            "data.transforms.0: give the transform a name: one of ",
+        ),
         ("pipeline: {clusterer: {name: null}}", "pipeline.clusterer: give the clusterer a name: "),
         ("pipeline: {clusterer: {name: [a]}}", "pipeline.clusterer: give the clusterer a name: "),
         ("pipeline: {clusterer: {name: {a: b}}}", "pipeline.clusterer: give the clusterer a name"),
@@ -50,18 +53,33 @@ pytestmark = pytest.mark.usefixtures("folder")
             "pipeline.graph_builder.metric: must be one of euclidean, cosine, correlation, "
             'not "euclid"',
         ),
-        ("data: {holdout: 1}", "data.holdout: must be a number at least 0 and below 1, not 1"),
-        ("data: {holdout: .nan}", "data.holdout: must be a number at least 0 and below 1, not NaN"),
-        ("pipeline: {fidelity: .inf}", "pipeline.fidelity: must be a number at least 0, not Infi"),
-        ("pipeline: {fidelity: 1e999}", "pipeline.fidelity: must be a number at least 0, not Inf"),
-        ("pipeline: {fidelity: '1'}", 'pipeline.fidelity: must be a number at least 0, not "1"'),
         (
-            "pipeline: {clusterer: {name: leiden, iterations: 0}}",
-            "pipeline.clusterer.iterations: must be a whole number above 0 or -1, not 0",
+            "data: {holdout_fraction: 1}",
+            "data.holdout_fraction: must be a number at least 0 and below 1, not 1",
         ),
         (
-            "pipeline: {impute: 1}",
-            "pipeline.impute: must be true or false or reconstruction, not 1",
+            "data: {holdout_fraction: .nan}",
+            "data.holdout_fraction: must be a number at least 0 and below 1, not NaN",
+        ),
+        (
+            "pipeline: {reconstruction_weight: .inf}",
+            "pipeline.reconstruction_weight: must be a number at least 0, not Infi",
+        ),
+        (
+            "pipeline: {reconstruction_weight: 1e999}",
+            "pipeline.reconstruction_weight: must be a number at least 0, not Inf",
+        ),
+        (
+            "pipeline: {reconstruction_weight: '1'}",
+            'pipeline.reconstruction_weight: must be a number at least 0, not "1"',
+        ),
+        (
+            "pipeline: {clusterer: {name: leiden, n_iterations: 0}}",
+            "pipeline.clusterer.n_iterations: must be a whole number above 0 or -1, not 0",
+        ),
+        (
+            "pipeline: {imputation: 1}",
+            "pipeline.imputation: must be true or false or reconstruction, not 1",
         ),
         ("seed: true", "seed: must be a whole number at least 0 and below 4294967296, not true"),
         ("seed: 1.0", "seed: must be a whole number at least 0 and below 4294967296, not 1.0"),
@@ -72,27 +90,27 @@ pytestmark = pytest.mark.usefixtures("folder")
             "(at least one), not [8, 0]",
         ),
         (
-            "pipeline: {clusterer: {name: kmeans, k_factor: automatic}}",
-            'pipeline.clusterer.k_factor: must be a number above 0 or auto, not "automatic"',
+            "pipeline: {clusterer: {name: kmeans, n_clusters_factor: automatic}}",
+            'pipeline.clusterer.n_clusters_factor: must be a number above 0 or auto, not "automatic"',
         ),
         ("extra: 1", "extra: unknown key 'extra'. Known: seed, data, pipeline"),
     ],
 )
-def test_a_mistake_says_what_is_wrong_and_what_would_be_right(refused, text, line):
+def test_a_mistake_says_what_is_wrong_and_what_would_be_right(run_rejected, text, line):
     Path("my.yaml").write_text(text)
-    (found,) = refused("run", "my.yaml", "--out", "out")
+    (found,) = run_rejected("run", "my.yaml", "--out", "out")
     assert found.startswith(f"my.yaml:1: {line}")
 
 
 @pytest.mark.parametrize("slot", ["feature_encoder", "graph_encoder"])
-def test_an_encoder_without_layers_is_refused(refused, slot):
-    (found,) = refused("check", "scgnn", "--set", f"pipeline.{slot}.hidden=[]")
+def test_an_encoder_without_layers_is_refused(run_rejected, slot):
+    (found,) = run_rejected("check", "scgnn", "--set", f"pipeline.{slot}.hidden=[]")
     want = "must be a list, each a whole number above 0 (at least one), not []"
     assert f"pipeline.{slot}.hidden: {want}" in found
 
 
-def test_every_mistake_has_a_line(refused):
+def test_every_mistake_has_a_line(run_rejected):
     Path("my.yaml").write_text("base: scgnn\nseed: x\npipeline:\n  graph_encoder: gta\n  stop: 1\n")
-    lines = refused("run", "my.yaml", "--out", "out")
+    lines = run_rejected("run", "my.yaml", "--out", "out")
     assert [line.split(": ")[0] for line in lines] == ["my.yaml:2", "my.yaml:4", "my.yaml:5"]
-    assert refused("check", "my.yaml") == refused("show", "my.yaml") == lines
+    assert run_rejected("check", "my.yaml") == run_rejected("show", "my.yaml") == lines

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("work_dir")
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,9 @@ pytestmark = pytest.mark.usefixtures("folder")
         ("seed: \x07", "my.yaml: not YAML (unacceptable character #x0007"),
     ],
 )
-def test_a_file_that_is_no_recipe_is_refused_in_one_line(refused, text, line):
+def test_a_file_that_is_no_recipe_is_refused_in_one_line(run_rejected, text, line):
     Path("my.yaml").write_text(text)
-    (found,) = refused("run", "my.yaml", "--out", "out")
+    (found,) = run_rejected("run", "my.yaml", "--out", "out")
     assert found.startswith(line)
 
 
@@ -50,10 +50,10 @@ def alias_bomb() -> str:
     return "\n".join(rows)
 
 
-def test_an_alias_bomb_is_refused_with_little_memory(refused):
+def test_an_alias_bomb_is_refused_with_little_memory(run_rejected):
     Path("my.yaml").write_text(alias_bomb())
     tracemalloc.start()
-    (found,) = refused("run", "my.yaml", "--out", "out")
+    (found,) = run_rejected("run", "my.yaml", "--out", "out")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert found.endswith("aliases or nesting grow this file beyond any recipe")
@@ -72,15 +72,15 @@ NO_TEXT = {
 
 
 @pytest.mark.parametrize("case", NO_TEXT)
-def test_what_is_no_text_file_is_refused_in_one_line(refused, case):
+def test_what_is_no_text_file_is_refused_in_one_line(run_rejected, case):
     make, line = NO_TEXT[case]
     make()
-    (found,) = refused("run", "my.yaml", "--out", "out")
+    (found,) = run_rejected("run", "my.yaml", "--out", "out")
     assert found.startswith(f"my.yaml: {line}")
 
 
 @pytest.mark.parametrize("case", ["unknown name", "alias bomb"])
-def test_the_installed_command_refuses_a_wrong_recipe_in_one_line(folder, tree, case):
+def test_the_installed_command_refuses_a_wrong_recipe_in_one_line(work_dir, read_tree, case):
     text = alias_bomb() if case == "alias bomb" else "base: scgnn\npipeline: {clusterer: lieden}\n"
     Path("my.yaml").write_text(text)
     script = Path(sys.executable).with_name("scgnn-recipe")
@@ -89,4 +89,4 @@ def test_the_installed_command_refuses_a_wrong_recipe_in_one_line(folder, tree, 
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("my.yaml:")
-    assert list(tree(folder)) == ["my.yaml"]
+    assert list(read_tree(work_dir)) == ["my.yaml"]

@@ -11,51 +11,73 @@ import pytest
 
 from scgnn.recipe.load import load_recipe
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("work_dir")
 
 
-def test_a_run_in_a_pipe_is_plain_lines(command, sets, small):
-    done = command("run", "scgnn", *sets(small("scgnn")), "--out", "out", "--labels", "group")
-    assert done.code == 0
-    assert "\x1b" not in done.out + done.err
-    assert "\r" not in done.out + done.err
-    told = done.err.splitlines()
+def test_a_run_in_a_pipe_is_plain_lines(run_cli, to_set_options, make_small_changes):
+    done = run_cli(
+        "run",
+        "scgnn",
+        *to_set_options(make_small_changes("scgnn")),
+        "--out",
+        "out",
+        "--labels-key",
+        "group",
+    )
+    assert done.exit_code == 0
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\r" not in done.stdout + done.stderr
+    told = done.stderr.splitlines()
     assert told[0].startswith("roughly ")
     assert told[1].startswith("demo: 60 cells x 50 genes")
     # five stages, the imputation and the scores
     assert sum(line.startswith("iteration 2 ") for line in told) == 7
     assert re.search(
-        r"^iteration 1 +graph autoencoder +\d+\.\d s  2 epochs, loss \S+$", done.err, re.M
+        r"^iteration 1 +graph autoencoder +\d+\.\d s  2 epochs, loss \S+$", done.stderr, re.M
     )
     for word in ("clusters: ", "iterations: 2, ", "ARI: ", "stage LTMG: ", "files in out: "):
-        assert sum(line.startswith(word) for line in done.out.splitlines()) == 1
+        assert sum(line.startswith(word) for line in done.stdout.splitlines()) == 1
 
 
-def test_a_long_stage_says_how_far_it_is(command, sets, small, monkeypatch):
-    monkeypatch.setattr("scgnn.cli.progress.SILENCE", -1)
-    done = command("run", "scgnn", *sets(small("scgnn")), "--out", "out")
+def test_a_long_stage_says_how_far_it_is(run_cli, to_set_options, make_small_changes, monkeypatch):
+    monkeypatch.setattr("scgnn.cli.progress.HEARTBEAT_SECONDS", -1)
+    done = run_cli("run", "scgnn", *to_set_options(make_small_changes("scgnn")), "--out", "out")
     line = r"^iteration 1 +graph autoencoder +at work  epoch 1 of 2, loss \S+$"
-    assert re.search(line, done.err, re.M)
+    assert re.search(line, done.stderr, re.M)
     with open("out/log.txt") as log:
         assert "at work  epoch 1 of 2" in log.read()
 
 
-def test_a_run_goes_to_a_folder_named_after_recipe_and_data(command, sets, small, counts):
-    counts().write_h5ad("my cells.h5ad")
-    changes = {k: v for k, v in small("pca_leiden").items() if not k.startswith("data.")}
-    words = ["run", "pca_leiden", "--data", "my cells.h5ad", *sets(changes)]
-    assert command(*words).code == 0
-    assert command(*words).code == 0
+def test_a_run_goes_to_a_folder_named_after_recipe_and_data(
+    run_cli, to_set_options, make_small_changes, make_counts
+):
+    make_counts().write_h5ad("my cells.h5ad")
+    changes = {
+        k: v for k, v in make_small_changes("pca_leiden").items() if not k.startswith("data.")
+    }
+    words = ["run", "pca_leiden", "--data", "my cells.h5ad", *to_set_options(changes)]
+    assert run_cli(*words).exit_code == 0
+    assert run_cli(*words).exit_code == 0
     assert sorted(os.listdir("runs")) == ["pca_leiden-my cells", "pca_leiden-my cells-2"]
     reader = load_recipe("runs/pca_leiden-my cells/recipe.yaml").data.reader
     assert reader.path == os.path.abspath("my cells.h5ad")
 
 
-def test_the_original_programs_files_are_written_when_asked(command, sets, small):
-    done = command("run", "scgnn", *sets(small("scgnn")), "--out", "out", "--export", "scgnn")
+def test_the_original_programs_files_are_written_when_asked(
+    run_cli, to_set_options, make_small_changes
+):
+    done = run_cli(
+        "run",
+        "scgnn",
+        *to_set_options(make_small_changes("scgnn")),
+        "--out",
+        "out",
+        "--export",
+        "scgnn",
+    )
     files = [f"scgnn_{end}" for end in ("embedding.csv", "results.txt", "recon.csv", "graph.csv")]
     assert set(files) <= set(os.listdir("out"))
-    assert all(name in done.out for name in files)
+    assert all(name in done.stdout for name in files)
 
 
 def test_threads_limit_libraries_that_are_loaded_later_too():

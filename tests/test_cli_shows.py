@@ -11,11 +11,11 @@ import pytest
 
 from scgnn.cli import doctor
 from scgnn.components.encoders import Encoder
-from scgnn.recipe.load import bundled, load_recipe
+from scgnn.recipe.load import list_bundled_recipes, load_recipe
 from scgnn.registry.kinds import kinds
-from scgnn.study.load import bundled_studies
+from scgnn.study.load import list_bundled_studies
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("work_dir")
 
 
 def in_a_process_of_its_own(code):
@@ -87,45 +87,45 @@ def test_a_torch_that_cannot_be_imported_is_one_sentence(tmp_path):
         assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_list_names_every_component_and_recipe(command):
-    done = command("list")
-    assert done.code == 0
-    assert done.err == ""
-    rows = [line.split()[0] for line in done.out.splitlines() if line.startswith("  ")]
+def test_list_names_every_component_and_recipe(run_cli):
+    done = run_cli("list")
+    assert done.exit_code == 0
+    assert done.stderr == ""
+    rows = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")]
     assert sorted(rows) == sorted(
         [name for kind in kinds().values() for name in kind.names()]
-        + list(bundled())
-        + list(bundled_studies())
+        + list(list_bundled_recipes())
+        + list(list_bundled_studies())
     )
 
 
-def test_list_of_a_kind_names_it_alone(command):
-    done = command("list", "encoder")
-    assert done.out.splitlines()[0] == "encoder"
-    assert [line.split()[0] for line in done.out.splitlines()[1:]] == list(Encoder.names())
-    done = command("list", "recipe")
-    assert len(done.out.splitlines()) == 1 + len(bundled())
+def test_list_of_a_kind_names_it_alone(run_cli):
+    done = run_cli("list", "encoder")
+    assert done.stdout.splitlines()[0] == "encoder"
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == list(Encoder.names())
+    done = run_cli("list", "recipe")
+    assert len(done.stdout.splitlines()) == 1 + len(list_bundled_recipes())
 
 
-def test_show_prints_a_recipe_that_runs(command):
-    done = command("show", "scgnn_gat_leiden", "--set", "seed=5")
-    Path("shown.yaml").write_text(done.out)
+def test_show_prints_a_recipe_that_runs(run_cli):
+    done = run_cli("show", "scgnn_gat_leiden", "--set", "seed=5")
+    Path("shown.yaml").write_text(done.stdout)
     assert load_recipe("shown.yaml") == load_recipe("scgnn_gat_leiden", {"seed": 5})
-    assert all(len(line) < 160 for line in done.out.splitlines())
-    assert "…" not in done.out
+    assert all(len(line) < 160 for line in done.stdout.splitlines())
+    assert "…" not in done.stdout
 
 
-def test_show_explains_a_component(command):
-    out = command("show", "encoder.gat").out
+def test_show_explains_a_component(run_cli):
+    out = run_cli("show", "encoder.gat").stdout
     assert "Graph attention" in out
     assert "heads: 2    (a whole number above 0)" in out
     assert "Attention heads: side by side in the inner layers, averaged in the last." in out
     assert out.endswith("needs: graph\n")
 
 
-def test_diff_names_what_differs(command):
-    assert command("diff", "scgnn", "scgnn").out == "no difference\n"
-    lines = command("diff", "scgnn", "scgnn_gat_leiden").out.splitlines()
+def test_diff_names_what_differs(run_cli):
+    assert run_cli("diff", "scgnn", "scgnn").stdout == "no difference\n"
+    lines = run_cli("diff", "scgnn", "scgnn_gat_leiden").stdout.splitlines()
     assert [line.split(": ")[0] for line in lines] == [
         "pipeline.graph_encoder",
         "pipeline.clusterer",
@@ -133,30 +133,32 @@ def test_diff_names_what_differs(command):
     assert " -> leiden (" in lines[1]
 
 
-def test_check_says_what_a_recipe_will_do_and_runs_nothing(command, folder, tree):
-    done = command("check", "scgnn", "--set", "pipeline.graph_builder.k=7", "--labels", "type")
-    assert done.code == 0
-    assert "knn (k 7, " in done.out
-    assert "labels      type" in done.out
-    assert done.out.endswith("no mistakes found; nothing was run\n")
-    assert tree(folder) == {}
+def test_check_says_what_a_recipe_will_do_and_runs_nothing(run_cli, work_dir, read_tree):
+    done = run_cli(
+        "check", "scgnn", "--set", "pipeline.graph_builder.n_neighbors=7", "--labels-key", "type"
+    )
+    assert done.exit_code == 0
+    assert "knn (n_neighbors 7, " in done.stdout
+    assert "labels      type" in done.stdout
+    assert done.stdout.endswith("no mistakes found; nothing was run\n")
+    assert read_tree(work_dir) == {}
 
 
-def test_doctor_says_what_works(command):
-    done = command("doctor")
-    assert done.code == 0
-    assert all(line.startswith("ok ") for line in done.out.splitlines())
-    assert "dgl              1.1.3" in done.out
+def test_doctor_says_what_works(run_cli):
+    done = run_cli("doctor")
+    assert done.exit_code == 0
+    assert all(line.startswith("ok ") for line in done.stdout.splitlines())
+    assert "dgl              1.1.3" in done.stdout
 
 
-def test_doctor_says_what_to_do_about_what_does_not_work(command, monkeypatch):
+def test_doctor_says_what_to_do_about_what_does_not_work(run_cli, monkeypatch):
     def broken():
         raise OSError("libdgl.so: cannot open shared object file")
 
     monkeypatch.setattr(doctor, "_pass_messages", broken)
-    done = command("doctor")
-    assert done.code == 1
-    (line,) = [line for line in done.out.splitlines() if line.startswith("BAD")]
+    done = run_cli("doctor")
+    assert done.exit_code == 1
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("BAD")]
     assert line.startswith(
         "BAD  dgl              OSError: libdgl.so: cannot open shared object file"
     )

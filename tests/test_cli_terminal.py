@@ -15,7 +15,7 @@ from rich.console import Console
 
 from scgnn.cli import progress
 from scgnn.components.clusterers import Leiden
-from scgnn.execution.progress import listener
+from scgnn.execution.progress import get_progress
 
 COMMAND = [sys.executable, "-m", "scgnn"]
 INTERRUPTED = (
@@ -23,20 +23,20 @@ INTERRUPTED = (
     "finished stage"
 )
 ANSI = r"\x1b\[[0-9;?]*[a-zA-Z]"
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("work_dir")
 
 
 def test_bars_show_stage_iteration_epoch_loss_and_time_left():
     terminal = Console(force_terminal=True, file=io.StringIO(), width=120)
-    with progress.watching(terminal, most_iterations=3):
-        told = listener()
-        told.begin("feature autoencoder", 2)
+    with progress.show_progress(terminal, max_iterations=3):
+        told = get_progress()
+        told.on_stage_start("feature autoencoder", 2)
         for epoch in (1, 2, 3):
-            told.epoch(epoch, 60, 12.5)
+            told.on_epoch_end(epoch, 60, 12.5)
             time.sleep(0.12)  # bars are drawn ten times a second
-        told.begin("clustering", 2)
+        told.on_stage_start("clustering", 2)
         time.sleep(0.12)
-        told.end("clustering", 2, 0.5, False)
+        told.on_stage_end("clustering", 2, 0.5, False)
     text = re.sub(ANSI, "", terminal.file.getvalue())
     assert re.search(r"iterations \(at most\) +[━╸╺]+ +1/3 ", text)
     assert re.search(r"iteration 2 +feature autoencoder +[━╸╺]+ +3/60 loss 12.5 +0:00:\d\d", text)
@@ -46,30 +46,32 @@ def test_bars_show_stage_iteration_epoch_loss_and_time_left():
 
 def test_a_pipeline_without_iterations_has_no_bar_for_them():
     terminal = Console(force_terminal=True, file=io.StringIO(), width=120)
-    with progress.watching(terminal, most_iterations=0):
-        listener().begin("cell graph", 0)
+    with progress.show_progress(terminal, max_iterations=0):
+        get_progress().on_stage_start("cell graph", 0)
         time.sleep(0.12)
     text = re.sub(ANSI, "", terminal.file.getvalue())
     assert "start         cell graph" in text
     assert "iterations" not in text
 
 
-def test_ctrl_c_is_one_line_and_the_run_can_be_gone_on_with(command, sets, small, monkeypatch):
-    words = ["run", "scgnn", *sets(small("scgnn")), "--out", "out"]
+def test_ctrl_c_is_one_line_and_the_run_can_be_gone_on_with(
+    run_cli, to_set_options, make_small_changes, monkeypatch
+):
+    words = ["run", "scgnn", *to_set_options(make_small_changes("scgnn")), "--out", "out"]
 
     def pressed(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
         patched.setattr(Leiden, "__call__", pressed)
-        done = command(*words, "--set", "pipeline.clusterer=leiden")
-    assert done.code == 130
-    assert done.err.splitlines()[-1] == INTERRUPTED
-    assert done.out == ""
+        done = run_cli(*words, "--set", "pipeline.clusterer=leiden")
+    assert done.exit_code == 130
+    assert done.stderr.splitlines()[-1] == INTERRUPTED
+    assert done.stdout == ""
     assert sorted(os.listdir("out")) == ["log.txt", "recipe.yaml", "stages"]
-    resumed = command(*words, "--set", "pipeline.clusterer=leiden", "--resume")
-    assert resumed.code == 0
-    assert resumed.err.count("from the store") == 4  # LTMG, features, graph, graph embedding
+    resumed = run_cli(*words, "--set", "pipeline.clusterer=leiden", "--resume")
+    assert resumed.exit_code == 0
+    assert resumed.stderr.count("from the store") == 4  # LTMG, features, graph, graph embedding
     assert not Path("out/stages").exists()
 
 
@@ -96,11 +98,11 @@ def _read(terminal):
 
 
 @pytest.mark.slow
-def test_bars_in_a_terminal_ctrl_c_and_going_on(command, sets, small):
+def test_bars_in_a_terminal_ctrl_c_and_going_on(run_cli, to_set_options, make_small_changes):
     """Stage, iteration, epoch, loss, time left; then exit code 130, one line, and --resume."""
-    changes = small("scgnn") | {"pipeline.stop.ari": 1.0}
+    changes = make_small_changes("scgnn") | {"pipeline.stop.min_ari": 1.0}
     changes |= {"pipeline.iteration_training.epochs": 1500}
-    words = ["run", "scgnn_published_code", *sets(changes), "--out", "out"]
+    words = ["run", "scgnn_published_code", *to_set_options(changes), "--out", "out"]
 
     bar = r"iteration 2 +feature autoencoder +[━╸╺ ]+\d+/1500 loss \S+ +0:\d\d:\d\d"
     code, text = in_a_terminal(words, ctrl_c_at=bar)
@@ -110,6 +112,6 @@ def test_bars_in_a_terminal_ctrl_c_and_going_on(command, sets, small):
     assert "Traceback" not in text
     assert sorted(os.listdir("out")) == ["log.txt", "recipe.yaml", "stages"]
 
-    resumed = command(*words, "--resume")
-    assert resumed.code == 0
-    assert resumed.err.count("from the store") >= 5
+    resumed = run_cli(*words, "--resume")
+    assert resumed.exit_code == 0
+    assert resumed.stderr.count("from the store") >= 5

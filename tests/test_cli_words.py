@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("work_dir")
 
 
 WRONG_WORDS = {
@@ -24,11 +24,11 @@ WRONG_WORDS = {
 
 
 @pytest.mark.parametrize("words", WRONG_WORDS)
-def test_a_wrong_word_is_refused_in_one_line(refused, words):
-    (found,) = refused(*words.split())
+def test_a_wrong_word_is_refused_in_one_line(run_rejected, words):
+    (found,) = run_rejected(*words.split())
     assert found.startswith(WRONG_WORDS[words])
 
 
 @pytest.mark.parametrize("words", ["run", "run scgnn --oout x", "rum scgnn", "run x --threads 0"])
-def test_a_command_that_does_not_exist_is_explained(refused, words):
-    assert "Usage: scgnn-recipe" in "\n".join(refused(*words.split()))
+def test_a_command_that_does_not_exist_is_explained(run_rejected, words):
+    assert "Usage: scgnn-recipe" in "\n".join(run_rejected(*words.split()))

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from scgnn.data.anndata_views import as_counts, to_state, with_layer
-from scgnn.data.validation import validated
+from scgnn.data.anndata_views import select_layer, to_csr, to_state
+from scgnn.data.validation import validate
 from scgnn.errors import InputError
 from scgnn.evaluation.masking import hide_nonzeros
 
@@ -54,7 +54,7 @@ def spoiled(value: float) -> ad.AnnData:
 )
 def test_any_numeric_matrix_becomes_csr_float32(form):
     dense = np.random.default_rng(0).poisson(1.0, (6, 5))
-    x = as_counts(form(dense), "x")
+    x = to_csr(form(dense), "x")
     assert isinstance(x, sparse.csr_matrix)
     assert x.dtype == np.float32
     expected = np.asarray(form(dense).toarray() if sparse.issparse(form(dense)) else form(dense))
@@ -65,7 +65,7 @@ def test_duplicate_and_zero_entries_are_put_in_order():
     messy = sparse.csr_matrix(
         (np.array([1.0, 2.0, 0.0]), np.array([1, 1, 0]), np.array([0, 3])), shape=(1, 2)
     )
-    x = as_counts(messy, "x")
+    x = to_csr(messy, "x")
     assert (x.nnz, x[0, 1]) == (1, 3.0)
     assert messy.nnz == 3
 
@@ -76,7 +76,7 @@ def test_the_given_data_stay_untouched():
     given_.layers["other"] = np.ones(given_.shape)
     given_.uns["note"] = {"a": [1]}
     before = given_.copy()
-    result = validated(given_, "x")
+    result = validate(given_, "x")
     result.X.data[:] = 9
     result.layers["other"][:] = 9
     result.uns["note"]["a"].append(2)
@@ -92,17 +92,17 @@ def test_annotation_comes_along():
     adata = counts()
     adata.obs["label"] = pd.Categorical(list("aabbcc"))
     adata.obsm["X_pca"] = np.ones((6, 2))
-    result = validated(adata, "x")
+    result = validate(adata, "x")
     assert list(result.obs["label"]) == list("aabbcc")
     assert result.obsm["X_pca"].shape == (6, 2)
 
 
 def test_a_view_and_a_file_backed_anndata_are_read(tmp_path):
     adata = counts()
-    np.testing.assert_array_equal(validated(adata[2:], "x").X.toarray(), adata.X[2:])
+    np.testing.assert_array_equal(validate(adata[2:], "x").X.toarray(), adata.X[2:])
     adata.write_h5ad(tmp_path / "a.h5ad")
     backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
-    np.testing.assert_array_equal(validated(backed, "x").X.toarray(), adata.X)
+    np.testing.assert_array_equal(validate(backed, "x").X.toarray(), adata.X)
     backed.file.close()
 
 
@@ -110,13 +110,13 @@ def test_a_view_and_a_file_backed_anndata_are_read(tmp_path):
 def test_values_that_are_not_finite_are_refused_with_their_place(value):
     sentence = rf"^s.h5ad: {value} in cell 'cell_4', gene 'gene_2' \(1 values are not finite"
     with pytest.raises(InputError, match=sentence):
-        validated(spoiled(value), "s.h5ad")
+        validate(spoiled(value), "s.h5ad")
 
 
 def test_a_negative_count_is_refused_with_its_place():
     sentence = "^x: counts cannot be negative, -3 in cell 'cell_4', gene 'gene_2' .*raw counts$"
     with pytest.raises(InputError, match=sentence):
-        validated(spoiled(-3), "x")
+        validate(spoiled(-3), "x")
 
 
 @pytest.mark.parametrize(("kept_in", "remedy"), [("counts", "'counts'"), ("raw", "'raw'")])
@@ -129,51 +129,51 @@ def test_centred_values_are_refused_naming_where_the_counts_are(kept_in, remedy)
     else:
         scaled.layers["counts"] = raw.X
     with pytest.raises(InputError, match=f"centred or scaled already.*set layer to {remedy}$"):
-        validated(scaled, "x")
-    np.testing.assert_array_equal(validated(with_layer(scaled, kept_in), "x").X.toarray(), raw.X)
+        validate(scaled, "x")
+    np.testing.assert_array_equal(validate(select_layer(scaled, kept_in), "x").X.toarray(), raw.X)
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (6, 0)])
 def test_no_cells_or_no_genes_are_refused(shape):
     with pytest.raises(InputError, match=f"has {shape[0]} cells and {shape[1]} genes: there is"):
-        validated(counts(np.zeros(shape)), "x")
+        validate(counts(np.zeros(shape)), "x")
 
 
 def test_nothing_but_zeros_is_refused():
     with pytest.raises(InputError, match="6 cells and 5 genes and only zeros"):
-        validated(counts(np.zeros((6, 5))), "x")
+        validate(counts(np.zeros((6, 5))), "x")
 
 
 def test_words_are_not_counts():
     with pytest.raises(InputError, match="X holds object and not numbers"):
-        as_counts(np.array([["a", 1]], dtype=object), "x")
+        to_csr(np.array([["a", 1]], dtype=object), "x")
 
 
 def test_an_anndata_without_x_names_its_layers():
     adata = ad.AnnData(None, counts().obs, counts().var, layers={"counts": counts().X})
     with pytest.raises(InputError, match=r"has no X: set layer to one of counts$"):
-        validated(adata, "x")
-    assert validated(with_layer(adata, "counts"), "x").X.nnz
+        validate(adata, "x")
+    assert validate(select_layer(adata, "counts"), "x").X.nnz
 
 
 def test_a_matrix_the_wrong_way_round_is_refused():
     barcodes = ["AAACCTGAGAAACCAT-1", "AAACCTGAGAAACCGC-1", "AAACCTGAGAAACCTA-1"]
     genes = ["MT-CO1", "RPL13", "ENSG00000141510", "GAPDH"]
     good = counts(np.ones((3, 4)), barcodes, genes)
-    assert validated(good, "x").shape == (3, 4)
+    assert validate(good, "x").shape == (3, 4)
     with pytest.raises(InputError, match=r"x looks transposed, rows look like genes.*'MT-CO1'"):
-        validated(good.T, "x")
+        validate(good.T, "x")
 
 
 def test_a_weak_suspicion_of_the_wrong_way_round_is_only_logged(caplog):
     symbols = ["MT-CO1", "RPL13", *(f"Xyz{i}abc" for i in range(20))]
-    validated(counts(np.ones((22, 3)), symbols, ["a", "b", "c"]), "x")
+    validate(counts(np.ones((22, 3)), symbols, ["a", "b", "c"]), "x")
     assert "x may be transposed: rows look like genes" in caplog.text
 
 
 @REPEATED
 def test_repeated_names_become_unique_and_are_reported(caplog):
-    result = validated(counts(genes=["A", "A", "B", "B", "A"]), "x")
+    result = validate(counts(genes=["A", "A", "B", "B", "A"]), "x")
     assert list(result.var_names) == ["A", "A-1", "B", "B-1", "A-2"]
     assert "x: 3 repeated names of genes got a number ('A' is now 'A-1')" in caplog.text
     assert result.uns["scgnn_input"]["renamed_genes"] == 3
@@ -183,7 +183,7 @@ def test_empty_cells_and_genes_are_counted(caplog):
     x = np.zeros((4, 5))
     x[:2, :3] = 1
     with caplog.at_level(logging.INFO, logger="scgnn"):
-        record = validated(counts(x), "x").uns["scgnn_input"]
+        record = validate(counts(x), "x").uns["scgnn_input"]
     assert (record["empty_cells"], record["empty_genes"]) == (2, 2)
     assert "x: 4 cells x 5 genes, 30.0% not zero, 2 cells and 2 genes empty" in caplog.text
 
@@ -198,11 +198,11 @@ def test_empty_cells_and_genes_are_counted(caplog):
 )
 def test_the_scale_of_the_values_is_recorded_and_said(caplog, x, scale, said):
     with caplog.at_level(logging.INFO, logger="scgnn"):
-        assert validated(counts(np.array(x)), "x").uns["scgnn_input"]["scale"] == scale
+        assert validate(counts(np.array(x)), "x").uns["scgnn_input"]["scale"] == scale
     if said:
         caplog.clear()
         with caplog.at_level(logging.INFO, logger="scgnn"):
-            validated(counts(np.array(x)), "x")
+            validate(counts(np.array(x)), "x")
         assert any(pd.Series([r.getMessage()]).str.contains(said)[0] for r in caplog.records)
 
 
@@ -210,7 +210,7 @@ def test_a_layer_becomes_x_and_no_longer_counts_as_logarithmic():
     adata = counts()
     adata.layers["counts"] = adata.X * 2
     adata.uns["log1p"] = {"base": None}
-    chosen = with_layer(adata, "counts")
+    chosen = select_layer(adata, "counts")
     np.testing.assert_array_equal(chosen.X, adata.X * 2)
     assert "log1p" in adata.uns
     assert "log1p" not in chosen.uns
@@ -221,11 +221,11 @@ def test_an_unknown_layer_lists_those_there_are():
     adata.layers["spliced"] = adata.X
     adata.raw = adata
     with pytest.raises(InputError, match=r"x\.h5ad has no layer 'count': it has spliced, raw"):
-        with_layer(adata, "count", source="x.h5ad")
+        select_layer(adata, "count", source="x.h5ad")
 
 
 def test_state_holds_x_and_the_names():
-    adata = validated(counts(), "x")
+    adata = validate(counts(), "x")
     state = to_state(adata)
     assert state.x.dtype == np.float32
     assert list(state.genes) == list(adata.var_names)

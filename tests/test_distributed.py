@@ -20,12 +20,17 @@ from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
 import scgnn
-from conftest import Done
+from conftest import CommandResult
 from scgnn.components.readers import H5AD, Demo
-from scgnn.components.readers.shard import Part
+from scgnn.components.readers.shard import ShardReader
 from scgnn.errors import InputError, RecipeError
 from scgnn.execution import process_group
-from scgnn.pipelines.autoencoders import Start, expression, fit_clusters, fit_features
+from scgnn.pipelines.autoencoders import (
+    WarmStart,
+    fit_cluster_autoencoders,
+    fit_feature_autoencoder,
+    reconstruct,
+)
 from scgnn.recipe.load import load_recipe
 from scgnn.runs import distributed
 from scgnn.training import collectives
@@ -33,12 +38,20 @@ from scgnn.training.budget import Training
 from test_awake import expression as cells_of
 from test_awake import parts
 
-TRAINING = Training(epochs=12, learning_rate=3e-3, batch_size=16, held_out=0.1, patience=50)
-WITHOUT_LTMG = {"pipeline.fidelity": 1.0, "pipeline.feature_regularizers": []}
+TRAINING = Training(
+    epochs=12,
+    learning_rate=3e-3,
+    batch_size=16,
+    validation_fraction=0.1,
+    early_stopping_patience=50,
+)
+WITHOUT_LTMG = {"pipeline.reconstruction_weight": 1.0, "pipeline.feature_regularizers": []}
 LONGER = {"pipeline.feature_training.epochs": 60, "pipeline.graph_training.epochs": 20}
 LONGER |= {"pipeline.feature_training.batch_size": 25, "pipeline.max_iterations": 1}
 LONGER |= {f"pipeline.{word}_training.epochs": 10 for word in ("iteration", "imputation")}
-CLEAR = Demo(cells=60, genes=50, groups=3, marker_share=0.3, marker_strength=3.0, dropout=0.0)
+CLEAR = Demo(
+    n_cells=60, n_genes=50, n_groups=3, marker_fraction=0.3, marker_strength=3.0, dropout=0.0
+)
 FILES = "cells.csv history.csv log.txt metrics.json recipe.yaml report.html result.h5ad"
 
 TRAINED = """
@@ -60,11 +73,11 @@ def trained(number=0, of=1):
     whole = cells_of(cells=45)
     cells = slice(whole.n_cells * number // of, whole.n_cells * (number + 1) // of)
     labels = (np.arange(whole.n_cells) > 20).astype(int)  # a process may have none of a cluster
-    state = replace(whole, x=whole.x[cells], labels=labels[cells], signal=None)
-    first = fit_features(parts(), TRAINING, state, 3, None)
-    start = Start(first.weights, {})
-    each = fit_clusters(parts(), TRAINING, state, start, "copy", "own", 4)
-    rebuilt = expression(parts(), each, state.n_genes, state.labels)
+    state = replace(whole, x=whole.x[cells], clusters=labels[cells], ltmg_states=None)
+    first = fit_feature_autoencoder(parts(), TRAINING, state, 3, None)
+    start = WarmStart(first.weights, {})
+    each = fit_cluster_autoencoders(parts(), TRAINING, state, start, "copy", "own", 4)
+    rebuilt = reconstruct(parts(), each, state.n_genes, state.clusters)
     arrays = {"embedding": each.embedding, "rebuilt": rebuilt[:], "losses": first.losses}
     return {**arrays, "later": each.losses, **first.weights}
 
@@ -95,7 +108,7 @@ def both(python):
         known = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
         started = [python(*words, RANK=str(number), **known) for number in range(2)]
         said = [each.communicate(timeout=300) for each in started]
-        return [Done(each.returncode, *s) for each, s in zip(started, said, strict=True)]
+        return [CommandResult(each.returncode, *s) for each, s in zip(started, said, strict=True)]
 
     return run
 
@@ -112,7 +125,7 @@ def second(monkeypatch):
 
 
 def test_a_training_comes_to_the_same_weights(both, tmp_path):
-    assert [done.code for done in both("-c", TRAINED, tmp_path)] == [0, 0]
+    assert [done.exit_code for done in both("-c", TRAINED, tmp_path)] == [0, 0]
     alone = trained()
     one, other = (dict(np.load(tmp_path / f"{number}.npz")) for number in range(2))
     for name in alone:
@@ -124,11 +137,11 @@ def test_a_training_comes_to_the_same_weights(both, tmp_path):
         np.testing.assert_allclose(found, alone[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-def test_a_run_comes_to_the_same_folder(python, command, sets, budget, tmp_path):
+def test_a_run_comes_to_the_same_folder(python, run_cli, to_set_options, reduced_budget, tmp_path):
     CLEAR().write_h5ad(tmp_path / "clear.h5ad")
-    data = ["--data", tmp_path / "clear.h5ad", "--labels", "group"]
-    words = ["run", "scgnn", *data, *sets(budget | WITHOUT_LTMG | LONGER)]
-    assert command(*words, "--out", tmp_path / "one").code == 0
+    data = ["--data", tmp_path / "clear.h5ad", "--labels-key", "group"]
+    words = ["run", "scgnn", *data, *to_set_options(reduced_budget | WITHOUT_LTMG | LONGER)]
+    assert run_cli(*words, "--out", tmp_path / "one").exit_code == 0
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = python(*torchrun, "-m", "scgnn", *words, "--out", tmp_path / "two")
     said, wrong = done.communicate(timeout=300)
@@ -152,15 +165,15 @@ def test_a_run_comes_to_the_same_folder(python, command, sets, budget, tmp_path)
     np.testing.assert_allclose(found, expected, atol=1e-2)
 
 
-def test_a_mistake_in_the_cells_of_one_ends_all_with_a_sentence(both, sets, tmp_path):
+def test_a_mistake_in_the_cells_of_one_ends_all_with_a_sentence(both, to_set_options, tmp_path):
     wrong = CLEAR()
     wrong.X.data[wrong.X.indptr[50]] = -1.0
     wrong.write_h5ad(tmp_path / "wrong.h5ad")
-    words = ["run", "scgnn", "--data", "wrong.h5ad", "--out", "out", *sets(WITHOUT_LTMG)]
+    words = ["run", "scgnn", "--data", "wrong.h5ad", "--out", "out", *to_set_options(WITHOUT_LTMG)]
     first, second = both("-m", "scgnn", *words)
-    assert (first.code, second.code) == (2, 2)
-    assert [line for line in first.err.splitlines() if "part 1 of 2" not in line] == []
-    (sentence,) = second.err.splitlines()
+    assert (first.exit_code, second.exit_code) == (2, 2)
+    assert [line for line in first.stderr.splitlines() if "part 1 of 2" not in line] == []
+    (sentence,) = second.stderr.splitlines()
     assert "counts cannot be negative, -1 in cell 'cell_51'" in sentence
     assert not (tmp_path / "out").exists()
 
@@ -170,41 +183,45 @@ def test_a_mistake_in_the_cells_of_one_ends_all_with_a_sentence(both, sets, tmp_
 
 def test_a_process_alone_counts_for_itself():
     assert (
-        process_group.size(),
+        process_group.world_size(),
         process_group.rank(),
-        collectives.summed(3.5),
-        collectives.largest(2),
+        collectives.all_reduce_sum(3.5),
+        collectives.all_reduce_max(2),
     ) == (1, 0, 3.5, 2)
-    assert collectives.place(7) == (0, 7, 7)
+    assert collectives.get_shard_range(7) == (0, 7, 7)
 
 
 def test_outside_a_step_a_process_counts_for_itself(second):
-    assert (process_group.size(), process_group.rank(), collectives.together()) == (2, 1, False)
-    assert collectives.summed(3.5) == 3.5
-    with collectives.in_step():
-        assert collectives.together()
+    assert (process_group.world_size(), process_group.rank(), collectives.is_distributed()) == (
+        2,
+        1,
+        False,
+    )
+    assert collectives.all_reduce_sum(3.5) == 3.5
+    with collectives.synchronized():
+        assert collectives.is_distributed()
 
 
 def test_every_cell_of_a_batch_is_in_one_place():
     import torch
 
     batch = torch.tensor([8, 0, 3, 9, 4])
-    places = [collectives.Place(0, 4, 10), collectives.Place(4, 6, 10)]
-    assert [each.own(batch).tolist() for each in places] == [[0, 3], [4, 5, 0]]
-    assert places[0].own(None) is None
+    places = [collectives.ShardRange(0, 4, 10), collectives.ShardRange(4, 6, 10)]
+    assert [each.to_local(batch).tolist() for each in places] == [[0, 3], [4, 5, 0]]
+    assert places[0].to_local(None) is None
 
 
 @pytest.mark.parametrize(
     ("error", "code"),
     [
         (InputError("no"), 2),
-        (process_group.Elsewhere("gone"), 1),
+        (process_group.PeerLostError("gone"), 1),
         (KeyError(), 1),
         (SystemExit(3), 3),
     ],
 )
 def test_codes_of_what_ends_a_process(error, code):
-    assert process_group.code_of(error) == code
+    assert process_group.get_exit_code(error) == code
 
 
 # --- shares of the data -------------------------------------------------------------------------
@@ -212,15 +229,15 @@ def test_codes_of_what_ends_a_process(error, code):
 
 @pytest.mark.parametrize("layer", [None, "counts", "raw"])
 @pytest.mark.parametrize("dense", [False, True])
-def test_parts_of_a_file_are_its_cells(counts, tmp_path, layer, dense):
-    adata = counts(n_cells=11)
+def test_parts_of_a_file_are_its_cells(make_counts, tmp_path, layer, dense):
+    adata = make_counts(n_cells=11)
     adata.raw = adata.copy()
     adata.obs.index = [f"cell_{i // 2}" for i in range(11)]  # repeated
     adata.layers["counts"] = adata.X + 1
     adata.X = adata.X if dense else sparse.csr_matrix(adata.X)
     adata.write_h5ad(tmp_path / "a.h5ad")
     reader = H5AD(path=str(tmp_path / "a.h5ad"))
-    found = [Part(reader, number, 3, layer)() for number in range(3)]
+    found = [ShardReader(reader, number, 3, layer)() for number in range(3)]
     expected = H5AD(path=reader.path, layer=layer)().X.toarray()
     np.testing.assert_array_equal(np.concatenate([each.X.toarray() for each in found]), expected)
     names = [name for each in found for name in each.obs_names]
@@ -229,15 +246,15 @@ def test_parts_of_a_file_are_its_cells(counts, tmp_path, layer, dense):
 
 
 def test_parts_of_other_data_are_their_cells():
-    whole = Demo(cells=10, genes=20)
-    found = [Part(whole, number, 2)() for number in range(2)]
+    whole = Demo(n_cells=10, n_genes=20)
+    found = [ShardReader(whole, number, 2)() for number in range(2)]
     np.testing.assert_array_equal(np.vstack([e.X.toarray() for e in found]), whole().X.toarray())
 
 
-def test_more_processes_than_cells_are_refused(counts, tmp_path):
-    counts(n_cells=2).write_h5ad(tmp_path / "a.h5ad")
+def test_more_processes_than_cells_are_refused(make_counts, tmp_path):
+    make_counts(n_cells=2).write_h5ad(tmp_path / "a.h5ad")
     with pytest.raises(InputError, match="2 cells, and there are 3 processes"):
-        Part(H5AD(path=str(tmp_path / "a.h5ad")), 0, 3)()
+        ShardReader(H5AD(path=str(tmp_path / "a.h5ad")), 0, 3)()
 
 
 # --- what cannot be divided ---------------------------------------------------------------------
@@ -247,37 +264,40 @@ def test_more_processes_than_cells_are_refused(counts, tmp_path):
     ("changes", "said"),
     [
         ({"pipeline.feature_regularizers": ["ltmg"]}, "pipeline.feature_regularizers: ltmg"),
-        ({"pipeline.imputation_regularizers": ["observed"]}, "imputation_regularizers: observed"),
+        (
+            {"pipeline.imputation_regularizers": ["nonzero_error"]},
+            "imputation_regularizers: nonzero_error",
+        ),
         ({"pipeline.feature_encoder.normalization": "batch"}, "feature_encoder.normalization"),
         ({"pipeline.feature_decoder": "zinb", "data.transforms": []}, "feature_decoder: zinb"),
-        ({"data.thinning": 0.1}, "data.thinning"),
-        ({"data.reader": {"name": "h5ad", "path": "x", "keep_genes": 9}}, "reader.keep_genes"),
+        ({"data.thinning_fraction": 0.1}, "data.thinning_fraction"),
+        ({"data.reader": {"name": "h5ad", "path": "x", "n_top_genes": 9}}, "reader.n_top_genes"),
         ({"data.transforms": ["filter", "normalize_total"]}, "normalize_total"),
     ],
 )
 def test_settings_that_take_all_cells_are_refused(second, changes, said):
     recipe = load_recipe("scgnn", WITHOUT_LTMG | changes)
     with pytest.raises(RecipeError) as refused:
-        distributed.refuse(recipe, resumes=False)
+        distributed.check_distributed_support(recipe, uses_cache=False)
     (problem,) = refused.value.problems
     assert said in problem
     assert problem.endswith("(run by 2 processes)")
 
 
-def test_the_recipe_of_the_page_is_not_refused(second, load):
+def test_the_recipe_of_the_page_is_not_refused(second, load_recipe_text):
     page = Path(__file__).parents[1] / "docs" / "many_cells.md"
     (shown,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
-    distributed.refuse(load(shown), resumes=False)
+    distributed.check_distributed_support(load_recipe_text(shown), uses_cache=False)
 
 
 def test_nothing_else_is_refused(second):
-    distributed.refuse(load_recipe("scgnn", WITHOUT_LTMG), resumes=False)
-    with pytest.raises(RecipeError, match="--resume, --store"):
-        distributed.refuse(load_recipe("scgnn", WITHOUT_LTMG), resumes=True)
+    distributed.check_distributed_support(load_recipe("scgnn", WITHOUT_LTMG), uses_cache=False)
+    with pytest.raises(RecipeError, match="--resume, --cache-dir"):
+        distributed.check_distributed_support(load_recipe("scgnn", WITHOUT_LTMG), uses_cache=True)
 
 
-def test_a_study_is_refused(second, monkeypatch, command):
-    monkeypatch.setattr(process_group, "joined", nullcontext)
-    done = command("run", "components")
-    assert done.code == 2
-    assert done.err == "a study is divided by --jobs or --scheduler, not by torchrun\n"
+def test_a_study_is_refused(second, monkeypatch, run_cli):
+    monkeypatch.setattr(process_group, "init_process_group", nullcontext)
+    done = run_cli("run", "components")
+    assert done.exit_code == 2
+    assert done.stderr == "a study is divided by --jobs or --scheduler, not by torchrun\n"

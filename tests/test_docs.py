@@ -8,17 +8,17 @@ import pytest
 
 from scgnn.cli.options import parse_changes
 from scgnn.errors import RecipeError
-from scgnn.recipe.load import bundled, load_recipe
+from scgnn.recipe.load import list_bundled_recipes, load_recipe
 from scgnn.registry import plugin_files
-from scgnn.registry.introspection import dump
-from scgnn.registry.kinds import kinds, put_back, registered
+from scgnn.registry.introspection import to_dict
+from scgnn.registry.kinds import kinds, registered_components, restore
 from scgnn.study.load import is_study, load_study
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
 OWN, MAP = PAGES["write_your_own"], PAGES["from_paper_to_recipe"]
 FLAGS = {"scGNN.py": 57, "PreprocessingscGNN.py": 17, "scGNN_v2.py": 72}  # of the programs
-SMALL = {"data.reader.cells": 60, "data.reader.genes": 50, "pipeline.max_iterations": 1}
+SMALL = {"data.reader.n_cells": 60, "data.reader.n_genes": 50, "pipeline.max_iterations": 1}
 SMALL |= {
     f"pipeline.{word}_training.epochs": 2
     for word in ("feature", "graph", "iteration", "imputation")
@@ -35,9 +35,9 @@ def blocks(page, language):
 
 @pytest.fixture(autouse=True)
 def as_it_was():
-    before = registered()
+    before = registered_components()
     yield
-    put_back(before)
+    restore(before)
 
 
 @pytest.fixture
@@ -58,27 +58,27 @@ def test_the_encoder_is_twenty_lines():
 
 
 @pytest.mark.parametrize("word", ["check", "run", "diff"])
-def test_its_commands_work_with_the_file(own, command, sets, word):
+def test_its_commands_work_with_the_file(own, run_cli, to_set_options, word):
     lines = [line.partition("#")[0].split() for line in "".join(blocks(OWN, "bash")).splitlines()]
     (line,) = [line[1:] for line in lines if line[1] == word and "--plugin" in line]
-    done = command(*line, *(sets(SMALL) if word == "run" else []))
-    assert done.code == 0, done.err
+    done = run_cli(*line, *(to_set_options(SMALL) if word == "run" else []))
+    assert done.exit_code == 0, done.stderr
     if word == "run":
         assert "name: my_gnn" in (own / "runs/my_recipe/recipe.yaml").read_text()
     else:
-        assert "my_gnn (hidden [64, 16]" in done.out
+        assert "my_gnn (hidden [64, 16]" in done.stdout
 
 
-def test_it_keeps_the_rules_as_the_page_says(own, command):
-    done = command("test", "my_gnn.py")
-    assert done.code == 0
-    assert done.out.splitlines()[-1] == blocks(OWN, "text")[0].strip()
+def test_it_keeps_the_rules_as_the_page_says(own, run_cli):
+    done = run_cli("test", "my_gnn.py")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[-1] == blocks(OWN, "text")[0].strip()
 
 
-def test_the_package_it_shows_is_the_one_that_is_written(own, command):
+def test_the_package_it_shows_is_the_one_that_is_written(own, run_cli):
     shown = blocks(OWN, "bash")[-1]
     assert "scgnn-recipe new encoder my_gnn\n" in shown
-    assert command("new", "encoder", "my_gnn").code == 0
+    assert run_cli("new", "encoder", "my_gnn").exit_code == 0
     (folder,) = re.findall(r"pip install -e (\S+)", shown)
     table = OWN.partition("works as it stands:")[2].partition("## ")[0]
     for name in re.findall(r"^\| `(\S+)` \|", table, re.M):
@@ -127,10 +127,10 @@ def test_there_is_a_page_for_each_kind_and_every_link_of_every_page_leads_somewh
 
 @pytest.mark.parametrize("kind", kinds())
 def test_a_page_says_everything_of_its_components(kind):
-    page = generator.kind_page(kind)
-    for name, cls in registered()[kinds()[kind]].items():
+    page = generator.render_kind_page(kind)
+    for name, cls in registered_components()[kinds()[kind]].items():
         said = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-        assert all(f"| `{p.name}` |" in said for p in generator.parameters(cls))
+        assert all(f"| `{p.name}` |" in said for p in generator.list_parameters(cls))
         assert "It can stand at: `" in said
         assert len(blocks(said, "yaml")) == 1
 
@@ -138,12 +138,12 @@ def test_a_page_says_everything_of_its_components(kind):
 def test_a_wrong_example_ends_the_build(monkeypatch):
     monkeypatch.setitem(generator.EXAMPLES, "encoder.mlp", "pipeline:\n  graph_encoder: mpl")
     with pytest.raises(RecipeError, match="unknown encoder 'mpl'"):
-        generator.kind_page("encoder")
+        generator.render_kind_page("encoder")
 
 
 def test_every_bundled_recipe_has_a_line():
-    page = generator.recipes_page()
-    assert all(f"`{name}` |" in page for name in bundled())
+    page = generator.render_recipes_page()
+    assert all(f"`{name}` |" in page for name in list_bundled_recipes())
 
 
 # --- from the paper to the recipe ---------------------------------------------------------------
@@ -177,7 +177,7 @@ def test_every_setting_of_the_map_exists(title, cell, row):
             assert code.split()[0] in known
         elif re.match(r"(data|pipeline)\b|seed", code):
             path = code.partition("=")[0]
-            assert exists(dump(load_recipe(base)), path), path
+            assert exists(to_dict(load_recipe(base)), path), path
         else:
             assert code in ("top_genes", "filter", "history.csv", "result.h5ad")
 

@@ -72,7 +72,7 @@ def gatv2(layer, a, x):
 
 def transformer(layer, a, x):
     (weight,) = named(layer, "fc.weight")
-    h = by_head(x, weight, layer.attend._out_feats)
+    h = by_head(x, weight, layer.layer._out_feats)
     return heads_of(torch.einsum("ihd,jhd->ijh", h, h) / h.shape[-1] ** 0.5, a, h)
 
 
@@ -126,42 +126,42 @@ ONE_LAYER = {
 
 @pytest.mark.parametrize("name", ONE_LAYER)
 def test_a_layer_is_the_formula_of_its_paper(name):
-    encoder = Encoder.named(name)(hidden=(4,))
+    encoder = Encoder.get(name)(hidden=(4,))
     torch.manual_seed(1)
     module = encoder.build(N_FEATURES)
     graph, x = weighted_graph(), torch.randn(N_CELLS, N_FEATURES)
     dense = ONE_LAYER[name](module.layers[0], torch.from_numpy(graph.toarray()), x)
     expected = dense.mean(1) if dense.dim() == 3 else dense  # the last layer averages its heads
-    assert_same(module, module(encoder.graph(graph), x), expected)
+    assert_same(module, module(encoder.prepare_graph(graph), x), expected)
 
 
 @pytest.mark.parametrize("name", ["gat", "gatv2", "transformer"])
 def test_inner_layers_put_their_heads_side_by_side(name):
-    encoder = Encoder.named(name)(hidden=(6, 4))
+    encoder = Encoder.get(name)(hidden=(6, 4))
     torch.manual_seed(1)
     layer = encoder.build(N_FEATURES).layers[0]
     graph, x = weighted_graph(), torch.randn(N_CELLS, N_FEATURES)
     expected = ONE_LAYER[name](layer, torch.from_numpy(graph.toarray()), x).flatten(1)
-    assert_same(layer, layer(encoder.graph(graph), x), expected)
+    assert_same(layer, layer(encoder.prepare_graph(graph), x), expected)
 
 
 def test_gcn2_is_the_formula_of_its_paper():
-    encoder = Encoder.named("gcn2")(hidden=(6, 6, 4), initial=0.2, decay=0.7)
+    encoder = Encoder.get("gcn2")(hidden=(6, 6, 4), alpha=0.2, lambda_=0.7)
     torch.manual_seed(1)
     module = encoder.build(N_FEATURES)
     graph, x = weighted_graph(), torch.randn(N_CELLS, N_FEATURES)
     smooth = smoother(torch.from_numpy(graph.toarray()))
-    first = h = torch.relu(module.enter(x))
+    first = h = torch.relu(module.input_layer(x))
     for number, layer in enumerate(module.layers, 1):
         weight, bias = named(layer, "weight1", "bias")
         support, beta = 0.8 * smooth @ h + 0.2 * first, np.log(0.7 / number + 1)
         h = torch.relu((1 - beta) * support + beta * support @ weight + bias)
-    assert_same(module, module(encoder.graph(graph), x), module.leave(h))
+    assert_same(module, module(encoder.prepare_graph(graph), x), module.output_layer(h))
 
 
 @pytest.mark.parametrize("name", ONE_LAYER)
 def test_layers_are_stacked_with_normalization_activation_and_skips(name):
-    encoder = Encoder.named(name)(
+    encoder = Encoder.get(name)(
         hidden=(6, 4), activation="elu", normalization="layer", residual=True
     )
     torch.manual_seed(1)

@@ -11,44 +11,46 @@ from scipy import sparse
 import scgnn
 from scgnn.cli.options import parse_changes
 from scgnn.components.readers import H5AD, Demo
-from scgnn.data.validation import validated
+from scgnn.data.validation import validate
 from scgnn.errors import UserError
-from scgnn.execution.resources import memory_there_is
+from scgnn.execution.resources import memory_limit
 from scgnn.recipe.load import load_recipe
-from scgnn.runs.cost_model import Size, estimate
-from scgnn.runs.preflight import duration, expected, peak, refuse_too_large
+from scgnn.runs.cost_model import DatasetSize, estimate_stages
+from scgnn.runs.preflight import check_fits_memory, format_duration, format_estimate, peak_memory_mb
 
 
 @pytest.mark.parametrize("dense", [False, True])
 def test_a_file_says_its_size_without_being_read(tmp_path, dense):
-    adata = validated(Demo(cells=40, genes=30)(), "demo")
+    adata = validate(Demo(n_cells=40, n_genes=30)(), "demo")
     adata.layers["counts"] = adata.X.copy()
     if dense:
         adata.X = adata.X.toarray()
     adata.write_h5ad(tmp_path / "cells.h5ad")
     stored = 40 * 30 if dense else adata.X.nnz
-    assert H5AD(path=str(tmp_path / "cells.h5ad")).shape() == (40, 30, stored)
-    in_layer = H5AD(path=str(tmp_path / "cells.h5ad"), layer="counts").shape()
+    assert H5AD(path=str(tmp_path / "cells.h5ad")).peek_shape() == (40, 30, stored)
+    in_layer = H5AD(path=str(tmp_path / "cells.h5ad"), layer="counts").peek_shape()
     assert in_layer == (40, 30, sparse.csr_matrix(adata.X).nnz)
 
 
 def test_demo_says_about_how_much_is_not_zero():
-    cells, genes, nonzeros = Demo().shape()
+    cells, genes, nonzeros = Demo().peek_shape()
     counts = Demo()().X
     assert (cells, genes) == counts.shape
     assert 0.95 < nonzeros / counts.nnz < 1.05
 
 
 def whole(recipe, cells, changes=None):
-    found = estimate(load_recipe(recipe, changes or {}), Size(cells, 2000, cells * 200))
-    return sum(each.times * each.seconds for each in found.values()), found
+    found = estimate_stages(
+        load_recipe(recipe, changes or {}), DatasetSize(cells, 2000, cells * 200)
+    )
+    return sum(each.n_repeats * each.seconds for each in found.values()), found
 
 
 def test_more_cells_and_epochs_take_longer_and_more_memory():
     few, some = whole("scgnn", 1000)[1], whole("scgnn", 4000)[1]
     assert few.keys() == some.keys()
     assert all(some[name].seconds > few[name].seconds for name in few)
-    assert all(some[name].megabytes > few[name].megabytes for name in few)
+    assert all(some[name].peak_memory_mb > few[name].peak_memory_mb for name in few)
     longer = whole("scgnn", 1000, {"pipeline.feature_training.epochs": 1000})[0]
     assert longer > whole("scgnn", 1000)[0]
 
@@ -57,103 +59,110 @@ def test_what_a_recipe_leaves_out_costs_nothing():
     assert set(whole("pca_kmeans", 1000)[1]) == {"cell graph", "clustering", "scores"}
     quick = whole("scgnn", 1000, {"pipeline.cluster_autoencoders": False})[1]
     assert "cluster autoencoders" not in quick
-    assert "imputation" not in whole("scgnn", 1000, {"pipeline.impute": False})[1]
-    assert whole("scgnn", 1000)[1]["cluster autoencoders"].times == 10
+    assert "imputation" not in whole("scgnn", 1000, {"pipeline.imputation": None})[1]
+    assert whole("scgnn", 1000)[1]["cluster autoencoders"].n_repeats == 10
 
 
-def test_check_says_it(command, tmp_path):
-    done = command("check", "scgnn")
-    assert done.out.splitlines()[-1] == "no mistakes found; nothing was run"
-    assert "estimate    roughly " in done.out
+def test_check_says_it(run_cli, tmp_path):
+    done = run_cli("check", "scgnn")
+    assert done.stdout.splitlines()[-1] == "no mistakes found; nothing was run"
+    assert "estimate    roughly " in done.stdout
     (tmp_path / "counts.csv").write_text("cell,a,b\nx,1,2\ny,0,3\n")
     read = {"data.reader": {"name": "csv", "path": str(tmp_path / "counts.csv")}}
-    assert expected(load_recipe("scgnn", read)) == "estimate    known once the data are read\n"
+    assert (
+        format_estimate(load_recipe("scgnn", read)) == "estimate    known once the data are read\n"
+    )
 
 
 def test_durations_are_in_the_unit_that_fits():
-    assert [duration(s) for s in (0.2, 12, 240, 7200)] == ["under 1 s", "12 s", "4 min", "2.0 h"]
+    assert [format_duration(s) for s in (0.2, 12, 240, 7200)] == [
+        "under 1 s",
+        "12 s",
+        "4 min",
+        "2.0 h",
+    ]
     assert np.isfinite(whole("scgnn2", 1000)[0])
 
 
 def large(recipe="scgnn", **changes):
     paths = {f"pipeline.{name}": value for name, value in changes.items()}
-    return load_recipe(recipe, paths | {"data.reader.cells": 60_000, "data.reader.genes": 2000})
+    return load_recipe(recipe, paths | {"data.reader.n_cells": 60_000, "data.reader.n_genes": 2000})
 
 
-SIZE = Size(60_000, 2000, 12_000_000)
+SIZE = DatasetSize(60_000, 2000, 12_000_000)
 
 
 def test_what_cannot_fit_is_refused_with_what_would_make_it_fit(monkeypatch):
-    there_is = 0.8 * peak(estimate(large(), SIZE))
-    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: there_is)
+    there_is = 0.8 * peak_memory_mb(estimate_stages(large(), SIZE))
+    monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: there_is)
     with pytest.raises(UserError, match=r"60,000 cells need roughly .* MB \(.*\), but") as caught:
-        refuse_too_large(large(), SIZE)
+        check_fits_memory(large(), SIZE)
     (words,) = re.findall(r"MB: (--set .*) makes it fit", str(caught.value))
     changes = parse_changes(words.replace("--set ", "").split())
-    refuse_too_large(load_recipe(large(), changes), SIZE)
+    check_fits_memory(load_recipe(large(), changes), SIZE)
 
 
 def test_where_no_setting_makes_it_fit_that_is_said(monkeypatch):
-    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: 1000.0)
+    monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: 1000.0)
     with pytest.raises(UserError, match=r"or a machine with more memory; --force") as caught:
-        refuse_too_large(large("pca_leiden"), SIZE)
+        check_fits_memory(large("pca_leiden"), SIZE)
     (most,) = re.findall(r"take at most ([0-9,]+) cells, or fewer genes", str(caught.value))
     cells = int(most.replace(",", ""))
-    fewer = Size(cells, SIZE.genes, SIZE.nonzeros * cells // SIZE.cells)
-    refuse_too_large(large("pca_leiden"), fewer)
+    fewer = DatasetSize(cells, SIZE.n_genes, SIZE.n_nonzeros * cells // SIZE.n_cells)
+    check_fits_memory(large("pca_leiden"), fewer)
 
 
-def test_a_very_long_run_names_what_takes_longest_and_a_shorter_recipe(command):
-    said = command("check", "scgnn", "--set", "data.reader.cells=200000").out
+def test_a_very_long_run_names_what_takes_longest_and_a_shorter_recipe(run_cli):
+    said = run_cli("check", "scgnn", "--set", "data.reader.n_cells=200000").stdout
     assert re.search(r"graph autoencoder is \d\d% of that; scgnn_fast would take \d+ min", said)
-    assert "would take" not in command("check", "scgnn").out
+    assert "would take" not in run_cli("check", "scgnn").stdout
 
 
 def test_a_demo_of_very_many_genes_is_not_made_to_say_its_size():
-    assert Demo(cells=500, genes=20_000_000).shape()[:2] == (500, 20_000_000)
-    many = Demo(cells=100, genes=60_000)
-    assert many.shape()[2] == pytest.approx(many().X.nnz, rel=0.1)
+    assert Demo(n_cells=500, n_genes=20_000_000).peek_shape()[:2] == (500, 20_000_000)
+    many = Demo(n_cells=100, n_genes=60_000)
+    assert many.peek_shape()[2] == pytest.approx(many().X.nnz, rel=0.1)
 
 
 def test_workers_share_the_memory(monkeypatch):
-    size = Size(1000, 2000, 200_000)
-    needed = peak(estimate(load_recipe("scgnn"), size))
-    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: 1.5 * needed)
-    refuse_too_large(load_recipe("scgnn"), size)
+    size = DatasetSize(1000, 2000, 200_000)
+    needed = peak_memory_mb(estimate_stages(load_recipe("scgnn"), size))
+    monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: 1.5 * needed)
+    check_fits_memory(load_recipe("scgnn"), size)
     with pytest.raises(UserError, match="for each of 2 workers"):
-        refuse_too_large(load_recipe("scgnn"), size, workers=2)
+        check_fits_memory(load_recipe("scgnn"), size, n_workers=2)
 
 
 @pytest.mark.parametrize("what", ["scgnn_quick", "components"])
-def test_run_and_check_refuse_it_before_anything_is_read(command, tmp_path, monkeypatch, what):
-    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: 10.0)
-    checked = command("check", what)
+def test_run_and_check_refuse_it_before_anything_is_read(run_cli, tmp_path, monkeypatch, what):
+    monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: 10.0)
+    checked = run_cli("check", what)
     monkeypatch.setattr(Demo, "__call__", lambda _: pytest.fail("it was read"))
-    run = command("run", what, "--out", str(tmp_path / "out"))
+    run = run_cli("run", what, "--out", str(tmp_path / "out"))
     for done in (checked, run):
-        assert done.code == 2 and "but there are" in done.err and "--force" in done.err
-    assert "no mistakes found" not in checked.out
+        assert done.exit_code == 2 and "but there are" in done.stderr and "--force" in done.stderr
+    assert "no mistakes found" not in checked.stdout
     assert not (tmp_path / "out").exists()
 
 
 def test_force_runs_it_all_the_same(monkeypatch, caplog):
-    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: 10.0)
+    monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: 10.0)
     caplog.set_level("INFO", "scgnn")
-    found = scgnn.run("pca_kmeans", force=True, **{"data.reader.cells": 60})
+    found = scgnn.run("pca_kmeans", force=True, **{"data.reader.n_cells": 60})
     assert len(found) > 50
     assert "MB on one thread, reading and writing aside" in caplog.text
 
 
 def test_given_data_are_looked_at_too(monkeypatch):
-    monkeypatch.setattr("scgnn.runs.preflight.memory_there_is", lambda: 10.0)
+    monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: 10.0)
     with pytest.raises(UserError, match="60 cells need roughly"):
-        scgnn.run("pca_kmeans", Demo(cells=60)())
+        scgnn.run("pca_kmeans", Demo(n_cells=60)())
 
 
 def test_a_container_may_have_less_memory_than_its_machine(tmp_path, monkeypatch):
-    whole = memory_there_is()
+    whole = memory_limit()
     (tmp_path / "memory.max").write_text("max\n")
-    monkeypatch.setattr("scgnn.execution.resources.CGROUP", tmp_path)
-    assert memory_there_is() == whole
+    monkeypatch.setattr("scgnn.execution.resources.CGROUP_ROOT", tmp_path)
+    assert memory_limit() == whole
     (tmp_path / "memory.max").write_text("5000000\n")
-    assert memory_there_is() == 5.0
+    assert memory_limit() == 5.0

@@ -12,7 +12,7 @@ from sklearn.metrics import mean_poisson_deviance
 
 from scgnn.components.transforms import Filter, Log1p, NormalizeTotal, Scale, TopGenes
 from scgnn.evaluation import imputation
-from scgnn.evaluation.targets import Reference, scale_after
+from scgnn.evaluation.targets import ReferenceMatrix, infer_scale
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -25,7 +25,7 @@ def drawn(shape=(40, 12), seed=0, mean=2.0):
 
 
 def reference(counts):
-    return Reference(counts.log1p(), counts)
+    return ReferenceMatrix(counts.log1p(), counts)
 
 
 @pytest.mark.parametrize("entries", [1, 100, 10**6])
@@ -33,17 +33,17 @@ def test_correlations_are_pearsons_however_many_cells_at_a_time(monkeypatch, ent
     monkeypatch.setattr(imputation, "BLOCK_ENTRIES", entries)
     rng = np.random.default_rng(0)
     truth, imputed = drawn(mean=20).toarray().astype(float), rng.random((40, 12))
-    by_gene, by_cell = imputation.correlations(imputed, sparse.csr_matrix(truth))
+    by_gene, by_cell = imputation.compute_correlations(imputed, sparse.csr_matrix(truth))
     expected = [stats.pearsonr(imputed[:, g], truth[:, g]).statistic for g in range(12)]
     assert_allclose(by_gene, expected)
     expected = [stats.pearsonr(imputed[c], truth[c]).statistic for c in range(40)]
     assert_allclose(by_cell, expected)
     some = np.array([1, 5, 6, 9])
-    by_gene_of_some, by_cell_of_some = imputation.correlations(
+    by_gene_of_some, by_cell_of_some = imputation.compute_correlations(
         imputed, sparse.csr_matrix(truth), some
     )
     assert_allclose(by_gene_of_some, by_gene[some])
-    expected = imputation.correlations(imputed[:, some], truth[:, some])[1]
+    expected = imputation.compute_correlations(imputed[:, some], truth[:, some])[1]
     assert_allclose(by_cell_of_some, expected)
 
 
@@ -52,10 +52,10 @@ def test_a_gene_given_up_counts_as_zero_and_one_without_truth_not_at_all():
     imputed = truth.copy()
     imputed[:, 1] = 0.1  # a constant
     imputed[:, 2] = [1, 2, 3, 4]
-    by_gene, _ = imputation.correlations(imputed, truth)
+    by_gene, _ = imputation.compute_correlations(imputed, truth)
     assert_allclose(by_gene, [1, 0, np.nan])
-    found = imputation.reference_scores(
-        imputed, Reference(truth, sparse.csr_matrix(truth)), "counts"
+    found = imputation.score_against_reference(
+        imputed, ReferenceMatrix(truth, sparse.csr_matrix(truth)), "counts"
     )
     assert found["gene_correlation"] == pytest.approx(0.5)
 
@@ -63,34 +63,34 @@ def test_a_gene_given_up_counts_as_zero_and_one_without_truth_not_at_all():
 def test_errors_against_those_by_hand():
     counts = np.array([[1.0, 3], [0, 2]])
     imputed = np.log1p(np.array([[1.0, 1], [5, 5]]))  # rates 2, 2 and 1, 1 at these totals
-    mse, poisson = imputation.errors(imputed, sparse.csr_matrix(counts), "log1p")
+    mse, poisson = imputation.compute_errors(imputed, sparse.csr_matrix(counts), "log1p")
     logs = np.log([3 / 2, 3 / 4, 2, 2 / 3])
     assert mse == pytest.approx(np.mean(logs**2))
     expected = mean_poisson_deviance(counts.ravel(), [2, 2, 1, 1])
     assert poisson == pytest.approx(expected)
-    same = imputation.errors(np.expm1(imputed), sparse.csr_matrix(counts), "counts")
+    same = imputation.compute_errors(np.expm1(imputed), sparse.csr_matrix(counts), "counts")
     assert same == pytest.approx((mse, poisson))
-    assert imputation.errors(imputed, sparse.csr_matrix(counts), "other") == (None, None)
+    assert imputation.compute_errors(imputed, sparse.csr_matrix(counts), "other") == (None, None)
 
 
 def test_the_true_values_score_perfectly():
     counts = drawn()
-    found = imputation.reference_scores(counts.log1p().toarray(), reference(counts), "log1p")
+    found = imputation.score_against_reference(counts.log1p().toarray(), reference(counts), "log1p")
     assert found["gene_correlation"] == pytest.approx(1)
     assert found["cell_correlation"] == pytest.approx(1)
     assert found["mse"] == pytest.approx(0, abs=1e-10)
-    assert 0 <= found["poisson"] <= 2 * imputation.RATE_FLOOR
+    assert 0 <= found["poisson"] <= 2 * imputation.MIN_RATE
 
 
 @pytest.mark.parametrize("value", [0.0, -3.0])
 def test_never_predicting_anything_has_the_floor_for_a_rate(value):
     counts = drawn()
     nothing = np.full(counts.shape, value, dtype=np.float32)
-    found = imputation.reference_scores(nothing, reference(counts), "log1p")
+    found = imputation.score_against_reference(nothing, reference(counts), "log1p")
     assert found["gene_correlation"] == found["cell_correlation"] == 0
     assert found["mse"] == pytest.approx(np.mean(np.log1p(counts.toarray()) ** 2))
     flat = counts.toarray().ravel()
-    expected = mean_poisson_deviance(flat, np.full(flat.shape, imputation.RATE_FLOOR))
+    expected = mean_poisson_deviance(flat, np.full(flat.shape, imputation.MIN_RATE))
     assert found["poisson"] == pytest.approx(expected)
 
 
@@ -99,14 +99,14 @@ def test_never_predicting_anything_has_the_floor_for_a_rate(value):
 def test_neither_order_nor_depth_of_what_was_imputed_matters(seed):
     rng = np.random.default_rng(seed)
     counts, imputed = drawn(), rng.random((40, 12)) + 0.1
-    found = imputation.reference_scores(imputed, reference(counts), "counts")
+    found = imputation.score_against_reference(imputed, reference(counts), "counts")
     cells, genes = rng.permutation(40), rng.permutation(12)
-    moved = imputation.reference_scores(
+    moved = imputation.score_against_reference(
         imputed[cells][:, genes], reference(counts[cells][:, genes]), "counts"
     )
     assert moved == pytest.approx(found)
     deeper = imputed * rng.gamma(5, 1, (40, 1))
-    changed = imputation.reference_scores(deeper, reference(counts), "counts")
+    changed = imputation.score_against_reference(deeper, reference(counts), "counts")
     for name in ("mse", "poisson", "cell_correlation"):
         assert changed[name] == pytest.approx(found[name])
 
@@ -114,19 +114,19 @@ def test_neither_order_nor_depth_of_what_was_imputed_matters(seed):
 def test_values_that_no_exponential_can_hold_still_have_a_score():
     counts = drawn()
     imputed = np.full(counts.shape, 1e6, dtype=np.float32)
-    found = imputation.reference_scores(imputed, reference(counts), "log1p")
+    found = imputation.score_against_reference(imputed, reference(counts), "log1p")
     assert np.isfinite(list(found.values())).all()
 
 
 def test_false_signal_is_the_correlation_made_up():
     genes = np.array([0, 2, 3])
     x = sparse.csr_matrix(np.random.default_rng(1).poisson(2.0, (200, 5)), dtype=np.float32)
-    assert imputation.false_signal(x.toarray(), x, genes) == pytest.approx(0, abs=1e-12)
+    assert imputation.compute_false_signal(x.toarray(), x, genes) == pytest.approx(0, abs=1e-12)
     alike = np.repeat(x.toarray()[:, :1], 5, axis=1)
     expected = np.abs(np.corrcoef(x.toarray()[:, genes].T)[np.triu_indices(3, 1)]).mean()
-    assert imputation.false_signal(alike, x, genes) == pytest.approx(1 - expected)
-    assert imputation.false_signal(np.zeros((200, 5)), x, genes) == pytest.approx(-expected)
-    assert imputation.false_signal(alike, x, genes[:1]) is None
+    assert imputation.compute_false_signal(alike, x, genes) == pytest.approx(1 - expected)
+    assert imputation.compute_false_signal(np.zeros((200, 5)), x, genes) == pytest.approx(-expected)
+    assert imputation.compute_false_signal(alike, x, genes[:1]) is None
 
 
 @pytest.mark.parametrize(
@@ -141,4 +141,4 @@ def test_false_signal_is_the_correlation_made_up():
     ],
 )
 def test_the_way_back_to_counts_is_known_or_not(transforms, scale):
-    assert scale_after(transforms) == scale
+    assert infer_scale(transforms) == scale

@@ -10,10 +10,10 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
-from scgnn.cli.summary import imputation_facts
-from scgnn.evaluation.baselines import CONTROLS, controls
-from scgnn.stats.effects import direction, effects
-from scgnn.study.tables import flat, score_names
+from scgnn.cli.summary import format_imputation_scores
+from scgnn.evaluation.baselines import BASELINES, impute_baselines
+from scgnn.stats.effects import estimate_effects, get_direction
+from scgnn.study.tables import flatten_scores, list_score_names
 
 N_CELLS, N_GENES, K = 60, 80, 15
 
@@ -35,18 +35,18 @@ def near(x):
 
 @pytest.fixture(scope="module", params=["sparse", "dense"])
 def restored(x, request):
-    return dict(controls(sparse.csr_matrix(x) if request.param == "sparse" else x, seed=0))
+    return dict(impute_baselines(sparse.csr_matrix(x) if request.param == "sparse" else x, seed=0))
 
 
 def test_every_control_gives_a_value_for_every_entry(x, restored):
-    assert list(restored) == list(CONTROLS)
+    assert list(restored) == list(BASELINES)
     for found in restored.values():
         assert found.shape == x.shape
         assert found.dtype == np.float32
 
 
 def test_the_controls_without_neighbours(x, restored):
-    assert_allclose(restored["none"], x)
+    assert_allclose(restored["unimputed"], x)
     assert not restored["zero"].any()
     assert_allclose(restored["gene_mean"], np.tile(x.mean(axis=0), (N_CELLS, 1)), rtol=1e-5)
 
@@ -54,14 +54,14 @@ def test_the_controls_without_neighbours(x, restored):
 def test_neighbours_are_averaged_with_the_cell_itself(x, near, restored):
     _, chosen = near
     assert (chosen.sum(axis=1) == K + 1).all()
-    assert_allclose(restored["neighbours"], chosen @ x / (K + 1), atol=1e-5)
+    assert_allclose(restored["neighbor_mean"], chosen @ x / (K + 1), atol=1e-5)
 
 
 def test_non_zeros_are_averaged_where_there_are_any(x, near, restored):
     _, chosen = near
     there = chosen @ (x != 0).astype(float)
     expected = np.divide(chosen @ x, there, out=np.zeros(x.shape), where=there > 0)
-    assert_allclose(restored["neighbours_nonzero"], expected, atol=1e-5)
+    assert_allclose(restored["nonzero_neighbor_mean"], expected, atol=1e-5)
 
 
 def test_diffusion_is_that_of_the_dense_formula(x, near, restored):
@@ -78,7 +78,7 @@ def test_diffusion_is_that_of_the_dense_formula(x, near, restored):
 def test_awkward_data_have_controls(shape, values):
     drawn = np.random.default_rng(0).poisson(1.0, shape)
     x = {"alike": np.ones(shape), "zero": np.zeros(shape), "drawn": drawn}[values]
-    for _, found in controls(sparse.csr_matrix(x, dtype=np.float32), seed=0):
+    for _, found in impute_baselines(sparse.csr_matrix(x, dtype=np.float32), seed=0):
         assert found.shape == shape
         assert np.isfinite(found).all()
         if values != "drawn":
@@ -89,11 +89,11 @@ def test_awkward_data_have_controls(shape, values):
 
 METRICS = {
     "n_clusters": 3,
-    "seconds": {"imputation": 2.0, "imputation controls": 1.0},
+    "seconds": {"imputation": 2.0, "imputation baselines": 1.0},
     "thinning": {"gene_correlation": 0.5, "mse": 0.2},
     "false_signal": 0.1,
-    "imputation_controls": {
-        "none": {"thinning": {"gene_correlation": 0.4, "mse": None}, "false_signal": -1e-9},
+    "imputation_baselines": {
+        "unimputed": {"thinning": {"gene_correlation": 0.4, "mse": None}, "false_signal": -1e-9},
         "zero": {"thinning": {"gene_correlation": 0.0, "mse": 0.9}, "false_signal": -0.1},
         "diffusion": {"thinning": {"gene_correlation": 0.6, "mse": 0.1}, "false_signal": 0.2},
     },
@@ -102,15 +102,15 @@ METRICS = {
 
 def test_a_studys_table_has_the_controls_and_its_effects_do_not():
     rows = [
-        {"variant": v, "role": r, "data": 0, "seed": s, "reason": "", **flat(METRICS)}
+        {"variant": v, "role": r, "data": 0, "seed": s, "reason": "", **flatten_scores(METRICS)}
         for v, r in (("base", "base"), ("other", "change"))
         for s in range(3)
     ]
     table = pd.DataFrame(rows)
-    assert "imputation_controls.none.thinning.gene_correlation" in table
-    assert "imputation_controls.diffusion.false_signal" in table
+    assert "imputation_baselines.unimputed.thinning.gene_correlation" in table
+    assert "imputation_baselines.diffusion.false_signal" in table
     assert table["seconds"].eq(2.0).all()
-    compared = score_names(table)
+    compared = list_score_names(table)
     assert set(compared) == {
         "n_clusters",
         "seconds",
@@ -119,7 +119,7 @@ def test_a_studys_table_has_the_controls_and_its_effects_do_not():
         "thinning.mse",
         "false_signal",
     }
-    assert not effects(table, compared)["score"].str.contains("controls").any()
+    assert not estimate_effects(table, compared)["score"].str.contains("controls").any()
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,15 @@ def test_a_studys_table_has_the_controls_and_its_effects_do_not():
     ],
 )
 def test_which_way_is_better_is_known(score, expected):
-    assert direction(score) == expected
+    assert get_direction(score) == expected
 
 
 def test_scores_are_said_with_two_controls_beside_them():
-    assert imputation_facts(METRICS) == [
-        ("hidden molecules, gene correlation", "0.500 (none 0.400, diffusion 0.600)"),
-        ("hidden molecules, mse", "0.200 (none –, diffusion 0.100)"),
-        ("false signal", "0.100 (none -0.000, diffusion 0.200)"),
+    assert format_imputation_scores(METRICS) == [
+        ("hidden molecules, gene correlation", "0.500 (unimputed 0.400, diffusion 0.600)"),
+        ("hidden molecules, mse", "0.200 (unimputed –, diffusion 0.100)"),
+        ("false signal", "0.100 (unimputed -0.000, diffusion 0.200)"),
     ]
-    assert imputation_facts({"imputation": {"cosine": None}}) == [("hidden entries, cosine", "–")]
+    assert format_imputation_scores({"imputation": {"cosine": None}}) == [
+        ("hidden entries, cosine", "–")
+    ]

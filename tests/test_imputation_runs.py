@@ -10,20 +10,22 @@ from anndata import AnnData
 from numpy.testing import assert_allclose, assert_array_equal
 
 from scgnn.errors import InputError
-from scgnn.evaluation import imputed_scores
-from scgnn.execution.cache import Store
+from scgnn.evaluation import score_imputation
+from scgnn.execution.cache import StageCache
 from scgnn.execution.stages import Stages
 from scgnn.recipe.load import load_recipe
-from scgnn.runs.folder import absolute_paths
+from scgnn.runs.folder import make_paths_absolute
 from scgnn.runs.run import execute, prepare
 
 SCORES = {"gene_correlation", "cell_correlation", "mse", "poisson"}
 
 
 @pytest.fixture
-def recipe(budget):
+def recipe(reduced_budget):
     def changed(**data):
-        return load_recipe("scgnn", {**budget, **{f"data.{key}": v for key, v in data.items()}})
+        return load_recipe(
+            "scgnn", {**reduced_budget, **{f"data.{key}": v for key, v in data.items()}}
+        )
 
     return changed
 
@@ -39,24 +41,24 @@ def truth(tmp_path):
     return write
 
 
-def test_what_is_seen_and_what_is_hidden_are_the_counts(recipe, counts):
-    adata = counts()
-    prepared = prepare(recipe(thinning=0.3, transforms=[]), adata)
-    hidden = prepared.answers.thinning.counts
+def test_what_is_seen_and_what_is_hidden_are_the_counts(recipe, make_counts):
+    adata = make_counts()
+    prepared = prepare(recipe(thinning_fraction=0.3, transforms=[]), adata)
+    hidden = prepared.imputation_targets.thinning.counts
     assert_array_equal((prepared.state.x + hidden).toarray(), adata.X)
     assert hidden.sum() == pytest.approx(0.3 * adata.X.sum(), rel=0.1)
-    again = prepare(recipe(thinning=0.3, transforms=[]), adata)
+    again = prepare(recipe(thinning_fraction=0.3, transforms=[]), adata)
     assert_array_equal(again.state.x.toarray(), prepared.state.x.toarray())
 
 
-def test_the_answers_are_those_cells_and_genes_that_are_seen(recipe, counts, truth):
-    adata = counts()
+def test_the_answers_are_those_cells_and_genes_that_are_seen(recipe, make_counts, truth):
+    adata = make_counts()
     adata.X[:, 3] = 0
     deep = AnnData(adata.X * 10, adata.obs, adata.var)
     order = np.random.default_rng(0).permutation(40), np.random.default_rng(1).permutation(30)
     path = truth(deep[order[0]][:, order[1]].copy())
-    prepared = prepare(recipe(thinning=0.5, truth=path), adata)
-    state, answers = prepared.state, prepared.answers
+    prepared = prepare(recipe(thinning_fraction=0.5, truth_path=path), adata)
+    state, answers = prepared.state, prepared.imputation_targets
     assert "gene_3" not in state.genes
     expected = deep[state.cells, state.genes].X
     assert_array_equal(answers.truth.counts.toarray(), expected)
@@ -65,47 +67,61 @@ def test_the_answers_are_those_cells_and_genes_that_are_seen(recipe, counts, tru
     assert_allclose(hidden.values.toarray(), np.log1p(hidden.counts.toarray()), rtol=1e-6)
 
 
-def test_a_run_has_every_score_with_every_control_beside_it(recipe, counts, truth):
-    adata = counts()
-    everything = {"thinning": 0.5, "permuted": 0.2, "truth": truth(adata), "labels": "group"}
+def test_a_run_has_every_score_with_every_control_beside_it(recipe, make_counts, truth):
+    adata = make_counts()
+    everything = {
+        "thinning_fraction": 0.5,
+        "permuted_gene_fraction": 0.2,
+        "truth_path": truth(adata),
+        "labels_key": "group",
+    }
     metrics = execute(recipe(**everything), adata).metrics
     assert metrics["thinning"].keys() == SCORES
     assert metrics["truth"].keys() == SCORES - {"poisson"}
     assert isinstance(metrics["false_signal"], float)
-    controls = metrics["imputation_controls"]
-    names = ["none", "zero", "gene_mean", "neighbours", "neighbours_nonzero", "diffusion"]
+    controls = metrics["imputation_baselines"]
+    names = [
+        "unimputed",
+        "zero",
+        "gene_mean",
+        "neighbor_mean",
+        "nonzero_neighbor_mean",
+        "diffusion",
+    ]
     assert list(controls) == names
     for found in controls.values():
         assert found.keys() == {"thinning", "truth", "false_signal"}
         assert found["thinning"].keys() == SCORES
-    assert controls["none"]["false_signal"] == pytest.approx(0, abs=1e-12)
+    assert controls["unimputed"]["false_signal"] == pytest.approx(0, abs=1e-12)
     assert controls["zero"]["thinning"]["gene_correlation"] == 0
     assert "ari" in metrics
     json.dumps(metrics, allow_nan=False)
 
 
-def test_nothing_is_scored_where_nothing_is_imputed_or_hidden(recipe, counts, caplog):
-    assert "imputation_controls" not in execute(recipe(), counts()).metrics
-    pca = load_recipe("pca_leiden", {"data.thinning": 0.5})
-    assert not execute(pca, counts()).metrics.keys() & {"thinning", "imputation_controls"}
+def test_nothing_is_scored_where_nothing_is_imputed_or_hidden(recipe, make_counts, caplog):
+    assert "imputation_baselines" not in execute(recipe(), make_counts()).metrics
+    pca = load_recipe("pca_leiden", {"data.thinning_fraction": 0.5})
+    assert not execute(pca, make_counts()).metrics.keys() & {"thinning", "imputation_baselines"}
     assert "but nothing is imputed here" in caplog.text
 
 
 @pytest.mark.parametrize("hidden", ["thinning", "holdout"])
-def test_permuted_genes_count_for_false_signal_alone(recipe, counts, hidden):
-    prepared = prepare(recipe(permuted=0.2, **{hidden: 0.5}), counts())
-    x, answers = prepared.state.x, prepared.answers
-    assert len(answers.permuted) == 6
+def test_permuted_genes_count_for_false_signal_alone(recipe, make_counts, hidden):
+    prepared = prepare(
+        recipe(permuted_gene_fraction=0.2, **{f"{hidden}_fraction": 0.5}), make_counts()
+    )
+    x, answers = prepared.state.x, prepared.imputation_targets
+    assert len(answers.permuted_genes) == 6
     imputed = np.random.default_rng(0).random(x.shape).astype(np.float32)
-    found = imputed_scores(imputed, x, answers)
-    imputed[:, answers.permuted] = x[:, answers.permuted].toarray()
-    changed = imputed_scores(imputed, x, answers)
+    found = score_imputation(imputed, x, answers)
+    imputed[:, answers.permuted_genes] = x[:, answers.permuted_genes].toarray()
+    changed = score_imputation(imputed, x, answers)
     assert found.pop("false_signal") != changed.pop("false_signal")
     assert found == changed
     assert found.keys() >= {"thinning.mse" if hidden == "thinning" else "imputation.cosine"}
 
 
-def test_true_labels_reach_neither_data_nor_answers(recipe, counts, truth, monkeypatch):
+def test_true_labels_reach_neither_data_nor_answers(recipe, make_counts, truth, monkeypatch):
     from scgnn.components.transforms import Log1p
 
     there, transform = [], Log1p.__call__
@@ -115,56 +131,60 @@ def test_true_labels_reach_neither_data_nor_answers(recipe, counts, truth, monke
         return transform(self, adata)
 
     monkeypatch.setattr(Log1p, "__call__", watched)
-    adata = counts()
+    adata = make_counts()
     adata.obs["batch"] = "one"
-    prepare(recipe(thinning=0.5, truth=truth(adata), labels="group"), adata)
+    prepare(recipe(thinning_fraction=0.5, truth_path=truth(adata), labels_key="group"), adata)
     assert there == ["batch"] * 3  # data, hidden molecules, truth
 
 
-def test_without_a_way_back_to_counts_there_are_no_errors(recipe, counts):
+def test_without_a_way_back_to_counts_there_are_no_errors(recipe, make_counts):
     scaled = load_recipe("pca_leiden", {"data.transforms": ["log1p", "scale"]})
-    found = prepare(load_recipe(scaled, {"data.thinning": 0.5}), counts())
-    scores = imputed_scores(np.asarray(found.state.x), found.state.x, found.answers)
+    found = prepare(load_recipe(scaled, {"data.thinning_fraction": 0.5}), make_counts())
+    scores = score_imputation(np.asarray(found.state.x), found.state.x, found.imputation_targets)
     assert scores["thinning.mse"] is scores["thinning.poisson"] is None
     assert scores["thinning.gene_correlation"] > 0
 
 
-def test_controls_are_computed_once_for_all_methods_on_the_same_data(recipe, counts, tmp_path):
-    store, found = Store(tmp_path / "store"), []
+def test_controls_are_computed_once_for_all_methods_on_the_same_data(recipe, make_counts, tmp_path):
+    store, found = StageCache(tmp_path / "store"), []
     for weight in (0.1, 0.2):
         changes = {"pipeline.imputation_regularizers.degree.weight": weight}
         stages = Stages(store)
-        changed = load_recipe(recipe(thinning=0.5, permuted=0.1), changes)
-        metrics = execute(changed, counts(), stages).metrics
-        found.append((metrics, [c for c in stages.costs.values() if "controls" in c.label]))
+        changed = load_recipe(recipe(thinning_fraction=0.5, permuted_gene_fraction=0.1), changes)
+        metrics = execute(changed, make_counts(), stages).metrics
+        found.append((metrics, [c for c in stages.costs.values() if "baselines" in c.label]))
     (first, cost), (second, same) = found
     assert cost == same  # seconds and all: it is the stored one
-    assert first["imputation_controls"] == second["imputation_controls"]
+    assert first["imputation_baselines"] == second["imputation_baselines"]
     assert first["thinning"] != second["thinning"]
 
 
 def test_the_path_of_a_truth_is_saved_whole(recipe):
-    assert absolute_paths(recipe(truth="x/y.h5ad")).data.truth.startswith("/")
+    assert make_paths_absolute(recipe(truth_path="x/y.h5ad")).data.truth_path.startswith("/")
 
 
 # --- refused ------------------------------------------------------------------------------------
 
 
-def test_molecules_and_entries_are_not_hidden_at_once(mistakes):
-    (line,) = mistakes("base: scgnn\ndata:\n  thinning: 0.5\n  holdout: 0.1\n")
-    assert line.endswith("data: thinning and holdout both hide counts: set one of them to 0")
+def test_molecules_and_entries_are_not_hidden_at_once(collect_errors):
+    (line,) = collect_errors(
+        "base: scgnn\ndata:\n  thinning_fraction: 0.5\n  holdout_fraction: 0.1\n"
+    )
+    assert line.endswith(
+        "data: thinning_fraction and holdout_fraction both hide counts: set one of them to 0"
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "reason"),
     [(0.5, "holds 0.5, and only whole counts can be split"), (1e30, "holds 1e+30, which is no")],
 )
-def test_only_counts_are_thinned(recipe, counts, value, reason):
-    adata = counts()
+def test_only_counts_are_thinned(recipe, make_counts, value, reason):
+    adata = make_counts()
     adata.X[0, 0] = value
     with pytest.raises(InputError) as refused:
-        prepare(recipe(thinning=0.5), adata)
-    assert str(refused.value).startswith(f"data.thinning: the AnnData given {reason}")
+        prepare(recipe(thinning_fraction=0.5), adata)
+    assert str(refused.value).startswith(f"data.thinning_fraction: the AnnData given {reason}")
 
 
 def lacking_a_gene(adata):
@@ -189,15 +209,15 @@ def negative(adata):
         (negative, "-1 in cell 'cell_0', gene 'gene_0'"),
     ],
 )
-def test_a_truth_that_does_not_fit_is_refused(recipe, counts, truth, spoil, reason):
-    path = truth(spoil(counts()))
-    with pytest.raises(InputError, match=r"^data\.truth: ") as refused:
-        prepare(recipe(truth=path), counts())
+def test_a_truth_that_does_not_fit_is_refused(recipe, make_counts, truth, spoil, reason):
+    path = truth(spoil(make_counts()))
+    with pytest.raises(InputError, match=r"^data\.truth_path: ") as refused:
+        prepare(recipe(truth_path=path), make_counts())
     assert reason in str(refused.value)
 
 
-def test_a_truth_that_is_no_h5ad_file_is_refused(recipe, counts, tmp_path):
+def test_a_truth_that_is_no_h5ad_file_is_refused(recipe, make_counts, tmp_path):
     (tmp_path / "truth.h5ad").write_text("gene,a,b\n")
     for name, reason in (("truth.h5ad", "cannot be read as h5ad"), ("no.h5ad", "does not exist")):
-        with pytest.raises(InputError, match=rf"^data\.truth: .*{name}.* ?{reason}"):
-            prepare(recipe(truth=str(tmp_path / name)), counts())
+        with pytest.raises(InputError, match=rf"^data\.truth_path: .*{name}.* ?{reason}"):
+            prepare(recipe(truth_path=str(tmp_path / name)), make_counts())

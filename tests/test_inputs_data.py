@@ -10,42 +10,42 @@ import numpy as np
 import pytest
 from anndata import read_h5ad
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("work_dir")
 
 
-def test_a_missing_file(refused_run):
-    assert refused_run("--data", "gone.h5ad") == "gone.h5ad does not exist"
-    assert refused_run("--set", "data.reader={name: h5ad, path: gone.h5ad}", "--out", "out") == (
+def test_a_missing_file(reject_run):
+    assert reject_run("--data", "gone.h5ad") == "gone.h5ad does not exist"
+    assert reject_run("--set", "data.reader={name: h5ad, path: gone.h5ad}", "--out", "out") == (
         "gone.h5ad does not exist"
     )
-    assert refused_run("--set", "data.reader=h5ad", "--out", "out") == (
+    assert reject_run("--set", "data.reader=h5ad", "--out", "out") == (
         "the reader has no path: set data.reader.path, or give --data FILE"
     )
 
 
-def test_check_names_every_file_that_is_missing(command):
+def test_check_names_every_file_that_is_missing(run_cli):
     reader = "data.reader={name: h5ad, path: gone.h5ad}"
-    done = command("check", "scgnn", "--set", reader, "--set", "data.truth=true.h5ad")
-    assert (done.code, done.err.splitlines()) == (
+    done = run_cli("check", "scgnn", "--set", reader, "--set", "data.truth_path=true.h5ad")
+    assert (done.exit_code, done.stderr.splitlines()) == (
         2,
-        ["data.reader.path: gone.h5ad does not exist", "data.truth: true.h5ad does not exist"],
+        ["data.reader.path: gone.h5ad does not exist", "data.truth_path: true.h5ad does not exist"],
     )
 
 
-def test_a_truncated_gz_file(refused_run, counts):
-    whole = gzip.compress(counts().to_df().to_csv().encode())
+def test_a_truncated_gz_file(reject_run, make_counts):
+    whole = gzip.compress(make_counts().to_df().to_csv().encode())
     Path("cut.csv.gz").write_bytes(whole[: len(whole) // 2])
     given = "{name: csv, path: cut.csv.gz, orientation: cells_by_genes}"
     for words in (["--data", "cut.csv.gz"], ["--set", f"data.reader={given}", "--out", "new/out"]):
-        sentence = refused_run(*words)
+        sentence = reject_run(*words)
         assert sentence.startswith("cut.csv.gz is damaged or incomplete: ")
         assert sentence.endswith("; copy it again")
 
 
-def test_a_truncated_h5ad(refused_run, counts):
-    counts().write_h5ad("cut.h5ad")
+def test_a_truncated_h5ad(reject_run, make_counts):
+    make_counts().write_h5ad("cut.h5ad")
     Path("cut.h5ad").write_bytes(Path("cut.h5ad").read_bytes()[:3000])
-    assert refused_run("--data", "cut.h5ad").startswith("cut.h5ad ")
+    assert reject_run("--data", "cut.h5ad").startswith("cut.h5ad ")
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_a_truncated_h5ad(refused_run, counts):
     ],
     ids=["empty", "text", "noise"],
 )
-def test_a_file_of_another_kind(refused_run, content, says):
+def test_a_file_of_another_kind(reject_run, content, says):
     Path("cells.h5ad").write_bytes(content)
-    assert refused_run("--data", "cells.h5ad").startswith(says)
+    assert reject_run("--data", "cells.h5ad").startswith(says)
 
 
 def spoiled(make, change):
@@ -97,104 +97,106 @@ WRONG_VALUES = {
 
 
 @pytest.mark.parametrize("case", WRONG_VALUES)
-def test_values_that_are_no_counts(refused_run, counts, case):
+def test_values_that_are_no_counts(reject_run, make_counts, case):
     change, says = WRONG_VALUES[case]
-    spoiled(counts, change)
-    assert refused_run("--data", "cells.h5ad", "--out", "out").startswith(says)
+    spoiled(make_counts, change)
+    assert reject_run("--data", "cells.h5ad", "--out", "out").startswith(says)
 
 
-def test_scaled_data_with_counts_in_a_layer_say_so_and_run(refused_run, command, words, counts):
-    spoiled(counts, scale)
-    assert refused_run("--data", "cells.h5ad").endswith(": set layer to 'counts'")
-    done = command(*words, "--data", "cells.h5ad", "--set", "data.layer=counts", "--out", "out")
-    assert done.code == 0
+def test_scaled_data_with_counts_in_a_layer_say_so_and_run(
+    reject_run, run_cli, run_args, make_counts
+):
+    spoiled(make_counts, scale)
+    assert reject_run("--data", "cells.h5ad").endswith(": set layer to 'counts'")
+    done = run_cli(*run_args, "--data", "cells.h5ad", "--set", "data.layer=counts", "--out", "out")
+    assert done.exit_code == 0
     result = read_h5ad("out/result.h5ad")
     np.testing.assert_array_equal(result.X.toarray(), result.layers["counts"])
 
 
-def test_counts_where_ltmg_expects_logarithms(refused_run, counts):
-    adata = counts()
+def test_counts_where_ltmg_expects_logarithms(reject_run, make_counts):
+    adata = make_counts()
     adata.X = adata.X * 1000
     adata.write_h5ad("cells.h5ad")
-    said = refused_run("--data", "cells.h5ad", "--set", "data.transforms=[]", "--out", "out")
+    said = reject_run("--data", "cells.h5ad", "--set", "data.transforms=[]", "--out", "out")
     assert "is too large for log(count + 1)" in said
     assert said.endswith("put log1p among the transforms, or set input: counts.")
 
 
-def test_logarithmic_data_that_say_so(refused_run, counts):
-    adata = counts()
+def test_logarithmic_data_that_say_so(reject_run, make_counts):
+    adata = make_counts()
     adata.X = np.log1p(adata.X)
     adata.uns["log1p"] = {"base": None}
     adata.write_h5ad("cells.h5ad")
-    assert refused_run("--data", "cells.h5ad", "--out", "out") == (
+    assert reject_run("--data", "cells.h5ad", "--out", "out") == (
         "log1p: the values are logarithmic already (uns['log1p'] says so): choose a layer with "
         "counts, or leave out log1p"
     )
 
 
-def test_a_matrix_the_wrong_way_round(refused_run, counts):
-    adata = counts(n_cells=4, n_genes=5)
+def test_a_matrix_the_wrong_way_round(reject_run, make_counts):
+    adata = make_counts(n_cells=4, n_genes=5)
     adata.obs_names = ["AAACCTGAGAAACCAT-1", "AAACCTGAGAAACCGC-1", "CCACCTGAGAAACCTA-1", "TTTG" * 4]
     adata.var_names = ["MT-CO1", "RPL13", "GAPDH", "ACTB", "ENSG00000141510"]
     adata.T.write_h5ad("cells.h5ad")
-    sentence = refused_run("--data", "cells.h5ad", "--out", "out")
+    sentence = reject_run("--data", "cells.h5ad", "--out", "out")
     assert sentence.startswith("cells.h5ad looks transposed, rows look like genes and columns like")
     assert sentence.endswith(": give it as cells x genes")
 
 
-def test_a_table_whose_sides_cannot_be_told_apart(refused_run):
+def test_a_table_whose_sides_cannot_be_told_apart(reject_run):
     Path("cells.csv").write_text("x,a,b\nc,1,2\nd,3,4\n")
-    assert refused_run("--data", "cells.csv", "--out", "out").endswith(
+    assert reject_run("--data", "cells.csv", "--out", "out").endswith(
         "; set orientation to cells_by_genes or genes_by_cells"
     )
 
 
-def test_repeated_names_are_made_unique_with_a_line_in_the_log(command, words, counts):
-    adata = counts()
+def test_repeated_names_are_made_unique_with_a_line_in_the_log(run_cli, run_args, make_counts):
+    adata = make_counts()
     adata.obs_names = ["twin"] * 2 + list(adata.obs_names[2:])
     adata.write_h5ad("cells.h5ad")
-    done = command(*words, "--data", "cells.h5ad", "--out", "out")
-    assert done.code == 0
-    for said in (done.err, Path("out/log.txt").read_text()):
+    done = run_cli(*run_args, "--data", "cells.h5ad", "--out", "out")
+    assert done.exit_code == 0
+    for said in (done.stderr, Path("out/log.txt").read_text()):
         (line,) = [line for line in said.splitlines() if "'twin' is now 'twin-1'" in line]
         assert "cells.h5ad: 1 " in line
     assert list(read_h5ad("out/result.h5ad").obs_names[:2]) == ["twin", "twin-1"]
 
 
-@pytest.mark.parametrize("threshold", ["min_cell_share", "min_gene_share"])
-def test_nothing_left_after_filtering(refused_run, counts, threshold):
-    adata = counts()
+@pytest.mark.parametrize("threshold", ["min_cell_fraction", "min_gene_fraction"])
+def test_nothing_left_after_filtering(reject_run, make_counts, threshold):
+    adata = make_counts()
     adata.X *= np.random.default_rng(0).random(adata.shape) < 0.3
     adata.write_h5ad("cells.h5ad")
-    sentence = refused_run(
+    sentence = reject_run(
         "--data", "cells.h5ad", "--set", f"data.transforms.filter.{threshold}=0.99", "--out", "out"
     )
     assert sentence.startswith("filter keeps ")
-    assert sentence.endswith(": lower min_cell_share or min_gene_share")
+    assert sentence.endswith(": lower min_cell_fraction or min_gene_fraction")
 
 
-def test_labels_that_are_not_there(refused_run, counts):
-    adata = counts()
+def test_labels_that_are_not_there(reject_run, make_counts):
+    adata = make_counts()
     adata.obs["nobody"] = np.nan
     adata.write_h5ad("cells.h5ad")
-    assert refused_run("--data", "cells.h5ad", "--labels", "grup", "--out", "out") == (
-        "labels: unknown column 'grup'. Did you mean 'group'? Known: group, nobody (columns of obs)"
+    assert reject_run("--data", "cells.h5ad", "--labels-key", "grup", "--out", "out") == (
+        "data.labels_key: unknown column 'grup'. Did you mean 'group'? Known: group, nobody (columns of obs)"
     )
-    assert refused_run("--data", "cells.h5ad", "--labels", "nobody", "--out", "out") == (
-        "labels: column 'nobody' of obs is empty"
+    assert reject_run("--data", "cells.h5ad", "--labels-key", "nobody", "--out", "out") == (
+        "data.labels_key: column 'nobody' of obs is empty"
     )
 
 
-def test_a_layer_that_is_not_there(refused_run, counts):
-    counts().write_h5ad("cells.h5ad")
-    sentence = refused_run("--data", "cells.h5ad", "--set", "data.layer=raw", "--out", "out")
+def test_a_layer_that_is_not_there(reject_run, make_counts):
+    make_counts().write_h5ad("cells.h5ad")
+    sentence = reject_run("--data", "cells.h5ad", "--set", "data.layer=raw", "--out", "out")
     assert "has no layer 'raw': it has none" in sentence
 
 
-def test_a_training_that_diverges_is_one_line(command, words, counts):
-    counts().write_h5ad("cells.h5ad")
+def test_a_training_that_diverges_is_one_line(run_cli, run_args, make_counts):
+    make_counts().write_h5ad("cells.h5ad")
     steep = "pipeline.graph_training.learning_rate=1e30"
-    done = command(*words, "--data", "cells.h5ad", "--set", steep)
-    assert done.code == 2
-    assert done.err.splitlines()[-1].startswith("training diverged: ")
-    assert "Traceback" not in done.err
+    done = run_cli(*run_args, "--data", "cells.h5ad", "--set", steep)
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1].startswith("training diverged: ")
+    assert "Traceback" not in done.stderr

@@ -12,12 +12,12 @@ from filelock import FileLock
 
 from scgnn.recipe.load import load_recipe
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("work_dir")
 
 
 @pytest.fixture
-def table(counts):
-    counts().write_h5ad("cells.h5ad")
+def table(make_counts):
+    make_counts().write_h5ad("cells.h5ad")
     return "cells.h5ad"
 
 
@@ -27,136 +27,138 @@ def unusable(make):
     adata.write_h5ad("cells.h5ad")
 
 
-def test_a_folder_that_cannot_be_made(refused_run, table):
+def test_a_folder_that_cannot_be_made(reject_run, table):
     Path("file").write_text("mine")
     elsewhere = "choose another folder with --out"
-    assert refused_run("--data", table, "--out", "file/out") == (
+    assert reject_run("--data", table, "--out", "file/out") == (
         f"file/out: cannot be written (Not a directory); {elsewhere}"
     )
-    assert refused_run("--data", table, "--out", "file") == (
+    assert reject_run("--data", table, "--out", "file") == (
         f"file: cannot be written (File exists); {elsewhere}"
     )
 
 
-def test_a_folder_with_something_else_in_it(refused_run, table):
+def test_a_folder_with_something_else_in_it(reject_run, table):
     Path("out").mkdir()
     Path("out/thesis.txt").write_text("mine")
     for resume in ([], ["--resume"]):
-        assert refused_run("--data", table, "--out", "out", *resume) == (
+        assert reject_run("--data", table, "--out", "out", *resume) == (
             "out: not empty and not a run; choose another folder with --out"
         )
 
 
-def test_a_folder_with_a_recipe_of_ones_own_is_no_run(refused_run, table):
+def test_a_folder_with_a_recipe_of_ones_own_is_no_run(reject_run, table):
     Path("out").mkdir()
     Path("out/recipe.yaml").write_text("base: scgnn  # mine\n")
-    assert "not a run" in refused_run("--data", table, "--out", "out", "--resume")
+    assert "not a run" in reject_run("--data", table, "--out", "out", "--resume")
 
 
-def test_a_folder_with_a_finished_run(refused_run, command, words, table):
-    assert command(*words, "--data", table, "--out", "out").code == 0
+def test_a_folder_with_a_finished_run(reject_run, run_cli, run_args, table):
+    assert run_cli(*run_args, "--data", table, "--out", "out").exit_code == 0
     for resume in ([], ["--resume"]):
-        assert refused_run("--data", table, "--out", "out", *resume) == (
+        assert reject_run("--data", table, "--out", "out", *resume) == (
             "out: holds a finished run; choose another folder with --out"
         )
 
 
 def unfinished(command, words):
-    assert command(*words, "--data", "cells.h5ad", "--out", "out").code == 0
+    assert command(*words, "--data", "cells.h5ad", "--out", "out").exit_code == 0
     Path("out/metrics.json").unlink()
 
 
-def test_a_folder_with_an_unfinished_run(refused_run, command, words, table):
-    unfinished(command, words)
-    assert refused_run("--data", table, "--out", "out") == (
+def test_a_folder_with_an_unfinished_run(reject_run, run_cli, run_args, table):
+    unfinished(run_cli, run_args)
+    assert reject_run("--data", table, "--out", "out") == (
         "out: holds an unfinished run; add --resume to go on with it, or choose another folder "
         "with --out"
     )
 
 
-def test_going_on_with_the_run_of_another_recipe(refused_run, command, words, table):
-    unfinished(command, words)
-    assert refused_run("--data", table, "--out", "out", "--resume", "--set", "seed=2") == (
+def test_going_on_with_the_run_of_another_recipe(reject_run, run_cli, run_args, table):
+    unfinished(run_cli, run_args)
+    assert reject_run("--data", table, "--out", "out", "--resume", "--set", "seed=2") == (
         "out: holds a run of another recipe; choose another folder with --out"
     )
 
 
-def test_going_on_with_a_run_whose_data_are_gone_leaves_it_as_it_was(command, words, table, tree):
-    unfinished(command, words)
-    before = tree(Path("out"))
+def test_going_on_with_a_run_whose_data_are_gone_leaves_it_as_it_was(
+    run_cli, run_args, table, read_tree
+):
+    unfinished(run_cli, run_args)
+    before = read_tree(Path("out"))
     Path("cells.h5ad").rename("moved.h5ad")
-    again = [*words, "--set", "data.reader={name: h5ad, path: cells.h5ad}", "--out", "out"]
-    assert command(*again, "--resume").err == "cells.h5ad does not exist\n"
-    assert tree(Path("out")) == before
+    again = [*run_args, "--set", "data.reader={name: h5ad, path: cells.h5ad}", "--out", "out"]
+    assert run_cli(*again, "--resume").stderr == "cells.h5ad does not exist\n"
+    assert read_tree(Path("out")) == before
     Path("moved.h5ad").rename("cells.h5ad")
     Path(f"out/.{'0' * 32}.result.h5ad").write_text("half a file, from when it was killed")
-    assert command(*again, "--resume").code == 0
+    assert run_cli(*again, "--resume").exit_code == 0
     assert sorted(os.listdir("out")) == sorted([*before, "metrics.json"])
 
 
-def test_an_empty_folder_is_used_and_left_empty_when_the_data_are_wrong(refused_run, counts):
+def test_an_empty_folder_is_used_and_left_empty_when_the_data_are_wrong(reject_run, make_counts):
     Path("out").mkdir()
-    unusable(counts)
-    assert refused_run("--data", "cells.h5ad", "--out", "out").startswith("cells.h5ad: nan")
+    unusable(make_counts)
+    assert reject_run("--data", "cells.h5ad", "--out", "out").startswith("cells.h5ad: nan")
 
 
-def test_folders_made_on_the_way_are_taken_away_again(refused_run, counts):
+def test_folders_made_on_the_way_are_taken_away_again(reject_run, make_counts):
     Path("mine").mkdir()
-    unusable(counts)
-    assert refused_run("--data", "cells.h5ad").startswith("cells.h5ad: nan")  # runs/scgnn-cells
-    assert refused_run("--data", "cells.h5ad", "--out", "mine/a/b").startswith("cells.h5ad: nan")
+    unusable(make_counts)
+    assert reject_run("--data", "cells.h5ad").startswith("cells.h5ad: nan")  # runs/scgnn-cells
+    assert reject_run("--data", "cells.h5ad", "--out", "mine/a/b").startswith("cells.h5ad: nan")
 
 
-def test_a_default_folder_is_gone_on_with(command, words, table):
-    assert command(*words, "--data", table).code == 0
-    assert command(*words, "--data", table).code == 0
+def test_a_default_folder_is_gone_on_with(run_cli, run_args, table):
+    assert run_cli(*run_args, "--data", table).exit_code == 0
+    assert run_cli(*run_args, "--data", table).exit_code == 0
     Path("runs/scgnn-cells-2/metrics.json").unlink()
-    assert "files in runs/scgnn-cells-2: " in command(*words, "--data", table, "--resume").out
-    assert command(*words, "--data", table, "--resume").code == 2
+    assert "files in runs/scgnn-cells-2: " in run_cli(*run_args, "--data", table, "--resume").stdout
+    assert run_cli(*run_args, "--data", table, "--resume").exit_code == 2
     assert sorted(os.listdir("runs")) == ["scgnn-cells", "scgnn-cells-2"]
 
 
-def test_the_saved_recipe_runs_from_any_folder(command, words, table, monkeypatch):
-    assert command(*words, "--data", table, "--out", "out").code == 0
+def test_the_saved_recipe_runs_from_any_folder(run_cli, run_args, table, monkeypatch):
+    assert run_cli(*run_args, "--data", table, "--out", "out").exit_code == 0
     Path("elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
-    assert command("run", "../out/recipe.yaml", "--out", "again").code == 0
+    assert run_cli("run", "../out/recipe.yaml", "--out", "again").exit_code == 0
     assert load_recipe("again/recipe.yaml") == load_recipe("../out/recipe.yaml")
 
 
-def test_a_path_may_begin_with_the_home_folder(command, words, table, monkeypatch, folder):
-    monkeypatch.setenv("HOME", str(folder))
-    assert command(*words, "--data", f"~/{table}", "--out", "out").code == 0
-    assert load_recipe("out/recipe.yaml").data.reader.path == str(folder / table)
+def test_a_path_may_begin_with_the_home_folder(run_cli, run_args, table, monkeypatch, work_dir):
+    monkeypatch.setenv("HOME", str(work_dir))
+    assert run_cli(*run_args, "--data", f"~/{table}", "--out", "out").exit_code == 0
+    assert load_recipe("out/recipe.yaml").data.reader.path == str(work_dir / table)
 
 
-def test_a_folder_that_another_process_works_in(refused_run, command, words, table):
-    unfinished(command, words)
+def test_a_folder_that_another_process_works_in(reject_run, run_cli, run_args, table):
+    unfinished(run_cli, run_args)
     Path(f"out/.{'0' * 32}.metrics.json").write_text("being written by the other")
     with FileLock("out/.running"):
-        assert refused_run("--data", table, "--out", "out", "--resume") == (
+        assert reject_run("--data", table, "--out", "out", "--resume") == (
             "out: another process is running in it; wait for it, or choose another folder"
         )
-    assert command(*words, "--data", table, "--out", "out", "--resume").code == 0
+    assert run_cli(*run_args, "--data", table, "--out", "out", "--resume").exit_code == 0
     assert not Path("out/.running").exists()
 
 
 def test_a_full_disk_is_one_line_and_the_run_can_be_gone_on_with(
-    command, words, table, monkeypatch
+    run_cli, run_args, table, monkeypatch
 ):
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "out/result.h5ad")
 
-    words = [*words, "--data", table, "--out", "out"]
+    run_args = [*run_args, "--data", table, "--out", "out"]
     with monkeypatch.context() as patched:
         patched.setattr("anndata.AnnData.write_h5ad", full)
-        done = command(*words)
-    assert done.code == 1
-    assert done.err.splitlines()[-1] == (
+        done = run_cli(*run_args)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1] == (
         "out/result.h5ad: No space left on device; make room, then --resume goes on from the last "
         "finished stage"
     )
     assert not any(name.startswith(".") for name in os.listdir("out"))
-    resumed = command(*words, "--resume")
-    assert resumed.code == 0
-    assert " epochs, loss" not in resumed.err
+    resumed = run_cli(*run_args, "--resume")
+    assert resumed.exit_code == 0
+    assert " epochs, loss" not in resumed.stderr

@@ -14,7 +14,7 @@ from scipy import sparse
 import scgnn
 from scgnn.recipe.load import load_recipe
 
-pytestmark = pytest.mark.usefixtures("folder")
+pytestmark = pytest.mark.usefixtures("work_dir")
 
 
 @pytest.mark.parametrize("thing", [np.ones((3, 3)), pd.DataFrame([[1]]), sparse.eye(3)], ids=type)
@@ -34,38 +34,40 @@ def test_only_an_anndata_is_one(thing):
     ],
     ids=["mixed column", "list of mappings", "function"],
 )
-def test_annotation_that_no_file_can_hold_is_refused_before_the_run(counts, folder, add, name):
-    adata = counts()
+def test_annotation_that_no_file_can_hold_is_refused_before_the_run(
+    make_counts, work_dir, add, name
+):
+    adata = make_counts()
     add(adata)
     with pytest.raises(scgnn.InputError, match=f"^the AnnData given: {name} cannot be written"):
         scgnn.run("scgnn", adata, out="out")
-    assert os.listdir(folder) == []
+    assert os.listdir(work_dir) == []
 
 
-def test_annotation_that_no_file_can_hold_is_welcome_without_a_file(counts, budget):
-    adata = counts()
+def test_annotation_that_no_file_can_hold_is_welcome_without_a_file(make_counts, reduced_budget):
+    adata = make_counts()
     adata.obs["mixed"] = [1, "a"] * 20
-    assert list(scgnn.run("scgnn", adata, **budget).obs["mixed"][:2]) == [1, "a"]
+    assert list(scgnn.run("scgnn", adata, **reduced_budget).obs["mixed"][:2]) == [1, "a"]
 
 
-def test_a_run_of_given_data_says_so_in_its_recipe(counts, budget, command):
-    scgnn.run("scgnn", counts(), out="out", **budget)
-    assert load_recipe("out/recipe.yaml").data.reader.name == "given"
-    done = command("run", "out/recipe.yaml", "--out", "again")
-    assert done.code == 2
-    assert done.err == (
+def test_a_run_of_given_data_says_so_in_its_recipe(make_counts, reduced_budget, run_cli):
+    scgnn.run("scgnn", make_counts(), out="out", **reduced_budget)
+    assert load_recipe("out/recipe.yaml").data.reader.name == "in_memory"
+    done = run_cli("run", "out/recipe.yaml", "--out", "again")
+    assert done.exit_code == 2
+    assert done.stderr == (
         "data.reader: the data were handed over in Python and are not in the recipe; hand them "
         "over again (scgnn.run(recipe, adata)) or give --data FILE\n"
     )
     assert not Path("again").exists()
-    again = scgnn.run("out/recipe.yaml", counts())
+    again = scgnn.run("out/recipe.yaml", make_counts())
     np.testing.assert_array_equal(
         again.obsm["X_scgnn"], read_h5ad("out/result.h5ad").obsm["X_scgnn"]
     )
 
 
-def test_what_an_earlier_run_left_is_not_passed_off_as_new(counts, budget):
-    first = scgnn.run("scgnn", counts(), **budget)
+def test_what_an_earlier_run_left_is_not_passed_off_as_new(make_counts, reduced_budget):
+    first = scgnn.run("scgnn", make_counts(), **reduced_budget)
     second = scgnn.run("pca_leiden", first)
     assert "scgnn_imputed" not in second.layers
     assert second.obsm["X_scgnn"].shape == (40, 50)

@@ -27,7 +27,7 @@ def test_ltmg_writes_what_it_says(tmp_path):
     assert ltmg(adata) is None
     ltmg(adata, layer="log", key_added="again", input="log")
     assert (adata.layers["ltmg"] != adata.layers["again"]).nnz <= 2  # rounding of log1p
-    assert adata.uns["ltmg"]["genes"] == LTMG().fit(adata.X).counts
+    assert adata.uns["ltmg"]["genes"] == LTMG().fit(adata.X).status_counts
     assert adata.uns["again"]["settings"]["layer"] == "log"
     adata.write_h5ad(tmp_path / "x.h5ad")
     back = anndata.read_h5ad(tmp_path / "x.h5ad")

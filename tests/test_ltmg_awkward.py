@@ -32,7 +32,7 @@ def test_awkward_genes_get_states_and_a_status(variant, cutoff):
     assert not fit.states.toarray()[x == 0].any()
     status = dict(zip(AWKWARD, fit.status, strict=True))
     assert status["all zero"] == "all zero"
-    assert sum(fit.counts.values()) == len(AWKWARD)
+    assert sum(fit.status_counts.values()) == len(AWKWARD)
     assert np.isfinite(fit.sd[~np.isnan(fit.mean)]).all() or variant == "published"
 
 

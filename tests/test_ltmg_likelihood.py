@@ -6,23 +6,23 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 
-from ltmg_genes import in_log
+from ltmg_genes import to_log_matrix
 from scgnn.components.ltmg import LTMG
-from scgnn.components.ltmg.expectation import Evidence
+from scgnn.components.ltmg.expectation import EStep
 from scgnn.components.ltmg.mixture import Mixture
-from scgnn.components.ltmg.newton import slope
+from scgnn.components.ltmg.newton import compute_derivatives
 from scgnn.components.ltmg.published import fit_published
-from scgnn.components.ltmg.quadrature import Samples, cutoffs, units
-from scgnn.components.ltmg.sorted_values import Observed, observe
+from scgnn.components.ltmg.quadrature import GenePadder, compute_cutoffs, find_count_units
+from scgnn.components.ltmg.sorted_values import SortedExpression, sort_expression
 
 
-def hand_made() -> tuple[Observed, Mixture]:
+def hand_made() -> tuple[SortedExpression, Mixture]:
     """Two genes: counts, some of them high, and continuous values; both with zeros."""
     random = np.random.default_rng(0)
     counts = random.poisson(random.choice([0.1, 3, 40], 60))
     smooth = np.where(random.random(60) < 0.3, 0, random.lognormal(1, 1, 60))
     with np.errstate(divide="ignore"):
-        observed, _ = observe(in_log(np.log(np.stack([counts, smooth]))))
+        observed, _ = sort_expression(to_log_matrix(np.log(np.stack([counts, smooth]))))
     weight = np.array([[0.3, 0.5, 0.2], [0.2, 0.2, 0.6]])
     mean = np.array([[-1.0, 1.0, 3.5], [-2.0, 0.5, 1.5]])
     return observed, Mixture(weight, mean, np.array([[0.7, 0.5, 0.4], [0.9, 0.8, 1.1]]))
@@ -30,13 +30,13 @@ def hand_made() -> tuple[Observed, Mixture]:
 
 def test_likelihood_is_that_of_intervals_for_counts_and_of_densities_for_values():
     observed, mixture = hand_made()
-    unit = units(observed)
+    unit = find_count_units(observed)
     assert unit[0] == pytest.approx(1) and unit[1] == 0
-    q = cutoffs(observed, unit, -np.inf)
-    samples = Samples(observed, q, unit)
+    q = compute_cutoffs(observed, unit, -np.inf)
+    samples = GenePadder(observed, q, unit)
     for g in range(2):
         p, mean, sd = (part[g, :, None] for part in mixture)
-        value, count = observed.gene(g)
+        value, count = observed.get_gene(g)
         density = np.exp(-(((value - mean) / sd) ** 2) / 2) / sd / np.sqrt(2 * np.pi)
         if g == 0:
             k = np.round(np.exp(value))
@@ -47,22 +47,22 @@ def test_likelihood_is_that_of_intervals_for_counts_and_of_densities_for_values(
         expected = (count * np.log((p * density).sum(0))).sum()
         expected += (observed.n_cells - count.sum()) * np.log(below)
         alone = np.array([g])
-        moments = Evidence(samples.of(alone), 3)(mixture.rows(alone))
-        assert moments.likelihood[0] == pytest.approx(expected, rel=1e-7)
-        assert moments.cells.sum() == pytest.approx(observed.n_cells)
+        moments = EStep(samples.pad(alone), 3)(mixture.take(alone))
+        assert moments.log_likelihood[0] == pytest.approx(expected, rel=1e-7)
+        assert moments.responsibility_sum.sum() == pytest.approx(observed.n_cells)
 
 
 def test_slope_is_the_derivative_of_the_likelihood():
     observed, mixture = hand_made()
-    unit = units(observed)
-    samples = Samples(observed, cutoffs(observed, unit, -np.inf), unit)
+    unit = find_count_units(observed)
+    samples = GenePadder(observed, compute_cutoffs(observed, unit, -np.inf), unit)
 
     def at(g: int, theta: np.ndarray):
         p = np.exp(theta[:3]) / np.exp(theta[:3]).sum()
         here = Mixture(p[None], theta[None, 3:6], np.exp(theta[None, 6:]))
-        evidence = Evidence(samples.of(np.array([g])), 3)
+        evidence = EStep(samples.pad(np.array([g])), 3)
         moments = evidence(here)
-        return moments.likelihood[0], slope(evidence, here, moments)
+        return moments.log_likelihood[0], compute_derivatives(evidence, here, moments)
 
     for g in range(2):
         theta = np.concatenate([np.log(mixture.weight[g]), mixture.mean[g], np.log(mixture.sd[g])])
@@ -76,21 +76,23 @@ def test_slope_is_the_derivative_of_the_likelihood():
 
 def test_a_value_far_from_every_component_keeps_its_logarithm():
     y = np.append(np.random.default_rng(0).normal(0, 0.05, 3000), 300.0)
-    observed, _ = observe(in_log(y[None]))
-    (sample,) = Samples(observed, observed.lowest(), np.zeros(1)).batches(np.arange(1), 1)
+    observed, _ = sort_expression(to_log_matrix(y[None]))
+    (sample,) = GenePadder(observed, observed.compute_minimum(), np.zeros(1)).iter_chunks(
+        np.arange(1), 1
+    )
     far = Mixture(np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.05))
     expected = -((y / 0.05) ** 2).sum() / 2 - len(y) * np.log(0.05 * np.sqrt(2 * np.pi))
-    assert Evidence(sample, 1)(far).likelihood[0] == pytest.approx(expected, rel=1e-9)
+    assert EStep(sample, 1)(far).log_likelihood[0] == pytest.approx(expected, rel=1e-9)
     fit = LTMG().fit(np.exp(y[:, None]))
-    assert fit.n_active[0] == 2 and fit.states[-1, 0] == 2
+    assert fit.n_active_states[0] == 2 and fit.states[-1, 0] == 2
 
 
 def test_multiplicities_are_exact():
     counts = np.random.default_rng(0).poisson(4, 200)
     y = np.sort(np.log(counts[counts > 0]))
-    apart = Observed(y, np.ones(len(y)), np.array([0, len(y)]), 200)
+    apart = SortedExpression(y, np.ones(len(y)), np.array([0, len(y)]), 200)
     value, count = np.unique(y, return_counts=True)
-    merged = Observed(value, count.astype(float), np.array([0, len(value)]), 200)
+    merged = SortedExpression(value, count.astype(float), np.array([0, len(value)]), 200)
     one, two = (
         fit_published(o, y[:1], np.array([True]), np.empty((1, 0, 3, 2))) for o in (apart, merged)
     )

@@ -30,11 +30,11 @@ def largest_tensor():
 
 
 @pytest.mark.parametrize("recipe", ["scgnn", "scgnn_gat_leiden", "scgnn_published_code"])
-def test_nothing_is_cells_by_cells(recipe, small, largest_tensor):
+def test_nothing_is_cells_by_cells(recipe, make_small_changes, largest_tensor):
     """tracemalloc sees what numpy holds, the dispatch mode what torch makes."""
     n = 3000
-    execute(load_recipe(recipe, small(recipe)))  # imports are not counted
-    changes = {**small(recipe), "data.reader.cells": n, "data.reader.genes": 30}
+    execute(load_recipe(recipe, make_small_changes(recipe)))  # imports are not counted
+    changes = {**make_small_changes(recipe), "data.reader.n_cells": n, "data.reader.n_genes": 30}
     tracemalloc.start()
     with largest_tensor:
         execute(load_recipe(recipe, {**changes, "pipeline.max_iterations": 1}))

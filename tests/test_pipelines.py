@@ -10,21 +10,21 @@ from scgnn import load_recipe
 from scgnn.components.clusterers import KMeans, Leiden
 from scgnn.components.encoders import GAT
 from scgnn.components.readers import Demo
-from scgnn.components.regularizers import GraphSmooth, LTMGBinary
+from scgnn.components.regularizers import BinaryLTMGWeightedError, GraphSmoothness
 from scgnn.components.transforms import Log1p
 from scgnn.data.anndata_views import to_state
-from scgnn.data.validation import validated
+from scgnn.data.validation import validate
 from scgnn.execution.stages import Stages
 from scgnn.pipelines import ScGNN
 from scgnn.state import State
 from scgnn.training.budget import Training
 
-DATA = Demo(cells=120, genes=60, groups=3, marker_share=0.2, marker_strength=2.0)
+DATA = Demo(n_cells=120, n_genes=60, n_groups=3, marker_fraction=0.2, marker_strength=2.0)
 
 
 @pytest.fixture(scope="module")
 def state() -> State:
-    return to_state(Log1p()(validated(DATA(), "demo")))
+    return to_state(Log1p()(validate(DATA(), "demo")))
 
 
 def small(**changes) -> ScGNN:
@@ -53,10 +53,10 @@ def values(state: State, quantity: str, stage: str | None = None) -> list[float]
 
 def test_all_nine_steps_leave_their_results(state):
     end = run(small(), state)
-    assert end.signal.shape == end.imputed.shape == end.reconstruction.shape == (120, 60)
+    assert end.ltmg_states.shape == end.imputed.shape == end.reconstruction.shape == (120, 60)
     assert end.embedding.shape == (120, 8)
     assert end.graph_embedding.shape == (120, 16)
-    assert sorted(set(end.labels)) == list(range(end.labels.max() + 1))
+    assert sorted(set(end.clusters)) == list(range(end.clusters.max() + 1))
     assert end.graph.shape == (120, 120)
     assert abs(end.graph - end.graph.T).nnz == 0
     assert end.graph.diagonal().sum() == 0
@@ -66,34 +66,34 @@ def test_all_nine_steps_leave_their_results(state):
 def test_relabelling_cells_relabels_everything(state):
     order = np.random.default_rng(0).permutation(state.n_cells)
     moved = replace(state, x=state.x[order], cells=state.cells[order])
-    pipeline = small(max_iterations=1, clusterer=KMeans(k=3))
+    pipeline = small(max_iterations=1, clusterer=KMeans(n_clusters=3))
     before, after = run(pipeline, state), run(pipeline, moved)
     assert list(after.cells) == list(before.cells[order])
-    assert (before.signal[order] != after.signal).nnz == 0
+    assert (before.ltmg_states[order] != after.ltmg_states).nnz == 0
     near = np.abs(before.embedding[order] - after.embedding)
     assert np.median(near) < 0.01 * before.embedding.max()
-    assert adjusted_rand_score(before.labels[order], after.labels) > 0.9
+    assert adjusted_rand_score(before.clusters[order], after.clusters) > 0.9
     near = np.abs(before.imputed[order] - after.imputed)
     assert np.median(near) < 0.02 * before.imputed.max()
 
 
 def test_swapping_the_clusterer_leaves_the_first_embeddings_as_they_are(state):
-    one = run(small(max_iterations=0, impute=False), state)
-    other = run(small(max_iterations=0, impute=False, clusterer=Leiden()), state)
+    one = run(small(max_iterations=0, imputation=None), state)
+    other = run(small(max_iterations=0, imputation=None, clusterer=Leiden()), state)
     assert np.array_equal(one.embedding, other.embedding)
     assert np.array_equal(one.graph_embedding, other.graph_embedding)
 
 
 def test_swapping_the_graph_encoder_leaves_the_feature_embedding_as_it_is(state):
-    one = run(small(max_iterations=0, impute=False), state)
-    other = run(small(max_iterations=0, impute=False, graph_encoder=GAT()), state)
+    one = run(small(max_iterations=0, imputation=None), state)
+    other = run(small(max_iterations=0, imputation=None, graph_encoder=GAT()), state)
     assert np.array_equal(one.embedding, other.embedding)
     assert not np.array_equal(one.graph_embedding, other.graph_embedding)
 
 
 def test_another_seed_gives_other_weights(state):
-    one = run(small(max_iterations=0, impute=False), state, seed=1)
-    other = run(small(max_iterations=0, impute=False), state, seed=2)
+    one = run(small(max_iterations=0, imputation=None), state, seed=1)
+    other = run(small(max_iterations=0, imputation=None), state, seed=2)
     assert not np.array_equal(one.embedding, other.embedding)
 
 
@@ -105,61 +105,66 @@ def test_without_a_graph_encoder_the_feature_embedding_is_clustered(state):
 @pytest.mark.parametrize(
     "change",
     [
-        {"iterate_on": "input"},
-        {"cluster_start": "continue"},
+        {"iteration_target": "input"},
+        {"cluster_initialization": "continue"},
         {"cluster_autoencoders": False},
-        {"prune_applies_to": "louvain"},
+        {"prune_applies_to": "clusterer"},
         {"graph_features": "binary"},
-        {"edge_holdout": 0.15},
+        {"edge_holdout_fraction": 0.15},
         {"feature_regularizers": ()},
-        {"feature_regularizers": (LTMGBinary(),)},
+        {"feature_regularizers": (BinaryLTMGWeightedError(),)},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_each_published_option_changes_the_graph_embedding(state, change):
-    usual, changed = run(small(impute=False), state), run(small(impute=False, **change), state)
+    usual, changed = (
+        run(small(imputation=None), state),
+        run(small(imputation=None, **change), state),
+    )
     assert not np.array_equal(usual.graph_embedding, changed.graph_embedding)
 
 
 def test_labels_of_the_iteration_before_are_those_of_one_iteration_less(state):
-    shorter = run(small(max_iterations=1, impute=False), state)
-    published = run(small(max_iterations=2, impute=False, final_labels="last_iteration"), state)
-    assert np.array_equal(published.labels, shorter.labels)
+    shorter = run(small(max_iterations=1, imputation=None), state)
+    published = run(
+        small(max_iterations=2, imputation=None, final_clusters="previous_iteration"), state
+    )
+    assert np.array_equal(published.clusters, shorter.clusters)
 
 
 def test_small_imputed_values_become_zero_when_asked(state):
-    kept = run(small(max_iterations=0, zero_below=0.0), state).imputed
-    cut = run(small(max_iterations=0, zero_below=0.5), state).imputed
+    kept = run(small(max_iterations=0, imputation_threshold=None), state).imputed
+    cut = run(small(max_iterations=0, imputation_threshold=0.5), state).imputed
     assert ((kept > 0) & (kept < 0.5)).any()
     assert np.array_equal(cut, np.where(kept < 0.5, 0, kept))
 
 
 def test_graph_smooth_takes_part_in_the_imputation(state):
     usual = run(small(max_iterations=0), state)
-    smooth = run(small(max_iterations=0, imputation_regularizers=(GraphSmooth(),)), state)
+    smooth = run(small(max_iterations=0, imputation_regularizers=(GraphSmoothness(),)), state)
     assert not np.array_equal(usual.imputed, smooth.imputed)
 
 
 def test_standing_labels_stop_the_iterations_and_say_so(state):
-    end = run(small(max_iterations=10, impute=False), state)
-    assert end.iterations == len(values(end, "agreement"))
-    if end.iterations < 10:
-        assert end.stopped.startswith("labels stand still")
+    end = run(small(max_iterations=10, imputation=None), state)
+    assert end.n_iterations == len(values(end, "agreement"))
+    if end.n_iterations < 10:
+        assert end.stop_reason.startswith("labels stand still")
         assert values(end, "agreement")[-1] > 0.99
 
 
 def test_history_counts_dead_units_and_genes_and_every_epoch(state):
     end = run(small(), state)
-    assert len(values(end, "dead_units")) == end.iterations + 1
+    assert len(values(end, "dead_units")) == end.n_iterations + 1
     assert len(values(end, "dead_genes", "imputation")) == 1
-    assert len(values(end, "loss", "feature autoencoder")) == 150 + 15 * end.iterations
+    assert len(values(end, "loss", "feature autoencoder")) == 150 + 15 * end.n_iterations
     dead = (end.embedding == 0).all(0).sum()
     assert values(end, "dead_units")[-1] == dead
 
 
 def test_mini_batches_learn_what_full_batches_learn(state):
     batched = Training(epochs=60, learning_rate=5e-3, batch_size=32)
-    end = run(small(feature_training=batched, max_iterations=0, impute=False), state)
+    end = run(small(feature_training=batched, max_iterations=0, imputation=None), state)
     losses = values(end, "loss", "feature autoencoder")
     assert losses[-1] < 0.5 * losses[0]
 
@@ -169,11 +174,11 @@ def test_mini_batches_learn_what_full_batches_learn(state):
     [
         {"max_iterations": 0, "cluster_regularizers": ["ltmg"]},
         {"cluster_autoencoders": False, "cluster_regularizers": ["ltmg"]},
-        {"impute": False, "imputation_regularizers": ["ltmg"]},
+        {"imputation": None, "imputation_regularizers": ["ltmg"]},
     ],
 )
 def test_ltmg_is_not_fitted_for_a_training_that_there_is_not(changes):
     paths = {f"pipeline.{name}": value for name, value in changes.items()}
     without = {"pipeline.feature_regularizers": [], "pipeline.cluster_regularizers": []}
-    assert load_recipe("scgnn", without | paths).pipeline.signal_model() is None
-    assert load_recipe("scgnn", paths).pipeline.signal_model() is not None
+    assert load_recipe("scgnn", without | paths).pipeline.ltmg_model() is None
+    assert load_recipe("scgnn", paths).pipeline.ltmg_model() is not None

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from plugin_texts import COMPONENT
+from plugin_texts import COMPONENT_TEMPLATE
 from scgnn.components.clusterers import Clusterer
 from scgnn.components.encoders import Encoder
 from scgnn.errors import UserError
 from scgnn.registry import plugin_files
-from scgnn.registry.kinds import find, registered
+from scgnn.registry.kinds import get_component, registered_components
 
-pytestmark = pytest.mark.usefixtures("as_before")
+pytestmark = pytest.mark.usefixtures("restore_registry")
 
 
 @pytest.mark.parametrize(
@@ -26,57 +26,73 @@ pytestmark = pytest.mark.usefixtures("as_before")
     ],
     ids=lambda words: " ".join(words),
 )
-def test_a_plug_in_file_is_known_to_every_command(command, lump, words):
-    done = command(*words, "--plugin", lump)
-    assert (done.code, done.err) == (0, "")
-    assert "lump" in done.out
+def test_a_plug_in_file_is_known_to_every_command(run_cli, lump_plugin, words):
+    done = run_cli(*words, "--plugin", lump_plugin)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "lump" in done.stdout
 
 
-def test_a_run_with_a_plug_in_file_and_its_saved_recipe(command, lump, sets, small, tmp_path):
-    words = ["run", "scgnn_quick", *sets(small("scgnn")), "--set", "pipeline.clusterer=lump"]
-    done = command(*words, "--out", tmp_path / "out", "--plugin", lump)
-    assert done.code == 0
-    assert "clusters: 1\n" in done.out
+def test_a_run_with_a_plug_in_file_and_its_saved_recipe(
+    run_cli, lump_plugin, to_set_options, make_small_changes, tmp_path
+):
+    words = [
+        "run",
+        "scgnn_quick",
+        *to_set_options(make_small_changes("scgnn")),
+        "--set",
+        "pipeline.clusterer=lump",
+    ]
+    done = run_cli(*words, "--out", tmp_path / "out", "--plugin", lump_plugin)
+    assert done.exit_code == 0
+    assert "clusters: 1\n" in done.stdout
     noted = json.loads((tmp_path / "out" / "versions.json").read_text())
-    assert noted["clusterer.lump"].startswith(f"{lump.name}, code ")
+    assert noted["clusterer.lump"].startswith(f"{lump_plugin.name}, code ")
     saved = tmp_path / "out" / "recipe.yaml"
-    plugged = command("diff", "scgnn_quick", saved, "--plugin", lump)
-    assert "pipeline.clusterer: " in plugged.out
+    plugged = run_cli("diff", "scgnn_quick", saved, "--plugin", lump_plugin)
+    assert "pipeline.clusterer: " in plugged.stdout
 
 
-def test_a_plug_in_that_breaks_in_a_run_is_named(command, tmp_path, sets, small):
-    broken = COMPONENT.format(name="ragged", cls="Ragged").replace("(len(embedding)", "(k")
+def test_a_plug_in_that_breaks_in_a_run_is_named(
+    run_cli, tmp_path, to_set_options, make_small_changes
+):
+    broken = COMPONENT_TEMPLATE.format(name="ragged", cls="Ragged").replace("(len(embedding)", "(k")
     (tmp_path / "own.py").write_text(broken)
-    words = ["run", "scgnn_quick", *sets(small("scgnn")), "--set", "pipeline.clusterer=ragged"]
-    done = command(*words, "--out", tmp_path / "out", "--plugin", tmp_path / "own.py")
-    assert done.code == 2
-    assert done.err.splitlines()[-1] == (
+    words = [
+        "run",
+        "scgnn_quick",
+        *to_set_options(make_small_changes("scgnn")),
+        "--set",
+        "pipeline.clusterer=ragged",
+    ]
+    done = run_cli(*words, "--out", tmp_path / "out", "--plugin", tmp_path / "own.py")
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == (
         "clustering: NameError: name 'k' is not defined (own.py:23), with clusterer.ragged of "
         f"own.py; scgnn-recipe test {tmp_path / 'own.py'} tries it alone"
     )
 
 
-def test_two_plug_in_files_of_one_name_do_not_meet(tmp_path, command):
+def test_two_plug_in_files_of_one_name_do_not_meet(tmp_path, run_cli):
     files = []
     for name in ("lump", "heap"):
         (tmp_path / name).mkdir()
         files.append(tmp_path / name / "mine.py")
-        files[-1].write_text(COMPONENT.format(name=name, cls="Mine"))
-    done = command("list", "clusterer", "--plugin", files[0], "--plugin", files[1])
-    assert done.out.count("[mine.py]") == 2
+        files[-1].write_text(COMPONENT_TEMPLATE.format(name=name, cls="Mine"))
+    done = run_cli("list", "clusterer", "--plugin", files[0], "--plugin", files[1])
+    assert done.stdout.count("[mine.py]") == 2
 
 
-def test_a_component_of_a_file_can_be_pickled(lump):
+def test_a_component_of_a_file_can_be_pickled(lump_plugin):
     import pickle
 
-    (cls,) = plugin_files.load_file(lump)
+    (cls,) = plugin_files.load_file(lump_plugin)
     assert pickle.loads(pickle.dumps(cls())) == cls()
 
 
-def test_a_plug_in_file_leaves_nothing_beside_itself(lump, tree):
-    before = tree(lump.parent)
-    plugin_files.load_file(lump)
-    assert tree(lump.parent) == before
+def test_a_plug_in_file_leaves_nothing_beside_itself(lump_plugin, read_tree):
+    before = read_tree(lump_plugin.parent)
+    plugin_files.load_file(lump_plugin)
+    assert read_tree(lump_plugin.parent) == before
 
 
 @pytest.mark.parametrize(
@@ -87,21 +103,21 @@ def test_a_plug_in_file_leaves_nothing_beside_itself(lump, tree):
         ("\nraise SystemExit\n", ":2: SystemExit"),
         ("\nint('x')\n", ":2: ValueError: invalid literal for int() with base 10: 'x'"),
         (
-            COMPONENT.format(name="leiden", cls="Lump"),
+            COMPONENT_TEMPLATE.format(name="leiden", cls="Lump"),
             ":9: ValueError: clusterer 'leiden' is already "
-            f"{find('clusterer.leiden').__module__}.Leiden; choose another name",
+            f"{get_component('clusterer.leiden').__module__}.Leiden; choose another name",
         ),
         ("x = 1\n", ': registers no component; decorate a class, e.g. @Encoder.register("mine")'),
     ],
     ids=["syntax", "import", "exit", "error", "taken", "nothing"],
 )
-def test_a_mistake_in_a_plug_in_file_is_one_sentence(tmp_path, command, text, said):
+def test_a_mistake_in_a_plug_in_file_is_one_sentence(tmp_path, run_cli, text, said):
     path = tmp_path / "mine.py"
     path.write_text(text)
-    before = registered()
-    done = command("list", "--plugin", path)
-    assert (done.code, done.out, done.err) == (2, "", f"{path}{said}\n")
-    assert registered() == before
+    before = registered_components()
+    done = run_cli("list", "--plugin", path)
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"{path}{said}\n")
+    assert registered_components() == before
 
 
 @pytest.mark.parametrize(
@@ -126,5 +142,5 @@ def test_a_class_of_a_notebook_is_a_component():
     class Here(Clusterer):
         """Of this session."""
 
-    assert find("clusterer.here") is Here
+    assert get_component("clusterer.here") is Here
     assert "here" not in Encoder.names()

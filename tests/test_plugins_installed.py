@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from plugin_texts import COMPONENT, LUMP
+from plugin_texts import COMPONENT_TEMPLATE, LUMP_PLUGIN
 from scgnn.recipe.load import load_recipe
-from scgnn.registry.kinds import find, registered
+from scgnn.registry.kinds import get_component, registered_components
 
-pytestmark = pytest.mark.usefixtures("as_before")
+pytestmark = pytest.mark.usefixtures("restore_registry")
 
 
 @pytest.fixture
@@ -34,24 +34,24 @@ def installed(tmp_path, monkeypatch):
 
 def refusal(kind: str, name: str) -> str:
     with pytest.raises(ValueError, match=f"\\b{name}\\b") as refused:
-        find(f"{kind}.{name}")
+        get_component(f"{kind}.{name}")
     return str(refused.value)
 
 
 # --- entry points -------------------------------------------------------------------------------
 
 
-def test_a_plug_in_is_listed_without_being_imported(installed, command):
+def test_a_plug_in_is_listed_without_being_imported(installed, run_cli):
     installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump="raise SystemExit(3)")
-    done = command("list", "clusterer")
-    assert (done.code, done.err) == (0, "")
-    (line,) = [line for line in done.out.splitlines() if line.startswith("  lump ")]
+    done = run_cli("list", "clusterer")
+    assert (done.exit_code, done.stderr) == (0, "")
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("  lump ")]
     assert line.split(maxsplit=1)[1] == "What labs is.  [labs 1.0]"
     assert "plugged_lump" not in sys.modules
 
 
 def test_a_plug_in_is_imported_when_a_recipe_asks_for_it(installed):
-    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
     load_recipe("scgnn")
     assert "plugged_lump" not in sys.modules
     recipe = load_recipe({"base": "scgnn", "pipeline": {"clusterer": {"name": "lump", "k": 2}}})
@@ -59,60 +59,60 @@ def test_a_plug_in_is_imported_when_a_recipe_asks_for_it(installed):
     assert recipe.pipeline.clusterer.k == 2
 
 
-def test_a_plug_in_that_was_imported_says_what_it_is_and_whose(installed, command):
-    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
-    assert command("show", "clusterer.lump").out.startswith("clusterer.lump\n\nPuts every cell")
-    assert "  Puts every cell into one cluster.  [labs 1.0]" in command("list", "clusterer").out
+def test_a_plug_in_that_was_imported_says_what_it_is_and_whose(installed, run_cli):
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
+    assert run_cli("show", "clusterer.lump").stdout.startswith("clusterer.lump\n\nPuts every cell")
+    assert "  Puts every cell into one cluster.  [labs 1.0]" in run_cli("list", "clusterer").stdout
 
 
 def test_a_misspelled_plug_in_gets_the_suggestion(installed):
-    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
     assert "Did you mean 'lump'? Known: " in refusal("clusterer", "lumq")
 
 
-def test_without_its_plug_in_a_recipe_says_which_name_is_unknown(tmp_path, command):
+def test_without_its_plug_in_a_recipe_says_which_name_is_unknown(tmp_path, run_cli):
     (tmp_path / "my.yaml").write_text("base: scgnn\npipeline:\n  clusterer: {name: lump, k: 2}\n")
-    done = command("check", tmp_path / "my.yaml")
-    assert done.code == 2
-    assert "my.yaml:3: pipeline.clusterer.name: unknown clusterer 'lump'." in done.err
+    done = run_cli("check", tmp_path / "my.yaml")
+    assert done.exit_code == 2
+    assert "my.yaml:3: pipeline.clusterer.name: unknown clusterer 'lump'." in done.stderr
 
 
-def test_a_plug_in_never_takes_the_place_of_a_built_in(installed, command):
-    built_in = find("clusterer.leiden")
+def test_a_plug_in_never_takes_the_place_of_a_built_in(installed, run_cli):
+    built_in = get_component("clusterer.leiden")
     entry = "clusterer.leiden = plugged_leiden:Lump"
-    installed("labs", entry, plugged_leiden=COMPONENT.format(name="leiden", cls="Lump"))
-    assert find("clusterer.leiden") is built_in
+    installed("labs", entry, plugged_leiden=COMPONENT_TEMPLATE.format(name="leiden", cls="Lump"))
+    assert get_component("clusterer.leiden") is built_in
     said = "plug-in clusterer.leiden of labs 1.0 is not used: scgnn's own clusterer has that name\n"
-    assert command("list").err == said
-    doctor = command("doctor")
-    assert doctor.code == 1
-    assert said in doctor.out
+    assert run_cli("list").stderr == said
+    doctor = run_cli("doctor")
+    assert doctor.exit_code == 1
+    assert said in doctor.stdout
 
 
-def test_two_distributions_with_one_name_are_refused(installed, command):
+def test_two_distributions_with_one_name_are_refused(installed, run_cli):
     for name in ("labs", "others"):
-        installed(name, "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
+        installed(name, "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
     said = "plug-in clusterer.lump is offered by labs 1.0 and others 1.0; uninstall all but one"
     assert refusal("clusterer", "lump") == said
-    assert command("list").err == said + "\n"
-    assert find("clusterer.leiden")
+    assert run_cli("list").stderr == said + "\n"
+    assert get_component("clusterer.leiden")
 
 
 def test_a_name_offered_twice_does_not_come_in_through_a_neighbour(installed):
-    two = LUMP + COMPONENT.format(name="heap", cls="Heap")
+    two = LUMP_PLUGIN + COMPONENT_TEMPLATE.format(name="heap", cls="Heap")
     both = "clusterer.lump = plugged_two:Lump\nclusterer.heap = plugged_two:Heap"
     installed("labs", both, plugged_two=two)
-    installed("others", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
-    assert find("clusterer.heap").__name__ == "Heap"
+    installed("others", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
+    assert get_component("clusterer.heap").__name__ == "Heap"
     assert "is offered by labs 1.0 and others 1.0" in refusal("clusterer", "lump")
 
 
 def test_neighbours_in_a_module_are_both_there(installed):
-    two = LUMP + COMPONENT.format(name="heap", cls="Heap")
+    two = LUMP_PLUGIN + COMPONENT_TEMPLATE.format(name="heap", cls="Heap")
     both = "clusterer.lump = plugged_two:Lump\nclusterer.heap = plugged_two:Heap"
     installed("labs", both, plugged_two=two)
-    assert find("clusterer.heap").__name__ == "Heap"
-    assert find("clusterer.lump").__name__ == "Lump"
+    assert get_component("clusterer.heap").__name__ == "Heap"
+    assert get_component("clusterer.lump").__name__ == "Lump"
 
 
 @pytest.mark.parametrize(
@@ -126,56 +126,56 @@ def test_neighbours_in_a_module_are_both_there(installed):
         ),
         ("Lump = 3", ": plugged_lump:Lump is not a class of the kind clusterer"),
         (
-            COMPONENT.format(name="heap", cls="Lump"),
+            COMPONENT_TEMPLATE.format(name="heap", cls="Lump"),
             ": plugged_lump:Lump registers as 'heap'; decorate it with .register(\"lump\")",
         ),
         (
-            LUMP.replace('@Clusterer.register("lump")', ""),
+            LUMP_PLUGIN.replace('@Clusterer.register("lump")', ""),
             ': plugged_lump:Lump does not register; decorate it with .register("lump")',
         ),
         (
-            COMPONENT.format(name="leiden", cls="Other") + LUMP,
+            COMPONENT_TEMPLATE.format(name="leiden", cls="Other") + LUMP_PLUGIN,
             "cannot be imported (ValueError: clusterer 'leiden' is already "
-            f"{find('clusterer.leiden').__module__}.Leiden; choose another name)",
+            f"{get_component('clusterer.leiden').__module__}.Leiden; choose another name)",
         ),
     ],
     ids=["import", "exit", "attribute", "class", "name", "decorator", "taken"],
 )
-def test_a_broken_plug_in_is_one_sentence_with_its_distribution(installed, command, module, reason):
+def test_a_broken_plug_in_is_one_sentence_with_its_distribution(installed, run_cli, module, reason):
     installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=module)
     said = f"plug-in clusterer.lump of labs 1.0{'' if reason[0] == ':' else ' '}{reason}"
     assert refusal("clusterer", "lump") == said
     assert refusal("clusterer", "lump") == said  # and again
-    done = command("check", "scgnn", "--set", "pipeline.clusterer=lump")
-    assert (done.code, done.out) == (2, "")
-    assert done.err.endswith(f"pipeline.clusterer.name: {said}\n")
+    done = run_cli("check", "scgnn", "--set", "pipeline.clusterer=lump")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"pipeline.clusterer.name: {said}\n")
 
 
-def test_a_broken_plug_in_breaks_nothing_else(installed, command):
-    broken = COMPONENT.format(name="heap", cls="Heap") + "raise RuntimeError('half way')"
+def test_a_broken_plug_in_breaks_nothing_else(installed, run_cli):
+    broken = COMPONENT_TEMPLATE.format(name="heap", cls="Heap") + "raise RuntimeError('half way')"
     installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=broken)
-    before = registered()
+    before = registered_components()
     refusal("clusterer", "lump")
-    assert registered() == before
-    assert command("check", "scgnn").code == 0
-    assert command("list").code == 0
-    doctor = command("doctor")
-    (line,) = [line for line in doctor.out.splitlines() if line.startswith("BAD")]
+    assert registered_components() == before
+    assert run_cli("check", "scgnn").exit_code == 0
+    assert run_cli("list").exit_code == 0
+    doctor = run_cli("doctor")
+    (line,) = [line for line in doctor.stdout.splitlines() if line.startswith("BAD")]
     assert line.endswith("of labs 1.0 cannot be imported (RuntimeError: half way)")
 
 
-def test_an_offer_of_no_kind_is_said_by_list(installed, command):
+def test_an_offer_of_no_kind_is_said_by_list(installed, run_cli):
     installed("labs", "lump = plugged_lump:Lump\ncolour.red = plugged_lump:Lump")
-    lines = command("list", "clusterer").err.splitlines()
+    lines = run_cli("list", "clusterer").stderr.splitlines()
     assert [line.split(" (")[0] for line in lines] == [
         "plug-in colour.red of labs 1.0: no kind 'colour'",
         "plug-in lump of labs 1.0: no kind 'lump'",
     ]
 
 
-def test_doctor_names_plug_ins_that_work(installed, command):
-    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP)
-    assert "ok   clusterer.lump   labs 1.0" in command("doctor").out.splitlines()
+def test_doctor_names_plug_ins_that_work(installed, run_cli):
+    installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
+    assert "ok   clusterer.lump   labs 1.0" in run_cli("doctor").stdout.splitlines()
 
 
 def test_help_does_not_import_torch_with_plug_ins_there(installed, tmp_path):

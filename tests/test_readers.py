@@ -16,17 +16,17 @@ from sklearn.metrics import adjusted_rand_score
 
 from example_files import (
     COUNTS,
-    REPEATED,
-    SYMBOLS,
-    cut,
-    every_file,
-    example,
-    is_the_example,
-    loom_file,
-    quietly,
-    same,
-    tenx_h5,
-    written,
+    GENE_SYMBOLS,
+    assert_is_example,
+    assert_same_data,
+    ignore_duplicate_names,
+    make_example,
+    truncate_file,
+    write_every_format,
+    write_file,
+    write_loom,
+    write_tenx_h5,
+    write_without_warnings,
 )
 from scgnn.components.readers import (
     H5AD,
@@ -34,10 +34,10 @@ from scgnn.components.readers import (
     Loom,
     Reader,
     Zarr,
-    sniff,
+    detect_reader,
 )
 from scgnn.components.transforms import Filter, Log1p, NormalizeTotal
-from scgnn.data.validation import validated
+from scgnn.data.validation import validate
 from scgnn.errors import InputError
 
 
@@ -45,52 +45,52 @@ from scgnn.errors import InputError
     "form", [np.asarray, np.int64, np.float64, sparse.csr_matrix, sparse.csc_matrix]
 )
 def test_h5ad_gives_csr_float32_from_any_matrix(tmp_path, form):
-    adata = example()
+    adata = make_example()
     adata.X = form(COUNTS)
     adata.write_h5ad(tmp_path / "x.h5ad")
-    is_the_example(H5AD(str(tmp_path / "x.h5ad"))())
-    same(H5AD(str(tmp_path / "x.h5ad"))(), sc.read_h5ad(tmp_path / "x.h5ad"))
+    assert_is_example(H5AD(str(tmp_path / "x.h5ad"))())
+    assert_same_data(H5AD(str(tmp_path / "x.h5ad"))(), sc.read_h5ad(tmp_path / "x.h5ad"))
 
 
 @pytest.mark.parametrize("reader", [H5AD, Zarr])
 def test_counts_are_taken_from_a_layer_or_from_raw(tmp_path, reader):
-    adata = example()
+    adata = make_example()
     adata.layers["counts"] = sparse.csc_matrix(COUNTS)
-    adata.raw = example()
+    adata.raw = make_example()
     adata.X = np.log1p(adata.X)
     adata = adata[:, :4].copy()
     path = tmp_path / "x"
-    quietly(adata.write_h5ad if reader is H5AD else adata.write_zarr, path)
-    is_the_example(reader(str(path), layer="counts")(), columns=slice(0, 4))
-    is_the_example(reader(str(path), layer="raw")())
+    write_without_warnings(adata.write_h5ad if reader is H5AD else adata.write_zarr, path)
+    assert_is_example(reader(str(path), layer="counts")(), columns=slice(0, 4))
+    assert_is_example(reader(str(path), layer="raw")())
     with pytest.raises(InputError, match="has no layer 'x': it has counts, raw"):
         reader(str(path), layer="x")()
 
 
-@REPEATED
+@ignore_duplicate_names
 def test_repeated_names_in_a_file_raise_no_warning(tmp_path):
-    adata = example()
-    adata.var_names = SYMBOLS
+    adata = make_example()
+    adata.var_names = GENE_SYMBOLS
     adata.write_h5ad(tmp_path / "x.h5ad")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        is_the_example(H5AD(str(tmp_path / "x.h5ad"))(), SYMBOLS)
+        assert_is_example(H5AD(str(tmp_path / "x.h5ad"))(), GENE_SYMBOLS)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_loom_file_reads_as_in_scanpy(tmp_path):
     pytest.importorskip("loompy")
-    file = loom_file(tmp_path / "x.loom")
+    file = write_loom(tmp_path / "x.loom")
     ours = Loom(str(file))()
-    is_the_example(ours)
+    assert_is_example(ours)
     assert list(ours.obs["age"]) == [0, 1, 2, 3]
     assert list(ours.var["chromosome"]) == list("abcdef")
-    same(ours, sc.read_loom(file, X_name=""))
-    same(Loom(str(file), layer="spliced")(), sc.read_loom(file, X_name="spliced"))
+    assert_same_data(ours, sc.read_loom(file, X_name=""))
+    assert_same_data(Loom(str(file), layer="spliced")(), sc.read_loom(file, X_name="spliced"))
 
 
 def test_loom_layers_are_listed_and_unnamed_cells_numbered(tmp_path, caplog):
-    file = loom_file(tmp_path / "x.loom")
+    file = write_loom(tmp_path / "x.loom")
     with pytest.raises(InputError, match="has no layer 'unspliced': it has spliced"):
         Loom(str(file), layer="unspliced")()
     with h5py.File(file, "a") as opened:
@@ -100,12 +100,12 @@ def test_loom_layers_are_listed_and_unnamed_cells_numbered(tmp_path, caplog):
 
 
 def test_a_format_is_told_by_content_not_by_name(tmp_path):
-    for name, path in every_file(tmp_path).items():
-        reader = sniff(str(path))
+    for name, path in write_every_format(tmp_path).items():
+        reader = detect_reader(str(path))
         assert reader.name == name
         assert reader().shape in ((4, 6), (4, 5))
-    assert sniff(str(tenx_h5(tmp_path / "v2.h5", version=2))).name == "tenx_h5"
-    assert sniff(str(tmp_path / "five" / "matrix.mtx.gz")).name == "tenx_mtx"
+    assert detect_reader(str(write_tenx_h5(tmp_path / "v2.h5", version=2))).name == "tenx_h5"
+    assert detect_reader(str(tmp_path / "five" / "matrix.mtx.gz")).name == "tenx_mtx"
 
 
 @pytest.mark.parametrize(
@@ -133,73 +133,73 @@ def test_a_format_is_told_by_content_not_by_name(tmp_path):
 )
 def test_a_file_that_cannot_be_used_gets_one_sentence(tmp_path, name, content, sentence):
     if content is not None:
-        written(tmp_path / name, content)
+        write_file(tmp_path / name, content)
     with pytest.raises(InputError, match=sentence) as caught:
-        sniff(str(tmp_path / name))()
+        detect_reader(str(tmp_path / name))()
     assert "\n" not in str(caught.value)
 
 
 def test_a_folder_and_an_hdf5_file_of_something_else_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"is a folder without matrix.mtx, and not a zarr store"):
-        sniff(str(tmp_path))
+        detect_reader(str(tmp_path))
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["picture"] = 1
     with pytest.raises(InputError, match="holds picture: not h5ad, 10x or loom"):
-        sniff(str(tmp_path / "x.h5"))
-    written(tmp_path / "x.h5.gz", (tmp_path / "x.h5").read_bytes(), packed=True)
+        detect_reader(str(tmp_path / "x.h5"))
+    write_file(tmp_path / "x.h5.gz", (tmp_path / "x.h5").read_bytes(), compressed=True)
     with pytest.raises(InputError, match=r"compressed HDF5 file: unpack it first \(gunzip\)"):
-        sniff(str(tmp_path / "x.h5.gz"))
+        detect_reader(str(tmp_path / "x.h5.gz"))
 
 
 @pytest.mark.parametrize("name", ["h5ad", "loom", "tenx_h5", "zarr", "tenx_mtx", "csv"])
 def test_a_damaged_file_gets_one_sentence_from_its_reader(tmp_path, name):
-    path = every_file(tmp_path)[name]
+    path = write_every_format(tmp_path)[name]
     if name == "zarr":
-        written(path / ".zmetadata", "{")
+        write_file(path / ".zmetadata", "{")
     elif name == "tenx_mtx":
-        cut(path / "features.tsv.gz")
+        truncate_file(path / "features.tsv.gz")
     else:
-        cut(path)
+        truncate_file(path)
     with pytest.raises(InputError, match=r"cannot be read as|is damaged or incomplete") as caught:
-        Reader.named(name)(str(path))()
+        Reader.get(name)(str(path))()
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["h5ad", "zarr", "loom", "tenx_mtx", "tenx_h5", "csv"])
 def test_a_reader_without_a_path_says_where_to_set_it(name):
     with pytest.raises(InputError, match=r"no path: set data.reader.path, or give --data FILE"):
-        Reader.named(name)()()
+        Reader.get(name)()()
 
 
 @pytest.mark.parametrize("name", ["h5ad", "loom", "tenx_h5", "csv"])
 def test_a_folder_where_a_file_is_expected(tmp_path, name):
     with pytest.raises(InputError, match="is a folder, and this reader takes a file"):
-        Reader.named(name)(str(tmp_path))()
+        Reader.get(name)(str(tmp_path))()
 
 
 def test_a_file_where_a_folder_is_expected(tmp_path):
     with pytest.raises(InputError, match="is a file, and a zarr store is a folder"):
-        Zarr(str(written(tmp_path / "x", "x")))()
+        Zarr(str(write_file(tmp_path / "x", "x")))()
 
 
 def test_the_demo_is_the_same_for_the_same_fields():
-    first, again, other = Demo(cells=50)(), Demo(cells=50)(), Demo(cells=50, seed=2)()
+    first, again, other = Demo(n_cells=50)(), Demo(n_cells=50)(), Demo(n_cells=50, seed=2)()
     assert (first.X != again.X).nnz == 0
     assert (first.X != other.X).nnz > 0
 
 
 def test_the_demo_has_the_shape_and_the_groups_asked_for():
-    adata = Demo(cells=90, genes=40, groups=2)()
+    adata = Demo(n_cells=90, n_genes=40, n_groups=2)()
     assert adata.shape == (90, 40)
     assert adata.obs["group"].value_counts().to_dict() == {"group_1": 60, "group_2": 30}
     assert adata.layers["true_mean"].shape == (90, 40)
-    assert validated(adata, "demo").uns["scgnn_input"]["scale"] == "counts"
+    assert validate(adata, "demo").uns["scgnn_input"]["scale"] == "counts"
 
 
 @pytest.mark.parametrize("together", [4000, 1500])
 def test_demo_counts_scatter_around_their_true_means(monkeypatch, together):
-    monkeypatch.setattr("scgnn.components.readers.demo.CELLS_AT_ONCE", together)
-    adata = Demo(cells=4000, genes=50, groups=1, dropout=0.0, dispersion=0.3)()
+    monkeypatch.setattr("scgnn.components.readers.demo.CELLS_PER_BLOCK", together)
+    adata = Demo(n_cells=4000, n_genes=50, n_groups=1, dropout=0.0, dispersion=0.3)()
     counts, mean = adata.X.toarray(), adata.layers["true_mean"].astype(float)
     np.testing.assert_allclose(counts.sum(axis=0), mean.sum(axis=0), rtol=0.1, atol=50)
     noise = ((counts - mean) ** 2).sum() / (mean + 0.3 * mean**2).sum()
@@ -210,13 +210,13 @@ def test_demo_counts_scatter_around_their_true_means(monkeypatch, together):
 
 
 def test_the_demo_need_not_keep_its_true_means():
-    with_means, without = Demo(cells=50)(), Demo(cells=50, true_mean=False)()
+    with_means, without = Demo(n_cells=50)(), Demo(n_cells=50, true_mean=False)()
     assert not without.layers
     assert (with_means.X != without.X).nnz == 0
 
 
 def test_demo_dropout_loses_half_of_the_counts_at_its_mean():
-    fields = {"cells": 3000, "genes": 60, "groups": 1, "dispersion": 0.01}
+    fields = {"n_cells": 3000, "n_genes": 60, "n_groups": 1, "dispersion": 0.01}
     adata = Demo(**fields, library_size=6000.0, dropout=20.0)()
     mean = adata.layers["true_mean"]
     around = (mean > 18) & (mean < 22)

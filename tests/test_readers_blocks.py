@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from example_files import cut, quietly
+from example_files import truncate_file, write_without_warnings
 from scgnn.components.readers import H5AD
 from scgnn.components.transforms import TopGenes
 from scgnn.data import hdf5
-from scgnn.data.validation import validated
+from scgnn.data.validation import validate
 from scgnn.errors import InputError
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.run import execute
@@ -22,7 +22,7 @@ FORMS = {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "dense": np.asarray
 
 @pytest.fixture(autouse=True)
 def few_at_a_time(monkeypatch):
-    monkeypatch.setattr(hdf5, "ROWS", 7)
+    monkeypatch.setattr(hdf5, "ROWS_PER_BLOCK", 7)
 
 
 def counts(cells=40, genes=23):
@@ -38,7 +38,7 @@ def file_of(adata, form, folder):
     adata.X = FORMS[form](adata.X)
     adata.layers["twice"] = FORMS[form](2 * adata.X)
     adata.raw = adata[:, ::2].copy()
-    quietly(adata.write_h5ad, folder / "x.h5ad")
+    write_without_warnings(adata.write_h5ad, folder / "x.h5ad")
     return str(folder / "x.h5ad")
 
 
@@ -46,9 +46,9 @@ def file_of(adata, form, folder):
 @pytest.mark.parametrize("layer", [None, "twice", "raw"])
 def test_the_genes_that_vary_most_are_those_of_top_genes(tmp_path, form, layer):
     path = file_of(counts(), form, tmp_path)
-    found = H5AD(path, layer, keep_genes=9)()
-    whole = validated(H5AD(path, layer)(), "x.h5ad")
-    expected = TopGenes(n=9)(whole)
+    found = H5AD(path, layer, n_top_genes=9)()
+    whole = validate(H5AD(path, layer)(), "x.h5ad")
+    expected = TopGenes(n_top_genes=9)(whole)
     assert isinstance(found.X, sparse.csr_matrix) and found.X.dtype == np.float32
     assert list(found.var_names) == list(expected.var_names)
     np.testing.assert_array_equal(found.X.toarray(), expected.X.toarray())
@@ -60,38 +60,38 @@ def test_the_genes_that_vary_most_are_those_of_top_genes(tmp_path, form, layer):
 @pytest.mark.parametrize("form", FORMS)
 def test_more_genes_than_there_are_is_all_of_them(tmp_path, form):
     path = file_of(counts(), form, tmp_path)
-    np.testing.assert_array_equal(H5AD(path, keep_genes=99)().X.toarray(), counts().X)
+    np.testing.assert_array_equal(H5AD(path, n_top_genes=99)().X.toarray(), counts().X)
 
 
 def test_a_file_says_how_many_genes_will_be_kept(tmp_path):
     path = file_of(counts(), "csr", tmp_path)
-    assert H5AD(path, keep_genes=9).shape()[:2] == (40, 9)
-    assert H5AD(path, keep_genes=99).shape() == H5AD(path).shape()
+    assert H5AD(path, n_top_genes=9).peek_shape()[:2] == (40, 9)
+    assert H5AD(path, n_top_genes=99).peek_shape() == H5AD(path).peek_shape()
 
 
 def test_a_layer_that_is_not_there_is_named(tmp_path):
     path = file_of(counts(), "csr", tmp_path)
     for keep_genes in (0, 9):
         with pytest.raises(InputError, match="has no layer 'none': it has twice, raw"):
-            H5AD(path, "none", keep_genes=keep_genes)()
-    assert H5AD(path, "none").shape() is None  # reading says it, in its words
+            H5AD(path, "none", n_top_genes=keep_genes)()
+    assert H5AD(path, "none").peek_shape() is None  # reading says it, in its words
 
 
 def test_a_damaged_file_gets_its_sentence(tmp_path):
     path = file_of(counts(), "csr", tmp_path)
-    cut(tmp_path / "x.h5ad")
+    truncate_file(tmp_path / "x.h5ad")
     with pytest.raises(InputError, match=r"x\.h5ad"):
-        H5AD(path, keep_genes=9)()
+        H5AD(path, n_top_genes=9)()
 
 
 def test_a_run_on_it_is_one_on_the_file_read_whole(tmp_path):
     path = file_of(counts(60), "csr", tmp_path)
-    changes = {"data.transforms": ["log1p"], "data.labels": "group"}
+    changes = {"data.transforms": ["log1p"], "data.labels_key": "group"}
     reader = {"name": "h5ad", "path": path}
-    read = load_recipe("pca_kmeans", changes | {"data.reader": reader | {"keep_genes": 9}})
-    transforms = [{"name": "top_genes", "n": 9}, "log1p"]
+    read = load_recipe("pca_kmeans", changes | {"data.reader": reader | {"n_top_genes": 9}})
+    transforms = [{"name": "top_genes", "n_top_genes": 9}, "log1p"]
     whole = load_recipe(
         "pca_kmeans", changes | {"data.reader": reader, "data.transforms": transforms}
     )
-    labels = [execute(recipe).state.labels for recipe in (read, whole)]
+    labels = [execute(recipe).state.clusters for recipe in (read, whole)]
     np.testing.assert_array_equal(*labels)

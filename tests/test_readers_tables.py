@@ -10,16 +10,16 @@ import pytest
 import scanpy as sc
 
 from example_files import (
-    CELLS,
-    IDS,
-    is_the_example,
-    same,
-    table,
-    written,
+    BARCODES,
+    GENE_IDS,
+    assert_is_example,
+    assert_same_data,
+    write_file,
+    write_table,
 )
 from scgnn.components.readers import CSV
-from scgnn.data.orientation import orientation
-from scgnn.data.validation import validated
+from scgnn.data.orientation import guess_orientation
+from scgnn.data.validation import validate
 from scgnn.errors import InputError
 
 
@@ -29,26 +29,28 @@ from scgnn.errors import InputError
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_every_table_gives_the_same_counts(tmp_path, sep, genes_in_rows, corner, packed, quote):
-    file = table(tmp_path / "x.csv", sep, genes_in_rows, corner, packed, quote)
-    is_the_example(CSV(str(file))())
+    file = write_table(tmp_path / "x.csv", sep, genes_in_rows, corner, packed, quote)
+    assert_is_example(CSV(str(file))())
 
 
 @pytest.mark.parametrize("sep", [",", "\t"])
 def test_a_table_reads_as_in_scanpy(tmp_path, sep):
-    file = table(tmp_path / "x.csv", sep, corner="id")
-    same(CSV(str(file), orientation="cells_by_genes")(), sc.read_csv(file, delimiter=sep))
+    file = write_table(tmp_path / "x.csv", sep, corner="id")
+    assert_same_data(
+        CSV(str(file), orientation="cells_by_genes")(), sc.read_csv(file, delimiter=sep)
+    )
 
 
 def test_the_orientation_and_its_reason_are_logged(tmp_path, caplog):
-    file = table(tmp_path / "x.csv", genes_in_rows=True)
+    file = write_table(tmp_path / "x.csv", genes_in_rows=True)
     with caplog.at_level(logging.INFO, logger="scgnn"):
         CSV(str(file))()
     assert "x.csv: read as genes_by_cells, because rows look like genes" in caplog.text
-    assert IDS[0] in caplog.text
+    assert GENE_IDS[0] in caplog.text
 
 
 def unclear(path: Path) -> Path:
-    return written(path, "id,b1,b2,b3\na1,1,2,3\na2,4,5,6\n")
+    return write_file(path, "id,b1,b2,b3\na1,1,2,3\na2,4,5,6\n")
 
 
 def test_an_unclear_orientation_is_refused_naming_the_key(tmp_path):
@@ -63,7 +65,7 @@ def test_an_unclear_orientation_is_refused_naming_the_key(tmp_path):
 
 
 def test_a_declared_orientation_that_the_names_contradict_is_refused(tmp_path):
-    file = table(tmp_path / "x.csv")
+    file = write_table(tmp_path / "x.csv")
     sentence = "declared genes_by_cells, but its rows look like cells.*set orientation to cells_by"
     with pytest.raises(InputError, match=sentence):
         CSV(str(file), orientation="genes_by_cells")()
@@ -71,7 +73,7 @@ def test_a_declared_orientation_that_the_names_contradict_is_refused(tmp_path):
 
 def test_a_declared_orientation_wins_over_weak_evidence(tmp_path, caplog):
     names = ["MT-CO1", "RPL13", *(f"Xyz{i}abc" for i in range(20))]
-    file = written(tmp_path / "x.csv", "id,a,b\n" + "".join(f"{n},1,2\n" for n in names))
+    file = write_file(tmp_path / "x.csv", "id,a,b\n" + "".join(f"{n},1,2\n" for n in names))
     assert CSV(str(file), orientation="cells_by_genes")().shape == (22, 2)
     assert "read as declared, though rows look like genes" in caplog.text
 
@@ -90,16 +92,20 @@ def test_a_declared_orientation_wins_over_weak_evidence(tmp_path, caplog):
 def test_a_bad_table_is_refused_with_its_place(tmp_path, text, sentence):
     lines = text.splitlines()
     body = "\n".join([*lines[:2], *lines[1:2] * 5, *lines[2:]]) if "line 3" in sentence else text
-    file = written(tmp_path / "x.csv", body)
+    file = write_file(tmp_path / "x.csv", body)
     with pytest.raises(InputError, match=sentence.replace("line 3", "line 8")):
         CSV(str(file), orientation="cells_by_genes")()
 
 
 def test_missing_values_reach_the_check_with_their_names(tmp_path):
-    body = f"id,{IDS[0]},{IDS[1]}\n{CELLS[0]},1,2\n{CELLS[1]},NA,3\n{CELLS[2]},1,\n"
-    adata = CSV(str(written(tmp_path / "x.csv", body)))()
-    with pytest.raises(InputError, match=f"nan in cell '{CELLS[1]}', gene '{IDS[0]}' .2 values"):
-        validated(adata, "x.csv")
+    body = (
+        f"id,{GENE_IDS[0]},{GENE_IDS[1]}\n{BARCODES[0]},1,2\n{BARCODES[1]},NA,3\n{BARCODES[2]},1,\n"
+    )
+    adata = CSV(str(write_file(tmp_path / "x.csv", body)))()
+    with pytest.raises(
+        InputError, match=f"nan in cell '{BARCODES[1]}', gene '{GENE_IDS[0]}' .2 values"
+    ):
+        validate(adata, "x.csv")
 
 
 @pytest.mark.parametrize("quote", ["", '"'])
@@ -107,22 +113,22 @@ def test_a_very_wide_table_is_read(tmp_path, quote):
     """A line longer than the csv module takes for one field, of every other separator."""
     cells = [f"cell_number_{i}" for i in range(12_000)]
     lines = [",".join([quote + word + quote for word in ["id", *cells]])]
-    lines += [",".join([quote + gene + quote, *["0"] * 11_999, "4"]) for gene in IDS]
-    adata = CSV(str(written(tmp_path / "x.csv", "\n".join(lines))))()
+    lines += [",".join([quote + gene + quote, *["0"] * 11_999, "4"]) for gene in GENE_IDS]
+    adata = CSV(str(write_file(tmp_path / "x.csv", "\n".join(lines))))()
     assert adata.shape == (12_000, 6)
     np.testing.assert_array_equal(adata.X[-1].toarray(), [[4] * 6])
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path):
-    data = table(tmp_path / "x.csv").read_bytes().replace(b"\n", b"\r\n")
-    is_the_example(CSV(str(written(tmp_path / "y.csv", b"\xef\xbb\xbf" + data)))())
+    data = write_table(tmp_path / "x.csv").read_bytes().replace(b"\n", b"\r\n")
+    assert_is_example(CSV(str(write_file(tmp_path / "y.csv", b"\xef\xbb\xbf" + data)))())
 
 
 @pytest.mark.parametrize("separator", ["tab", "comma"])
 def test_a_declared_separator_must_fit(tmp_path, separator):
-    file = str(table(tmp_path / "x.csv"))
+    file = str(write_table(tmp_path / "x.csv"))
     if separator == "comma":
-        is_the_example(CSV(file, separator="comma")())
+        assert_is_example(CSV(file, separator="comma")())
         return
     with pytest.raises(InputError, match="separated by tab: its first 5 lines do not split"):
         CSV(file, separator="tab")()
@@ -142,8 +148,8 @@ def test_a_declared_separator_must_fit(tmp_path, separator):
     ],
 )
 def test_names_tell_genes_from_cells(cells, genes):
-    assert orientation(cells, genes).orientation == "cells_by_genes"
-    assert orientation(genes, cells).orientation == "genes_by_cells"
+    assert guess_orientation(cells, genes).orientation == "cells_by_genes"
+    assert guess_orientation(genes, cells).orientation == "genes_by_cells"
 
 
 @pytest.mark.parametrize(
@@ -157,9 +163,9 @@ def test_names_tell_genes_from_cells(cells, genes):
     ],
 )
 def test_names_that_tell_nothing_give_no_orientation(rows, columns):
-    assert orientation(rows, columns).orientation is None
+    assert guess_orientation(rows, columns).orientation is None
 
 
 def test_the_corner_decides_where_names_do_not():
-    assert orientation(["a"], ["b"], corner="gene_id").orientation == "genes_by_cells"
-    assert orientation(["a"], ["b"], corner='"Barcode"').orientation == "cells_by_genes"
+    assert guess_orientation(["a"], ["b"], corner="gene_id").orientation == "genes_by_cells"
+    assert guess_orientation(["a"], ["b"], corner='"Barcode"').orientation == "cells_by_genes"

@@ -12,24 +12,24 @@ from scipy import sparse
 from scipy.io import mmwrite
 
 from example_files import (
-    CELLS,
+    BARCODES,
     COUNTS,
-    IDS,
-    REPEATED,
-    SYMBOLS,
-    cut,
-    is_the_example,
-    same,
-    tenx_folder,
-    tenx_h5,
-    written,
+    GENE_IDS,
+    GENE_SYMBOLS,
+    assert_is_example,
+    assert_same_data,
+    ignore_duplicate_names,
+    truncate_file,
+    write_file,
+    write_tenx_h5,
+    write_tenx_mtx,
 )
 from scgnn.components.readers import (
     TenxH5,
     TenxMTX,
 )
 from scgnn.components.transforms import Filter
-from scgnn.data.validation import validated
+from scgnn.data.validation import validate
 from scgnn.errors import InputError
 
 
@@ -37,92 +37,96 @@ from scgnn.errors import InputError
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("header", ["", "%\n", "%meta\n%two\n%three\n"])
 def test_every_cell_ranger_layout_gives_the_same_counts(tmp_path, version, packed, header):
-    folder = tenx_folder(tmp_path / "f", version, packed, header=header)
-    is_the_example(TenxMTX(str(folder), var_names="gene_ids", feature_type="")())
+    folder = write_tenx_mtx(tmp_path / "f", version, packed, header=header)
+    assert_is_example(TenxMTX(str(folder), var_names="gene_ids", feature_type="")())
 
 
-@REPEATED
+@ignore_duplicate_names
 @pytest.mark.parametrize(("version", "packed"), [(2, False), (3, True)])
 @pytest.mark.parametrize("named_by", ["gene_symbols", "gene_ids"])
 def test_a_cell_ranger_folder_reads_as_in_scanpy(tmp_path, version, packed, named_by):
-    symbols = [*SYMBOLS[:3], "XIST", *SYMBOLS[4:]]  # scanpy takes the gene NA for a missing name
-    folder = tenx_folder(tmp_path / "f", version, packed, symbols=symbols)
+    symbols = [
+        *GENE_SYMBOLS[:3],
+        "XIST",
+        *GENE_SYMBOLS[4:],
+    ]  # scanpy takes the gene NA for a missing name
+    folder = write_tenx_mtx(tmp_path / "f", version, packed, gene_symbols=symbols)
     theirs = sc.read_10x_mtx(folder, var_names=named_by)
-    same(validated(TenxMTX(str(folder), var_names=named_by)(), "f"), theirs)
+    assert_same_data(validate(TenxMTX(str(folder), var_names=named_by)(), "f"), theirs)
 
 
 def test_the_first_gene_of_a_cell_keeps_its_own_count(tmp_path):
     """The published reader gives each cell's first gene the counts of its last one."""
-    adata = TenxMTX(str(tenx_folder(tmp_path / "f")), var_names="gene_ids")()
-    assert adata[CELLS[0], IDS[0]].X[0, 0] == 7
+    adata = TenxMTX(str(write_tenx_mtx(tmp_path / "f")), var_names="gene_ids")()
+    assert adata[BARCODES[0], GENE_IDS[0]].X[0, 0] == 7
 
 
 def test_gene_names_do_not_shift_when_a_gene_is_filtered(tmp_path):
     """The published reader names genes by their rank among those kept."""
-    folder = tenx_folder(tmp_path / "f")
+    folder = write_tenx_mtx(tmp_path / "f")
     kept = Filter(0.3, 0.0)(TenxMTX(str(folder), var_names="gene_ids", feature_type="")())
-    assert list(kept.var_names) == [IDS[0], IDS[2], IDS[4], IDS[5]]
+    assert list(kept.var_names) == [GENE_IDS[0], GENE_IDS[2], GENE_IDS[4], GENE_IDS[5]]
     np.testing.assert_array_equal(kept.X.toarray(), COUNTS[:, [0, 2, 4, 5]])
 
 
 def test_a_three_line_header_adds_no_entry(tmp_path):
     """The published reader skips two lines whatever the header is."""
-    folder = tenx_folder(tmp_path / "f", header='%metadata_json: {"software": "x"}\n')
+    folder = write_tenx_mtx(tmp_path / "f", header='%metadata_json: {"software": "x"}\n')
     assert TenxMTX(str(folder), feature_type="")().X.sum() == COUNTS.sum()
 
 
 def test_a_gene_called_na_and_repeated_symbols_are_kept(tmp_path):
-    adata = TenxMTX(str(tenx_folder(tmp_path / "f")))()
-    is_the_example(adata, SYMBOLS, slice(0, 5))
-    assert list(adata.var["gene_ids"]) == IDS[:5]
-    assert list(validated(adata, "f").var_names[1:4]) == ["TBCE", "TBCE-1", "NA"]
+    adata = TenxMTX(str(write_tenx_mtx(tmp_path / "f")))()
+    assert_is_example(adata, GENE_SYMBOLS, slice(0, 5))
+    assert list(adata.var["gene_ids"]) == GENE_IDS[:5]
+    assert list(validate(adata, "f").var_names[1:4]) == ["TBCE", "TBCE-1", "NA"]
 
 
 def test_a_missing_second_column_names_genes_by_id(tmp_path):
-    is_the_example(TenxMTX(str(tenx_folder(tmp_path / "f", version=2, columns=1)))())
+    assert_is_example(TenxMTX(str(write_tenx_mtx(tmp_path / "f", version=2, columns=1)))())
 
 
 def test_other_kinds_of_features_are_left_out_and_said(tmp_path, caplog):
-    folder = str(tenx_folder(tmp_path / "f"))
+    folder = str(write_tenx_mtx(tmp_path / "f"))
     with caplog.at_level(logging.INFO, logger="scgnn"):
         assert TenxMTX(folder)().n_vars == 5
     assert "5 of 6 features are 'Gene Expression' and kept" in caplog.text
-    is_the_example(TenxMTX(folder, feature_type="Antibody Capture")(), SYMBOLS, slice(5, 6))
+    assert_is_example(TenxMTX(folder, feature_type="Antibody Capture")(), GENE_SYMBOLS, slice(5, 6))
     with pytest.raises(InputError, match="'X': set feature_type to one of Antibody Capture, Gene"):
         TenxMTX(folder, feature_type="X")()
 
 
 def test_a_prefix_is_found_by_itself_and_asked_for_when_there_are_two(tmp_path):
-    folder = tenx_folder(tmp_path / "f", prefix="GSM1_", version=2)
-    is_the_example(TenxMTX(str(folder), var_names="gene_ids")())
-    tenx_folder(folder, prefix="GSM2_", version=2)
-    is_the_example(TenxMTX(str(folder), prefix="GSM2_", var_names="gene_ids")())
+    folder = write_tenx_mtx(tmp_path / "f", prefix="GSM1_", version=2)
+    assert_is_example(TenxMTX(str(folder), var_names="gene_ids")())
+    write_tenx_mtx(folder, prefix="GSM2_", version=2)
+    assert_is_example(TenxMTX(str(folder), prefix="GSM2_", var_names="gene_ids")())
     with pytest.raises(InputError, match="prefix '': set prefix to one of 'GSM1_', 'GSM2_'"):
         TenxMTX(str(folder))()
     matrix = folder / "GSM1_matrix.mtx.gz"
-    is_the_example(TenxMTX(str(matrix), var_names="gene_ids")())
+    assert_is_example(TenxMTX(str(matrix), var_names="gene_ids")())
 
 
 def test_a_matrix_of_cells_by_genes_is_recognised(tmp_path):
-    folder = tenx_folder(tmp_path / "f", version=2, packed=False)
+    folder = write_tenx_mtx(tmp_path / "f", version=2, compressed=False)
     mmwrite(folder / "matrix.mtx", sparse.coo_matrix(COUNTS), field="integer")
-    is_the_example(TenxMTX(str(folder), var_names="gene_ids")())
+    assert_is_example(TenxMTX(str(folder), var_names="gene_ids")())
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"cells": CELLS[:3]}, "4 columns and barcodes.tsv.gz names 3"),
-        ({"ids": IDS[:5]}, "6 rows and features.tsv.gz names 5 .*'MT-CO1'"),
+        ({"cells": BARCODES[:3]}, "4 columns and barcodes.tsv.gz names 3"),
+        ({"ids": GENE_IDS[:5]}, "6 rows and features.tsv.gz names 5 .*'MT-CO1'"),
     ],
 )
 def test_names_and_matrix_must_be_as_many(tmp_path, change, sentence):
     with pytest.raises(InputError, match=sentence):
-        TenxMTX(str(tenx_folder(tmp_path / "f", **change)))()
+        TenxMTX(str(write_tenx_mtx(tmp_path / "f", **change)))()
 
 
 def test_a_missing_names_file_and_a_parent_folder_are_named(tmp_path):
-    folder = tenx_folder(tmp_path / "filtered")
+    folder = write_tenx_mtx(tmp_path / "filtered")
     with pytest.raises(InputError, match="did you mean its folder filtered"):
         TenxMTX(str(tmp_path))()
     (folder / "features.tsv.gz").unlink()
@@ -134,54 +138,54 @@ def test_a_missing_names_file_and_a_parent_folder_are_named(tmp_path):
 @pytest.mark.parametrize("content", ["<html>\n<body>not found</body>\n", "%%MatrixMarket x\n1 2\n"])
 def test_a_web_page_saved_as_a_matrix_is_refused(tmp_path, packed, content):
     """Given the open file itself, scipy's reader would end the program here."""
-    folder = tenx_folder(tmp_path / "f", packed=packed)
-    written(folder / f"matrix.mtx{'.gz' if packed else ''}", content, packed)
+    folder = write_tenx_mtx(tmp_path / "f", compressed=packed)
+    write_file(folder / f"matrix.mtx{'.gz' if packed else ''}", content, packed)
     with pytest.raises(InputError, match="cannot be read as a Matrix Market file: "):
         TenxMTX(str(folder))()
 
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_truncated_matrix_is_refused(tmp_path, packed):
-    folder = tenx_folder(tmp_path / "f", packed=packed)
-    cut(folder / f"matrix.mtx{'.gz' if packed else ''}")
+    folder = write_tenx_mtx(tmp_path / "f", compressed=packed)
+    truncate_file(folder / f"matrix.mtx{'.gz' if packed else ''}")
     with pytest.raises(InputError, match=r"is damaged or|cannot be read as a Matrix Market"):
         TenxMTX(str(folder))()
 
 
-@REPEATED
+@ignore_duplicate_names
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_10x_h5_file_reads_as_in_scanpy(tmp_path, version):
-    file = tenx_h5(tmp_path / "x.h5", version=version)
+    file = write_tenx_h5(tmp_path / "x.h5", version=version)
     ours, theirs = TenxH5(str(file))(), sc.read_10x_h5(file)
-    same(ours, theirs)
+    assert_same_data(ours, theirs)
     assert list(ours.var["gene_ids"]) == list(theirs.var["gene_ids"])
 
 
 def test_a_10x_h5_file_can_name_genes_by_id(tmp_path):
-    file = tenx_h5(tmp_path / "x.h5")
-    is_the_example(TenxH5(str(file), var_names="gene_ids", feature_type="")())
+    file = write_tenx_h5(tmp_path / "x.h5")
+    assert_is_example(TenxH5(str(file), var_names="gene_ids", feature_type="")())
 
 
 def test_several_genomes_of_version_2_must_be_chosen_from(tmp_path):
-    file = str(tenx_h5(tmp_path / "x.h5", ("hg19", "mm10"), version=2))
+    file = str(write_tenx_h5(tmp_path / "x.h5", ("hg19", "mm10"), version=2))
     with pytest.raises(InputError, match="has 2 genomes: set genome to one of hg19, mm10"):
         TenxH5(file)()
     with pytest.raises(InputError, match="no genome 'mm9': set genome to one of hg19, mm10"):
         TenxH5(file, genome="mm9")()
-    is_the_example(TenxH5(file, genome="mm10", var_names="gene_ids")())
+    assert_is_example(TenxH5(file, genome="mm10", var_names="gene_ids")())
 
 
 def test_several_genomes_of_version_3_are_kept_or_chosen(tmp_path, caplog):
-    file = str(tenx_h5(tmp_path / "x.h5", ("GRCh38", "mm10")))
-    is_the_example(TenxH5(file)(), SYMBOLS, slice(0, 5))
+    file = str(write_tenx_h5(tmp_path / "x.h5", ("GRCh38", "mm10")))
+    assert_is_example(TenxH5(file)(), GENE_SYMBOLS, slice(0, 5))
     assert "genes of several genomes (GRCh38, mm10): all are kept" in caplog.text
-    is_the_example(TenxH5(file, genome="mm10")(), SYMBOLS, slice(1, 5, 2))
+    assert_is_example(TenxH5(file, genome="mm10")(), GENE_SYMBOLS, slice(1, 5, 2))
     with pytest.raises(InputError, match="no genome 'hg19': it has GRCh38, mm10"):
         TenxH5(file, genome="hg19")()
 
 
 def test_a_10x_h5_file_whose_indices_leave_the_matrix_is_refused(tmp_path):
-    file = tenx_h5(tmp_path / "x.h5")
+    file = write_tenx_h5(tmp_path / "x.h5")
     with h5py.File(file, "a") as opened:
         opened["matrix/indices"][0] = 99
     with pytest.raises(InputError, match="cannot be read as a 10x HDF5 file"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scgnn.recipe.load import bundled, load_recipe
+from scgnn.recipe.load import list_bundled_recipes, load_recipe
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -21,7 +21,7 @@ def test_the_recipe_at_the_top_is_the_bundled_one():
 
 
 def test_every_bundled_recipe_is_in_the_table():
-    assert set(bundled()) <= set(re.findall(r"`(\w+)`", README))
+    assert set(list_bundled_recipes()) <= set(re.findall(r"`(\w+)`", README))
 
 
 def test_every_command_shown_is_one():
@@ -39,7 +39,7 @@ def registered_encoder():
 
     block = next(block for block in blocks("python") if "@Encoder.register" in block)
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
-    yield Encoder.named("my_gnn")
+    yield Encoder.get("my_gnn")
     del Encoder._members["my_gnn"]
 
 
@@ -50,7 +50,7 @@ def test_the_encoder_shown_runs_in_a_recipe(registered_encoder):
     recipe = load_recipe(
         {
             "base": "scgnn_quick",
-            "data": {"reader": {"name": "demo", "cells": 40, "genes": 30}},
+            "data": {"reader": {"name": "demo", "n_cells": 40, "n_genes": 30}},
             "pipeline": {"graph_encoder": "my_gnn", "feature_training": few, "max_iterations": 1},
         }
     )

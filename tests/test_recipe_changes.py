@@ -18,30 +18,34 @@ from scgnn.recipe.recipe import Recipe
     ("word", "path", "value"),
     [
         ("seed=7", "seed", 7),
-        ("data.labels=type", "data.labels", "type"),
-        ("data.labels=a=b", "data.labels", "a=b"),
-        ("data.labels=null", "data.labels", None),
-        ("pipeline.fidelity=1e-2", "pipeline.fidelity", 0.01),
-        ("pipeline.impute=false", "pipeline.impute", False),
-        ("pipeline.graph_builder.k=7", "pipeline.graph_builder.k", 7),
-        ("pipeline.graph_builder.prune.sds=2", "pipeline.graph_builder.prune.sds", 2.0),
+        ("data.labels_key=type", "data.labels_key", "type"),
+        ("data.labels_key=a=b", "data.labels_key", "a=b"),
+        ("data.labels_key=null", "data.labels_key", None),
+        ("pipeline.reconstruction_weight=1e-2", "pipeline.reconstruction_weight", 0.01),
+        ("pipeline.imputation=null", "pipeline.imputation", None),
+        ("pipeline.graph_builder.n_neighbors=7", "pipeline.graph_builder.n_neighbors", 7),
+        ("pipeline.graph_builder.prune.n_std=2", "pipeline.graph_builder.prune.n_std", 2.0),
         ("pipeline.graph_encoder=null", "pipeline.graph_encoder", None),
         ("pipeline.graph_encoder=gat", "pipeline.graph_encoder", GAT()),
         ("pipeline.graph_encoder.name=gat", "pipeline.graph_encoder", GAT()),
         ("pipeline.graph_encoder={name: gat, heads: 4}", "pipeline.graph_encoder", GAT(heads=4)),
         ("pipeline.feature_encoder.hidden=[8, 4]", "pipeline.feature_encoder.hidden", (8, 4)),
         ("pipeline.feature_encoder.hidden.1=4", "pipeline.feature_encoder.hidden", (512, 4)),
-        ("pipeline.clusterer.k=7", "pipeline.clusterer.k", 7),
-        ("pipeline.clusterer.k=leiden", "pipeline.clusterer.k", Leiden()),
-        ("pipeline.clusterer.k.resolution=2", "pipeline.clusterer.k", Louvain(resolution=2.0)),
+        ("pipeline.clusterer.n_clusters=7", "pipeline.clusterer.n_clusters", 7),
+        ("pipeline.clusterer.n_clusters=leiden", "pipeline.clusterer.n_clusters", Leiden()),
+        (
+            "pipeline.clusterer.n_clusters.resolution=2",
+            "pipeline.clusterer.n_clusters",
+            Louvain(resolution=2.0),
+        ),
         ("pipeline.feature_regularizers=[]", "pipeline.feature_regularizers", ()),
         (
             "pipeline.feature_regularizers.ltmg.weight=2",
             "pipeline.feature_regularizers.0.weight",
             2,
         ),
-        ("data.transforms.top_genes.n=5", "data.transforms.1", TopGenes(n=5)),
-        ("data.transforms.1.n=5", "data.transforms.1", TopGenes(n=5)),
+        ("data.transforms.top_genes.n_top_genes=5", "data.transforms.1", TopGenes(n_top_genes=5)),
+        ("data.transforms.1.n_top_genes=5", "data.transforms.1", TopGenes(n_top_genes=5)),
         ("data.transforms.1=log1p", "data.transforms.1", Log1p()),
         ("data.transforms.top_genes.name=scale", "data.transforms.1", Scale()),
     ],
@@ -75,12 +79,12 @@ def test_changes_come_one_after_the_other():
         ("=3", "--set =3: write it as PATH=VALUE, e.g. seed=2"),
         ("seed=[1", "--set seed=[1: not YAML: expected ',' or ']', but got '<stream end>'"),
         (
-            "data.labels=a: b",
-            "--set data.labels=a: b: not YAML: mapping values are not allowed here",
+            "data.labels_key=a: b",
+            "--set data.labels_key=a: b: not YAML: mapping values are not allowed here",
         ),
         (
-            "data.transforms.scale.n=1",
-            "--set data.transforms.scale.n=1: no entry 'scale' in the list "
+            "data.transforms.scale.n_top_genes=1",
+            "--set data.transforms.scale.n_top_genes=1: no entry 'scale' in the list "
             "(filter, top_genes, log1p)",
         ),
         (
@@ -97,18 +101,18 @@ def test_changes_come_one_after_the_other():
             "Known: seed, data, pipeline",
         ),
         (
-            "pipeline.impute=maybe",
-            "--set pipeline.impute=maybe: pipeline.impute: must be true or false or "
+            "pipeline.imputation=maybe",
+            "--set pipeline.imputation=maybe: pipeline.imputation: must be true or false or "
             'reconstruction, not "maybe"',
         ),
         (
-            "pipeline.clusterer.k=0",
-            "--set pipeline.clusterer.k=0: pipeline.clusterer.k: must be a whole number above 0 or "
+            "pipeline.clusterer.n_clusters=0",
+            "--set pipeline.clusterer.n_clusters=0: pipeline.clusterer.n_clusters: must be a whole number above 0 or "
             "one of silhouette, eigengap or a clusterer, not 0",
         ),
         (
-            "pipeline.clusterer.k=leidn",
-            "--set pipeline.clusterer.k=leidn: pipeline.clusterer.k.name: unknown clusterer "
+            "pipeline.clusterer.n_clusters=leidn",
+            "--set pipeline.clusterer.n_clusters=leidn: pipeline.clusterer.n_clusters.name: unknown clusterer "
             f"'leidn'. Did you mean 'leiden'? Known: {', '.join(Clusterer.names())}",
         ),
         (
@@ -140,13 +144,13 @@ def test_all_wrong_changes_are_named():
 
 def test_a_difference_is_named_by_its_setting():
     changes = {
-        "pipeline.graph_builder.k": 7,
-        "data.transforms.1.n": 5,
+        "pipeline.graph_builder.n_neighbors": 7,
+        "data.transforms.1.n_top_genes": 5,
         "pipeline.clusterer": "leiden",
     }
     assert diff(Recipe(), load_recipe("scgnn", changes)) == [
-        ("data.transforms.1.n", 2000, 5),
-        ("pipeline.graph_builder.k", 10, 7),
+        ("data.transforms.1.n_top_genes", 2000, 5),
+        ("pipeline.graph_builder.n_neighbors", 10, 7),
         ("pipeline.clusterer", KMeans(), Leiden()),
     ]
     assert diff(Recipe(), Recipe()) == []

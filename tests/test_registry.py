@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from scgnn.components.encoders import GAT, MLP, Encoder
-from scgnn.components.regularizers import Degree, LTMGStates
+from scgnn.components.encoders import GAT, Encoder, MLPEncoder
+from scgnn.components.regularizers import DegreeWeightedError, LTMGWeightedError
 from scgnn.components.transforms import Filter, Log1p
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.recipe.describe import describe_component
-from scgnn.registry.component import Component, unknown
-from scgnn.registry.introspection import parts, requirements, summary
+from scgnn.registry.component import Component, format_unknown_name
+from scgnn.registry.introspection import collect_requirements, extract_summary, iter_components
 from scgnn.registry.kinds import kinds
 
 MEMBERS = [(kind, name) for kind, cls in kinds().items() for name in cls.names()]
@@ -32,7 +32,7 @@ def colour():
 
 
 def made(kind: str, name: str) -> type[Component]:
-    return kinds()[kind].named(name)
+    return kinds()[kind].get(name)
 
 
 def test_every_kind_of_the_design_is_there():
@@ -44,7 +44,7 @@ def test_every_kind_of_the_design_is_there():
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 def test_a_component_is_described_from_its_docstring(kind, name):
     said = describe_component(f"{kind}.{name}")
-    assert said.startswith(f"{kind}.{name}\n\n{summary(made(kind, name))}")
+    assert said.startswith(f"{kind}.{name}\n\n{extract_summary(made(kind, name))}")
 
 
 def test_names_are_sorted_and_found(colour):
@@ -57,9 +57,9 @@ def test_names_are_sorted_and_found(colour):
 
 def test_an_unknown_name_gets_the_nearest_and_the_list():
     with pytest.raises(ValueError, match=r"^unknown encoder 'gattt'. Did you mean 'gat'\? Known: "):
-        Encoder.named("gattt")
-    assert unknown("kind", "x", []) == "unknown kind 'x'. Known: none"
-    assert unknown("key", "kk", ["k"], of=" of knn") == (
+        Encoder.get("gattt")
+    assert format_unknown_name("kind", "x", []) == "unknown kind 'x'. Known: none"
+    assert format_unknown_name("key", "kk", ["k"], context=" of knn") == (
         "unknown key 'kk' of knn. Did you mean 'k'? Known: k"
     )
 
@@ -89,13 +89,16 @@ def test_a_default_that_a_recipe_cannot_hold_is_refused(colour):
 
 
 def test_parts_are_a_component_and_all_that_is_inside_it():
-    assert [part.name for part in parts((Filter(), Log1p()))] == ["filter", "log1p"]
-    names = [part.name for part in parts(ScGNN())]
+    assert [part.name for part in iter_components((Filter(), Log1p()))] == ["filter", "log1p"]
+    names = [part.name for part in iter_components(ScGNN())]
     assert names[0] == "scgnn"
-    assert {"mlp", "ltmg", "knn", "mean_sd", "gcn", "kmeans", "louvain", "degree"} <= set(names)
+    assert {"mlp", "ltmg", "knn", "mean_std", "gcn", "kmeans", "louvain", "degree"} <= set(names)
 
 
 def test_requirements_are_those_of_all_parts():
-    assert requirements(MLP()) == set()
-    assert requirements(GAT()) == {"graph"}
-    assert requirements((LTMGStates(), Degree())) == {"signal", "graph"}
+    assert collect_requirements(MLPEncoder()) == set()
+    assert collect_requirements(GAT()) == {"graph"}
+    assert collect_requirements((LTMGWeightedError(), DegreeWeightedError())) == {
+        "ltmg_states",
+        "graph",
+    }

@@ -11,7 +11,14 @@ import pytest
 
 import scgnn
 from scgnn.report import write_report
-from study_pages import AWKWARD, Page, made_up, page_of, study_of, warned
+from study_pages import (
+    SPECIAL_CHARACTERS,
+    ParsedPage,
+    collect_warnings,
+    make_study,
+    make_study_result,
+    render_page,
+)
 
 SECTIONS = (
     *("question", "answer", "effects", "factors", "ranking", "scores", "clusters", "iterations"),
@@ -34,16 +41,19 @@ CHROMIUM = next(
 
 @pytest.fixture
 def study():
-    return study_of(
-        vary={"pipeline.graph_encoder": ["gat", None], AWKWARD: {"pipeline.graph_builder.k": 7}},
+    return make_study(
+        vary={
+            "pipeline.graph_encoder": ["gat", None],
+            SPECIAL_CHARACTERS: {"pipeline.graph_builder.n_neighbors": 7},
+        },
         controls=["pca_leiden"],
     )
 
 
 def test_every_section_is_there_and_every_picture_drawn(study, tmp_path, caplog):
-    page, text = page_of(made_up(study, tmp_path))
+    page, text = render_page(make_study_result(study, tmp_path))
     assert set(SECTIONS) <= set(page.ids)
-    assert not warned(caplog)
+    assert not collect_warnings(caplog)
     assert "could not be drawn" not in text
     assert "Imputed values are for looking at" in page.text
     assert "40 = (1 base + 3 changes + 1 control) × 8 blocks" in page.text
@@ -52,7 +62,7 @@ def test_every_section_is_there_and_every_picture_drawn(study, tmp_path, caplog)
 
 
 def test_ids_are_unique_and_links_lead_somewhere(study, tmp_path):
-    page, text = page_of(made_up(study, tmp_path))
+    page, text = render_page(make_study_result(study, tmp_path))
     sections = [id for id in page.ids if id in SECTIONS]
     assert sorted(sections) == sorted(SECTIONS)
     links = {address[1:] for address in page.addresses if address.startswith("#")}
@@ -60,30 +70,30 @@ def test_ids_are_unique_and_links_lead_somewhere(study, tmp_path):
 
 
 def test_a_page_fetches_nothing(study, tmp_path):
-    page, text = page_of(made_up(study, tmp_path))
+    page, text = render_page(make_study_result(study, tmp_path))
     assert all(address.startswith(("#", "data:")) for address in page.addresses)
     assert not {"script", "link", "iframe"} & set(page.tags)
     assert "@import" not in text and not re.search(r"url\((?!#)", text)
 
 
 def test_names_are_escaped_everywhere(study, tmp_path):
-    page, text = page_of(made_up(study, tmp_path))
+    page, text = render_page(make_study_result(study, tmp_path))
     assert "<b>bold" not in text
-    assert AWKWARD in page.text
+    assert SPECIAL_CHARACTERS in page.text
     assert r"a \<b\>bold\</b\> \& naïve" in (tmp_path / "effects.md").read_text(encoding="utf-8")
     latex_table = (tmp_path / "effects.tex").read_text(encoding="utf-8")
     assert r"\textless{}b\textgreater{}bold" in latex_table and r"\& naïve" in latex_table
 
 
 def test_pictures_say_in_words_what_they_show(study, tmp_path):
-    _, text = page_of(made_up(study, tmp_path))
+    _, text = render_page(make_study_result(study, tmp_path))
     drawn = re.findall(r"<svg[^>]*role=\"img\"[^>]*>", text)
     assert len(drawn) > 10
     assert all(re.search(r'aria-label="[^"]{20,}"', tag) for tag in drawn)
 
 
 def test_failures_are_at_the_top_and_with_their_reasons(study, tmp_path):
-    page, text = page_of(made_up(study, tmp_path, failed=["graph_encoder=gat"]))
+    page, text = render_page(make_study_result(study, tmp_path, failed=["graph_encoder=gat"]))
     assert "8 of 40 runs failed" in page.text
     assert "8 runs: training diverged: <nan> & more" in page.text
     assert "graph_encoder=gat without a block to compare" in page.text
@@ -91,57 +101,62 @@ def test_failures_are_at_the_top_and_with_their_reasons(study, tmp_path):
 
 
 def test_a_study_in_which_everything_failed_has_a_page(study, tmp_path, caplog):
-    page, _ = page_of(made_up(study, tmp_path, failed=study.variants))
+    page, _ = render_page(make_study_result(study, tmp_path, failed=study.variants))
     assert "No run has finished" in page.text
-    assert not warned(caplog)
+    assert not collect_warnings(caplog)
 
 
 def test_missing_and_broken_run_folders_are_said(study, tmp_path, caplog):
-    result = made_up(study, tmp_path)
+    result = make_study_result(study, tmp_path)
     runs = [tmp_path / "runs" / run.label for run in study.runs]
     shutil.rmtree(runs[0])
     (runs[1] / "embedding.npz").write_bytes(b"PK broken")
     (runs[1] / "history.csv").write_bytes(b"\xff\xfe")
-    page, _ = page_of(result)
+    page, _ = render_page(result)
     assert "no history.csv in 1 run folders" in page.text
-    assert not warned(caplog)
+    assert not collect_warnings(caplog)
 
 
 def test_a_study_of_the_base_alone_without_labels(tmp_path, caplog):
-    page, _ = page_of(made_up(study_of(seeds=1), tmp_path, labelled=False))
+    page, _ = render_page(make_study_result(make_study(seeds=1), tmp_path, labeled=False))
     assert "There is only the base" in page.text
     assert "silhouette of the base" in page.text
-    assert not warned(caplog)
+    assert not collect_warnings(caplog)
 
 
 def test_factors_and_their_interactions(tmp_path, caplog):
-    cross = {"pipeline.graph_builder.k": [5, 9], "pipeline.clusterer": ["leiden", "kmeans"]}
-    page, _ = page_of(made_up(study_of(cross=cross, controls=["random"]), tmp_path))
-    assert "graph_builder.k=9 against 5" in page.text
-    assert "graph_builder.k=9 with clusterer=kmeans" in page.text
+    cross = {
+        "pipeline.graph_builder.n_neighbors": [5, 9],
+        "pipeline.clusterer": ["leiden", "kmeans"],
+    }
+    page, _ = render_page(make_study_result(make_study(cross=cross, controls=["random"]), tmp_path))
+    assert "graph_builder.n_neighbors=9 against 5" in page.text
+    assert "graph_builder.n_neighbors=9 with clusterer=kmeans" in page.text
     assert "40 = ((1 base) × 2 × 2 + 1 control) × 8 blocks" in page.text
-    assert not warned(caplog)
+    assert not collect_warnings(caplog)
 
 
 def test_a_page_that_cannot_be_made_does_not_fail_the_study(study, tmp_path, caplog, monkeypatch):
-    result = made_up(study, tmp_path)
-    monkeypatch.setattr("scgnn.report.study.rendered", lambda *_: 1 / 0)
+    result = make_study_result(study, tmp_path)
+    monkeypatch.setattr("scgnn.report.study.render", lambda *_: 1 / 0)
     with caplog.at_level(logging.WARNING):
         write_report(result)
     assert "report.html could not be written: ZeroDivisionError" in caplog.text
 
 
 def test_a_large_study_stays_a_small_page(tmp_path):
-    study = study_of(vary={"pipeline.graph_builder.k": [*range(3, 10), *range(11, 28)]}, seeds=10)
-    result = made_up(study, tmp_path)
+    study = make_study(
+        vary={"pipeline.graph_builder.n_neighbors": [*range(3, 10), *range(11, 28)]}, seeds=10
+    )
+    result = make_study_result(study, tmp_path)
     assert len(study.runs) == 250
-    page, text = page_of(result)
+    page, text = render_page(result)
     assert len(text) < 10e6
-    assert "Not drawn, to keep the page small: graph_builder.k=27" in page.text
+    assert "Not drawn, to keep the page small: graph_builder.n_neighbors=27" in page.text
 
 
 def test_tables_for_papers(study, tmp_path):
-    write_report(made_up(study, tmp_path))
+    write_report(make_study_result(study, tmp_path))
     scores = (tmp_path / "scores.md").read_text(encoding="utf-8").splitlines()
     assert scores[2].startswith("| variant | runs | ARI | silhouette | clusters | seconds |")
     assert scores[4].startswith(r"| base | 8 of 8 | .54 ± .02 |")
@@ -153,13 +168,15 @@ def test_tables_for_papers(study, tmp_path):
             assert not line.endswith("\\\\") or "&" in line
 
 
-def test_the_page_of_a_run(tmp_path, counts, budget, caplog):
-    changes = {path.replace(".", "__"): value for path, value in budget.items()}
-    scgnn.run("scgnn_quick", counts(n_cells=60), labels="group", out=tmp_path / "out", **changes)
+def test_the_page_of_a_run(tmp_path, make_counts, reduced_budget, caplog):
+    changes = {path.replace(".", "__"): value for path, value in reduced_budget.items()}
+    scgnn.run(
+        "scgnn_quick", make_counts(n_cells=60), labels_key="group", out=tmp_path / "out", **changes
+    )
     text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    page = Page(text)
+    page = ParsedPage(text)
     assert set(RUN_SECTIONS) <= set(page.ids)
-    assert "could not be drawn" not in text and not warned(caplog)
+    assert "could not be drawn" not in text and not collect_warnings(caplog)
     assert "ltmg" in page.ids
     for word in (
         "found, PCA",
@@ -171,9 +188,9 @@ def test_the_page_of_a_run(tmp_path, counts, budget, caplog):
     assert len(text) < 2e6
 
 
-def test_the_page_of_a_run_in_one_pass(tmp_path, counts):
-    scgnn.run("pca_leiden", counts(n_cells=60), out=tmp_path / "out")
-    page = Page((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+def test_the_page_of_a_run_in_one_pass(tmp_path, make_counts):
+    scgnn.run("pca_leiden", make_counts(n_cells=60), out=tmp_path / "out")
+    page = ParsedPage((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     assert "None: one pass over the cells." in page.text
     assert "Nothing in it is trained." in page.text
     assert "Imputed values" not in page.text
@@ -181,11 +198,11 @@ def test_the_page_of_a_run_in_one_pass(tmp_path, counts):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome here")
 def test_a_browser_shows_the_page_without_complaint(study, tmp_path):
-    path = write_report(made_up(study, tmp_path))
+    path = write_report(make_study_result(study, tmp_path))
     words = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
     folder = f"--user-data-dir={tmp_path / 'browser'}"
     done = subprocess.run(
         [CHROMIUM, *words, folder, path.as_uri()], capture_output=True, text=True, timeout=120
     )
-    assert "better by .1" in Page(done.stdout).text
+    assert "better by .1" in ParsedPage(done.stdout).text
     assert "CONSOLE" not in done.stderr

@@ -6,22 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgnn.plotting.forest import forest
-from scgnn.plotting.formatting import number
-from scgnn.plotting.scatter import cluster_picture, matched
-from scgnn.plotting.svg import picture
-from scgnn.report.markdown_latex import latex, latex_escaped, markdown
-from scgnn.report.wording import Sheet
+from scgnn.plotting.forest import build_forest_plot
+from scgnn.plotting.formatting import format_number
+from scgnn.plotting.scatter import match_clusters, plot_clusters
+from scgnn.plotting.svg import render_svg
+from scgnn.report.markdown_latex import escape_latex, to_latex, to_markdown
+from scgnn.report.wording import TextTable
 
 
 def test_letters_that_mean_something_are_escaped():
-    sheet = Sheet("50 % | _x_", ("a", "b"), (("x|y", "1_000 − 2"),))
-    assert markdown(sheet) == (
+    sheet = TextTable("50 % | _x_", ("a", "b"), (("x|y", "1_000 − 2"),))
+    assert to_markdown(sheet) == (
         "## 50 % \\| \\_x\\_\n\n| a | b |\n| --- | ---: |\n| x\\|y | 1\\_000 − 2 |\n"
     )
-    assert r"x|y & 1\_000 $-$ 2 \\" in latex(sheet)
+    assert r"x|y & 1\_000 $-$ 2 \\" in to_latex(sheet)
     assert (
-        latex_escaped("\\ {~^} ±")
+        escape_latex("\\ {~^} ±")
         == r"\textbackslash{} \{\textasciitilde{}\textasciicircum{}\} $\pm$"
     )
 
@@ -40,34 +40,48 @@ def test_letters_that_mean_something_are_escaped():
     ],
 )
 def test_numbers_have_the_digits_that_matter(value, size, text):
-    assert number(value, size) == text
+    assert format_number(value, size) == text
 
 
 def test_forest_marks_stand_where_the_numbers_are():
-    row = {"name": "x", "score": "ari", "difference": 0.5, "low": 0.0, "high": 1.0, "p_holm": 0.9}
+    row = {
+        "name": "x",
+        "score": "ari",
+        "difference": 0.5,
+        "ci_low": 0.0,
+        "ci_high": 1.0,
+        "p_holm": 0.9,
+    }
     rows = pd.DataFrame([row | {"n_blocks": 5, "verdict": "none"}])
-    plot = forest(rows, "title")
+    plot = build_forest_plot(rows, "title")
     assert plot is not None
-    (line,) = plot.lines
-    assert (plot.zero, line.point, line.ends) == (4.0, 50.0, (4.0, 96.0))
-    assert (line.sign, plot.better) == ("none", "better →")
+    (line,) = plot.rows
+    assert (plot.zero_position, line.point, line.interval) == (4.0, 50.0, (4.0, 96.0))
+    assert (line.claim, plot.direction_label) == ("none", "better →")
 
 
 def test_a_forest_of_zeros_has_them_in_the_middle():
-    row = {"name": "x", "score": "ari", "difference": 0.0, "low": 0.0, "high": 0.0, "p_holm": 1.0}
-    plot = forest(pd.DataFrame([row | {"n_blocks": 5, "verdict": "none"}]), "title")
-    assert plot is not None and plot.zero == 50.0
+    row = {
+        "name": "x",
+        "score": "ari",
+        "difference": 0.0,
+        "ci_low": 0.0,
+        "ci_high": 0.0,
+        "p_holm": 1.0,
+    }
+    plot = build_forest_plot(pd.DataFrame([row | {"n_blocks": 5, "verdict": "none"}]), "title")
+    assert plot is not None and plot.zero_position == 50.0
     assert len({word for _, word in plot.ticks}) == len(plot.ticks)
 
 
 def test_clusters_take_the_numbers_of_those_they_share_most_cells_with():
     like = pd.Series([0, 0, 0, 1, 1, 1])
-    assert matched(pd.Series([7, 7, 7, 2, 2, 3]), like) == {2: 1, 3: 2, 7: 0}
+    assert match_clusters(pd.Series([7, 7, 7, 2, 2, 3]), like) == {2: 1, 3: 2, 7: 0}
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (5, 1), (2, 2)])
 def test_awkward_embeddings_are_drawn(shape):
-    drawn = cluster_picture(np.zeros(shape), pd.Series(range(shape[0])), "x")
+    drawn = plot_clusters(np.zeros(shape), pd.Series(range(shape[0])), "x")
     assert drawn.svg.startswith("<svg")
 
 
@@ -75,4 +89,4 @@ def test_a_drawing_that_fails_says_so_in_its_place():
     def draw(ax):
         raise ValueError("<no> numbers")
 
-    assert "could not be drawn: &lt;no&gt; numbers" in picture("x", (100, 100), draw).svg
+    assert "could not be drawn: &lt;no&gt; numbers" in render_svg("x", (100, 100), draw).svg

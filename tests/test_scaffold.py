@@ -12,48 +12,48 @@ import pytest
 from scgnn import load_recipe
 from scgnn.cli import scaffold
 from scgnn.registry import plugin_files
-from scgnn.registry.introspection import parts
-from scgnn.registry.kinds import find, kinds, put_back, registered
-from scgnn.testing import checks_of
-from scgnn.testing.exemptions import exemption
+from scgnn.registry.introspection import iter_components
+from scgnn.registry.kinds import get_component, kinds, registered_components, restore
+from scgnn.testing import get_checks
+from scgnn.testing.exemptions import get_exemption_reason
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+def work_dir(tmp_path, monkeypatch):
     """Every test works in an empty folder, and leaves the registry as it was."""
-    before = registered()
+    before = registered_components()
     monkeypatch.chdir(tmp_path)
     yield tmp_path
-    put_back(before)
+    restore(before)
 
 
 def test_there_is_an_example_for_every_kind():
-    assert sorted(scaffold.SETTINGS) == list(kinds())
+    assert sorted(scaffold.RECIPE_SNIPPETS) == list(kinds())
 
 
-@pytest.mark.parametrize("kind", sorted(scaffold.SETTINGS))
+@pytest.mark.parametrize("kind", sorted(scaffold.RECIPE_SNIPPETS))
 def test_the_example_keeps_the_rules_of_its_kind(kind):
     written = scaffold.write_package(kind, "my_own")
     (cls,) = plugin_files.load_file(written / f"scgnn_{kind}_my_own.py")
-    assert find(f"{kind}.my_own") is cls
-    for check in checks_of(cls):
-        assert not exemption(check.name, cls)
+    assert get_component(f"{kind}.my_own") is cls
+    for check in get_checks(cls):
+        assert not get_exemption_reason(check.name, cls)
         if not check.slow:
             check(cls)
 
 
-@pytest.mark.parametrize("kind", sorted(scaffold.SETTINGS))
-def test_the_example_recipe_has_the_component(kind, command):
-    done = command("new", kind, "my_own", "--out", "mine")
-    assert done.out == f"mine: 'pip install -e mine', then 'scgnn-recipe test {kind}.my_own'\n"
+@pytest.mark.parametrize("kind", sorted(scaffold.RECIPE_SNIPPETS))
+def test_the_example_recipe_has_the_component(kind, run_cli):
+    done = run_cli("new", kind, "my_own", "--out", "mine")
+    assert done.stdout == f"mine: 'pip install -e mine', then 'scgnn-recipe test {kind}.my_own'\n"
     (cls,) = plugin_files.load_file(Path(f"mine/scgnn_{kind}_my_own.py"))
-    assert cls in map(type, parts(load_recipe("mine/recipe.yaml")))
+    assert cls in map(type, iter_components(load_recipe("mine/recipe.yaml")))
 
 
-def test_a_package_has_what_pip_and_pytest_want(tree, folder):
+def test_a_package_has_what_pip_and_pytest_want(read_tree, work_dir):
     written = scaffold.write_package("stop", "calm")
     assert written == Path("scgnn-stop-calm")
-    assert [path for path in tree(written) if path != "tests"] == [
+    assert [path for path in read_tree(written) if path != "tests"] == [
         "README.md",
         "pyproject.toml",
         "recipe.yaml",
@@ -63,8 +63,8 @@ def test_a_package_has_what_pip_and_pytest_want(tree, folder):
     ]
     setup = (written / "setup.cfg").read_text()
     assert "scgnn.components =\n    stop.calm = scgnn_stop_calm:CalmStop\n" in setup
-    assert os.listdir(folder) == ["scgnn-stop-calm"]
-    assert "$" not in "".join(text.decode() for text in tree(written).values() if text)
+    assert os.listdir(work_dir) == ["scgnn-stop-calm"]
+    assert "$" not in "".join(text.decode() for text in read_tree(written).values() if text)
 
 
 @pytest.mark.parametrize(
@@ -82,30 +82,30 @@ def test_a_package_has_what_pip_and_pytest_want(tree, folder):
     ],
     ids=" ".join,
 )
-def test_what_cannot_be_written_is_one_sentence(command, folder, tree, words, said):
+def test_what_cannot_be_written_is_one_sentence(run_cli, work_dir, read_tree, words, said):
     Path("there").mkdir()
     Path("file").write_text("")
-    before = tree(folder)
-    done = command("new", *words)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.startswith(said)
-    assert len(done.err.splitlines()) == 1
-    assert tree(folder) == before
+    before = read_tree(work_dir)
+    done = run_cli("new", *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == 1
+    assert read_tree(work_dir) == before
 
 
-def test_half_a_package_is_never_there(monkeypatch, folder, tree):
+def test_half_a_package_is_never_there(monkeypatch, work_dir, read_tree):
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "rename", full)
     with pytest.raises(scaffold.UserError, match=r"cannot be written \(No space left on device\)"):
         scaffold.write_package("stop", "calm")
-    assert tree(folder) == {}
+    assert read_tree(work_dir) == {}
 
 
 # --- real distributions -------------------------------------------------------------------------
 
-BUDGET = ["data.reader.cells=60", "data.reader.genes=50", "pipeline.max_iterations=1"]
+BUDGET = ["data.reader.n_cells=60", "data.reader.n_genes=50", "pipeline.max_iterations=1"]
 BUDGET += [
     f"pipeline.{word}_training.epochs=2" for word in ("feature", "graph", "iteration", "imputation")
 ]

@@ -19,7 +19,7 @@ from scgnn import load_recipe
 from scgnn.components.clusterers import Leiden
 from scgnn.components.graph_builders import KNN
 from scgnn.execution import stages
-from scgnn.execution.cache import Store
+from scgnn.execution.cache import StageCache
 from scgnn.execution.stages import Stages
 from scgnn.pipelines import steps
 from scgnn.runs.run import execute
@@ -51,7 +51,7 @@ def fresh_calls():
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "stages")
+    return StageCache(tmp_path / "stages")
 
 
 X = np.arange(6.0).reshape(2, 3)
@@ -61,7 +61,7 @@ def test_a_stage_that_ran_is_taken_from_the_store(store):
     first, second = Stages(store), Stages(store)
     assert np.array_equal(first(double, X, 2), second(double, X.copy(), 2))
     assert calls == [2]
-    assert (first.reused, second.reused) == (0, 1)
+    assert (first.n_from_cache, second.n_from_cache) == (0, 1)
 
 
 def test_another_argument_input_or_function_runs_again(store):
@@ -74,7 +74,7 @@ def test_another_argument_input_or_function_runs_again(store):
 
 def test_a_store_of_another_version_of_the_package_is_not_used(store, monkeypatch):
     Stages(store)(double, X, 2)
-    monkeypatch.setattr(stages, "package_version", lambda: "another")
+    monkeypatch.setattr(stages, "code_fingerprint", lambda: "another")
     Stages(store)(double, X, 2)
     assert calls == [2, 2]
 
@@ -82,15 +82,15 @@ def test_a_store_of_another_version_of_the_package_is_not_used(store, monkeypatc
 def test_what_a_stage_made_is_known_by_its_origin(store):
     once = Stages(store)
     made = once(double, X, 2)
-    assert once.key(made) != once.key(made.copy())
+    assert once.compute_key(made) != once.compute_key(made.copy())
 
 
 def test_a_setting_of_a_component_is_part_of_the_key(store):
     embedding = np.random.default_rng(0).normal(size=(30, 4))
     run = Stages(store)
     for k in (3, 4, 3):
-        run(steps.build_graph, KNN(k=k), embedding, 0)
-    assert run.reused == 1
+        run(steps.build_graph, KNN(n_neighbors=k), embedding, 0)
+    assert run.n_from_cache == 1
 
 
 def test_every_form_of_value_comes_back_as_it_was(store):
@@ -122,35 +122,35 @@ def test_time_and_memory_are_kept_by_stage():
 
 def test_a_value_without_a_key_is_refused():
     with pytest.raises(TypeError, match="its content has no key"):
-        Stages().key(object())
+        Stages().compute_key(object())
 
 
-def test_another_clusterer_reuses_everything_before_it(store, small):
-    recipe = load_recipe("scgnn", {**small("scgnn"), "pipeline.max_iterations": 0})
+def test_another_clusterer_reuses_everything_before_it(store, make_small_changes):
+    recipe = load_recipe("scgnn", {**make_small_changes("scgnn"), "pipeline.max_iterations": 0})
     execute(recipe, None, Stages(store))
     other = load_recipe(recipe, {"pipeline.clusterer": Leiden()})
     run = Stages(store)
     execute(other, None, run)
-    assert run.reused == 4  # LTMG, feature autoencoder, cell graph, graph autoencoder
+    assert run.n_from_cache == 4  # LTMG, feature autoencoder, cell graph, graph autoencoder
 
 
 @pytest.fixture
-def long_run(sets, small):
+def long_run(to_set_options, make_small_changes):
     """The words of a run whose iteration 3 can be caught."""
-    changes = small("scgnn") | {
+    changes = make_small_changes("scgnn") | {
         "pipeline.max_iterations": 4,
-        "pipeline.stop": "{name: labels, ari: 1.0}",
+        "pipeline.stop": "{name: clusters, min_ari: 1.0}",
         "pipeline.cluster_training.epochs": 150,
         "pipeline.iteration_training.epochs": 150,
     }
-    return ["run", "scgnn", *sets(changes)]
+    return ["run", "scgnn", *to_set_options(changes)]
 
 
 def test_a_run_killed_in_iteration_3_goes_on_there_to_the_same_bits(
-    long_run, command, tmp_path, assert_same_bits
+    long_run, run_cli, tmp_path, assert_bit_identical
 ):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert command(*long_run, "--out", whole).code == 0
+    assert run_cli(*long_run, "--out", whole).exit_code == 0
     run = subprocess.Popen(
         [sys.executable, "-m", "scgnn", *long_run, "--out", str(killed)],
         stdout=subprocess.DEVNULL,
@@ -161,13 +161,13 @@ def test_a_run_killed_in_iteration_3_goes_on_there_to_the_same_bits(
     assert run.wait() == -signal.SIGKILL
     assert not (killed / "result.h5ad").exists()
 
-    assert command(*long_run, "--out", killed).code == 2  # says to add --resume
-    again = command(*long_run, "--out", killed, "--resume")
-    assert again.code == 0
-    assert again.err.count("from the store") >= 14  # start, iterations 1 and 2
+    assert run_cli(*long_run, "--out", killed).exit_code == 2  # says to add --resume
+    again = run_cli(*long_run, "--out", killed, "--resume")
+    assert again.exit_code == 0
+    assert again.stderr.count("from the store") >= 14  # start, iterations 1 and 2
     for name in ("cells.csv", "history.csv"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
-    assert_same_bits(read_h5ad(whole / "result.h5ad"), read_h5ad(killed / "result.h5ad"))
+    assert_bit_identical(read_h5ad(whole / "result.h5ad"), read_h5ad(killed / "result.h5ad"))
     assert not (killed / "stages").exists()
 
 
@@ -192,17 +192,24 @@ EVERY_KIND = [
 
 @pytest.mark.parametrize("name", EVERY_KIND)
 def test_twice_and_from_the_saved_recipe_the_files_are_the_same(
-    name, command, sets, small, tmp_path, assert_same_bits
+    name, run_cli, to_set_options, make_small_changes, tmp_path, assert_bit_identical
 ):
-    words = ["run", name, *sets(small(name)), "--labels", "group", "--out"]
-    assert command(*words, tmp_path / "one").code == 0
-    assert command(*words, tmp_path / "two").code == 0
-    assert command("run", tmp_path / "one" / "recipe.yaml", "--out", tmp_path / "three").code == 0
+    words = [
+        "run",
+        name,
+        *to_set_options(make_small_changes(name)),
+        "--labels-key",
+        "group",
+        "--out",
+    ]
+    assert run_cli(*words, tmp_path / "one").exit_code == 0
+    assert run_cli(*words, tmp_path / "two").exit_code == 0
+    assert run_cli("run", tmp_path / "one" / "recipe.yaml", "--out", tmp_path / "three").exit_code == 0
     one, *others = (tmp_path / number for number in ("one", "two", "three"))
     for other in others:
         for file in ("cells.csv", "history.csv", "recipe.yaml"):
             assert (one / file).read_bytes() == (other / file).read_bytes()
-        assert_same_bits(read_h5ad(one / "result.h5ad"), read_h5ad(other / "result.h5ad"))
+        assert_bit_identical(read_h5ad(one / "result.h5ad"), read_h5ad(other / "result.h5ad"))
         scores = [json.loads((run / "metrics.json").read_text()) for run in (one, other)]
         assert _without_cost(scores[0]) == _without_cost(scores[1])
 
@@ -212,32 +219,35 @@ def _without_cost(scores: dict) -> dict:
 
 
 @pytest.mark.parametrize("name", EVERY_KIND)
-def test_another_seed_gives_another_result(name, small, arrays):
+def test_another_seed_gives_another_result(name, make_small_changes, collect_arrays):
     one, other = (
-        arrays(execute(load_recipe(name, {**small(name), "seed": seed})).adata) for seed in (1, 2)
+        collect_arrays(execute(load_recipe(name, {**make_small_changes(name), "seed": seed})).adata)
+        for seed in (1, 2)
     )
     for key in ("obsm X_scgnn", "obsm X_scgnn_features", "layers scgnn_imputed"):
         assert not np.array_equal(one[key], other[key])
 
 
 def test_going_on_after_half_a_file_gives_the_same_bits(
-    command, sets, small, tmp_path, assert_same_bits, monkeypatch
+    run_cli, to_set_options, make_small_changes, tmp_path, assert_bit_identical, monkeypatch
 ):
-    words = ["run", "scgnn_gat_leiden", *sets(small("scgnn")), "--out"]
-    assert command(*words, tmp_path / "whole").code == 0
+    words = ["run", "scgnn_gat_leiden", *to_set_options(make_small_changes("scgnn")), "--out"]
+    assert run_cli(*words, tmp_path / "whole").exit_code == 0
 
     def stopped(*_):
         raise KeyboardInterrupt
 
     out = tmp_path / "out"
     with monkeypatch.context() as patched:
-        patched.setattr("scgnn.pipelines.scgnn.agreement", stopped)
-        assert command(*words, out).code == 130
+        patched.setattr("scgnn.pipelines.scgnn.compute_last_ari", stopped)
+        assert run_cli(*words, out).exit_code == 130
     kept = sorted((out / "stages").iterdir())
     for file in kept[::2]:
         file.write_bytes(file.read_bytes()[:-20])
-    resumed = command(*words, out, "--resume")
-    assert resumed.code == 0
-    assert resumed.err.count("from the store") == len(kept) - len(kept[::2])
-    assert_same_bits(read_h5ad(tmp_path / "whole" / "result.h5ad"), read_h5ad(out / "result.h5ad"))
+    resumed = run_cli(*words, out, "--resume")
+    assert resumed.exit_code == 0
+    assert resumed.stderr.count("from the store") == len(kept) - len(kept[::2])
+    assert_bit_identical(
+        read_h5ad(tmp_path / "whole" / "result.h5ad"), read_h5ad(out / "result.h5ad")
+    )
     assert not (out / "stages").exists()

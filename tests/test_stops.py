@@ -10,18 +10,18 @@ from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
 from scgnn.components.stopping import (
-    BothStop,
-    EitherStop,
-    GraphStop,
-    LabelsStop,
+    AllOf,
+    AnyOf,
+    ClusterConvergence,
+    GraphConvergence,
     NeverStop,
-    PlateauStop,
-    Stop,
-    agreement,
-    agreements,
-    graph_change,
+    Plateau,
+    StoppingRule,
+    compute_ari_history,
+    compute_graph_change,
+    compute_last_ari,
 )
-from scgnn.state import Round
+from scgnn.state import Snapshot
 
 LABELS = np.arange(30) % 3
 RING = sparse.csr_matrix(np.roll(np.eye(30), 1, 1) + np.roll(np.eye(30), -1, 1))
@@ -34,81 +34,84 @@ def drifting(*wrong, graph=None):
     for number in wrong:
         labels = LABELS.copy()
         labels[:number] = (labels[:number] + 1) % 3
-        rounds.append(Round(graph, labels))
+        rounds.append(Snapshot(graph, labels))
     return rounds
 
 
-@pytest.mark.parametrize("name", Stop.names())
+@pytest.mark.parametrize("name", StoppingRule.names())
 def test_a_stop_says_why_or_nothing(name):
     rounds = drifting(0, 9, graph=RING)
-    assert isinstance(Stop.named(name)()(rounds), str)
+    assert isinstance(StoppingRule.get(name)()(rounds), str)
 
 
-@pytest.mark.parametrize("name", sorted(set(Stop.names()) - {"never"}))
+@pytest.mark.parametrize("name", sorted(set(StoppingRule.names()) - {"never"}))
 def test_what_stands_still_is_stopped(name):
-    assert Stop.named(name)()(drifting(*[0] * 6, graph=RING))
+    assert StoppingRule.get(name)()(drifting(*[0] * 6, graph=RING))
 
 
-@pytest.mark.parametrize("name", sorted(set(Stop.names()) - {"graph", "both"}))
+@pytest.mark.parametrize("name", sorted(set(StoppingRule.names()) - {"graph", "both"}))
 def test_rounds_without_graphs_are_understood(name):
-    Stop.named(name)()([Round(None, LABELS), *drifting(9, 3)])
+    StoppingRule.get(name)()([Snapshot(None, LABELS), *drifting(9, 3)])
 
 
 def test_labels_stand_when_their_agreement_passes_the_threshold():
     rounds = drifting(0, 1)
     ari = adjusted_rand_score(rounds[0].labels, rounds[1].labels)
-    assert agreement(rounds) == ari
-    assert LabelsStop(ari=ari - 1e-9)(rounds) == f"labels stand still (ARI {ari:.3f} > {ari:g})"
-    assert LabelsStop(ari=ari)(rounds) == ""
+    assert compute_last_ari(rounds) == ari
+    assert (
+        ClusterConvergence(min_ari=ari - 1e-9)(rounds)
+        == f"labels stand still (ARI {ari:.3f} > {ari:g})"
+    )
+    assert ClusterConvergence(min_ari=ari)(rounds) == ""
 
 
 def test_the_graph_stands_when_its_change_is_below_the_threshold():
-    rounds = [Round(RING, LABELS), Round(SKIPS, LABELS)]
-    change = graph_change(rounds)
+    rounds = [Snapshot(RING, LABELS), Snapshot(SKIPS, LABELS)]
+    change = compute_graph_change(rounds)
     assert change > 0.1
-    assert GraphStop(change=change + 1e-9)(rounds).startswith("graph stands still")
-    assert GraphStop(change=change)(rounds) == ""
+    assert GraphConvergence(tolerance=change + 1e-9)(rounds).startswith("graph stands still")
+    assert GraphConvergence(tolerance=change)(rounds) == ""
 
 
 def test_both_need_both_and_either_one():
-    labels_only = [Round(RING, LABELS), Round(SKIPS, LABELS)]
+    labels_only = [Snapshot(RING, LABELS), Snapshot(SKIPS, LABELS)]
     graph_only = drifting(0, 15, graph=RING)
     for rounds in (labels_only, graph_only):
-        assert BothStop()(rounds) == ""
-        assert EitherStop()(rounds)
-    reason = BothStop()(drifting(0, 0, graph=RING))
+        assert AllOf()(rounds) == ""
+        assert AnyOf()(rounds)
+    reason = AllOf()(drifting(0, 0, graph=RING))
     assert "labels stand still" in reason and " and graph stands still" in reason
 
 
 def test_agreements_are_those_of_successive_rounds():
     rounds = drifting(0, 9, 4, 4)
     expected = [adjusted_rand_score(a.labels, b.labels) for a, b in pairwise(rounds)]
-    assert agreements(rounds) == expected
+    assert compute_ari_history(rounds) == expected
 
 
 def test_plateau_goes_on_while_the_agreement_rises():
-    assert PlateauStop(patience=2)(drifting(0, 15, 6, 2, 0)) == ""
+    assert Plateau(patience=2)(drifting(0, 15, 6, 2, 0)) == ""
 
 
 def test_plateau_stops_after_patience_rounds_without_a_rise():
     rounds = drifting(0, 3, 9, 15, 9)  # agreements 0.7, then lower ones
-    assert agreements(rounds)[0] > max(agreements(rounds)[1:])
-    assert PlateauStop(patience=4)(rounds) == ""
-    stopped = PlateauStop(patience=3)(rounds)
-    best = agreements(rounds)[0]
+    assert compute_ari_history(rounds)[0] > max(compute_ari_history(rounds)[1:])
+    assert Plateau(patience=4)(rounds) == ""
+    stopped = Plateau(patience=3)(rounds)
+    best = compute_ari_history(rounds)[0]
     assert stopped == f"labels agree no better for 3 rounds (best ARI {best:.3f})"
-    assert PlateauStop(patience=3)(rounds[:-1]) == ""
+    assert Plateau(patience=3)(rounds[:-1]) == ""
 
 
 def test_a_plateau_is_left_by_one_round_that_agrees_better():
     rounds = drifting(0, 9, 0, 9, 9)
-    assert PlateauStop(patience=3)(rounds) == ""
+    assert Plateau(patience=3)(rounds) == ""
 
 
 def test_plateau_does_not_look_at_graphs():
     rounds = drifting(0, 3, 9, 15, 9)
-    with_graphs = [rounds[0], *(Round(RING, r.labels) for r in rounds[1:])]
-    assert PlateauStop()(with_graphs) == PlateauStop()(rounds)
+    with_graphs = [rounds[0], *(Snapshot(RING, r.labels) for r in rounds[1:])]
+    assert Plateau()(with_graphs) == Plateau()(rounds)
 
 
 def test_never_goes_on_whatever_stands_still():

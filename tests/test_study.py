@@ -24,9 +24,9 @@ from scgnn.study.result import StudyResult
 
 EPOCHS = ("feature", "graph", "cluster", "iteration", "imputation")
 SMALL = {
-    "data.reader.cells": 60,
-    "data.reader.genes": 40,
-    "data.labels": "group",
+    "data.reader.n_cells": 60,
+    "data.reader.n_genes": 40,
+    "data.labels_key": "group",
     "pipeline.max_iterations": 1,
     "pipeline.feature_encoder.hidden": [16, 8],
     **{f"pipeline.{name}_training.epochs": 3 for name in EPOCHS},
@@ -35,7 +35,7 @@ STUDY = {
     "base": "scgnn",
     "vary": {
         "pipeline.graph_encoder": ["gat", None],
-        "pipeline.impute": [False],
+        "pipeline.imputation": [None],
         "diverges": {"pipeline.graph_training.learning_rate": 1e30},
     },
     "seeds": [0, 1],
@@ -79,11 +79,11 @@ def test_the_answer_compares_each_change_and_control_with_the_base(done):
     assert list(ari.index) == [
         "graph_encoder=gat",
         "graph_encoder=null",
-        "impute=false",
+        "imputation=null",
         "diverges",
         "pca_leiden",
     ]
-    assert ari.loc["impute=false", "difference"] == 0
+    assert ari.loc["imputation=null", "difference"] == 0
     assert ari.loc["diverges", "verdict"].startswith("nothing to compare")
     assert {"seconds", "peak_memory_mb"} <= set(effects["score"])
 
@@ -109,9 +109,9 @@ def test_a_run_of_a_study_is_the_run_of_its_recipe(done):
 
 
 def test_a_stage_that_recipes_share_runs_once(done):
-    runs = done.outcome.finished
+    runs = done.outcome.summaries
     base, unimputed = (
-        set(runs[f"{name}/data=demo,seed=0"].costs) for name in ("base", "impute=false")
+        set(runs[f"{name}/data=demo,seed=0"].costs) for name in ("base", "imputation=null")
     )
     assert len(unimputed) > 5 and unimputed < base
     apart, shared, asked, different = done.outcome.costs()
@@ -121,7 +121,7 @@ def test_a_stage_that_recipes_share_runs_once(done):
 
 def test_one_worker_gives_the_same_bits(done, tmp_path, scheduler):
     alone = run_study(study_of(), out=tmp_path / "out", scheduler=scheduler)
-    for label in done.outcome.finished:
+    for label in done.outcome.summaries:
         for name in ("cells.csv", "history.csv", "iterations.csv", "recipe.yaml"):
             here, there = (each.folder / "runs" / label / name for each in (done, alone))
             assert here.read_bytes() == there.read_bytes(), (label, name)
@@ -134,14 +134,14 @@ def test_one_worker_gives_the_same_bits(done, tmp_path, scheduler):
 
 def test_resume_does_only_what_is_missing(done, scheduler):
     runs = done.folder / "runs"
-    lost = runs / "impute=false" / "data=demo,seed=0" / "metrics.json"
+    lost = runs / "imputation=null" / "data=demo,seed=0" / "metrics.json"
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("metrics.json")}
     lost.unlink()
     again = run_study(study_of(), out=done.folder, scheduler=scheduler, resume=True)
     assert {path for path, at in before.items() if path.stat().st_mtime_ns != at} == {lost}
     pd.testing.assert_frame_equal(
-        again.answer.table.drop(columns=["seconds.scores", "seconds"], errors="ignore"),
-        done.answer.table.drop(columns=["seconds.scores", "seconds"], errors="ignore"),
+        again.tables.runs.drop(columns=["seconds.scores", "seconds"], errors="ignore"),
+        done.tables.runs.drop(columns=["seconds.scores", "seconds"], errors="ignore"),
     )
 
 
@@ -168,7 +168,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(files, resume, said, t
 
 
 def test_a_scheduler_that_is_not_there_is_said(tmp_path, monkeypatch):
-    monkeypatch.setattr("scgnn.study.dask_backend.START_SECONDS", 1)
+    monkeypatch.setattr("scgnn.study.dask_backend.START_TIMEOUT_SECONDS", 1)
     with pytest.raises(scgnn.UserError, match="no Dask scheduler answers there"):
         run_study(study_of(), out=tmp_path / "out", scheduler="tcp://127.0.0.1:9")
 
@@ -177,14 +177,14 @@ COMMAND = [sys.executable, "-m", "scgnn", "run", "study.yaml", "--jobs", "2", "-
 
 
 def written_study(folder: Path) -> None:
-    from scgnn.recipe.yaml_tree import write
+    from scgnn.recipe.yaml_tree import dump_yaml
 
     slow = {"pipeline.feature_training.epochs": 400, "pipeline.cluster_training.epochs": 100}
     study = load_study(
         {**STUDY, "vary": {"pipeline.graph_encoder": ["gat", "sage", None]}, "controls": []},
         SMALL | slow,
     )
-    (folder / "study.yaml").write_text(write(dict(study.source)))
+    (folder / "study.yaml").write_text(dump_yaml(dict(study.source)))
 
 
 def workers_of(driver: int) -> list[int]:

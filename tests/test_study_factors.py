@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgnn.stats.effects import effects
-from scgnn.stats.factorial import interactions, main_effects
-from study_tables import drawn_study, one
+from scgnn.stats.effects import estimate_effects
+from scgnn.stats.factorial import estimate_interactions, estimate_main_effects
+from study_tables import select_row, simulate_incomplete_study
 
 UNNAMED = ["variant", "role", "score"]
 
@@ -34,25 +34,25 @@ AXES = {"k": [5, 10], "encoder": ["gcn", "gat"]}
 
 
 def test_main_effects_are_averaged_over_the_other_axes():
-    found = main_effects(crossed(), ["ari"], AXES)
-    assert one(found, axis="k", level=10).difference == pytest.approx(1 + 3 / 2)
-    assert one(found, axis="encoder", level="gat").difference == pytest.approx(2 + 3 / 2)
+    found = estimate_main_effects(crossed(), ["ari"], AXES)
+    assert select_row(found, axis="k", level=10).difference == pytest.approx(1 + 3 / 2)
+    assert select_row(found, axis="encoder", level="gat").difference == pytest.approx(2 + 3 / 2)
     assert found.p_holm.tolist() == pytest.approx([4 / 256] * 2)
     assert found.verdict[0] == "better by 2.5 (2.5 to 2.5)"
 
 
 def test_an_interaction_is_a_difference_of_differences():
-    row = interactions(crossed(0.1), ["ari"], AXES).iloc[0]
+    row = estimate_interactions(crossed(0.1), ["ari"], AXES).iloc[0]
     assert (row.axis, row.level, row.with_axis, row.with_level) == ("k", 10, "encoder", "gat")
     assert row.difference == pytest.approx(3, abs=0.3)
     assert row.verdict.startswith("together better by ") and row.verdict.endswith("sum of both")
 
 
 def test_an_axis_alone_is_what_effects_says_of_its_levels():
-    runs = drawn_study()
+    runs = simulate_incomplete_study()
     axis = {"variant": ["base", "c0", "c1", "c2", "c3"]}
-    found = main_effects(runs, ["ari"], axis).rename(columns={"level": "variant"})
-    expected = effects(runs, ["ari"])
+    found = estimate_main_effects(runs, ["ari"], axis).rename(columns={"level": "variant"})
+    expected = estimate_effects(runs, ["ari"])
     assert found.verdict.tolist() == expected.verdict.tolist()
     numbers = expected.columns.difference([*UNNAMED, "verdict"])
     pd.testing.assert_frame_equal(found[numbers], expected[numbers])
@@ -61,7 +61,7 @@ def test_an_axis_alone_is_what_effects_says_of_its_levels():
 def test_three_axes_average_over_the_third():
     runs = pd.concat([crossed().assign(seed=lambda t: t.seed, prune=p) for p in ("no", "yes")])
     runs["ari"] += 5 * (runs.prune == "yes") * (runs.encoder == "gat")
-    found = interactions(runs, ["ari"], AXES | {"prune": ["no", "yes"]})
+    found = estimate_interactions(runs, ["ari"], AXES | {"prune": ["no", "yes"]})
     assert found.difference.tolist() == pytest.approx([3, 0, 5])
     assert found.verdict[1] == "no interaction in any of 8 blocks"
 
@@ -69,7 +69,7 @@ def test_three_axes_average_over_the_third():
 def test_a_failed_run_leaves_the_other_pairs_of_its_block():
     runs = crossed()
     runs.loc[(runs.k == 10) & (runs.encoder == "gat") & (runs.seed == 0), "ari"] = math.nan
-    row = one(main_effects(runs, ["ari"], AXES), axis="k")
+    row = select_row(estimate_main_effects(runs, ["ari"], AXES), axis="k")
     assert row.n_blocks == 8
     assert row.difference == pytest.approx((2 * 1 + 6 * 2.5) / 8)
 
@@ -78,5 +78,5 @@ def test_runs_outside_the_axes_are_passed_over():
     control = crossed().assign(k=math.nan, ari=99.0)
     both = pd.concat([crossed(), control])
     pd.testing.assert_frame_equal(
-        main_effects(both, ["ari"], AXES), main_effects(crossed(), ["ari"], AXES)
+        estimate_main_effects(both, ["ari"], AXES), estimate_main_effects(crossed(), ["ari"], AXES)
     )

@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scgnn.stats.effects import effects
-from study_tables import drawn_study, one, table
+from scgnn.stats.effects import estimate_effects
+from study_tables import make_table, select_row, simulate_incomplete_study
 
 
 @pytest.fixture
 def study() -> pd.DataFrame:
-    return drawn_study()
+    return simulate_incomplete_study()
 
 
 def test_the_order_of_rows_changes_nothing(study):
-    found = effects(study, ["ari"]).sort_values("variant", ignore_index=True)
-    again = effects(study.sample(frac=1, random_state=1), ["ari"])
+    found = estimate_effects(study, ["ari"]).sort_values("variant", ignore_index=True)
+    again = estimate_effects(study.sample(frac=1, random_state=1), ["ari"])
     pd.testing.assert_frame_equal(found, again.sort_values("variant", ignore_index=True))
 
 
@@ -25,24 +25,26 @@ def test_what_a_block_adds_to_all_of_its_runs_changes_no_difference(study):
     moved = study.assign(ari=study.ari + 7 * study.data + study.seed)
     columns = ["mean_base", "mean_change"]
     pd.testing.assert_frame_equal(
-        effects(study, ["ari"]).drop(columns=columns),
-        effects(moved, ["ari"]).drop(columns=columns),
+        estimate_effects(study, ["ari"]).drop(columns=columns),
+        estimate_effects(moved, ["ari"]).drop(columns=columns),
         rtol=1e-9,
     )
 
 
 def test_base_and_change_swapped_flip_the_signs(study):
-    there = one(effects(study, ["ari"]), variant="c1")
-    back = one(effects(study, ["ari"], base="c1"), variant="base")
+    there = select_row(estimate_effects(study, ["ari"]), variant="c1")
+    back = select_row(estimate_effects(study, ["ari"], base="c1"), variant="base")
     for name in ("difference", "effect_size"):
         assert back[name] == pytest.approx(-there[name])
-    assert (back.low, back.high) == pytest.approx((-there.high, -there.low))
+    assert (back.ci_low, back.ci_high) == pytest.approx((-there.ci_high, -there.ci_low))
     assert back.p == there.p
 
 
 def test_rounding_errors_of_scores_break_no_ties():
     base = [0.1, 0.7, 0.3, 0.9, 0.2]
     gain = [0.05, 0.05, -0.05, -0.05, 0.05]
-    row = effects(table({"base": base, "x": list(np.add(base, gain))}), ["ari"]).iloc[0]
+    row = estimate_effects(make_table({"base": base, "x": list(np.add(base, gain))}), ["ari"]).iloc[
+        0
+    ]
     assert row.p == 1
     assert row.effect_size == pytest.approx(1 / 5)

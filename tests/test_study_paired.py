@@ -8,27 +8,27 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scgnn.stats.effects import effects
+from scgnn.stats.effects import estimate_effects
 from scgnn.stats.paired import (
-    blocks_needed,
-    bootstrap_t,
-    detectable,
-    holm,
-    interval,
-    rank_biserial,
+    bootstrap_t_interval,
+    confidence_interval,
+    holm_correction,
+    minimum_blocks,
+    minimum_detectable_effect,
+    minimum_p_value,
+    rank_biserial_correlation,
     sign_flip_test,
-    smallest_p,
 )
-from study_tables import simulated
+from study_tables import simulate_study
 
 
 def test_two_blocks_have_the_wide_interval_of_student():
-    low, high = interval(np.array([0.1, 0.2]), 0.05, 0)
+    low, high = confidence_interval(np.array([0.1, 0.2]), 0.05, 0)
     assert (low, high) == pytest.approx((0.15 - 12.7062 * 0.05, 0.15 + 12.7062 * 0.05), rel=1e-4)
 
 
 def test_equal_differences_are_a_point():
-    assert interval(np.full(5, 0.1), 0.05, 0) == (0.1, 0.1)
+    assert confidence_interval(np.full(5, 0.1), 0.05, 0) == (0.1, 0.1)
 
 
 @pytest.mark.parametrize("n", [2, 5, 9, 13])
@@ -47,12 +47,12 @@ def test_the_sign_flip_test_of_many_blocks_is_near_that_of_student():
 def test_effect_size_is_that_of_the_signed_rank_sums():
     d = np.random.default_rng(2).normal(0.3, 1, 15)
     positive = stats.wilcoxon(d, alternative="greater").statistic
-    assert rank_biserial(d) == pytest.approx(2 * positive / (15 * 16 / 2) - 1)
+    assert rank_biserial_correlation(d) == pytest.approx(2 * positive / (15 * 16 / 2) - 1)
 
 
 def test_holm_by_hand():
     p = np.array([0.01, math.nan, 0.04, 0.03, 0.005])
-    assert holm(p) == pytest.approx([0.03, math.nan, 0.06, 0.06, 0.02], nan_ok=True)
+    assert holm_correction(p) == pytest.approx([0.03, math.nan, 0.06, 0.06, 0.02], nan_ok=True)
 
 
 def test_intervals_are_never_narrower_than_those_of_student():
@@ -60,7 +60,7 @@ def test_intervals_are_never_narrower_than_those_of_student():
     for n in (3, 5, 10, 20):
         d = rng.exponential(size=n)
         student = stats.ttest_1samp(d, 0).confidence_interval()
-        low, high = interval(d, 0.05, 0)
+        low, high = confidence_interval(d, 0.05, 0)
         assert low <= student.low + 1e-9 and high >= student.high - 1e-9
 
 
@@ -70,19 +70,21 @@ def test_bootstrap_t_by_its_definition():
     drawn = rng.choice(d, (40_000, 12))
     ratios = (drawn.mean(axis=1) - d.mean()) / stats.sem(drawn, axis=1)
     low, high = d.mean() - np.quantile(ratios, [0.975, 0.025]) * stats.sem(d)
-    assert bootstrap_t(d, 0.05, 0) == pytest.approx((low, high), abs=0.1)
+    assert bootstrap_t_interval(d, 0.05, 0) == pytest.approx((low, high), abs=0.1)
 
 
 def test_fewest_blocks_are_those_whose_smallest_p_reaches_the_level():
     for level in (0.05, 0.05 / 8, 0.0625, 0.01):
-        n = blocks_needed(level)
-        assert smallest_p(n) <= level < smallest_p(n - 1)
-        assert math.isfinite(detectable(n, level)) and math.isinf(detectable(n - 1, level))
+        n = minimum_blocks(level)
+        assert minimum_p_value(n) <= level < minimum_p_value(n - 1)
+        assert math.isfinite(minimum_detectable_effect(n, level)) and math.isinf(
+            minimum_detectable_effect(n - 1, level)
+        )
 
 
 @pytest.mark.parametrize(("n", "level"), [(6, 0.05), (9, 0.05 / 8), (12, 0.05 / 8), (20, 0.05)])
 def test_four_in_five_studies_find_the_smallest_detectable_difference(n, level):
-    d = np.random.default_rng(5).normal(detectable(n, level), 1, (1_000, n))
+    d = np.random.default_rng(5).normal(minimum_detectable_effect(n, level), 1, (1_000, n))
     assert np.mean([sign_flip_test(row, 0) <= level for row in d]) == pytest.approx(0.8, abs=0.04)
 
 
@@ -90,7 +92,7 @@ def test_four_in_five_studies_find_the_smallest_detectable_difference(n, level):
 @pytest.mark.parametrize(("n_data", "n_seeds"), [(3, 3), (5, 2), (4, 5)])
 def test_studies_without_effect_seldom_claim_one(n_data, n_seeds):
     rng = np.random.default_rng(8)
-    found = [effects(simulated(rng, 8, n_data, n_seeds), ["ari"]) for _ in range(200)]
+    found = [estimate_effects(simulate_study(rng, 8, n_data, n_seeds), ["ari"]) for _ in range(200)]
     claiming = sum((one.p_holm <= 0.05).any() for one in found)
     # as far as 200 studies can tell: a rate of .04 shows more than 10 of them every fifth time
     assert stats.binomtest(int(claiming), len(found), 0.05, alternative="greater").pvalue > 0.01
@@ -106,5 +108,5 @@ def test_intervals_hold_a_known_effect(n, shape):
         "skewed": rng.gamma(4, 1, (3_000, n)) - 3.5,
         "discrete": np.round(2 * rng.normal(0.5, 1, (3_000, n))) / 2,
     }[shape]
-    ends = np.array([interval(row, 0.05, 0) for row in d])
+    ends = np.array([confidence_interval(row, 0.05, 0) for row in d])
     assert 0.93 <= np.mean((ends[:, 0] <= 0.5) & (ends[:, 1] >= 0.5)) <= 0.97

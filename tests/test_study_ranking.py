@@ -10,13 +10,15 @@ import pytest
 from scipy import stats
 
 from scgnn.errors import InputError
-from scgnn.stats.ranking import critical_difference, friedman, groups, ranking
-from study_tables import table
+from scgnn.stats.ranking import critical_difference, friedman_test, group_ranks, rank_variants
+from study_tables import make_table
 
 
 def test_ranks_and_friedman_by_hand():
-    runs = table({"base": [0.9, 0.8, 0.7, 0.9], "x": [0.8, 0.7, 0.6, 0.9], "y": [0.1, 0.2, 0.3, 0]})
-    found = ranking(runs, "ari")
+    runs = make_table(
+        {"base": [0.9, 0.8, 0.7, 0.9], "x": [0.8, 0.7, 0.6, 0.9], "y": [0.1, 0.2, 0.3, 0]}
+    )
+    found = rank_variants(runs, "ari")
     assert found.mean_ranks.to_dict() == pytest.approx({"base": 1.125, "x": 1.875, "y": 3})
     expected = stats.friedmanchisquare(*runs.pivot(index="seed", columns="variant").ari.T.values)
     assert (found.statistic, found.p) == pytest.approx(tuple(expected))
@@ -25,8 +27,8 @@ def test_ranks_and_friedman_by_hand():
 
 
 def test_ranks_turn_where_lower_is_better():
-    runs = table({"base": [3.0, 4, 5], "x": [1.0, 2, 3], "y": [9.0, 9, 9]}, "seconds")
-    assert list(ranking(runs, "seconds").mean_ranks.index) == ["x", "base", "y"]
+    runs = make_table({"base": [3.0, 4, 5], "x": [1.0, 2, 3], "y": [9.0, 9, 9]}, "seconds")
+    assert list(rank_variants(runs, "seconds").mean_ranks.index) == ["x", "base", "y"]
 
 
 @pytest.mark.parametrize(("k", "q"), [(2, 1.960), (3, 2.343), (5, 2.728), (10, 3.164)])
@@ -37,29 +39,29 @@ def test_critical_differences_are_those_of_the_published_table(k, q):  # Demšar
 
 def test_groups_are_the_longest_runs_within_the_difference():
     ranks = pd.Series([1.0, 1.5, 3.0, 3.2, 5.0], list("abcde"))
-    assert groups(ranks, 1.6) == (("a", "b"), ("b", "c"), ("c", "d"), ("e",))
-    assert groups(ranks, 2) == (("a", "b", "c"), ("b", "c", "d"), ("c", "d", "e"))
+    assert group_ranks(ranks, 1.6) == (("a", "b"), ("b", "c"), ("c", "d"), ("e",))
+    assert group_ranks(ranks, 2) == (("a", "b", "c"), ("b", "c", "d"), ("c", "d", "e"))
 
 
 def test_ranks_use_complete_blocks_and_say_so():
     runs = {"base": [1, 2, 3, math.nan], "x": [2, 3, 4, 5], "y": [3, math.nan, 5, 6]}
-    found = ranking(table({**runs, "gone": [math.nan] * 4}), "ari")
-    assert (found.n_blocks, found.n_incomplete, found.without_scores) == (2, 2, ("gone",))
+    found = rank_variants(make_table({**runs, "gone": [math.nan] * 4}), "ari")
+    assert (found.n_blocks, found.n_incomplete_blocks, found.unscored_variants) == (2, 2, ("gone",))
 
 
 def test_variants_that_all_tie_are_one_group():
-    found = ranking(table({name: [0.5] * 4 for name in ("base", "x", "y")}), "ari")
+    found = rank_variants(make_table({name: [0.5] * 4 for name in ("base", "x", "y")}), "ari")
     assert (found.statistic, found.p, found.groups) == (0, 1, (("base", "x", "y"),))
     assert found.mean_ranks.tolist() == [2, 2, 2]
 
 
 def test_one_and_two_variants_can_be_ranked():
-    assert ranking(table({"base": [1.0, 2]}), "ari").groups == (("base",),)
-    two = ranking(table({"base": [1.0] * 8, "x": [2.0] * 8}), "ari")
+    assert rank_variants(make_table({"base": [1.0, 2]}), "ari").groups == (("base",),)
+    two = rank_variants(make_table({"base": [1.0] * 8, "x": [2.0] * 8}), "ari")
     assert math.isnan(two.p) and two.groups == (("x",), ("base",))
-    assert all(math.isnan(value) for value in friedman(np.ones((3, 2))))
+    assert all(math.isnan(value) for value in friedman_test(np.ones((3, 2))))
 
 
 def test_nothing_to_rank_is_said():
     with pytest.raises(InputError, match="no block in which every variant has 'ari'"):
-        ranking(table({"base": [1.0, math.nan], "x": [math.nan, 1.0]}), "ari")
+        rank_variants(make_table({"base": [1.0, math.nan], "x": [math.nan, 1.0]}), "ari")

@@ -6,9 +6,9 @@ import pytest
 
 from scgnn import RecipeError, load_study
 from scgnn.recipe.load import load_recipe
-from scgnn.study.load import bundled_studies, is_study
+from scgnn.study.load import is_study, list_bundled_studies
 from scgnn.study.plan import describe_study
-from scgnn.study.spec import slug
+from scgnn.study.spec import slugify
 
 BASE = {"base": "scgnn_quick", "controls": []}
 
@@ -20,9 +20,9 @@ def test_runs_are_base_and_changes_times_everything_crossed_and_controls_times_b
             "vary": {
                 "pipeline.graph_encoder.name": ["gat", "sage"],
                 "pipeline.graph_encoder": [None],
-                "no loop": {"pipeline.max_iterations": 0, "pipeline.impute": False},
+                "no loop": {"pipeline.max_iterations": 0, "pipeline.imputation": None},
             },
-            "cross": {"seed": [3, 5, 8], "pipeline.graph_builder.k": [5, 10]},
+            "cross": {"seed": [3, 5, 8], "pipeline.graph_builder.n_neighbors": [5, 10]},
             "controls": ["pca_kmeans", "pca_leiden"],
         }
     )
@@ -37,18 +37,18 @@ def test_runs_are_base_and_changes_times_everything_crossed_and_controls_times_b
         "pca_leiden",
     ]
     assert study.blocks == ("data", "seed")
-    assert study.factors == {"graph_builder.k": ["5", "10"]}
+    assert study.factors == {"graph_builder.n_neighbors": ["5", "10"]}
     assert len({run.label for run in study.runs}) == len(study.runs)
     first = {run.variant: run.recipe for run in reversed(study.runs)}
     assert first["no loop"].pipeline.max_iterations == 0
-    assert first["no loop"].pipeline.impute is False
+    assert first["no loop"].pipeline.impute is None
     assert first["graph_encoder=null"].pipeline.graph_encoder is None
     assert {run.recipe.seed for run in study.runs} == {3, 5, 8}
 
 
 def test_a_control_keeps_its_own_transforms_and_takes_the_data_and_the_seed():
-    changes = {"data.reader.cells": 70, "data.labels": "group"}
-    study = load_study({"base": "scgnn_alive", "seeds": [4]}, changes)
+    changes = {"data.reader.n_cells": 70, "data.labels_key": "group"}
+    study = load_study({"base": "scgnn_no_dead_units", "seeds": [4]}, changes)
     controls = {run.variant: run.recipe for run in study.runs if run.role == "control"}
     assert list(controls) == ["pca_kmeans", "pca_leiden", "random"]  # unless the study says others
     control, own = controls["pca_leiden"], load_recipe("pca_leiden")
@@ -57,7 +57,7 @@ def test_a_control_keeps_its_own_transforms_and_takes_the_data_and_the_seed():
 
 
 def test_seeds_are_short_for_an_axis():
-    written = [run.place["seed"] for run in load_study(BASE | {"seeds": 3}).runs]
+    written = [run.levels["seed"] for run in load_study(BASE | {"seeds": 3}).runs]
     assert written == [0, 1, 2]
     crossed = load_study(BASE | {"cross": {"seed": [0, 1, 2]}})
     assert [run.recipe for run in crossed.runs] == [
@@ -70,7 +70,7 @@ def test_data_and_seeds_of_the_command_replace_those_of_the_study(tmp_path):
         (tmp_path / name).write_text("cell,g1,g2\nc1,1,2\nc2,3,4\n")
     files = [str(tmp_path / name) for name in ("a.csv", "b.csv")]
     study = load_study(BASE | {"seeds": 3}, data=files, seeds=[7])
-    assert [run.place for run in study.runs] == [
+    assert [run.levels for run in study.runs] == [
         {"data": "a", "seed": 7},
         {"data": "b", "seed": 7},
     ]
@@ -78,19 +78,19 @@ def test_data_and_seeds_of_the_command_replace_those_of_the_study(tmp_path):
 
 def test_named_levels_of_data_are_blocks():
     levels = {
-        "small": {"data.reader.cells": 50, "data.labels": "group"},
-        "large": {"data.reader.cells": 90},
+        "small": {"data.reader.n_cells": 50, "data.labels_key": "group"},
+        "large": {"data.reader.n_cells": 90},
     }
     study = load_study(BASE | {"cross": {"sets": levels}})
     assert study.blocks == ("data",)
-    assert [run.place["data"] for run in study.runs] == ["small", "large"]
+    assert [run.levels["data"] for run in study.runs] == ["small", "large"]
 
 
 def test_a_saved_study_is_the_same_study(tmp_path):
-    from scgnn.recipe.yaml_tree import write
+    from scgnn.recipe.yaml_tree import dump_yaml
 
     study = load_study(BASE | {"vary": {"pipeline.stop": ["graph"]}, "seeds": 2}, {"seed": 3})
-    (tmp_path / "study.yaml").write_text(write(dict(study.source)))
+    (tmp_path / "study.yaml").write_text(dump_yaml(dict(study.source)))
     again = load_study(tmp_path / "study.yaml")
     assert [run.recipe for run in again.runs] == [run.recipe for run in study.runs]
 
@@ -165,14 +165,15 @@ def test_a_file_is_a_study_by_its_keys(tmp_path):
     assert is_study("components") and not is_study("scgnn")
 
 
-@pytest.mark.parametrize("name", bundled_studies())
+@pytest.mark.parametrize("name", list_bundled_studies())
 def test_a_bundled_study_is_sound(name):
     assert len(load_study(name, seeds=[0]).runs) > 10
 
 
 def test_the_plan_counts_the_stages_that_are_shared():
     study = load_study(
-        BASE | {"vary": {"pipeline.impute": [False], "pipeline.graph_encoder": [None]}, "seeds": 2},
+        BASE
+        | {"vary": {"pipeline.imputation": [None], "pipeline.graph_encoder": [None]}, "seeds": 2},
         {"pipeline.max_iterations": 1},
     )
     said = describe_study(study)
@@ -183,20 +184,20 @@ def test_the_plan_counts_the_stages_that_are_shared():
 
 
 def test_the_estimate_is_of_the_data_of_each_run():
-    changed = load_study(BASE | {"vary": {"data.reader.cells": [500_000]}, "seeds": 1})
+    changed = load_study(BASE | {"vary": {"data.reader.n_cells": [500_000]}, "seeds": 1})
     (memory,) = re.findall(r"and ([0-9,]+) MB for each", describe_study(changed))
     assert int(memory.replace(",", "")) > 5000
 
 
 def test_names_of_folders_tell_variants_apart():
-    assert slug("graph_encoder=gat") == "graph_encoder=gat"
-    assert slug("a b") != slug("a_b") != slug("a/b")
-    assert "/" not in slug("a/b") and slug("[]")
+    assert slugify("graph_encoder=gat") == "graph_encoder=gat"
+    assert slugify("a b") != slugify("a_b") != slugify("a/b")
+    assert "/" not in slugify("a/b") and slugify("[]")
 
 
 def test_files_that_a_study_names_are_written_out(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    down = {"data.reader": {"name": "h5ad", "path": "down.h5ad"}, "data.truth": "full.h5ad"}
+    down = {"data.reader": {"name": "h5ad", "path": "down.h5ad"}, "data.truth_path": "full.h5ad"}
     study = load_study(
         {
             "base": "scgnn",
@@ -206,5 +207,5 @@ def test_files_that_a_study_names_are_written_out(monkeypatch, tmp_path):
     )
     assert study.source["cross"]["data"]["down-sampled"] == {
         "data.reader": {"name": "h5ad", "path": str(tmp_path / "down.h5ad")},
-        "data.truth": str(tmp_path / "full.h5ad"),
+        "data.truth_path": str(tmp_path / "full.h5ad"),
     }

@@ -12,10 +12,10 @@ from scgnn.components.encoders import Encoder
 from scgnn.components.graph_builders import GraphBuilder
 from scgnn.components.pruners import Pruner
 from scgnn.components.regularizers import Regularizer
-from scgnn.components.stopping import Stop
+from scgnn.components.stopping import StoppingRule
 from scgnn.components.transforms import Transform
 from scgnn.errors import RecipeError
-from scgnn.recipe.load import bundled, load_recipe
+from scgnn.recipe.load import list_bundled_recipes, load_recipe
 
 TWO_EPOCHS = {
     "pipeline.max_iterations": 1,
@@ -25,8 +25,8 @@ TWO_EPOCHS = {
     },
 }
 SMALL = TWO_EPOCHS | {
-    "data.reader.cells": 90,
-    "data.reader.genes": 60,
+    "data.reader.n_cells": 90,
+    "data.reader.n_genes": 60,
     "pipeline.feature_encoder.hidden": [16, 8],
     "pipeline.feature_regularizers.ltmg.max_components": 3,
 }
@@ -36,7 +36,7 @@ REFUSED = {  # what cannot work, and the reason given before any data is read
     **{
         ("feature_encoder", name): NO_GRAPH_YET
         for name in Encoder.names()
-        if "graph" in Encoder.named(name).requires
+        if "graph" in Encoder.get(name).requires
     },
     ("feature_decoder", "inner_product"): "rebuilds graph, not features",
     ("feature_decoder", "inner_product_sampled"): "rebuilds graph, not features",
@@ -46,7 +46,7 @@ REFUSED = {  # what cannot work, and the reason given before any data is read
     ("graph_decoder", "nb"): "rebuilds features, not graph",
     ("graph_decoder", "zinb"): "rebuilds features, not graph",
     ("graph_encoder", "identity"): "identity has no width of its own",
-    ("graph_builder", "batch_balanced"): "batch_balanced needs the batch of each cell",
+    ("graph_builder", "bbknn"): "bbknn needs the batch of each cell",
 }
 SLOTS = {
     "feature_encoder": Encoder,
@@ -57,10 +57,10 @@ SLOTS = {
     "graph_encoder": Encoder,
     "graph_decoder": Decoder,
     "clusterer": Clusterer,
-    "clusterer.k": Clusterer,
+    "clusterer.n_clusters": Clusterer,
     "cluster_regularizers": Regularizer,
     "imputation_regularizers": Regularizer,
-    "stop": Stop,
+    "stop": StoppingRule,
 }
 SWAPS = [(slot, name) for slot, kind in SLOTS.items() for name in kind.names()]
 MANY = ("feature_regularizers", "cluster_regularizers", "imputation_regularizers")
@@ -105,7 +105,7 @@ def test_kl_refuses_an_encoder_that_gives_points():
 def test_batches_and_counts_work_where_the_recipe_gives_them():
     found = scgnn.run(
         "scgnn",
-        **(SMALL | {"pipeline.graph_builder": "batch_balanced", "data.batch": "group"}),
+        **(SMALL | {"pipeline.graph_builder": "bbknn", "data.batch_key": "group"}),
     )
     assert found.obsp["scgnn_connectivities"].nnz
     for decoder in ("nb", "zinb"):
@@ -114,7 +114,7 @@ def test_batches_and_counts_work_where_the_recipe_gives_them():
 
 
 def zinb_budget():
-    return TWO_EPOCHS | {"data.reader.cells": 90, "data.reader.genes": 60}
+    return TWO_EPOCHS | {"data.reader.n_cells": 90, "data.reader.n_genes": 60}
 
 
 def test_a_plain_graph_autoencoder_may_leave_the_embedding_as_it_is():
@@ -123,9 +123,9 @@ def test_a_plain_graph_autoencoder_may_leave_the_embedding_as_it_is():
     np.testing.assert_array_equal(found.obsm["X_scgnn"], found.obsm["X_scgnn_features"])
 
 
-@pytest.mark.parametrize("name", ["scgnn2", "scgnn_alive", "vgae", "graph_sc", "pca_consensus"])
+@pytest.mark.parametrize("name", ["scgnn2", "scgnn_no_dead_units", "vgae", "gae", "pca_consensus"])
 def test_recipes_of_other_methods_run(name):
-    budget = {"data.reader.cells": 90, "data.reader.genes": 60}
+    budget = {"data.reader.n_cells": 90, "data.reader.n_genes": 60}
     if name.startswith("scgnn"):
         budget |= TWO_EPOCHS
     elif name != "pca_consensus":
@@ -137,26 +137,26 @@ def test_recipes_of_other_methods_run(name):
 @pytest.mark.parametrize("kind", [Encoder, Clusterer], ids=lambda kind: kind.kind)
 def test_every_encoder_and_clusterer_has_a_recipe_of_its_own(kind):
     with_one = {"mlp", "gcn", "kmeans"}  # those of scgnn itself
-    assert {f"scgnn_{name}" for name in set(kind.names()) - with_one} <= set(bundled())
+    assert {f"scgnn_{name}" for name in set(kind.names()) - with_one} <= set(list_bundled_recipes())
 
 
-@pytest.mark.parametrize("name", sorted(bundled()))
+@pytest.mark.parametrize("name", sorted(list_bundled_recipes()))
 def test_every_bundled_recipe_loads(name):
     load_recipe(name)
 
 
 def test_the_catalogue_is_complete():
     catalogue = {
-        Regularizer: "ltmg ltmg01 degree cluster_size graph_smooth observed kl sparsity "
+        Regularizer: "ltmg ltmg_binary degree cluster_size graph_smooth nonzero_error kl sparsity "
         "contrastive",
-        GraphBuilder: "knn mutual_knn snn radius umap gaussian batch_balanced",
-        Pruner: "mean_sd isolation_forest local_outlier_factor none",
+        GraphBuilder: "knn mutual_knn snn radius umap gaussian bbknn",
+        Pruner: "mean_std isolation_forest local_outlier_factor none",
         Encoder: "identity pca mlp vae gcn gat gatv2 sage gin tag sgc appnp chebnet transformer "
         "gcn2",
         Decoder: "mlp nb zinb inner_product inner_product_sampled",
         Clusterer: "kmeans louvain leiden birch agglomerative spectral gaussian_mixture hdbscan "
         "optics affinity_propagation mean_shift consensus random",
-        Stop: "labels graph both either plateau never",
+        StoppingRule: "clusters graph all_of any_of plateau never",
         Transform: "filter top_genes normalize_total log1p scale",
     }
     for kind, names in catalogue.items():

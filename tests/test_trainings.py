@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 import scgnn
-from scgnn.errors import Diverged
+from scgnn.errors import DivergenceError
 from scgnn.training.budget import Training
-from scgnn.training.fit import Patience, fit
+from scgnn.training.fit import EarlyStopping, fit
 
 
 def line(cells=40, seed=0):
@@ -42,7 +42,9 @@ def test_without_patience_every_epoch_is_trained():
 
 
 def test_patience_ends_a_training_that_stands_still():
-    losses, _ = trained(Training(epochs=3000, learning_rate=0.1, patience=5), noise=1.0)
+    losses, _ = trained(
+        Training(epochs=3000, learning_rate=0.1, early_stopping_patience=5), noise=1.0
+    )
     whole, _ = trained(Training(epochs=3000, learning_rate=0.1), noise=1.0)
     assert 20 < len(losses) < 1500
     np.testing.assert_array_equal(losses, whole[: len(losses)])
@@ -52,7 +54,9 @@ def test_patience_ends_a_training_that_stands_still():
 @pytest.mark.parametrize("batch_size", [12800, 8])
 def test_cells_held_out_are_never_trained_on(batch_size):
     seen = []
-    training = Training(epochs=4, batch_size=batch_size, held_out=0.25, patience=3)
+    training = Training(
+        epochs=4, batch_size=batch_size, validation_fraction=0.25, early_stopping_patience=3
+    )
     losses, _ = trained(training, seen)
     held_out = {tuple(cells) for in_training, cells in seen if not in_training}
     used = {cell for in_training, cells in seen if in_training for cell in cells}
@@ -65,16 +69,21 @@ def test_cells_held_out_are_never_trained_on(batch_size):
 @pytest.mark.parametrize(("share", "patience", "out"), [(0.001, 3, 1), (0.25, 0, 0), (0.0, 3, 0)])
 def test_a_share_holds_out_one_cell_at_least_and_none_without_patience(share, patience, out):
     seen = []
-    trained(Training(epochs=2, batch_size=8, held_out=share, patience=patience), seen)
+    trained(
+        Training(
+            epochs=2, batch_size=8, validation_fraction=share, early_stopping_patience=patience
+        ),
+        seen,
+    )
     used = {cell for in_training, cells in seen if in_training for cell in cells}
     assert len(used) == 40 - out
 
 
 def test_patience_looks_at_the_cells_held_out():
     """Four cells and three weights fit the noise; what is held out says so."""
-    budget = {"epochs": 2000, "learning_rate": 0.1, "patience": 20}
+    budget = {"epochs": 2000, "learning_rate": 0.1, "early_stopping_patience": 20}
     of_training, _ = trained(Training(**budget), noise=3.0, cells=6)
-    of_held_out, _ = trained(Training(**budget, held_out=0.34), noise=3.0, cells=6)
+    of_held_out, _ = trained(Training(**budget, validation_fraction=0.34), noise=3.0, cells=6)
     assert len(of_held_out) < len(of_training)
 
 
@@ -97,21 +106,25 @@ def test_more_steps_than_a_pass_has_change_nothing():
 
 def test_no_more_than_2000_cells_are_held_out():
     seen = []
-    trained(Training(epochs=1, batch_size=1000, held_out=0.5, patience=1), seen, cells=10_000)
+    trained(
+        Training(epochs=1, batch_size=1000, validation_fraction=0.5, early_stopping_patience=1),
+        seen,
+        cells=10_000,
+    )
     assert [len(cells) for in_training, cells in seen if not in_training] == [2000]
     assert sum(len(cells) for in_training, cells in seen if in_training) == 8000
 
 
 def test_a_best_loss_must_be_a_thousandth_lower():
-    patience = Patience(2)
-    assert [patience.ends(loss) for loss in (100.0, 99.95, 99.0, 98.95, 98.94)] == [
+    patience = EarlyStopping(2)
+    assert [patience.should_stop(loss) for loss in (100.0, 99.95, 99.0, 98.95, 98.94)] == [
         False,
         False,
         False,
         False,
         True,
     ]
-    assert not any(Patience(0).ends(1.0) for _ in range(1000))
+    assert not any(EarlyStopping(0).should_stop(1.0) for _ in range(1000))
 
 
 def test_bfloat16_rounds_products_and_keeps_weights_in_float32():
@@ -132,13 +145,18 @@ def test_bfloat16_is_float32_where_the_processor_has_none(monkeypatch):
 
 def test_a_loss_that_is_no_number_ends_a_training():
     _, _, network = line()
-    with pytest.raises(Diverged, match="lower learning_rate"):
+    with pytest.raises(DivergenceError, match="lower learning_rate"):
         fit(network, lambda _: network.weight.sum() * torch.nan, 3, Training(epochs=2), 0)
 
 
-def test_every_training_of_scgnn_may_end_early_and_in_bfloat16(small):
-    settings = {"patience": 1, "held_out": 0.2, "precision": "bfloat16", "batch_size": 16}
-    changes = small("scgnn") | {
+def test_every_training_of_scgnn_may_end_early_and_in_bfloat16(make_small_changes):
+    settings = {
+        "early_stopping_patience": 1,
+        "validation_fraction": 0.2,
+        "precision": "bfloat16",
+        "batch_size": 16,
+    }
+    changes = make_small_changes("scgnn") | {
         f"pipeline.{name}_training.{key}": value
         for name in ("feature", "graph", "cluster", "iteration", "imputation")
         for key, value in settings.items()

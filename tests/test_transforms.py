@@ -22,16 +22,16 @@ from scgnn.components.transforms import (
     TopGenes,
     Transform,
 )
-from scgnn.data.anndata_views import as_counts
-from scgnn.data.validation import validated
+from scgnn.data.anndata_views import to_csr
+from scgnn.data.validation import validate
 from scgnn.errors import InputError
 
 REFERENCE = Path(__file__).parents[1].parent / "shared" / "reference" / "scgnn"
 EVERY = [
     Filter(0.1, 0.1),
     TopGenes(7),
-    TopGenes(7, by="log_nonzero"),
-    TopGenes(7, by="dispersion"),
+    TopGenes(7, flavor="log_nonzero"),
+    TopGenes(7, flavor="dispersion"),
     TopGenes(500),
     NormalizeTotal(),
     NormalizeTotal(100.0),
@@ -67,7 +67,7 @@ def published() -> dict[str, np.ndarray]:
 
 def prepared(counts: np.ndarray, share: float, at_least: bool, log: bool = True) -> ad.AnnData:
     adata = cells_by_genes(counts.T)
-    adata = TopGenes(40)(Filter(share, share, at_least=at_least)(adata))
+    adata = TopGenes(40)(Filter(share, share, inclusive=at_least)(adata))
     return Log1p()(adata) if log else adata
 
 
@@ -107,14 +107,14 @@ def test_without_the_logarithm_the_matrix_holds_the_counts(published):
 @pytest.mark.parametrize("reading", ["published", "described"])
 def test_the_gene_filter_alone_gives_the_genes_of_the_original(published, reading):
     counts = published["counts"]
-    kept = Filter(0.1, 0.0, at_least=reading == "published")(cells_by_genes(counts.T))
+    kept = Filter(0.1, 0.0, inclusive=reading == "published")(cells_by_genes(counts.T))
     assert list(kept.var_names) == [f"gene_{i}" for i in published[f"b_genefilter_{reading}"]]
 
 
 def test_an_exact_share_counts_only_with_at_least(published):
     counts = cells_by_genes(published["d_counts"].T)
     assert Filter(0.01, 0.0)(counts).n_vars == 10
-    assert Filter(0.01, 0.0, at_least=True)(counts).n_vars == 13
+    assert Filter(0.01, 0.0, inclusive=True)(counts).n_vars == 13
 
 
 @pytest.mark.parametrize("share", [0.07, 0.29, 0.1, 0.57])
@@ -123,7 +123,7 @@ def test_shares_are_compared_without_rounding(share):
     exact = round(share * 100)
     counts = np.tri(100, dtype=int)[:, ::-1]  # gene g is seen in g + 1 cells
     assert Filter(share, 0.0)(cells_by_genes(counts)).n_vars == 100 - exact
-    assert Filter(share, 0.0, at_least=True)(cells_by_genes(counts)).n_vars == 100 - exact + 1
+    assert Filter(share, 0.0, inclusive=True)(cells_by_genes(counts)).n_vars == 100 - exact + 1
 
 
 def test_cells_are_judged_by_the_genes_that_were_kept():
@@ -136,7 +136,9 @@ def test_cells_are_judged_by_the_genes_that_were_kept():
 
 
 def test_a_filter_that_leaves_no_cell_says_what_to_lower():
-    with pytest.raises(InputError, match=r"keeps 0 of 4 cells.*lower min_cell_share or min_gene"):
+    with pytest.raises(
+        InputError, match=r"keeps 0 of 4 cells.*lower min_cell_fraction or min_gene"
+    ):
         Filter(0.1, 0.9)(cells_by_genes(np.eye(4, dtype=int)))
 
 
@@ -163,22 +165,22 @@ def test_of_equal_genes_the_first_are_kept():
 
 def test_log_nonzero_looks_at_the_seen_values_only():
     counts = np.array([[9, 0, 1], [9, 50, 1], [9, 0, 7], [0, 50, 7]])
-    assert list(TopGenes(1, by="log_nonzero")(cells_by_genes(counts)).var_names) == ["gene_2"]
-    assert list(TopGenes(1, by="variance")(cells_by_genes(counts)).var_names) == ["gene_1"]
+    assert list(TopGenes(1, flavor="log_nonzero")(cells_by_genes(counts)).var_names) == ["gene_2"]
+    assert list(TopGenes(1, flavor="variance")(cells_by_genes(counts)).var_names) == ["gene_1"]
 
 
 def test_log_nonzero_is_the_variance_over_n_of_the_logs():
     counts = simulated(3)
     logs = [np.log1p(column[column > 0]) for column in values(counts).T.astype(float)]
     spread = np.array([part.var() if len(part) else 0.0 for part in logs])
-    kept = TopGenes(5, by="log_nonzero")(counts)
+    kept = TopGenes(5, flavor="log_nonzero")(counts)
     assert set(kept.var_names) == set(counts.var_names[np.argsort(-spread)[:5]])
 
 
 def test_dispersion_ranks_as_scanpy_does():
     rng = np.random.default_rng(5)
     adata = cells_by_genes(rng.poisson(rng.gamma(0.5, rng.gamma(2, 2, 400), (80, 400))))
-    kept = TopGenes(60, by="dispersion")(adata)
+    kept = TopGenes(60, flavor="dispersion")(adata)
     table = sc.pp.highly_variable_genes(adata, flavor="cell_ranger", n_top_genes=60, inplace=False)
     assert set(kept.var_names) == set(adata.var_names[table["highly_variable"]])
 
@@ -229,9 +231,9 @@ def test_log1p_warns_of_what_looks_logarithmic(caplog):
 
 
 def test_log1p_after_normalisation_of_counts_says_nothing(caplog):
-    adata = validated(simulated(), "simulated")
+    adata = validate(simulated(), "simulated")
     adata.uns["log1p"] = {"base": None}  # of an X that these counts replaced
-    adata = validated(adata, "simulated")
+    adata = validate(adata, "simulated")
     caplog.clear()
     Log1p()(NormalizeTotal(1.0)(adata))
     assert not caplog.records
@@ -260,7 +262,7 @@ def test_layers_and_annotation_follow_x(transform):
     counts = adata[result.obs_names, result.var_names].layers["counts"]
     assert (result.layers["counts"] != counts).nnz == 0
     assert list(result.var["gene"]) == list(result.var_names)
-    assert transform.selects or result.shape == adata.shape
+    assert transform.drops_cells_or_genes or result.shape == adata.shape
 
 
 @pytest.mark.parametrize("transform", [t for t in EVERY if not isinstance(t, Scale)], ids=repr)
@@ -285,7 +287,7 @@ def test_permuting_cells_permutes_the_result(seed, transform):
 def test_every_transform_is_listed_by_name():
     names = {"filter", "log1p", "normalize_total", "scale", "top_genes"}
     assert names <= set(Transform.names())
-    assert {Filter.selects, TopGenes.selects} == {True}
+    assert {Filter.drops_cells_or_genes, TopGenes.drops_cells_or_genes} == {True}
 
 
 def test_single_cell_and_single_gene_pass_through_every_transform():
@@ -293,4 +295,4 @@ def test_single_cell_and_single_gene_pass_through_every_transform():
         adata = cells_by_genes(np.arange(1, 4).reshape(shape))
         for transform in EVERY:
             assert np.isfinite(values(transform(adata))).all()
-    assert as_counts(np.eye(2), "eye").nnz == 2
+    assert to_csr(np.eye(2), "eye").nnz == 2

@@ -10,11 +10,11 @@ import magic
 import numpy as np
 from scipy import sparse
 
-seen, out, seed, threads = sys.argv[1:]
-x = anndata.read_h5ad(seen).X
+input_path, output_path, seed, threads = sys.argv[1:]
+x = anndata.read_h5ad(input_path).X
 totals = np.asarray(x.sum(axis=1)).ravel()
 median = np.median(totals[totals > 0])
 factors = np.divide(median, totals, out=np.zeros_like(totals), where=totals > 0)
 roots = (sparse.diags(factors) @ x).sqrt().toarray()
 model = magic.MAGIC(random_state=int(seed), n_jobs=int(threads), verbose=0)
-np.savez(out, imputed=np.log1p(np.square(model.fit_transform(roots))))
+np.savez(output_path, imputed=np.log1p(np.square(model.fit_transform(roots))))

@@ -9,13 +9,13 @@ import anndata
 import numpy as np
 import scanpy
 
-seen, out, seed, threads = sys.argv[1:]
+input_path, output_path, seed, threads = sys.argv[1:]
 scanpy.settings.n_jobs = int(threads)
-adata = anndata.read_h5ad(seen)
+adata = anndata.read_h5ad(input_path)
 scanpy.pp.normalize_total(adata)
 scanpy.pp.log1p(adata)
 scanpy.pp.pca(adata, random_state=int(seed))
 scanpy.pp.neighbors(adata, random_state=int(seed))
-leiden = {"flavor": "igraph", "n_iterations": 2, "directed": False}
-scanpy.tl.leiden(adata, random_state=int(seed), **leiden)
-np.savez(out, labels=adata.obs["leiden"].astype(int))
+leiden_kwargs = {"flavor": "igraph", "n_iterations": 2, "directed": False}
+scanpy.tl.leiden(adata, random_state=int(seed), **leiden_kwargs)
+np.savez(output_path, labels=adata.obs["leiden"].astype(int))

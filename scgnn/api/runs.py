@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgnn.execution.cache import Store
-from scgnn.execution.files import _text, write_files
+from scgnn.execution.cache import StageCache
+from scgnn.execution.files import _write_text, write_files
 from scgnn.execution.stages import Stages
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
-from scgnn.runs.folder import output_folder
-from scgnn.runs.results import Result, refuse_unwritable, text_files
-from scgnn.runs.run import _of_given_data, execute
+from scgnn.runs.folder import open_output_folder
+from scgnn.runs.results import RunResult, build_text_writers, check_h5ad_compatible
+from scgnn.runs.run import _set_in_memory_reader, execute
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def write_folder(result: Result, out: Path) -> list[Path]:
+def write_folder(result: RunResult, out: Path) -> list[Path]:
     """Write everything a run leaves except its log; ``metrics.json`` comes last.
 
     Returns
@@ -27,16 +27,16 @@ def write_folder(result: Result, out: Path) -> list[Path]:
     list of Path
         The files, in the order in which they were written.
     """
-    from scgnn.report import run_page
+    from scgnn.report import render_run_page
 
-    files = text_files(result.state, result.recipe, result.metrics)
+    files = build_text_writers(result.state, result.recipe, result.metrics)
 
     def h5ad(part: Path) -> None:
         result.adata.write_h5ad(part, compression="gzip")
 
-    page = run_page(result)
+    page = render_run_page(result)
     return write_files(
-        out, {"result.h5ad": h5ad, "report.html": lambda part: _text(part, page), **files}
+        out, {"result.h5ad": h5ad, "report.html": lambda part: _write_text(part, page), **files}
     )
 
 
@@ -44,7 +44,7 @@ def run(
     recipe: str | Path | Recipe | Mapping[str, Any] = "scgnn",
     adata: AnnData | None = None,
     *,
-    labels: str | None = None,
+    labels_key: str | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     force: bool = False,
@@ -85,16 +85,16 @@ def run(
         The data cannot be used; says what, where and what to do.
     """
     paths = {path.replace("__", "."): value for path, value in changes.items()}
-    if labels is not None:
-        paths["data.labels"] = labels
+    if labels_key is not None:
+        paths["data.labels_key"] = labels_key
     complete = load_recipe(recipe, paths)
     if adata is not None:
-        complete = _of_given_data(complete)
+        complete = _set_in_memory_reader(complete)
     if out is None:
         return execute(complete, adata, force=force).adata
     if adata is not None:
-        refuse_unwritable(adata)
-    with output_folder(Path(out), complete, resume) as folder:
-        result = execute(complete, adata, Stages(Store(folder / "stages")), force)
+        check_h5ad_compatible(adata)
+    with open_output_folder(Path(out), complete, resume) as folder:
+        result = execute(complete, adata, Stages(StageCache(folder / "stages")), force)
         write_folder(result, folder)
     return result.adata

@@ -10,18 +10,18 @@ from typing import Any
 
 import pandas as pd
 
-from scgnn.execution.cache import Store
+from scgnn.execution.cache import StageCache
 from scgnn.execution.files import write_files, write_text
-from scgnn.runs.preflight import refuse_where_too_large
-from scgnn.runs.provenance import strangers, versions
-from scgnn.study.dask_backend import cluster, local_workers
-from scgnn.study.engine import Prepare, execute_all
-from scgnn.study.folder import default_study_folder, refuse_folder, study_folder
+from scgnn.runs.preflight import check_all_fit_memory
+from scgnn.runs.provenance import collect_versions, third_party_components
+from scgnn.study.dask_backend import count_local_workers, open_cluster
+from scgnn.study.engine import DataCache, run_all
+from scgnn.study.folder import check_study_folder, open_study_folder, select_study_folder
 from scgnn.study.load import load_study
-from scgnn.study.progress import Board
+from scgnn.study.progress import StudyProgress
 from scgnn.study.result import StudyResult
 from scgnn.study.spec import Study
-from scgnn.study.tables import Answer
+from scgnn.study.tables import StudyTables
 
 log = logging.getLogger("scgnn")
 
@@ -36,9 +36,9 @@ def run_study(
     resume: bool = False,
     fail_fast: bool = False,
     force: bool = False,
-    store: Store | None = None,
-    plugins: Sequence[Path] = (),
-    board: Board | None = None,
+    cache: StageCache | None = None,
+    plugin_files: Sequence[Path] = (),
+    progress: StudyProgress | None = None,
 ) -> StudyResult:
     """Run a study, each stage once, and write its answer.
 
@@ -75,53 +75,53 @@ def run_study(
     """
     if not isinstance(study, Study):
         study = load_study(study)
-    folder = default_study_folder(Path("runs") / study.name, study, resume) if out is None else out
-    place, shown = Path(folder), board or Board()
-    refuse_folder(place, study, resume)  # before the cluster, which takes a while
+    folder = select_study_folder(Path("runs") / study.name, study, resume) if out is None else out
+    place, shown = Path(folder), progress or StudyProgress()
+    check_study_folder(place, study, resume)  # before the cluster, which takes a while
     if scheduler is None and not force:
-        workers = min(local_workers(jobs, threads), len(study.runs))
-        refuse_where_too_large((run.recipe for run in study.runs), workers)
-    data = Prepare()
+        workers = min(count_local_workers(jobs, threads), len(study.runs))
+        check_all_fit_memory((run.recipe for run in study.runs), workers)
+    data = DataCache()
     for run in study.runs:
-        if run.role == "base" and not run.recipe.data.drawn:
+        if run.role == "base" and not run.recipe.data.is_stochastic:
             data(run.recipe)  # what is wrong with the data is wrong for all
     with (
-        cluster(jobs, threads, scheduler, plugins) as (client, workers),
-        study_folder(place, study, resume),
+        open_cluster(jobs, threads, scheduler, plugin_files) as (client, workers),
+        open_study_folder(place, study, resume),
     ):
-        stages = store or Store(place / "stages")
+        stages = cache or StageCache(place / "stages")
         settings: dict[str, Any] = {"threads": threads, "fail_fast": fail_fast}
-        outcome = execute_all(study, place, client, workers, stages, shown, data, **settings)
-        result = StudyResult(study, place, Answer(study, outcome), outcome)
-        write_answer(result)
+        outcome = run_all(study, place, client, workers, stages, shown, data, **settings)
+        result = StudyResult(study, place, StudyTables(study, outcome), outcome)
+        write_study_tables(result)
         from scgnn.report import write_report
 
         write_report(result)
-        log.info("%s", result.cost())
+        log.info("%s", result.format_cost())
     return result
 
 
-def write_answer(result: StudyResult) -> list[Path]:
+def write_study_tables(result: StudyResult) -> list[Path]:
     """The tables of a study."""
-    answer, out = result.answer, result.folder
-    failures = [(label, reason) for label, reason in result.outcome.failed.items()]
+    answer, out = result.tables, result.folder
+    failures = [(label, reason) for label, reason in result.outcome.failures.items()]
     tables = {
-        "table.csv": answer.table,
+        "table.csv": answer.runs,
         "effects.csv": answer.effects,
         "failures.csv": pd.DataFrame(failures, columns=["run", "reason"]),
     }
     optional = {
-        "effects_by_data.csv": answer.by_data,
-        "factors.csv": answer.factors,
+        "effects_by_data.csv": answer.effects_by_data,
+        "factors.csv": answer.main_effects,
         "interactions.csv": answer.interactions,
     }
     tables |= {name: frame for name, frame in optional.items() if not frame.empty}
-    used = versions()
+    used = collect_versions()
     for run in result.study.runs:
-        used = strangers(run.recipe) | used
+        used = third_party_components(run.recipe) | used
     write_text(out / "versions.json", json.dumps(used, indent=2) + "\n")
-    return write_files(out, {name: _csv(frame) for name, frame in tables.items()})
+    return write_files(out, {name: _make_csv_writer(frame) for name, frame in tables.items()})
 
 
-def _csv(frame: pd.DataFrame) -> Any:
+def _make_csv_writer(frame: pd.DataFrame) -> Any:
     return lambda part: frame.to_csv(part, index=False, lineterminator="\n")

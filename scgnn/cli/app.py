@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import typer
 
 
-class Interrupted(Exception):
+class RunInterruptedError(Exception):
     """A run was ended by Ctrl-C; says how to go on."""
 
 
@@ -24,7 +24,7 @@ app = typer.Typer(
 
 
 @contextmanager
-def importing() -> Iterator[None]:
+def suspend_gc() -> Iterator[None]:
     """Imports inside, and what they make, are left alone by the garbage collector for good.
 
     It went over all of it again and again, and once more at the end: a third of a short command.

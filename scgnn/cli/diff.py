@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from scgnn.cli.app import app, importing
-from scgnn.cli.lazy_module import late
+from scgnn.cli.app import app, suspend_gc
+from scgnn.cli.lazy_module import lazy_import
 from scgnn.cli.options import (
-    PluginFiles,
-    RecipeName,
+    PluginOption,
+    RecipeArgument,
 )
 
 
 @app.command()
-def diff(a: RecipeName, b: RecipeName, _plugins: PluginFiles = None) -> None:
+def diff(a: RecipeArgument, b: RecipeArgument, _plugins: PluginOption = None) -> None:
     """Print what differs between two recipes, defaults filled in."""
-    with importing(), late("torch"):
+    with suspend_gc(), lazy_import("torch"):
         from scgnn.recipe import diff as differences
-        from scgnn.recipe.describe import brief
+        from scgnn.recipe.describe import format_inline
         from scgnn.recipe.load import load_recipe
 
     found = differences(load_recipe(a), load_recipe(b))
@@ -25,7 +25,7 @@ def diff(a: RecipeName, b: RecipeName, _plugins: PluginFiles = None) -> None:
         typer.echo("no difference")
     for path, left, right in found:
         shown = [
-            ", ".join(map(brief, v)) or "none" if isinstance(v, tuple) else brief(v)
+            ", ".join(map(format_inline, v)) or "none" if isinstance(v, tuple) else format_inline(v)
             for v in (left, right)
         ]
         typer.echo(f"{path}: {shown[0]} -> {shown[1]}")

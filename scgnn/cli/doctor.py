@@ -14,7 +14,7 @@ import typer
 
 from scgnn.cli.app import app
 
-NEEDED = {
+REQUIRED_PACKAGES = {
     "numpy": "numpy",
     "scipy": "scipy",
     "scikit-learn": "sklearn",
@@ -28,15 +28,17 @@ NEEDED = {
 }
 
 
-def examine() -> Iterator[tuple[str, bool, str]]:
+def diagnose_environment() -> Iterator[tuple[str, bool, str]]:
     """Name, whether it works, and its version or what to do, one by one."""
     version = ".".join(map(str, sys.version_info[:3]))
     fits = (3, 10) <= sys.version_info[:2] < (3, 12)
     yield "python", fits, version if fits else f"{version}: use 3.11, dgl has no newer build"
-    for name, module in NEEDED.items():
-        yield _try(name, partial(importlib.import_module, module), f"pip install {name}")
-    yield _try("dgl", _pass_messages, "pip install dgl==1.1.3 packaging, with torch from 2.2 on")
-    yield _try("igraph + seed", _find_communities, "pip install -U igraph")
+    for name, module in REQUIRED_PACKAGES.items():
+        yield _diagnose(name, partial(importlib.import_module, module), f"pip install {name}")
+    yield _diagnose(
+        "dgl", _pass_messages, "pip install dgl==1.1.3 packaging, with torch from 2.2 on"
+    )
+    yield _diagnose("igraph + seed", _find_communities, "pip install -U igraph")
     import psutil
 
     memory = psutil.virtual_memory()
@@ -53,12 +55,12 @@ def examine() -> Iterator[tuple[str, bool, str]]:
     )
 
 
-def _try(name: str, work: Callable[[], object], remedy: str) -> tuple[str, bool, str]:
+def _diagnose(name: str, probe: Callable[[], object], remedy: str) -> tuple[str, bool, str]:
     try:
-        work()
+        probe()
     except Exception as error:
         return name, False, f"{type(error).__name__}: {error}; {remedy}"
-    return name, True, metadata.version(name) if name in (*NEEDED, "dgl") else "works"
+    return name, True, metadata.version(name) if name in (*REQUIRED_PACKAGES, "dgl") else "works"
 
 
 def _pass_messages() -> None:
@@ -69,7 +71,7 @@ def _pass_messages() -> None:
 
     encoder = GCN(hidden=(2,))
     pair = sparse.csr_matrix([[0, 1.0], [1.0, 0]])
-    encoder.build(3)(encoder.graph(pair), torch.ones(2, 3)).sum().backward()
+    encoder.build(3)(encoder.prepare_graph(pair), torch.ones(2, 3)).sum().backward()
 
 
 def _find_communities() -> None:
@@ -89,7 +91,7 @@ def doctor_() -> None:
     from scgnn.registry import entry_points
 
     broken = 0
-    for name, works, said in chain(examine(), entry_points.examine()):
+    for name, works, said in chain(diagnose_environment(), entry_points.diagnose_plugins()):
         broken += not works
         typer.echo(f"{'ok  ' if works else 'BAD '} {name:<16} {said}")
     if broken:

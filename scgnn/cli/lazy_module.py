@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 
-class Late(ModuleType):
+class LazyModule(ModuleType):
     """Stands for a library until something in it is asked for.
 
     The standard library's LazyLoader does not do: a second ``import`` of the name loads it.
@@ -23,12 +23,12 @@ class Late(ModuleType):
 
 
 @contextmanager
-def late(name: str) -> Iterator[None]:
+def lazy_import(name: str) -> Iterator[None]:
     """Inside, ``import name`` costs nothing. For our own modules: nobody else gets a stand-in."""
     if name not in sys.modules:
-        sys.modules[name] = Late(name)
+        sys.modules[name] = LazyModule(name)
     try:
         yield
     finally:
-        if isinstance(sys.modules.get(name), Late):
+        if isinstance(sys.modules.get(name), LazyModule):
             del sys.modules[name]

@@ -11,10 +11,10 @@ from pathlib import Path
 from string import Template
 
 from scgnn.errors import UserError
-from scgnn.registry.component import NAME, NAME_RULE, unknown
+from scgnn.registry.component import NAME_PATTERN, NAME_RULE, format_unknown_name
 from scgnn.registry.kinds import kinds
 
-SETTINGS = {  # the line of a recipe that takes a component of a kind
+RECIPE_SNIPPETS = {  # the line of a recipe that takes a component of a kind
     "clusterer": "pipeline:\n  clusterer: $name",
     "decoder": "pipeline:\n  feature_decoder: $name",
     "encoder": "pipeline:\n  graph_encoder: $name",
@@ -27,7 +27,7 @@ SETTINGS = {  # the line of a recipe that takes a component of a kind
     "transform": "data:\n  transforms: [filter, top_genes, $name]",
 }
 
-LONGEST_NAME = 60
+MAX_NAME_LENGTH = 60
 
 
 def write_package(kind: str, name: str, out: Path | None = None) -> Path:
@@ -45,52 +45,56 @@ def write_package(kind: str, name: str, out: Path | None = None) -> Path:
     UserError
         The kind or the name cannot be used, or the folder is there already.
     """
-    _refuse_unusable(kind, name)
+    _check_kind_and_name(kind, name)
     words = {"kind": kind, "name": name, "module": f"scgnn_{kind}_{name}"}
     words["distribution"] = words["module"].replace("_", "-")
     words["class_name"] = "".join(word.title() for word in f"{name}_{kind}".split("_"))
     folder = out or Path(words["distribution"])
     if folder.exists() or folder.is_symlink():
         raise UserError(f"{folder} is there already; name another folder with --out")
-    _write_whole(folder, _files(words))
+    _write_atomic(folder, _render_files(words))
     return folder
 
 
-def _refuse_unusable(kind: str, name: str) -> None:
-    if kind not in SETTINGS or kind not in kinds():
-        raise UserError(unknown("kind", kind, sorted(SETTINGS)))
-    if not NAME.fullmatch(name):
+def _check_kind_and_name(kind: str, name: str) -> None:
+    if kind not in RECIPE_SNIPPETS or kind not in kinds():
+        raise UserError(format_unknown_name("kind", kind, sorted(RECIPE_SNIPPETS)))
+    if not NAME_PATTERN.fullmatch(name):
         raise UserError(f"'{name}' is no name of a component: {NAME_RULE}")
-    if len(name) > LONGEST_NAME:
-        raise UserError(f"'{name[:20]}…' is too long; a name has at most {LONGEST_NAME} letters")
+    if len(name) > MAX_NAME_LENGTH:
+        raise UserError(f"'{name[:20]}…' is too long; a name has at most {MAX_NAME_LENGTH} letters")
     if name in kinds()[kind].names():
         raise UserError(f"{kind} '{name}' is there already; choose another name")
 
 
-def _files(words: dict[str, str]) -> dict[str, str]:
+def _render_files(variables: dict[str, str]) -> dict[str, str]:
     """The text of each file by its path."""
-    component = _filled(f"component/{words['kind']}.py", words)
+    component = _render_template(f"component/{variables['kind']}.py", variables)
     said = re.search(r'^class .*\n    """(.*)', component, re.M)
     assert said is not None
-    words = {
-        **words,
+    variables = {
+        **variables,
         "summary": said[1].replace("``", ""),
-        "setting": Template(SETTINGS[words["kind"]]).substitute(words),
+        "setting": Template(RECIPE_SNIPPETS[variables["kind"]]).substitute(variables),
     }
     files = {
-        name: _filled(f"plugin/{name}", words)
+        name: _render_template(f"plugin/{name}", variables)
         for name in ("README.md", "pyproject.toml", "recipe.yaml", "setup.cfg")
     }
-    test = f"tests/test_{words['name']}.py"
-    return {**files, f"{words['module']}.py": component, test: _filled("plugin/test.py", words)}
+    test = f"tests/test_{variables['name']}.py"
+    return {
+        **files,
+        f"{variables['module']}.py": component,
+        test: _render_template("plugin/test.py", variables),
+    }
 
 
-def _filled(template: str, words: dict[str, str]) -> str:
+def _render_template(template: str, variables: dict[str, str]) -> str:
     file = resources.files("scgnn.cli") / "templates" / f"{template}.txt"
-    return Template(file.read_text(encoding="utf-8")).substitute(words)
+    return Template(file.read_text(encoding="utf-8")).substitute(variables)
 
 
-def _write_whole(folder: Path, files: dict[str, str]) -> None:
+def _write_atomic(folder: Path, files: dict[str, str]) -> None:
     """Write files beside a folder that is not there yet, and rename them to it when all are."""
     unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
     try:

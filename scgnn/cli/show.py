@@ -6,37 +6,37 @@ from typing import Annotated
 
 import typer
 
-from scgnn.cli.app import app, importing
-from scgnn.cli.lazy_module import late
+from scgnn.cli.app import app, suspend_gc
+from scgnn.cli.lazy_module import lazy_import
 from scgnn.cli.options import (
-    PluginFiles,
-    Sets,
-    load,
+    PluginOption,
+    SetOption,
+    load_recipe_from_options,
 )
 from scgnn.errors import UserError
 
 
 @app.command()
 def show(
-    what: Annotated[str, typer.Argument(metavar="RECIPE|KIND.NAME")],
-    changes: Sets = None,
-    _plugins: PluginFiles = None,
+    target: Annotated[str, typer.Argument(metavar="RECIPE|KIND.NAME")],
+    changes: SetOption = None,
+    _plugins: PluginOption = None,
 ) -> None:
     """Print a recipe complete, or a component, with the meaning of each setting."""
-    with importing(), late("torch"):
+    with suspend_gc(), lazy_import("torch"):
         from scgnn.recipe.describe import describe, describe_component
-        from scgnn.recipe.load import bundled, is_file
+        from scgnn.recipe.load import is_recipe_path, list_bundled_recipes
         from scgnn.registry.kinds import kinds
 
-    if what in kinds():
+    if target in kinds():
         raise UserError(
-            f"{what} is a kind: 'scgnn-recipe list {what}' names its components, and "
-            f"'scgnn-recipe show {what}.NAME' explains one"
+            f"{target} is a kind: 'scgnn-recipe list {target}' names its components, and "
+            f"'scgnn-recipe show {target}.NAME' explains one"
         )
-    if "." in what and not is_file(what) and what not in bundled():
+    if "." in target and not is_recipe_path(target) and target not in list_bundled_recipes():
         try:
-            typer.echo(describe_component(what), nl=False)
+            typer.echo(describe_component(target), nl=False)
         except ValueError as error:
             raise UserError(str(error)) from None
     else:
-        typer.echo(describe(load(what, changes, None, None)), nl=False)
+        typer.echo(describe(load_recipe_from_options(target, changes, None, None)), nl=False)

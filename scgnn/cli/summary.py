@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-SCORES = (
+SCORE_LABELS = (
     ("ari", "ARI"),
     ("ami", "AMI"),
     ("nmi", "NMI"),
@@ -23,7 +23,7 @@ SCORES = (
 )
 
 
-IMPUTATION = {
+IMPUTATION_LABELS = {
     "thinning": "hidden molecules",
     "truth": "truth",
     "false_signal": "false signal",
@@ -31,47 +31,58 @@ IMPUTATION = {
 }
 
 
-BESIDE = ("none", "diffusion")  # controls that are shown with a score of imputation
+DISPLAYED_BASELINES = (
+    "unimputed",
+    "diffusion",
+)  # controls that are shown with a score of imputation
 
 
-def imputation_facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+def format_imputation_scores(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Each score of imputation in words, with those of two controls beside it."""
-    controls = metrics.get("imputation_controls") or {}
-    beside = {name: _by_group(controls[name]) for name in BESIDE if name in controls}
+    controls = metrics.get("imputation_baselines") or {}
+    beside = {
+        name: _group_scores(controls[name]) for name in DISPLAYED_BASELINES if name in controls
+    }
     found = []
-    for (group, score), value in _by_group(metrics).items():
-        word = IMPUTATION[group] + (f", {score.replace('_', ' ')}" if score else "")
-        others = ", ".join(f"{n} {_shown(of.get((group, score)))}" for n, of in beside.items())
-        found.append((word, f"{_shown(value)} ({others})" if others else _shown(value)))
+    for (group, score), value in _group_scores(metrics).items():
+        word = IMPUTATION_LABELS[group] + (f", {score.replace('_', ' ')}" if score else "")
+        others = ", ".join(
+            f"{n} {_format_score(of.get((group, score)))}" for n, of in beside.items()
+        )
+        found.append(
+            (word, f"{_format_score(value)} ({others})" if others else _format_score(value))
+        )
     return found
 
 
-def _by_group(metrics: Mapping[str, Any]) -> dict[tuple[str, str], float | None]:
+def _group_scores(metrics: Mapping[str, Any]) -> dict[tuple[str, str], float | None]:
     """The scores of imputation by group and name; a group may be a score itself."""
-    there = {group: metrics[group] for group in IMPUTATION if group in metrics}
+    there = {group: metrics[group] for group in IMPUTATION_LABELS if group in metrics}
     parts = {g: v if isinstance(v, Mapping) else {"": v} for g, v in there.items()}
     return {(group, name): v for group, part in parts.items() for name, v in part.items()}
 
 
-def _shown(value: float | None) -> str:
+def _format_score(value: float | None) -> str:
     return "–" if value is None else f"{value + 0.0:.3f}"
 
 
-def summary(console: Console, metrics: dict[str, Any], files: list[Path], out: Path) -> None:
+def print_summary(console: Console, metrics: dict[str, Any], files: list[Path], out: Path) -> None:
     """The end of a run: clusters, why it stopped, scores, time and memory by stage, files."""
     facts = [
         ("cells x genes", f"{metrics['n_cells']} x {metrics['n_genes']}"),
         ("clusters", str(metrics["n_clusters"])),
-        ("iterations", f"{metrics['iterations']}, {metrics['stopped_because']}"),
+        ("iterations", f"{metrics['iterations']}, {metrics['stop_reason']}"),
     ]
     dead = {"dead_units": "embedding units", "dead_genes": "genes"}
     counted = [f"{metrics[name]} {word}" for name, word in dead.items() if name in metrics]
     if counted:
         facts.append(("always zero", ", ".join(counted)))
     facts += [
-        (word, f"{metrics[name]:.3f}") for name, word in SCORES if metrics.get(name) is not None
+        (word, f"{metrics[name]:.3f}")
+        for name, word in SCORE_LABELS
+        if metrics.get(name) is not None
     ]
-    facts += imputation_facts(metrics)
+    facts += format_imputation_scores(metrics)
     seconds, peaks = metrics["seconds"], metrics["peak_memory_mb_by_stage"]
     stages = [(name, f"{seconds[name]:.1f}", f"{peaks[name]:.0f}") for name in seconds]
     stages.append(("all", f"{sum(seconds.values()):.1f}", f"{metrics['peak_memory_mb']:.0f}"))

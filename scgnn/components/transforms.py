@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from scipy import sparse
 
-from scgnn.data.anndata_views import with_x
+from scgnn.data.anndata_views import replace_x
 from scgnn.data.scale import looks_logarithmic
 from scgnn.errors import InputError
-from scgnn.field_types import Positive, ProperShare, Rate
+from scgnn.field_types import PositiveFloat, PositiveInt, ProperFraction
 from scgnn.registry.component import Component
-from scgnn.state import Matrix, dense
+from scgnn.state import Matrix, to_dense_rows
 from scgnn.training import collectives
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Transform(Component, kind="transform"):
         Whether it drops cells or genes.
     """
 
-    selects: ClassVar[bool] = False
+    drops_cells_or_genes: ClassVar[bool] = False
 
     def __call__(self, adata: AnnData) -> AnnData:
         raise NotImplementedError
@@ -54,7 +54,7 @@ class Log1p(Transform):
     def __call__(self, adata: AnnData) -> AnnData:
         came_as = adata.uns.get("scgnn_input", {}).get("scale")
         said = "log1p" in adata.uns
-        if (said or came_as != "counts") and looks_logarithmic(_stored(adata.X)):
+        if (said or came_as != "counts") and looks_logarithmic(_stored_values(adata.X)):
             if said:
                 raise InputError(
                     "log1p: the values are logarithmic already (uns['log1p'] says so):"
@@ -63,13 +63,13 @@ class Log1p(Transform):
             log.warning(
                 "log1p: values look logarithmic already (not whole, largest %.3g)", adata.X.max()
             )
-        x = _floating(adata.X)
+        x = _to_float(adata.X)
         if x.shape[0] and x.shape[1] and x.min() <= -1:
             raise InputError(
                 f"log1p: values reach down to {x.min():.3g}, which has no logarithm:"
                 " put log1p before scale"
             )
-        new = with_x(adata, x.log1p() if _is_sparse(x) else np.log1p(x))
+        new = replace_x(adata, x.log1p() if _is_sparse(x) else np.log1p(x))
         new.uns["log1p"] = {"base": None}
         return new
 
@@ -88,15 +88,15 @@ class NormalizeTotal(Transform):
         empty.
     """
 
-    target_sum: Rate | None = None
+    target_sum: PositiveFloat | None = None
 
     def __call__(self, adata: AnnData) -> AnnData:
-        x = _floating(adata.X)
+        x = _to_float(adata.X)
         totals = np.asarray(x.sum(axis=1, dtype=np.float64)).ravel()
         counted = totals > 0
         target = self.target_sum or (float(np.median(totals[counted])) if counted.any() else 1.0)
         factors = np.divide(target, totals, out=np.zeros_like(totals), where=counted)
-        return with_x(adata, _rows_times(x, factors.astype(x.dtype)))
+        return replace_x(adata, _scale_rows(x, factors.astype(x.dtype)))
 
 
 @Transform.register("scale")
@@ -113,16 +113,16 @@ class Scale(Transform):
         Values are cut off at plus and minus this many standard deviations; null cuts none.
     """
 
-    max_value: Rate | None = None
+    max_value: PositiveFloat | None = None
 
     def __call__(self, adata: AnnData) -> AnnData:
-        mean, variance = _moments(adata.X)
+        mean, variance = _compute_moments(adata.X)
         spread = np.sqrt(np.where(variance > 0, variance, 1.0))
-        x = (dense(adata.X) - mean.astype(np.float32)) / spread.astype(np.float32)
+        x = (to_dense_rows(adata.X) - mean.astype(np.float32)) / spread.astype(np.float32)
         if self.max_value is not None:
             x = np.clip(x, -self.max_value, self.max_value)
         log.info("scale: X is dense now, %s cells x %s genes", *(f"{n:,}" for n in x.shape))
-        return with_x(adata, x)
+        return replace_x(adata, x)
 
 
 @Transform.register("filter")
@@ -135,13 +135,13 @@ class Filter(Transform):
 
     Parameters
     ----------
-    min_cell_share
+    min_cell_fraction
         Keep genes that are non-zero in more than this share of cells. 0 drops genes that are
         never seen.
-    min_gene_share
+    min_gene_fraction
         Keep cells that are non-zero in more than this share of the kept genes. 0 drops cells
         without counts.
-    at_least
+    inclusive
         Keep what reaches a share exactly, too: the published code's comparison. (At its default
         of 0.01, rounding of ``1 - 0.99`` makes that code act as if this were false.)
 
@@ -150,30 +150,32 @@ class Filter(Transform):
     Wang et al. (2021) scGNN, Nature Communications 12:1882, Methods.
     """
 
-    selects: ClassVar[bool] = True
+    drops_cells_or_genes: ClassVar[bool] = True
 
-    min_cell_share: ProperShare = 0.01
-    min_gene_share: ProperShare = 0.01
-    at_least: bool = False
+    min_cell_fraction: ProperFraction = 0.01
+    min_gene_fraction: ProperFraction = 0.01
+    inclusive: bool = False
 
     def __call__(self, adata: AnnData) -> AnnData:
         seen = adata.X != 0
-        in_cells = collectives.summed(np.asarray(seen.sum(axis=0)).ravel())
-        n_cells = collectives.summed(adata.n_obs)
-        genes = self._kept(in_cells, n_cells, self.min_cell_share)
-        cells = self._kept(seen[:, genes].sum(axis=1), genes.sum(), self.min_gene_share)
-        n_kept = collectives.summed(int(cells.sum()))
+        in_cells = collectives.all_reduce_sum(np.asarray(seen.sum(axis=0)).ravel())
+        n_cells = collectives.all_reduce_sum(adata.n_obs)
+        genes = self._meets_threshold(in_cells, n_cells, self.min_cell_fraction)
+        cells = self._meets_threshold(
+            seen[:, genes].sum(axis=1), genes.sum(), self.min_gene_fraction
+        )
+        n_kept = collectives.all_reduce_sum(int(cells.sum()))
         kept = f"filter keeps {n_kept:,} of {n_cells:,} cells"
         kept += f" and {genes.sum():,} of {len(genes):,} genes"
         if not genes.any() or not n_kept:
-            raise InputError(f"{kept}: lower min_cell_share or min_gene_share")
+            raise InputError(f"{kept}: lower min_cell_fraction or min_gene_fraction")
         log.info(kept)
         return adata[cells, genes].copy()
 
-    def _kept(self, counts: Any, total: int, share: float) -> np.ndarray:
+    def _meets_threshold(self, counts: Any, total: int, fraction: float) -> np.ndarray:
         """Which counts exceed (or reach) the share of the total."""
-        bound = Fraction(str(share)) * int(total)
-        least = -(-bound // 1) if self.at_least else bound // 1 + 1
+        bound = Fraction(str(fraction)) * int(total)
+        least = -(-bound // 1) if self.inclusive else bound // 1 + 1
         return np.asarray(counts).ravel() >= int(least)
 
 
@@ -186,34 +188,36 @@ class TopGenes(Transform):
 
     Parameters
     ----------
-    n
+    n_top_genes
         Number of genes to keep; all of them when there are fewer.
-    by
+    flavor
         ``variance``: sample variance of the values of ``X`` (raw counts, in the scGNN recipe).
         ``log_nonzero``: variance of ln(1 + value) over the non-zero values only, as the
         published code does for 10x input. ``dispersion``: variance over mean, relative to the
         median and spread of genes of like mean (Zheng et al. 2017, Nature Communications 8:14049).
     """
 
-    selects: ClassVar[bool] = True
+    drops_cells_or_genes: ClassVar[bool] = True
 
-    n: Positive = 2000
-    by: Literal["variance", "log_nonzero", "dispersion"] = "variance"
+    n_top_genes: PositiveInt = 2000
+    flavor: Literal["variance", "log_nonzero", "dispersion"] = "variance"
 
     def __call__(self, adata: AnnData) -> AnnData:
-        if self.n >= adata.n_vars:
+        if self.n_top_genes >= adata.n_vars:
             log.info("top_genes keeps all %s genes", f"{adata.n_vars:,}")
             return adata.copy()
-        best = np.argsort(-_VARIABILITY[self.by](adata.X), kind="stable")[: self.n]
-        log.info("top_genes keeps %s of %s genes", f"{self.n:,}", f"{adata.n_vars:,}")
+        best = np.argsort(-_VARIABILITY_MEASURES[self.flavor](adata.X), kind="stable")[
+            : self.n_top_genes
+        ]
+        log.info("top_genes keeps %s of %s genes", f"{self.n_top_genes:,}", f"{adata.n_vars:,}")
         return adata[:, np.sort(best)].copy()
 
 
 def _variance(x: Matrix) -> np.ndarray:
-    return _moments(x)[1]
+    return _compute_moments(x)[1]
 
 
-def _log_nonzero(x: Matrix) -> np.ndarray:
+def _log_nonzero_variance(x: Matrix) -> np.ndarray:
     """Variance (over n) of the logarithms of the non-zero values of each gene, 0 without any.
 
     The values of a gene are summed in rising order, so the order of the cells does not matter.
@@ -224,12 +228,12 @@ def _log_nonzero(x: Matrix) -> np.ndarray:
     return np.array([np.sort(values).var() if values.size else 0.0 for values in logs])
 
 
-def _dispersion(x: Matrix) -> np.ndarray:
+def _normalized_dispersion(x: Matrix) -> np.ndarray:
     """Variance over mean, minus the median of its bin of means, over that bin's spread.
 
     Genes of a bin without spread score 0.
     """
-    mean, variance = _moments(x)
+    mean, variance = _compute_moments(x)
     dispersion = variance / np.where(mean > 0, mean, 1e-12)
     edges = np.unique(np.percentile(mean, np.arange(10, 100, 5)))
     bins = np.searchsorted(edges, mean, side="left")
@@ -241,37 +245,42 @@ def _dispersion(x: Matrix) -> np.ndarray:
     return score
 
 
-_VARIABILITY = {"variance": _variance, "log_nonzero": _log_nonzero, "dispersion": _dispersion}
+_VARIABILITY_MEASURES = {
+    "variance": _variance,
+    "log_nonzero": _log_nonzero_variance,
+    "dispersion": _normalized_dispersion,
+}
 
 
-def _moments(x: Any) -> tuple[np.ndarray, np.ndarray]:
+def _compute_moments(x: Any) -> tuple[np.ndarray, np.ndarray]:
     """Mean and sample variance of each gene, in double precision.
 
     Sums of counts and of their squares are exact, so the order of the cells does not matter.
     """
-    n = collectives.summed(x.shape[0])
+    n = collectives.all_reduce_sum(x.shape[0])
     values = x.astype(np.float64)
     squares = values.multiply(values) if _is_sparse(values) else values * values
     total, total_squared = (
-        collectives.summed(np.asarray(part.sum(axis=0)).ravel()) for part in (values, squares)
+        collectives.all_reduce_sum(np.asarray(part.sum(axis=0)).ravel())
+        for part in (values, squares)
     )
     mean = total / n
     return mean, np.maximum(total_squared - n * mean * mean, 0.0) / max(n - 1, 1)
 
 
-def _rows_times(x: Any, factors: np.ndarray) -> Any:
+def _scale_rows(x: Any, factors: np.ndarray) -> Any:
     """Each row multiplied by its factor."""
     if _is_sparse(x):
         return sparse.csr_matrix(sparse.diags(factors) @ x)
     return x * factors[:, None]
 
 
-def _floating(x: Any) -> Any:
+def _to_float(x: Any) -> Any:
     """The same numbers as floats of single precision, or as they are when floats already."""
     return x if x.dtype.kind == "f" else x.astype(np.float32)
 
 
-def _stored(x: Any) -> np.ndarray:
+def _stored_values(x: Any) -> np.ndarray:
     """The values of a matrix, without the zeros a sparse one leaves out."""
     return x.data if _is_sparse(x) else np.ravel(x)
 

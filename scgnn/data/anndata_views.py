@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def with_layer(adata: AnnData, layer: str, source: str = "the data") -> AnnData:
+def select_layer(adata: AnnData, layer: str, source: str = "the data") -> AnnData:
     """The same cells with another matrix as ``X``: a layer, or ``raw`` for ``adata.raw``.
 
     ``uns["log1p"]``, which says that ``X`` is logarithmic, is left out.
@@ -27,9 +27,9 @@ def with_layer(adata: AnnData, layer: str, source: str = "the data") -> AnnData:
         There is no such layer; the message lists those there are.
     """
     if layer in adata.layers:
-        new = with_x(adata, adata.layers[layer])
+        new = replace_x(adata, adata.layers[layer])
     elif layer == "raw" and adata.raw is not None:
-        new = _silently(
+        new = _make_anndata(
             X=adata.raw.X,
             obs=adata.obs,
             var=adata.raw.var,
@@ -38,26 +38,26 @@ def with_layer(adata: AnnData, layer: str, source: str = "the data") -> AnnData:
             obsp=dict(adata.obsp),
         )
     else:
-        known = ", ".join(_layers(adata)) or "none"
+        known = ", ".join(_list_layers(adata)) or "none"
         raise InputError(f"{source} has no layer '{layer}': it has {known}")
     new.uns.pop("log1p", None)
     return new
 
 
-def with_x(adata: AnnData, x: Any) -> AnnData:
+def replace_x(adata: AnnData, x: Any) -> AnnData:
     """The same annotation around another ``X`` of the same shape; nothing else is copied."""
     if adata.is_view:
         adata = adata.copy()
-    aligned = {name: dict(getattr(adata, name)) for name in _ALIGNED}
-    return _silently(X=x, obs=adata.obs, var=adata.var, uns=dict(adata.uns), **aligned)
+    aligned = {name: dict(getattr(adata, name)) for name in _ALIGNED_ATTRIBUTES}
+    return _make_anndata(X=x, obs=adata.obs, var=adata.var, uns=dict(adata.uns), **aligned)
 
 
-def with_counts(adata: AnnData, source: str) -> AnnData:
+def convert_x_to_csr(adata: AnnData, source: str) -> AnnData:
     """The same annotation with ``X`` as CSR float32."""
-    return with_x(adata, as_counts(_x(adata, source), source))
+    return replace_x(adata, to_csr(_require_x(adata, source), source))
 
 
-def as_counts(x: Any, source: str) -> sparse.csr_matrix:
+def to_csr(x: Any, source: str) -> sparse.csr_matrix:
     """A matrix as CSR float32 in canonical form, sharing no memory with the given one.
 
     Raises
@@ -81,34 +81,34 @@ def to_state(adata: AnnData, batch: np.ndarray | None = None) -> State:
     return State(x=kind(adata.X, dtype=np.float32), genes=genes, cells=cells, batch=batch)
 
 
-_ALIGNED = ("layers", "obsm", "varm", "obsp", "varp")
+_ALIGNED_ATTRIBUTES = ("layers", "obsm", "varm", "obsp", "varp")
 
 
-def _silently(**parts: Any) -> AnnData:
+def _make_anndata(**fields: Any) -> AnnData:
     """An AnnData without anndata's warnings about names, which are reported here in words."""
     from anndata import AnnData
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return AnnData(**parts)
+        return AnnData(**fields)
 
 
-def _x(adata: AnnData, source: str) -> Any:
+def _require_x(adata: AnnData, source: str) -> Any:
     """``adata.X``, which an AnnData may lack."""
     if adata.X is None:
-        known = ", ".join(_layers(adata)) or "its layers, but it has none"
+        known = ", ".join(_list_layers(adata)) or "its layers, but it has none"
         raise InputError(f"{source} has no X: set layer to one of {known}")
     return adata.X
 
 
-def _copied(adata: AnnData, x: sparse.csr_matrix) -> AnnData:
+def _copy_with_x(adata: AnnData, x: sparse.csr_matrix) -> AnnData:
     """A deep copy of all but ``X`` and ``raw``, around a new ``X``."""
     adata = adata.copy() if adata.is_view else adata
-    aligned = {name: copy.deepcopy(dict(getattr(adata, name))) for name in _ALIGNED}
+    aligned = {name: copy.deepcopy(dict(getattr(adata, name))) for name in _ALIGNED_ATTRIBUTES}
     uns = copy.deepcopy(dict(adata.uns))
-    return _silently(X=x, obs=adata.obs.copy(), var=adata.var.copy(), uns=uns, **aligned)
+    return _make_anndata(X=x, obs=adata.obs.copy(), var=adata.var.copy(), uns=uns, **aligned)
 
 
-def _layers(adata: AnnData) -> list[str]:
+def _list_layers(adata: AnnData) -> list[str]:
     """What ``layer`` may be set to."""
     return [*adata.layers, *(["raw"] if adata.raw is not None else [])]

@@ -8,11 +8,11 @@ from typing import Literal, NamedTuple
 
 Orientation = Literal["cells_by_genes", "genes_by_cells"]
 
-SAMPLE = 5000  # names looked at on each side, evenly spread
-CLEAR = 5.0  # the winning reading needs this many times the evidence of the other
-STRONG = 0.5  # from here on the names may contradict a person
+MAX_SAMPLED_NAMES = 5000  # names looked at on each side, evenly spread
+MIN_EVIDENCE_RATIO = 5.0  # the winning reading needs this many times the evidence of the other
+STRONG_EVIDENCE = 0.5  # from here on the names may contradict a person
 
-_GENE = re.compile(
+_GENE_PATTERN = re.compile(
     r"""
     ENS[A-Z]{0,6}[GT]\d{6,}(\.\d+)?                                # Ensembl
     | FBgn\d{7} | WBGene\d{8} | AT[1-5MC]G\d{5} | Y[A-P][LR]\d{3}[WC](-[A-Z])?
@@ -28,7 +28,7 @@ _GENE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_CELL = re.compile(
+_CELL_PATTERN = re.compile(
     r"""
     (.*[_:\#.-])?[ACGTN]{8,}([-_.:].*)?                            # barcodes, sample affixes
     | .*cell.* | .*barcode.* | bc[ _.-]?\d+([_.-]\d+)?
@@ -37,7 +37,7 @@ _CELL = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_GENE_WORDS = {
+_GENE_HEADERS = {
     "gene",
     "genes",
     "gene_id",
@@ -52,10 +52,10 @@ _GENE_WORDS = {
     "ensembl",
     "ensembl_id",
 }
-_CELL_WORDS = {"cell", "cells", "cell_id", "cellid", "cell_name", "barcode", "barcodes"}
+_CELL_HEADERS = {"cell", "cells", "cell_id", "cellid", "cell_name", "barcode", "barcodes"}
 
 
-class Verdict(NamedTuple):
+class OrientationGuess(NamedTuple):
     """What the names say: an orientation or None, how much evidence, and why in words."""
 
     orientation: Orientation | None
@@ -64,18 +64,20 @@ class Verdict(NamedTuple):
 
     def contradicts(self, declared: Orientation) -> bool:
         """Whether the names speak clearly against what a person declared."""
-        return self.orientation not in (None, declared) and self.evidence >= STRONG
+        return self.orientation not in (None, declared) and self.evidence >= STRONG_EVIDENCE
 
 
-class _Side(NamedTuple):
+class _AxisEvidence(NamedTuple):
     """Shares of the names on one side that look like genes and like cells, and an example."""
 
-    genes: float
-    cells: float
+    gene_fraction: float
+    cell_fraction: float
     example: str
 
 
-def orientation(rows: Sequence[str], columns: Sequence[str], corner: str = "") -> Verdict:
+def guess_orientation(
+    rows: Sequence[str], columns: Sequence[str], corner: str = ""
+) -> OrientationGuess:
     """Tell from its names whether a table is cells x genes or genes x cells.
 
     Parameters
@@ -92,35 +94,43 @@ def orientation(rows: Sequence[str], columns: Sequence[str], corner: str = "") -
         for a reading is the share of names on its cell side that look like cells, plus the share
         on its gene side that look like genes, plus a half when the corner names the rows.
     """
-    above, beside = _side(columns), _side(rows)
+    above, beside = _collect_evidence(columns), _collect_evidence(rows)
     word = corner.strip().strip('"#').lower()
-    cells_by_genes = beside.cells + above.genes + STRONG * (word in _CELL_WORDS)
-    genes_by_cells = beside.genes + above.cells + STRONG * (word in _GENE_WORDS)
+    cells_by_genes = (
+        beside.cell_fraction + above.gene_fraction + STRONG_EVIDENCE * (word in _CELL_HEADERS)
+    )
+    genes_by_cells = (
+        beside.gene_fraction + above.cell_fraction + STRONG_EVIDENCE * (word in _GENE_HEADERS)
+    )
     shown = f"rows such as '{beside.example}', columns such as '{above.example}'"
-    if cells_by_genes > CLEAR * genes_by_cells:
-        return Verdict(
+    if cells_by_genes > MIN_EVIDENCE_RATIO * genes_by_cells:
+        return OrientationGuess(
             "cells_by_genes",
             cells_by_genes,
             f"rows look like cells and columns like genes ({shown})",
         )
-    if genes_by_cells > CLEAR * cells_by_genes:
-        return Verdict(
+    if genes_by_cells > MIN_EVIDENCE_RATIO * cells_by_genes:
+        return OrientationGuess(
             "genes_by_cells",
             genes_by_cells,
             f"rows look like genes and columns like cells ({shown})",
         )
-    return Verdict(None, 0.0, f"its names do not tell genes from cells ({shown})")
+    return OrientationGuess(None, 0.0, f"its names do not tell genes from cells ({shown})")
 
 
-def _side(names: Sequence[str]) -> _Side:
+def _collect_evidence(names: Sequence[str]) -> _AxisEvidence:
     """The evidence on one side; a single match among many names is taken for chance."""
-    sample = [str(name) for name in names[:: max(1, len(names) // SAMPLE)]]
-    genes = [name for name in sample if _GENE.fullmatch(name)]
-    cells = [name for name in sample if _CELL.fullmatch(name) and not _GENE.fullmatch(name)]
+    sample = [str(name) for name in names[:: max(1, len(names) // MAX_SAMPLED_NAMES)]]
+    genes = [name for name in sample if _GENE_PATTERN.fullmatch(name)]
+    cells = [
+        name
+        for name in sample
+        if _CELL_PATTERN.fullmatch(name) and not _GENE_PATTERN.fullmatch(name)
+    ]
     share = [len(found) / len(sample) if sample else 0.0 for found in (genes, cells)]
     counted = [
-        s if len(found) > 1 or s >= STRONG else 0.0
+        s if len(found) > 1 or s >= STRONG_EVIDENCE else 0.0
         for s, found in zip(share, (genes, cells), strict=True)
     ]
     likely = genes if counted[0] > counted[1] else cells
-    return _Side(counted[0], counted[1], (likely or sample or [""])[0])
+    return _AxisEvidence(counted[0], counted[1], (likely or sample or [""])[0])

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from scgnn.data.anndata_views import _copied, _layers, _x, as_counts
-from scgnn.data.scale import _scale
+from scgnn.data.anndata_views import _copy_with_x, _list_layers, _require_x, to_csr
+from scgnn.data.scale import _detect_scale
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 
-def validated(adata: AnnData, source: str) -> AnnData:
+def validate(adata: AnnData, source: str) -> AnnData:
     """A new AnnData whose ``X`` holds usable counts; the given one is untouched.
 
     Repeated names are made unique as anndata does (``A``, ``A-1``), empty cells and genes are
@@ -48,21 +48,25 @@ def validated(adata: AnnData, source: str) -> AnnData:
         centred, or a matrix that is the wrong way round.
     """
     adata = adata.to_memory() if adata.isbacked else adata
-    x = as_counts(_x(adata, source), source)
-    _refuse_empty(x, source)
-    _refuse_transposed(adata.obs_names, adata.var_names, source)
-    _refuse_not_finite(x, adata, source)
-    _refuse_negative(x, adata, source)
-    new = _copied(adata, x)
+    x = to_csr(_require_x(adata, source), source)
+    _check_not_empty(x, source)
+    _check_orientation(adata.obs_names, adata.var_names, source)
+    _check_finite(x, adata, source)
+    _check_nonnegative(x, adata, source)
+    new = _copy_with_x(adata, x)
     record = {"source": source, "n_cells": x.shape[0], "n_genes": x.shape[1]}
-    record |= _made_unique(new, source) | _empty(x, source) | {"scale": _scale(x, source)}
+    record |= (
+        _make_names_unique(new, source)
+        | _count_empty(x, source)
+        | {"scale": _detect_scale(x, source)}
+    )
     new.uns["scgnn_input"] = record
     if record["scale"] == "counts":
         new.uns.pop("log1p", None)
     return new
 
 
-def _refuse_empty(x: sparse.csr_matrix, source: str) -> None:
+def _check_not_empty(x: sparse.csr_matrix, source: str) -> None:
     shape = f"{x.shape[0]:,} cells and {x.shape[1]:,} genes"
     if not min(x.shape):
         raise InputError(f"{source} has {shape}: there is nothing to work on")
@@ -70,27 +74,27 @@ def _refuse_empty(x: sparse.csr_matrix, source: str) -> None:
         raise InputError(f"{source} has {shape} and only zeros: there is nothing to work on")
 
 
-def _refuse_transposed(cells: Sequence[str], genes: Sequence[str], source: str) -> None:
-    from scgnn.data.orientation import orientation
+def _check_orientation(cells: Sequence[str], genes: Sequence[str], source: str) -> None:
+    from scgnn.data.orientation import guess_orientation
 
-    verdict = orientation(cells, genes)
+    verdict = guess_orientation(cells, genes)
     if verdict.contradicts("cells_by_genes"):
         raise InputError(f"{source} looks transposed, {verdict.reason}: give it as cells x genes")
     if verdict.orientation == "genes_by_cells":
         log.warning(f"{source} may be transposed: {verdict.reason}")
 
 
-def _refuse_not_finite(x: sparse.csr_matrix, adata: AnnData, source: str) -> None:
+def _check_finite(x: sparse.csr_matrix, adata: AnnData, source: str) -> None:
     bad = ~np.isfinite(x.data)
     if bad.any():
         first = int(bad.argmax())
         raise InputError(
-            f"{source}: {x.data[first]} {_where(x, adata, first)} ({bad.sum():,} values are not "
+            f"{source}: {x.data[first]} {_format_location(x, adata, first)} ({bad.sum():,} values are not "
             "finite numbers): replace them or drop those cells"
         )
 
 
-def _refuse_negative(x: sparse.csr_matrix, adata: AnnData, source: str) -> None:
+def _check_nonnegative(x: sparse.csr_matrix, adata: AnnData, source: str) -> None:
     bad = x.data < 0
     if not bad.any():
         return
@@ -98,21 +102,21 @@ def _refuse_negative(x: sparse.csr_matrix, adata: AnnData, source: str) -> None:
     mean, size = (np.ravel(part.mean(axis=0)) for part in (x, abs(x)))
     centred = np.median(abs(mean) / np.maximum(size, 1e-12)) < 0.05
     what = "X is centred or scaled already" if centred else "counts cannot be negative"
-    others = [name for name in _layers(adata) if name in ("counts", "raw")]
+    others = [name for name in _list_layers(adata) if name in ("counts", "raw")]
     remedy = f"set layer to '{others[0]}'" if others else "give the raw counts"
     raise InputError(
-        f"{source}: {what}, {x.data[first]:g} {_where(x, adata, first)} "
+        f"{source}: {what}, {x.data[first]:g} {_format_location(x, adata, first)} "
         f"({bad.sum():,} negative values): {remedy}"
     )
 
 
-def _where(x: sparse.csr_matrix, adata: AnnData, entry: int) -> str:
+def _format_location(x: sparse.csr_matrix, adata: AnnData, entry: int) -> str:
     """The cell and the gene of a stored entry, by name."""
     row = int(np.searchsorted(x.indptr, entry, side="right")) - 1
     return f"in cell '{adata.obs_names[row]}', gene '{adata.var_names[x.indices[entry]]}'"
 
 
-def _made_unique(adata: AnnData, source: str) -> dict[str, int]:
+def _make_names_unique(adata: AnnData, source: str) -> dict[str, int]:
     """Give repeated names a number, in place, and say so."""
     from anndata.utils import make_index_unique
 
@@ -130,7 +134,7 @@ def _made_unique(adata: AnnData, source: str) -> dict[str, int]:
     return renamed
 
 
-def _empty(x: sparse.csr_matrix, source: str) -> dict[str, int]:
+def _count_empty(x: sparse.csr_matrix, source: str) -> dict[str, int]:
     """Count cells and genes without a single count, and say so."""
     cells = int(np.sum(np.diff(x.indptr) == 0))
     genes = int(x.shape[1] - len(np.unique(x.indices)))

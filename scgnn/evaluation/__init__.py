@@ -1,16 +1,21 @@
 """How well a method restores expression that it has not seen, beside the simplest of methods."""
 
-from scgnn.evaluation.baselines import CONTROLS, control_scores
-from scgnn.evaluation.imputation import imputed_scores, nested
-from scgnn.evaluation.targets import Answers, Entries, Reference, with_answers
+from scgnn.evaluation.baselines import BASELINES, score_baselines
+from scgnn.evaluation.imputation import score_imputation, unflatten_scores
+from scgnn.evaluation.targets import (
+    HiddenEntries,
+    ImputationTargets,
+    ReferenceMatrix,
+    prepare_imputation_targets,
+)
 
 __all__ = [
-    "CONTROLS",
-    "Answers",
-    "Entries",
-    "Reference",
-    "control_scores",
-    "imputed_scores",
-    "nested",
-    "with_answers",
+    "BASELINES",
+    "HiddenEntries",
+    "ImputationTargets",
+    "ReferenceMatrix",
+    "prepare_imputation_targets",
+    "score_baselines",
+    "score_imputation",
+    "unflatten_scores",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scgnn.errors import InputError
-from scgnn.registry.component import unknown
+from scgnn.registry.component import format_unknown_name
 from scgnn.seeding import generator
 
 if TYPE_CHECKING:
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 Scores = dict[str, float | None]
 
 
-SILHOUETTE_CELLS = 10_000  # a silhouette compares every pair of these
+MAX_SILHOUETTE_CELLS = 10_000  # a silhouette compares every pair of these
 
 
-def true_labels(adata: AnnData, column: str) -> np.ndarray:
+def get_true_labels(adata: AnnData, labels_key: str) -> np.ndarray:
     """The true label of each cell as text, "" where there is none.
 
     Raises
@@ -27,17 +27,17 @@ def true_labels(adata: AnnData, column: str) -> np.ndarray:
     InputError
         The column is not there, or holds no label at all.
     """
-    if column not in adata.obs:
-        known = unknown("column", column, [str(name) for name in adata.obs.columns])
-        raise InputError(f"labels: {known} (columns of obs)")
-    values = adata.obs[column]
+    if labels_key not in adata.obs:
+        known = format_unknown_name("column", labels_key, [str(name) for name in adata.obs.columns])
+        raise InputError(f"data.labels_key: {known} (columns of obs)")
+    values = adata.obs[labels_key]
     labels = np.where(values.isna(), "", values.astype(str))
     if not (labels != "").any():
-        raise InputError(f"labels: column '{column}' of obs is empty")
+        raise InputError(f"data.labels_key: column '{labels_key}' of obs is empty")
     return labels
 
 
-def internal_scores(embedding: np.ndarray, labels: np.ndarray, seed: int) -> Scores:
+def score_separation(embedding: np.ndarray, clusters: np.ndarray, seed: int) -> Scores:
     """How separate clusters are in an embedding, without any truth.
 
     Silhouette (on at most 10,000 cells, drawn by ``seed``), Calinski-Harabasz, Davies-Bouldin;
@@ -46,21 +46,23 @@ def internal_scores(embedding: np.ndarray, labels: np.ndarray, seed: int) -> Sco
     from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
     names = ("silhouette", "calinski_harabasz", "davies_bouldin")
-    if not 1 < len(np.unique(labels)) < len(labels):
+    if not 1 < len(np.unique(clusters)) < len(clusters):
         return dict.fromkeys(names)
-    few = np.arange(len(labels))
-    if len(labels) > SILHOUETTE_CELLS:
-        few = np.sort(generator(seed, "silhouette").permutation(len(labels))[:SILHOUETTE_CELLS])
-    enough = 1 < len(np.unique(labels[few])) < len(few)
+    few = np.arange(len(clusters))
+    if len(clusters) > MAX_SILHOUETTE_CELLS:
+        few = np.sort(
+            generator(seed, "silhouette").permutation(len(clusters))[:MAX_SILHOUETTE_CELLS]
+        )
+    enough = 1 < len(np.unique(clusters[few])) < len(few)
     scores = (
-        silhouette_score(embedding[few], labels[few]) if enough else None,
-        calinski_harabasz_score(embedding, labels),
-        davies_bouldin_score(embedding, labels),
+        silhouette_score(embedding[few], clusters[few]) if enough else None,
+        calinski_harabasz_score(embedding, clusters),
+        davies_bouldin_score(embedding, clusters),
     )
     return {n: None if s is None else float(s) for n, s in zip(names, scores, strict=True)}
 
 
-def label_scores(truth: np.ndarray, labels: np.ndarray) -> Scores:
+def score_against_labels(true_labels: np.ndarray, clusters: np.ndarray) -> Scores:
     """Agreement of clusters with true labels, over the cells that have one.
 
     ARI, AMI, NMI (arithmetic mean), completeness, Fowlkes-Mallows, V measure, homogeneity;
@@ -68,7 +70,7 @@ def label_scores(truth: np.ndarray, labels: np.ndarray) -> Scores:
     """
     from sklearn import metrics
 
-    known = truth != ""
+    known = true_labels != ""
     functions = {
         "ari": metrics.adjusted_rand_score,
         "ami": metrics.adjusted_mutual_info_score,
@@ -78,4 +80,4 @@ def label_scores(truth: np.ndarray, labels: np.ndarray) -> Scores:
         "v_measure": metrics.v_measure_score,
         "homogeneity": metrics.homogeneity_score,
     }
-    return {name: float(f(truth[known], labels[known])) for name, f in functions.items()}
+    return {name: float(f(true_labels[known], clusters[known])) for name, f in functions.items()}

@@ -9,18 +9,18 @@ import numpy as np
 from scipy import sparse, special
 
 from scgnn.evaluation.clustering import Scores
-from scgnn.evaluation.targets import Answers, Reference, Scale
+from scgnn.evaluation.targets import ImputationTargets, ReferenceMatrix, Scale
 from scgnn.execution.stages import stage
 from scgnn.state import Matrix
 
-RATE_FLOOR = 1e-3  # molecules; the least that any prediction counts as
+MIN_RATE = 1e-3  # molecules; the least that any prediction counts as
 BLOCK_ENTRIES = 2**20  # of cells x genes, in double precision at a time
-LARGEST_LOG = 500.0  # whose exponential, summed over genes, is still a number
-CONSTANT = 1e-6  # spread over root mean square; single precision tells no less
+MAX_LOG = 500.0  # whose exponential, summed over genes, is still a number
+CONSTANT_TOLERANCE = 1e-6  # spread over root mean square; single precision tells no less
 
 
 @stage("imputation scores")
-def imputed_scores(imputed: np.ndarray, x: Matrix, answers: Answers) -> Scores:
+def score_imputation(imputed: np.ndarray, x: Matrix, targets: ImputationTargets) -> Scores:
     """Every score of imputed values that the answers allow, by dotted names.
 
     Parameters
@@ -34,25 +34,25 @@ def imputed_scores(imputed: np.ndarray, x: Matrix, answers: Answers) -> Scores:
     """
     found: Scores = {}
     genes = None
-    if answers.permuted is not None:
-        genes = np.setdiff1d(np.arange(imputed.shape[1]), answers.permuted)
-    if answers.holdout is not None:
-        rows, columns, values = answers.holdout
-        hidden = imputation_scores(imputed[rows, columns], values)
+    if targets.permuted_genes is not None:
+        genes = np.setdiff1d(np.arange(imputed.shape[1]), targets.permuted_genes)
+    if targets.holdout is not None:
+        rows, columns, values = targets.holdout
+        hidden = score_hidden_entries(imputed[rows, columns], values)
         found |= {f"imputation.{name}": value for name, value in hidden.items()}
-    if answers.thinning is not None:
-        thinned = reference_scores(imputed, answers.thinning, answers.scale, genes)
+    if targets.thinning is not None:
+        thinned = score_against_reference(imputed, targets.thinning, targets.scale, genes)
         found |= {f"thinning.{name}": value for name, value in thinned.items()}
-    if answers.truth is not None:
-        true = reference_scores(imputed, answers.truth, answers.scale, genes)
+    if targets.truth is not None:
+        true = score_against_reference(imputed, targets.truth, targets.scale, genes)
         del true["poisson"]  # the truth may be other than molecules
         found |= {f"truth.{name}": value for name, value in true.items()}
-    if answers.permuted is not None:
-        found["false_signal"] = false_signal(imputed, x, answers.permuted)
+    if targets.permuted_genes is not None:
+        found["false_signal"] = compute_false_signal(imputed, x, targets.permuted_genes)
     return found
 
 
-def nested(scores: Scores) -> dict[str, Any]:
+def unflatten_scores(scores: Scores) -> dict[str, Any]:
     """Scores by dotted names as mappings: ``thinning.mse`` is ``mse`` of ``thinning``."""
     found: dict[str, Any] = {}
     for name, value in scores.items():
@@ -64,8 +64,8 @@ def nested(scores: Scores) -> dict[str, Any]:
     return found
 
 
-def reference_scores(
-    imputed: np.ndarray, reference: Reference, scale: Scale, genes: np.ndarray | None = None
+def score_against_reference(
+    imputed: np.ndarray, reference: ReferenceMatrix, scale: Scale, genes: np.ndarray | None = None
 ) -> Scores:
     """Imputed values against a matrix that the method has not seen.
 
@@ -95,17 +95,17 @@ def reference_scores(
         The last two are None where transforms other than ``normalize_total`` and a last
         ``log1p`` leave no way back to counts.
     """
-    by_gene, by_cell = correlations(imputed, reference.values, genes)
-    mse, poisson = errors(imputed, reference.counts, scale, genes)
+    by_gene, by_cell = compute_correlations(imputed, reference.values, genes)
+    mse, poisson = compute_errors(imputed, reference.counts, scale, genes)
     return {
-        "gene_correlation": _median(by_gene),
-        "cell_correlation": _median(by_cell),
+        "gene_correlation": _nanmedian(by_gene),
+        "cell_correlation": _nanmedian(by_cell),
         "mse": mse,
         "poisson": poisson,
     }
 
 
-def correlations(
+def compute_correlations(
     imputed: Matrix, reference: Matrix, genes: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pearson correlation of two matrices, cells x genes, by gene and by cell.
@@ -113,18 +113,20 @@ def correlations(
     NaN where the reference does not vary, 0 where only the other does not.
     """
     n_cells = reference.shape[0]
-    sums = [np.stack([y.sum(0), t.sum(0)]) for y, t in _blocks(imputed, reference, genes)]
+    sums = [np.stack([y.sum(0), t.sum(0)]) for y, t in _iter_blocks(imputed, reference, genes)]
     total = np.sum(sums, axis=0)
-    by_gene = _Moments.none(total.shape[1])
+    by_gene = _CorrelationSums.zeros(total.shape[1])
     by_cell = []
-    for y, t in _blocks(imputed, reference, genes):
-        by_gene = by_gene.plus(_Moments.of(y, t, total[0] / n_cells, total[1] / n_cells, axis=0))
+    for y, t in _iter_blocks(imputed, reference, genes):
+        by_gene = by_gene.add(
+            _CorrelationSums.from_values(y, t, total[0] / n_cells, total[1] / n_cells, axis=0)
+        )
         y_mean, t_mean = y.mean(axis=1, keepdims=True), t.mean(axis=1, keepdims=True)
-        by_cell.append(_Moments.of(y, t, y_mean, t_mean, axis=1).correlation())
-    return by_gene.correlation(), np.concatenate(by_cell)
+        by_cell.append(_CorrelationSums.from_values(y, t, y_mean, t_mean, axis=1).to_correlation())
+    return by_gene.to_correlation(), np.concatenate(by_cell)
 
 
-def errors(
+def compute_errors(
     imputed: np.ndarray, counts: sparse.csr_matrix, scale: Scale, genes: np.ndarray | None = None
 ) -> tuple[float | None, float | None]:
     """Mean squared error of logarithms, and mean Poisson deviance: see `reference_scores`."""
@@ -132,25 +134,25 @@ def errors(
         return None, None
     squares = deviance = 0.0
     entries = 0
-    for y, c in _blocks(imputed, counts, genes):
-        r = rates(y, c.sum(axis=1), scale)
+    for y, c in _iter_blocks(imputed, counts, genes):
+        r = rescale_to_counts(y, c.sum(axis=1), scale)
         squares += float(np.square(np.log1p(r) - np.log1p(c)).sum())
-        deviance += 2 * float(special.kl_div(c, np.maximum(r, RATE_FLOOR)).sum())
+        deviance += 2 * float(special.kl_div(c, np.maximum(r, MIN_RATE)).sum())
         entries += c.size
     return (squares / entries, deviance / entries) if entries else (None, None)
 
 
-def rates(imputed: np.ndarray, totals: np.ndarray, scale: Scale) -> np.ndarray:
+def rescale_to_counts(imputed: np.ndarray, totals: np.ndarray, scale: Scale) -> np.ndarray:
     """Imputed values as counts, cells x genes, that sum to the given total of each cell."""
     r = np.maximum(imputed, 0.0)
     if scale == "log1p":
-        r = np.expm1(np.minimum(r, LARGEST_LOG))
+        r = np.expm1(np.minimum(r, MAX_LOG))
     now = r.sum(axis=1)
     factors = np.divide(totals, now, out=np.zeros_like(now), where=now > 0)
     return r * factors[:, None]
 
 
-def false_signal(imputed: Matrix, x: Matrix, genes: np.ndarray) -> float | None:
+def compute_false_signal(imputed: Matrix, x: Matrix, genes: np.ndarray) -> float | None:
     """The correlation that imputation made up between genes that had been permuted.
 
     Mean absolute Pearson correlation over all pairs of these genes after imputation, less the
@@ -163,22 +165,22 @@ def false_signal(imputed: Matrix, x: Matrix, genes: np.ndarray) -> float | None:
     """
     if len(genes) < 2:
         return None
-    return _mean_correlation(imputed, genes) - _mean_correlation(x, genes)
+    return _mean_absolute_correlation(imputed, genes) - _mean_absolute_correlation(x, genes)
 
 
-def _mean_correlation(x: Matrix, genes: np.ndarray) -> float:
+def _mean_absolute_correlation(x: Matrix, genes: np.ndarray) -> float:
     part: Any = x[:, genes]
     values = np.asarray(part.toarray() if sparse.issparse(part) else part, dtype=float)
     size = np.square(values).sum(axis=0)
     values = values - values.mean(axis=0)
     length = np.square(values).sum(axis=0)
-    varies = length > CONSTANT**2 * size
+    varies = length > CONSTANT_TOLERANCE**2 * size
     values = np.divide(values, np.sqrt(length), out=np.zeros_like(values), where=varies)
     pairs = np.triu_indices(len(genes), k=1)
     return float(np.abs((values.T @ values)[pairs]).mean())
 
 
-class _Moments(NamedTuple):
+class _CorrelationSums(NamedTuple):
     """Sums that make a correlation of y and t."""
 
     yt: np.ndarray  # Σ (y − ȳ)(t − t̄)
@@ -188,47 +190,47 @@ class _Moments(NamedTuple):
     t2: np.ndarray
 
     @classmethod
-    def none(cls, n: int) -> _Moments:
+    def zeros(cls, n: int) -> _CorrelationSums:
         return cls(*(np.zeros(n) for _ in cls._fields))
 
     @classmethod
-    def of(cls, y: Any, t: Any, y_mean: Any, t_mean: Any, axis: int) -> _Moments:
+    def from_values(cls, y: Any, t: Any, y_mean: Any, t_mean: Any, axis: int) -> _CorrelationSums:
         dy, dt = y - y_mean, t - t_mean
         products = (dy * dt, dy * dy, dt * dt, y * y, t * t)
         return cls(*(product.sum(axis=axis) for product in products))
 
-    def plus(self, other: _Moments) -> _Moments:
-        return _Moments(*(a + b for a, b in zip(self, other, strict=True)))
+    def add(self, other: _CorrelationSums) -> _CorrelationSums:
+        return _CorrelationSums(*(a + b for a, b in zip(self, other, strict=True)))
 
-    def correlation(self) -> np.ndarray:
-        y_varies = self.yy > CONSTANT**2 * self.y2
-        t_varies = self.tt > CONSTANT**2 * self.t2
+    def to_correlation(self) -> np.ndarray:
+        y_varies = self.yy > CONSTANT_TOLERANCE**2 * self.y2
+        t_varies = self.tt > CONSTANT_TOLERANCE**2 * self.t2
         lengths = np.sqrt(self.yy) * np.sqrt(self.tt)
         r = np.divide(self.yt, lengths, out=np.zeros_like(self.yt), where=y_varies & t_varies)
         return np.where(t_varies, np.clip(r, -1.0, 1.0), np.nan)
 
 
-def _blocks(
+def _iter_blocks(
     imputed: Matrix, reference: Matrix, genes: np.ndarray | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Both matrices, some cells at a time, dense and in double precision."""
     n_cells, n_genes = reference.shape
     step = max(1, BLOCK_ENTRIES // max(n_genes, 1))
     for start in range(0, n_cells, step):
-        yield tuple(_double(m[start : start + step], genes) for m in (imputed, reference))  # type: ignore[misc]
+        yield tuple(_to_float64(m[start : start + step], genes) for m in (imputed, reference))  # type: ignore[misc]
 
 
-def _double(rows: Any, genes: np.ndarray | None) -> np.ndarray:
+def _to_float64(rows: Any, genes: np.ndarray | None) -> np.ndarray:
     values = np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float64)
     return values if genes is None else values[:, genes]
 
 
-def _median(found: np.ndarray) -> float | None:
-    there = found[~np.isnan(found)]
+def _nanmedian(values: np.ndarray) -> float | None:
+    there = values[~np.isnan(values)]
     return float(np.median(there)) if len(there) else None
 
 
-def imputation_scores(imputed: np.ndarray, truth: np.ndarray) -> Scores:
+def score_hidden_entries(imputed: np.ndarray, truth: np.ndarray) -> Scores:
     """Error of imputed values against the hidden true ones, both [hidden entries], same scale.
 
     L1 is |imputed − truth|: median, mean, least and largest; cosine and Pearson over all entries.

@@ -10,7 +10,7 @@ from scgnn.state import Matrix
 
 
 def thin(
-    counts: sparse.csr_matrix, share: float, seed: int
+    counts: sparse.csr_matrix, fraction: float, seed: int
 ) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
     """Split counts into the molecules that are seen and those that are hidden.
 
@@ -39,10 +39,10 @@ def thin(
     786269. Neufeld et al. (2024) Inference after latent variable estimation for single-cell RNA
     sequencing data, Biostatistics 25:270.
     """
-    seen = _canonical(counts)
+    seen = _canonicalize(counts)
     hidden = seen.copy()
     molecules = seen.data.astype(np.int64)
-    gone = generator(seed).binomial(molecules, share)
+    gone = generator(seed).binomial(molecules, fraction)
     hidden.data, seen.data = gone.astype(np.float32), (molecules - gone).astype(np.float32)
     for part in (seen, hidden):
         part.eliminate_zeros()
@@ -50,7 +50,7 @@ def thin(
 
 
 def hide_nonzeros(
-    counts: sparse.csr_matrix, share: float, seed: int
+    counts: sparse.csr_matrix, fraction: float, seed: int
 ) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
     """Set a share of the non-zero entries to zero, to score how well imputation restores them.
 
@@ -71,17 +71,17 @@ def hide_nonzeros(
     counts, rows, columns
         The counts without the hidden entries (a new matrix), and where those were.
     """
-    left = _canonical(counts)
+    left = _canonicalize(counts)
     rows = np.repeat(np.arange(left.shape[0]), np.diff(left.indptr))
     draw = np.random.RandomState(seed)
-    hidden = draw.choice(left.nnz, int(np.floor(share * left.nnz)), replace=False)
+    hidden = draw.choice(left.nnz, int(np.floor(fraction * left.nnz)), replace=False)
     rows, columns = rows[hidden], left.indices[hidden].astype(rows.dtype)
     left.data[hidden] = 0
     left.eliminate_zeros()
     return left, rows, columns
 
 
-def permute_genes(x: Matrix, share: float, seed: int) -> tuple[Matrix, np.ndarray]:
+def permute_genes(x: Matrix, fraction: float, seed: int) -> tuple[Matrix, np.ndarray]:
     """Permute the values of some genes over the cells, each gene by itself.
 
     What such genes have to do with each other, or with anything else, is chance.
@@ -102,7 +102,7 @@ def permute_genes(x: Matrix, share: float, seed: int) -> tuple[Matrix, np.ndarra
     """
     draw = generator(seed)
     n_cells, n_genes = x.shape
-    n = min(max(2, int(np.floor(share * n_genes))), n_genes)
+    n = min(max(2, int(np.floor(fraction * n_genes))), n_genes)
     genes = np.sort(draw.permutation(n_genes)[:n])
     if not sparse.issparse(x):
         new = np.array(x)
@@ -117,7 +117,7 @@ def permute_genes(x: Matrix, share: float, seed: int) -> tuple[Matrix, np.ndarra
     return sparse.csr_matrix(columns), genes
 
 
-def _canonical(counts: sparse.csr_matrix) -> sparse.csr_matrix:
+def _canonicalize(counts: sparse.csr_matrix) -> sparse.csr_matrix:
     """A copy that holds each non-zero once, in order."""
     new = sparse.csr_matrix(counts, copy=True)
     new.sum_duplicates()

@@ -19,25 +19,27 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-OWN = re.compile(r"[0-9a-f]{32}\.npz")  # values of stages; other files are somebody else's
+ENTRY_FILE_PATTERN = re.compile(
+    r"[0-9a-f]{32}\.npz"
+)  # values of stages; other files are somebody else's
 
 
-class Kept(NamedTuple):
+class CachedValue(NamedTuple):
     """A value of a stage, and what it took: stage, seconds and megabytes."""
 
     value: Any
     cost: tuple[str, float, float]
 
 
-class Entry(NamedTuple):
+class CacheEntry(NamedTuple):
     """A value in a store: its key, its size in bytes, and when it was last used."""
 
     key: str
-    size: int
-    used: float  # seconds since the epoch
+    n_bytes: int
+    last_used: float  # seconds since the epoch
 
 
-class Store:
+class StageCache:
     """Values of stages by key, one .npz file each.
 
     Parameters
@@ -48,19 +50,21 @@ class Store:
         Bytes; beyond it the values least recently used are removed. None keeps all.
     """
 
-    def __init__(self, folder: Path, limit: int | None = None) -> None:
-        self.folder, self.limit = folder, limit
+    def __init__(self, folder: Path, size_limit: int | None = None) -> None:
+        self.folder, self.size_limit = folder, size_limit
 
-    def entries(self) -> list[Entry]:
+    def list_entries(self) -> list[CacheEntry]:
         """What is kept, the least recently used first."""
         found = []
-        for path in filter(lambda path: OWN.fullmatch(path.name), self.folder.glob("*.npz")):
+        for path in filter(
+            lambda path: ENTRY_FILE_PATTERN.fullmatch(path.name), self.folder.glob("*.npz")
+        ):
             with contextlib.suppress(FileNotFoundError):  # another process removed it
                 kept = path.stat()
-                found.append(Entry(path.stem, kept.st_size, kept.st_mtime))
-        return sorted(found, key=lambda entry: entry.used)
+                found.append(CacheEntry(path.stem, kept.st_size, kept.st_mtime))
+        return sorted(found, key=lambda entry: entry.last_used)
 
-    def shrink(self, limit: int) -> int:
+    def shrink(self, size_limit: int) -> int:
         """Remove the values least recently used until at most ``limit`` bytes are left.
 
         Returns
@@ -68,13 +72,13 @@ class Store:
         int
             How many were removed.
         """
-        kept = self.entries()
-        excess, removed = sum(entry.size for entry in kept) - limit, 0
+        kept = self.list_entries()
+        excess, removed = sum(entry.n_bytes for entry in kept) - size_limit, 0
         for entry in kept:
             if excess <= 0:
                 break
             (self.folder / f"{entry.key}.npz").unlink(missing_ok=True)
-            excess, removed = excess - entry.size, removed + 1
+            excess, removed = excess - entry.n_bytes, removed + 1
         return removed
 
     def save(self, key: str, value: Any, cost: tuple[str, float, float]) -> None:
@@ -91,10 +95,10 @@ class Store:
             unfinished.replace(self.folder / f"{key}.npz")
         finally:
             unfinished.unlink(missing_ok=True)
-        if self.limit is not None:
-            self.shrink(self.limit)
+        if self.size_limit is not None:
+            self.shrink(self.size_limit)
 
-    def load(self, key: str, wanted: Any) -> Kept | None:
+    def load(self, key: str, value_type: Any) -> CachedValue | None:
         """The value kept under a key, in the form of the type ``wanted``; None if there is none.
 
         A file that cannot be read counts as absent, and its stage runs again.
@@ -110,9 +114,11 @@ class Store:
             return None
         with contextlib.suppress(OSError):  # a store that can only be read
             os.utime(file.name)  # it was used now
-        return Kept(_restore("value", wanted, arrays), (str(arrays["label"]), seconds, megabytes))
+        return CachedValue(
+            _restore("value", value_type, arrays), (str(arrays["label"]), seconds, megabytes)
+        )
 
-    def label(self, key: str) -> str:
+    def read_stage_label(self, key: str) -> str:
         """The name of the stage whose value is kept under a key; unreadable if it is damaged."""
         try:
             with np.load(self.folder / f"{key}.npz", allow_pickle=False) as entries:
@@ -137,19 +143,21 @@ def _flatten(name: str, value: Any, arrays: dict[str, np.ndarray]) -> None:
         arrays[name] = np.asarray(value)
 
 
-def _restore(name: str, wanted: Any, arrays: dict[str, np.ndarray]) -> Any:
-    if typing.get_origin(wanted) in (types.UnionType, typing.Union):
+def _restore(name: str, value_type: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if typing.get_origin(value_type) in (types.UnionType, typing.Union):
         if not any(key == name or key.startswith(f"{name}/") for key in arrays):
             return None
-        wanted = next(option for option in typing.get_args(wanted) if option is not type(None))
-    if typing.get_origin(wanted) is dict:
-        inner = typing.get_args(wanted)[1]
+        value_type = next(
+            option for option in typing.get_args(value_type) if option is not type(None)
+        )
+    if typing.get_origin(value_type) is dict:
+        inner = typing.get_args(value_type)[1]
         keys = [str(key) for key in arrays[f"{name}/"]]
         return {key: _restore(f"{name}/{key}", inner, arrays) for key in keys}
-    if wanted is sparse.csr_matrix:
+    if value_type is sparse.csr_matrix:
         words = tuple(arrays[f"{name}/{word}"] for word in ("data", "indices", "indptr"))
         return sparse.csr_matrix(words, shape=tuple(arrays[f"{name}/shape"]))
-    if hasattr(wanted, "_fields"):
-        hints = typing.get_type_hints(wanted)
-        return wanted(*(_restore(f"{name}/{f}", hints[f], arrays) for f in wanted._fields))
-    return arrays[name] if wanted is np.ndarray else arrays[name].item()
+    if hasattr(value_type, "_fields"):
+        hints = typing.get_type_hints(value_type)
+        return value_type(*(_restore(f"{name}/{f}", hints[f], arrays) for f in value_type._fields))
+    return arrays[name] if value_type is np.ndarray else arrays[name].item()

@@ -11,13 +11,13 @@ from typing import Any
 
 import scgnn
 from scgnn.registry.component import Component
-from scgnn.registry.introspection import is_own, parts
+from scgnn.registry.introspection import is_builtin, iter_components
 
 
-def digest(*words: Any) -> str:
+def digest(*chunks: Any) -> str:
     """A hash of texts and buffers, each with its length."""
     hashed = hashlib.blake2b(digest_size=16)
-    for word in words:
+    for word in chunks:
         data = word.encode() if isinstance(word, str) else memoryview(word).cast("B")
         hashed.update(len(data).to_bytes(8, "big"))
         hashed.update(data)
@@ -25,29 +25,29 @@ def digest(*words: Any) -> str:
 
 
 @cache
-def package_version() -> str:
+def code_fingerprint() -> str:
     """A hash of this package's source and of the libraries that decide its numbers."""
     libraries = ("numpy", "scipy", "scikit-learn", "torch", "dgl", "igraph", "leidenalg")
     return digest(
         *(f"{name} {importlib.metadata.version(name)}" for name in libraries),
-        _package_source(Path(str(scgnn.__file__)).parent),
+        _hash_package_source(Path(str(scgnn.__file__)).parent),
     )
 
 
-def outside_sources(component: Component) -> list[str]:
+def third_party_sources(component: Component) -> list[str]:
     """What identifies the code of components that are not this package's own."""
-    found = {base for part in parts(component) for base in type(part).__mro__}
-    outside = {cls for cls in found if issubclass(cls, Component) and not is_own(cls)}
-    return [_source(cls) for cls in sorted(outside, key=lambda cls: cls.__qualname__)]
+    found = {base for part in iter_components(component) for base in type(part).__mro__}
+    outside = {cls for cls in found if issubclass(cls, Component) and not is_builtin(cls)}
+    return [_get_class_source(cls) for cls in sorted(outside, key=lambda cls: cls.__qualname__)]
 
 
-def _source(cls: type) -> str:
+def _get_class_source(cls: type) -> str:
     """A class's file, its whole package where it is in one, or else its code."""
     words = cls.__module__.split(".")
     for end in range(1, len(words) + 1):  # the outermost that has a file: namespaces have none
         file = getattr(sys.modules.get(".".join(words[:end])), "__file__", None)
         if file and Path(file).name == "__init__.py":
-            return _package_source(Path(file).parent)
+            return _hash_package_source(Path(file).parent)
         if file and Path(file).suffix == ".py":
             return Path(file).read_text(encoding="utf-8")
     # written in a notebook or a shell
@@ -56,7 +56,7 @@ def _source(cls: type) -> str:
 
 
 @cache
-def _package_source(folder: Path) -> str:
+def _hash_package_source(folder: Path) -> str:
     """A hash of all code below a folder, compiled code included."""
     files = sorted(path for end in ("py", "so", "pyd") for path in folder.rglob(f"*.{end}"))
     return digest(*(path.read_bytes() for path in files))

@@ -15,15 +15,17 @@ from typing import Any
 
 from scgnn.errors import UserError
 
-FOREVER = timedelta(days=60)  # the graph stage may take days; a process that ends is seen at once
-GOODBYE = timedelta(seconds=10)  # for the others to clean up before torchrun ends them
+COLLECTIVE_TIMEOUT = timedelta(
+    days=60
+)  # the graph stage may take days; a process that ends is seen at once
+SHUTDOWN_TIMEOUT = timedelta(seconds=10)  # for the others to clean up before torchrun ends them
 
 
-class Elsewhere(UserError):
+class PeerLostError(UserError):
     """Another process of the run has ended, and said why if it could."""
 
 
-def size() -> int:
+def world_size() -> int:
     """How many processes torchrun has started; 1 without it."""
     started = {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
     return int(os.environ.get("WORLD_SIZE", 1)) if started else 1
@@ -31,11 +33,11 @@ def size() -> int:
 
 def rank() -> int:
     """The number of this process, from 0; the first one reads, writes and speaks for all."""
-    return int(os.environ["RANK"]) if size() > 1 else 0
+    return int(os.environ["RANK"]) if world_size() > 1 else 0
 
 
 @contextmanager
-def connected() -> Iterator[None]:
+def translate_peer_errors() -> Iterator[None]:
     """Refuse in words to go on when a process of the run is gone.
 
     Raises
@@ -46,19 +48,19 @@ def connected() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise Elsewhere(
+        raise PeerLostError(
             "a process of this run is gone, killed or out of memory: see what its machine says"
         ) from error
 
 
 @contextmanager
-def joined() -> Iterator[None]:
+def init_process_group() -> Iterator[None]:
     """The processes of a run, connected; a run of one process is left as it is.
 
     The first that fails says why and with which code all end: 2 for what a person can put right,
     else 1. The others end in silence.
     """
-    if size() == 1:
+    if world_size() == 1:
         yield
         return
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # that others are gone, we say
@@ -66,47 +68,47 @@ def joined() -> Iterator[None]:
     from torch.distributed.rendezvous import rendezvous
 
     board, number, n = next(rendezvous("env://"))
-    distributed.init_process_group("gloo", None, FOREVER, n, number, board)
+    distributed.init_process_group("gloo", None, COLLECTIVE_TIMEOUT, n, number, board)
     try:
         try:
             yield
         except SystemExit as done:
-            if code_of(done):
+            if get_exit_code(done):
                 raise
-        with connected():
+        with translate_peer_errors():
             distributed.barrier()
         distributed.destroy_process_group()
     except BaseException as error:
-        sys.exit(_left(board, error))
+        sys.exit(_leave_process_group(board, error))
 
 
-def _left(board: Any, error: BaseException) -> int:
+def _leave_process_group(store: Any, error: BaseException) -> int:
     """Leave with a word for the others; returns the exit code, which is that of the first."""
     from torch import distributed
 
-    word = f"{code_of(error)} {rank()}"
-    first = board.compare_set("scgnn/ended", "", word).decode()
+    word = f"{get_exit_code(error)} {rank()}"
+    first = store.compare_set("scgnn/ended", "", word).decode()
     if first == word:
-        _say(error)
+        _print_error(error)
     distributed.destroy_process_group()  # the others notice
-    board.set(f"scgnn/left/{rank()}", "")
+    store.set(f"scgnn/left/{rank()}", "")
     if first == word:
-        others = [f"scgnn/left/{other}" for other in range(size()) if other != rank()]
+        others = [f"scgnn/left/{other}" for other in range(world_size()) if other != rank()]
         with suppress(Exception):  # one of them computes, or is dead
-            board.wait(others, GOODBYE)
+            store.wait(others, SHUTDOWN_TIMEOUT)
     return int(first.split()[0])
 
 
-def code_of(error: BaseException) -> int:
+def get_exit_code(error: BaseException) -> int:
     """The exit code of a process that ends with an error."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, KeyboardInterrupt):
         return 130
-    return 2 if isinstance(error, UserError) and not isinstance(error, Elsewhere) else 1
+    return 2 if isinstance(error, UserError) and not isinstance(error, PeerLostError) else 1
 
 
-def _say(error: BaseException) -> None:
+def _print_error(error: BaseException) -> None:
     """Write why a process ended."""
     if isinstance(error, UserError):
         sys.stderr.write(f"{error}\n")

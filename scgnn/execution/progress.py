@@ -7,33 +7,33 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 
-class Progress:
+class ProgressListener:
     """Told of stages and epochs; this one says nothing."""
 
-    def begin(self, stage: str, iteration: int) -> None:
+    def on_stage_start(self, stage: str, iteration: int) -> None:
         """A stage starts."""
 
-    def epoch(self, done: int, total: int, loss: float) -> None:
+    def on_epoch_end(self, epoch: int, n_epochs: int, loss: float) -> None:
         """An epoch of the current stage ended with this loss."""
 
-    def end(self, stage: str, iteration: int, seconds: float, reused: bool) -> None:
+    def on_stage_end(self, stage: str, iteration: int, seconds: float, from_cache: bool) -> None:
         """A stage ended; ``reused`` when its value came from the store."""
 
 
-_SILENT = Progress()
-_listener: ContextVar[Progress] = ContextVar("progress", default=_SILENT)
+_NO_PROGRESS = ProgressListener()
+_progress: ContextVar[ProgressListener] = ContextVar("progress", default=_NO_PROGRESS)
 
 
-def listener() -> Progress:
+def get_progress() -> ProgressListener:
     """The listener of this run."""
-    return _listener.get()
+    return _progress.get()
 
 
 @contextmanager
-def listening(progress: Progress) -> Iterator[None]:
+def use_progress(progress: ProgressListener) -> Iterator[None]:
     """Inside the block, ``progress`` is told."""
-    token = _listener.set(progress)
+    token = _progress.set(progress)
     try:
         yield
     finally:
-        _listener.reset(token)
+        _progress.reset(token)

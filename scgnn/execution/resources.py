@@ -22,26 +22,26 @@ def set_threads(threads: int | None) -> None:
         threadpoolctl.threadpool_limits(threads)
 
 
-INTERVAL = 0.02  # seconds between looks
-CGROUP = Path("/sys/fs/cgroup")
-LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container
+SAMPLING_INTERVAL = 0.02  # seconds between looks
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+CGROUP_LIMIT_FILES = ("memory.max", "memory/memory.limit_in_bytes")  # of a container
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
-def memory_there_is() -> float:
+def memory_limit() -> float:
     """Memory that this process may use, in 10^6 bytes: the machine's, or less in a container."""
     import psutil
 
     found = [psutil.virtual_memory().total]
-    for name in LIMITS:
-        file = CGROUP / name
+    for name in CGROUP_LIMIT_FILES:
+        file = CGROUP_ROOT / name
         if file.is_file() and (limit := file.read_text(encoding="ascii").strip()).isdigit():
             found.append(int(limit))
     return min(found) / 1e6
 
 
 @cache
-def keep_freed_memory() -> None:
+def set_malloc_thresholds() -> None:
     """Let glibc keep up to 64 MB that were freed, and arrays up to 32 MB in what it keeps.
 
     Every step of a training frees its gradients and takes as many bytes again. From the system,
@@ -70,24 +70,24 @@ class PeakMemory:
         self._process = psutil.Process(os.getpid())
         self._peak = self._process.memory_info().rss
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
         return self
 
-    def _watch(self) -> None:
-        while not self._done.wait(INTERVAL):
-            self._look()
+    def _poll(self) -> None:
+        while not self._done.wait(SAMPLING_INTERVAL):
+            self._sample()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         self._peak = max(self._peak, self._process.memory_info().rss)
 
     def __exit__(
         self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        exc_traceback: TracebackType | None,
     ) -> None:
         self._done.set()
         self._thread.join()
-        self._look()
+        self._sample()
         self.megabytes = self._peak / 1e6

@@ -16,30 +16,34 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from scgnn.components.decoders.networks import Rebuild
-from scgnn.components.encoders import Dense
+from scgnn.components.decoders.networks import DenseDecoderNetwork
+from scgnn.components.encoders import DenseNetwork
 from scgnn.training import collectives
 from scgnn.training.budget import Training
-from scgnn.training.fit import Rows, adam
+from scgnn.training.fit import DenseRows, build_optimizer
 
-D = TypeVar("D", bound=Dense)
-WORTHWHILE = 0.9  # with more than this share of the weights awake, nothing is left out
+D = TypeVar("D", bound=DenseNetwork)
+MAX_ACTIVE_FRACTION = 0.9  # with more than this share of the weights awake, nothing is left out
 
 
-class Place(NamedTuple):
+class LayerSlice(NamedTuple):
     """Where the weights of a layer stand in those of a larger one."""
 
-    whole: nn.Linear
-    part: nn.Linear
-    outputs: Tensor
-    inputs: Tensor
+    full_layer: nn.Linear
+    sublayer: nn.Linear
+    output_indices: Tensor
+    input_indices: Tensor
 
-    def within(self, large: Tensor) -> tuple[Tensor, ...]:
+    def index_into(self, parameter: Tensor) -> tuple[Tensor, ...]:
         """The index of this place in a weight or in a bias."""
-        return (self.outputs[:, None], self.inputs) if large.ndim == 2 else (self.outputs,)
+        return (
+            (self.output_indices[:, None], self.input_indices)
+            if parameter.ndim == 2
+            else (self.output_indices,)
+        )
 
 
-class Awake(nn.Module):
+class ActiveSubnetwork(nn.Module):
     """The part of an autoencoder that a training moves; see :func:`awake_part`.
 
     Parameters
@@ -59,56 +63,61 @@ class Awake(nn.Module):
 
     def __init__(
         self,
-        encoder: Dense,
-        decoder: Rebuild,
-        genes: Tensor,
-        first: Tensor,
-        last: Tensor,
+        encoder: DenseNetwork,
+        decoder: DenseDecoderNetwork,
+        active_genes: Tensor,
+        first_units: Tensor,
+        last_units: Tensor,
         training: Training,
     ) -> None:
         super().__init__()
-        self.genes, self.last = genes, last
-        self._all: Tensor | None = None  # the awake genes of all cells
+        self.active_genes, self.last_units = active_genes, last_units
+        self._active_input: Tensor | None = None  # the awake genes of all cells
         layers: list[Any] = [*encoder.layers, *decoder.layers]
-        inputs = [genes, first, *(_all_of(layer.in_features) for layer in layers[2:-1]), last]
-        outputs = [first, *(_all_of(layer.out_features) for layer in layers[1:])]
-        self.places = [
-            Place(layer, _part(layer, out, into), out, into)
+        inputs = [
+            active_genes,
+            first_units,
+            *(_all_indices(layer.in_features) for layer in layers[2:-1]),
+            last_units,
+        ]
+        outputs = [first_units, *(_all_indices(layer.out_features) for layer in layers[1:])]
+        self.layer_slices = [
+            LayerSlice(layer, _extract_sublayer(layer, out, into), out, into)
             for layer, out, into in zip(layers, outputs, inputs, strict=True)
         ]
-        parts = [place.part for place in self.places]
-        self.encoder = _with_layers(encoder, parts[: len(encoder.layers)])
-        self.decoder = _with_layers(decoder, parts[len(encoder.layers) :])
-        self.optimizer = adam(self, training)
+        parts = [place.sublayer for place in self.layer_slices]
+        self.encoder = _replace_layers(encoder, parts[: len(encoder.layers)])
+        self.decoder = _replace_layers(decoder, parts[len(encoder.layers) :])
+        self.optimizer = build_optimizer(self, training)
 
     def forward(self, x: Tensor, cells: Tensor | None) -> tuple[Tensor, Tensor]:
         """Embedding and reconstruction of a batch of cells; None means all cells."""
-        z = self.encoder(None, self._of_genes(x, cells is None))
-        hidden = self.decoder.hidden(z)
-        self._wake(hidden)
-        return z, self.decoder.output(hidden.index_select(1, self.last))
+        z = self.encoder(None, self._select_genes(x, cells is None))
+        hidden = self.decoder.forward_hidden(z)
+        self._activate_units(hidden)
+        return z, self.decoder.forward_output(hidden.index_select(1, self.last_units))
 
-    def _of_genes(self, x: Tensor, all_cells: bool) -> Tensor:
+    def _select_genes(self, x: Tensor, all_cells: bool) -> Tensor:
         if not all_cells:
-            return x.index_select(1, self.genes)
-        if self._all is None:
-            self._all = x.index_select(1, self.genes)
-        return self._all
+            return x.index_select(1, self.active_genes)
+        if self._active_input is None:
+            self._active_input = x.index_select(1, self.active_genes)
+        return self._active_input
 
     @torch.no_grad()
-    def _wake(self, hidden: Tensor) -> None:
+    def _activate_units(self, hidden: Tensor) -> None:
         """Take in the units in front of the last layer that have woken up."""
-        found = collectives.anywhere((hidden > 0).any(0))
-        found[self.last] = False
+        found = collectives.all_reduce_any((hidden > 0).any(0))
+        found[self.last_units] = False
         if not found.any():
             return
         new = found.nonzero().ravel()
-        whole, part, outputs, _ = self.places[-1]
-        self.last = torch.cat([self.last, new])
-        self.places[-1] = Place(whole, part, outputs, self.last)
+        whole, part, outputs, _ = self.layer_slices[-1]
+        self.last_units = torch.cat([self.last_units, new])
+        self.layer_slices[-1] = LayerSlice(whole, part, outputs, self.last_units)
         old = part.weight
         part.weight = nn.Parameter(torch.cat([old, whole.weight[:, new]], 1))
-        part.in_features = len(self.last)
+        part.in_features = len(self.last_units)
         weights = self.optimizer.param_groups[0]["params"]
         weights[[weight is old for weight in weights].index(True)] = part.weight
         if (state := self.optimizer.state.pop(old, None)) is not None:
@@ -118,26 +127,26 @@ class Awake(nn.Module):
             self.optimizer.state[part.weight] = state
 
     @torch.no_grad()
-    def give_back(self, optimizer: torch.optim.Optimizer) -> None:
+    def write_back(self, optimizer: torch.optim.Optimizer) -> None:
         """Put the weights back into the whole, and Adam's moments into its own optimiser."""
-        for place in self.places:
-            for name, large in place.whole.named_parameters():
-                small = getattr(place.part, name)
-                large[place.within(large)] = small
+        for place in self.layer_slices:
+            for name, large in place.full_layer.named_parameters():
+                small = getattr(place.sublayer, name)
+                large[place.index_into(large)] = small
                 state = self.optimizer.state[small]
                 optimizer.state[large] = {
                     word: value
                     if word == "step"
-                    else torch.zeros_like(large).index_put_(place.within(large), value)
+                    else torch.zeros_like(large).index_put_(place.index_into(large), value)
                     for word, value in state.items()
                 }
 
 
-def _may_rest(encoder: Dense, decoder: Rebuild, training: Training) -> bool:
+def _is_reducible(encoder: DenseNetwork, decoder: DenseDecoderNetwork, training: Training) -> bool:
     """Whether what gets no gradient stays as it is: rectified layers, no penalty on weights."""
     return (
-        encoder.is_plain
-        and decoder.is_plain
+        encoder.is_unregularized
+        and decoder.is_unregularized
         and len(encoder.layers) > 1
         and encoder.activations[0] == "relu"
         and [*encoder.activations, *decoder.activations][-2] == "relu"
@@ -146,7 +155,9 @@ def _may_rest(encoder: Dense, decoder: Rebuild, training: Training) -> bool:
 
 
 @torch.no_grad()
-def awake_part(encoder: nn.Module, decoder: nn.Module, x: Rows, training: Training) -> Awake | None:
+def extract_active_subnetwork(
+    encoder: nn.Module, decoder: nn.Module, x: DenseRows, training: Training
+) -> ActiveSubnetwork | None:
     """What a training on these rows from a fresh Adam moves; None if that is nearly all of it.
 
     Parameters
@@ -158,9 +169,9 @@ def awake_part(encoder: nn.Module, decoder: nn.Module, x: Rows, training: Traini
     training
         The budget; its batches are those of the look at all rows.
     """
-    if type(encoder) is not Dense or type(decoder) is not Rebuild:
+    if type(encoder) is not DenseNetwork or type(decoder) is not DenseDecoderNetwork:
         return None
-    if not _may_rest(encoder, decoder, training):
+    if not _is_reducible(encoder, decoder, training):
         return None
     n_cells, n_genes = x.matrix.shape
     before: Any = encoder.layers[0]
@@ -171,27 +182,27 @@ def awake_part(encoder: nn.Module, decoder: nn.Module, x: Rows, training: Traini
         rows = x[None if len(cells) == n_cells else cells]
         genes |= (rows != 0).any(0)
         first |= (before(rows) > 0).any(0)
-        last |= (decoder.hidden(encoder(None, rows)) > 0).any(0)
-    genes, first, last = map(collectives.anywhere, (genes, first, last))
+        last |= (decoder.forward_hidden(encoder(None, rows)) > 0).any(0)
+    genes, first, last = map(collectives.all_reduce_any, (genes, first, last))
     shares = [float(each.float().mean()) for each in (genes, first, last)]
-    if not min(shares) > 0 or (shares[0] * shares[1] + shares[2]) / 2 > WORTHWHILE:
+    if not min(shares) > 0 or (shares[0] * shares[1] + shares[2]) / 2 > MAX_ACTIVE_FRACTION:
         return None
     genes, first, last = (each.nonzero().ravel() for each in (genes, first, last))
-    return Awake(encoder, decoder, genes, first, last, training)
+    return ActiveSubnetwork(encoder, decoder, genes, first, last, training)
 
 
-def _all_of(n: int) -> Tensor:
+def _all_indices(n: int) -> Tensor:
     return torch.arange(n)
 
 
-def _part(layer: nn.Linear, outputs: Tensor, inputs: Tensor) -> nn.Linear:
+def _extract_sublayer(layer: nn.Linear, outputs: Tensor, inputs: Tensor) -> nn.Linear:
     part = nn.utils.skip_init(nn.Linear, len(inputs), len(outputs))
     part.weight = nn.Parameter(layer.weight.detach()[outputs][:, inputs])
     part.bias = nn.Parameter(layer.bias.detach()[outputs])
     return part
 
 
-def _with_layers(module: D, layers: list[nn.Linear]) -> D:
+def _replace_layers(module: D, layers: list[nn.Linear]) -> D:
     """The same stack with other linear layers."""
     other = copy(module)
     other._modules = {**module._modules, "layers": nn.ModuleList(layers)}

@@ -15,7 +15,7 @@ from scgnn.state import Record, State
 R = TypeVar("R")
 
 
-class Turn(NamedTuple):
+class IterationContext(NamedTuple):
     """A round of a pipeline: where its steps run, and the number that names their seeds."""
 
     stages: Stages
@@ -29,7 +29,7 @@ class Turn(NamedTuple):
         """The seed of a slot in this round."""
         return seed_for(self.seed, slot, self.iteration)
 
-    def note(self, state: State, stage: str, **values: float | np.ndarray) -> State:
+    def record(self, state: State, stage: str, **values: float | np.ndarray) -> State:
         """The state with quantities of a stage in its history; an array is a loss by epoch."""
         new = []
         for quantity, value in values.items():

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from scgnn.components.decoders import MLP, Decoder
-from scgnn.components.regularizers import Forward, Regularizer, SquaredErrors
+from scgnn.components.decoders import Decoder, MLPDecoder
+from scgnn.components.regularizers import ForwardPass, Regularizer, WeightedSquaredError
 from scgnn.state import State
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Loss:
-    """``fidelity · error(x, x̂) + Σ regularizers`` of the batches of one training.
+    """``reconstruction_weight · error(x, x̂) + Σ regularizers`` of the batches of one training.
 
     Squared errors, the plain one and those of regularizers, are one sum with added weights.
     """
@@ -23,39 +23,39 @@ class Loss:
     def __init__(
         self,
         decoder: Decoder,
-        fidelity: float,
+        reconstruction_weight: float,
         regularizers: tuple[Regularizer, ...],
         state: State,
     ) -> None:
-        self.decoder, self.fidelity = decoder, fidelity
-        squared = type(decoder).loss is MLP.loss
-        self.squares: list[tuple[SquaredErrors, Any]] = []
-        self.others: list[tuple[Regularizer, Any]] = []
+        self.decoder, self.reconstruction_weight = decoder, reconstruction_weight
+        squared = type(decoder).loss is MLPDecoder.loss
+        self.squared_terms: list[tuple[WeightedSquaredError, Any]] = []
+        self.other_terms: list[tuple[Regularizer, Any]] = []
         for regularizer in regularizers:
             ready = regularizer.prepare(state)
-            own_loss = type(regularizer).loss is not SquaredErrors.loss
-            if squared and isinstance(regularizer, SquaredErrors) and not own_loss:
-                self.squares.append((regularizer, ready))
+            own_loss = type(regularizer).loss is not WeightedSquaredError.loss
+            if squared and isinstance(regularizer, WeightedSquaredError) and not own_loss:
+                self.squared_terms.append((regularizer, ready))
             else:
-                self.others.append((regularizer, ready))
-        self._of_all_cells: Tensor | None = None
+                self.other_terms.append((regularizer, ready))
+        self._full_batch_weights: Tensor | None = None
 
-    def __call__(self, output: Any, batch: Forward, cells: Tensor | None) -> Tensor:
+    def __call__(self, output: Any, batch: ForwardPass, cells: Tensor | None) -> Tensor:
         """The loss of what the decoder gave for a batch; None means all cells."""
-        if self.squares:
-            value = self.decoder.loss(output, batch.x, self._weights(cells))
+        if self.squared_terms:
+            value = self.decoder.loss(output, batch.x, self._compute_weights(cells))
         else:
-            value = self.fidelity * self.decoder.loss(output, batch.x)
-        for regularizer, ready in self.others:
+            value = self.reconstruction_weight * self.decoder.loss(output, batch.x)
+        for regularizer, ready in self.other_terms:
             value = value + regularizer.penalty(batch, ready, cells)
         return value
 
-    def _weights(self, cells: Tensor | None) -> Tensor:
-        if cells is None and self._of_all_cells is not None:
-            return self._of_all_cells
-        summed = torch.tensor(self.fidelity)
-        for regularizer, ready in self.squares:
-            summed = summed + regularizer.weight * regularizer.weights(ready, cells)
+    def _compute_weights(self, cells: Tensor | None) -> Tensor:
+        if cells is None and self._full_batch_weights is not None:
+            return self._full_batch_weights
+        summed = torch.tensor(self.reconstruction_weight)
+        for regularizer, ready in self.squared_terms:
+            summed = summed + regularizer.weight * regularizer.compute_weights(ready, cells)
         if cells is None:
-            self._of_all_cells = summed
+            self._full_batch_weights = summed
         return summed

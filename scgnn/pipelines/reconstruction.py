@@ -11,30 +11,30 @@ import numpy as np
 import torch
 
 from scgnn.components.decoders import Decoder
-from scgnn.seeding import torch_seed
+from scgnn.seeding import use_torch_seed
 from scgnn.training import collectives
 from scgnn.training.fit import Arrays, from_arrays
 
 if TYPE_CHECKING:
     from torch import nn
 
-LARGEST = 2**27  # values of a matrix that is kept; half a gigabyte
-ROWS_AT_ONCE = 4096
+MAX_STORED_VALUES = 2**27  # values of a matrix that is kept; half a gigabyte
+ROWS_PER_BLOCK = 4096
 
-_modules: WeakKeyDictionary[Rebuilt, dict[int, nn.Module]] = WeakKeyDictionary()
+_decoder_cache: WeakKeyDictionary[LazyReconstruction, dict[int, nn.Module]] = WeakKeyDictionary()
 
 
-def on_demand(decoder: Decoder | None, n_cells: int, n_genes: int) -> bool:
+def is_lazy(decoder: Decoder | None, n_cells: int, n_genes: int) -> bool:
     """Whether what a decoder rebuilds is computed when it is asked for, and not kept.
 
     Only for one whose output is the expression itself; others need the counts of the cells too.
     """
-    itself = decoder is not None and type(decoder).mean is Decoder.mean
-    return itself and (n_cells * n_genes > LARGEST or collectives.together())
+    itself = decoder is not None and type(decoder).reconstruct is Decoder.reconstruct
+    return itself and (n_cells * n_genes > MAX_STORED_VALUES or collectives.is_distributed())
 
 
 @dataclass(frozen=True, eq=False)
-class Rebuilt:
+class LazyReconstruction:
     """Rows of rebuilt expression, computed when they are asked for.
 
     Parameters
@@ -49,16 +49,16 @@ class Rebuilt:
         Which decoder rebuilds each cell; [cells].
     n_genes
         Columns.
-    zero_below
+    imputation_threshold
         Values nearer to zero than this are zero.
     """
 
     decoder: Decoder
     weights: Arrays
     embedding: np.ndarray
-    number: np.ndarray
+    decoder_index: np.ndarray
     n_genes: int
-    zero_below: float = 0.0
+    imputation_threshold: float | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -68,40 +68,40 @@ class Rebuilt:
         """Some rows, float32, x all genes."""
         places = np.arange(len(self.embedding))[cells]
         found = np.empty((len(places), self.n_genes), dtype=np.float32)
-        for number in np.unique(self.number[places]):
-            own = np.flatnonzero(self.number[places] == number)
+        for number in np.unique(self.decoder_index[places]):
+            own = np.flatnonzero(self.decoder_index[places] == number)
             with torch.no_grad():
                 z = torch.from_numpy(self.embedding[places[own]])
-                found[own] = self._module(int(number))(z).numpy()
-        if self.zero_below:
-            found[np.abs(found) < self.zero_below] = 0
+                found[own] = self._load_decoder(int(number))(z).numpy()
+        if self.imputation_threshold:
+            found[np.abs(found) < self.imputation_threshold] = 0
         return found
 
-    def _module(self, number: int) -> nn.Module:
-        known = _modules.setdefault(self, {})
-        if number not in known:
-            with torch_seed(0):
+    def _load_decoder(self, decoder_index: int) -> nn.Module:
+        known = _decoder_cache.setdefault(self, {})
+        if decoder_index not in known:
+            with use_torch_seed(0):
                 module = self.decoder.build(self.embedding.shape[1], self.n_genes)
-            start = f"{number}."
+            start = f"{decoder_index}."
             own = {n.removeprefix(start): w for n, w in self.weights.items() if n.startswith(start)}
             from_arrays(module, own)
-            known[number] = module.eval()
-        return known[number]
+            known[decoder_index] = module.eval()
+        return known[decoder_index]
 
     def toarray(self) -> np.ndarray:
         """All rows."""
-        return np.concatenate(list(blocks(self)))
+        return np.concatenate(list(iter_blocks(self)))
 
     def to_dask(self) -> Any:
         """All rows as a dask array, computed and written block by block."""
         from dask import array, delayed
 
-        starts = range(0, self.shape[0], ROWS_AT_ONCE)
+        starts = range(0, self.shape[0], ROWS_PER_BLOCK)
         return array.concatenate(
             [
                 array.from_delayed(
-                    delayed(self.__getitem__)(slice(start, start + ROWS_AT_ONCE)),
-                    (min(ROWS_AT_ONCE, self.shape[0] - start), self.n_genes),
+                    delayed(self.__getitem__)(slice(start, start + ROWS_PER_BLOCK)),
+                    (min(ROWS_PER_BLOCK, self.shape[0] - start), self.n_genes),
                     np.float32,
                 )
                 for start in starts
@@ -109,15 +109,15 @@ class Rebuilt:
         )
 
 
-def blocks(matrix: Any) -> Iterator[np.ndarray]:
+def iter_blocks(matrix: Any) -> Iterator[np.ndarray]:
     """The rows of a matrix, some thousands at a time."""
-    for start in range(0, matrix.shape[0], ROWS_AT_ONCE):
-        yield matrix[start : start + ROWS_AT_ONCE]
+    for start in range(0, matrix.shape[0], ROWS_PER_BLOCK):
+        yield matrix[start : start + ROWS_PER_BLOCK]
 
 
-def always_zero(matrix: Any) -> int:
+def count_zero_columns(matrix: Any) -> int:
     """How many columns are zero in every row."""
     zero = np.ones(matrix.shape[1], dtype=bool)
-    for rows in blocks(matrix):
+    for rows in iter_blocks(matrix):
         zero &= (rows == 0).all(0)
     return int(zero.sum())

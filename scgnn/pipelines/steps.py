@@ -7,7 +7,13 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
-from scgnn.components.clusterers import Clusterer, Counted, canonical, merge_small, nearest_small
+from scgnn.components.clusterers import (
+    Clusterer,
+    GivenK,
+    merge_small,
+    reassign_small,
+    relabel_by_size,
+)
 from scgnn.components.graph_builders import GraphBuilder
 from scgnn.components.ltmg import LTMG
 from scgnn.errors import InputError
@@ -16,7 +22,7 @@ from scgnn.state import Matrix
 
 
 @stage("LTMG")
-def discretize(model: LTMG, x: Matrix, seed: int) -> sparse.csr_matrix:
+def fit_ltmg_states(model: LTMG, x: Matrix, seed: int) -> sparse.csr_matrix:
     """LTMG state of every value, cells x genes."""
     try:
         return model.fit(x, seed).states
@@ -34,10 +40,10 @@ def build_graph(
 
 @stage("clustering")
 def count_clusters(
-    clusterer: Counted, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
+    clusterer: GivenK, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
 ) -> int:
     """How many clusters a clusterer that has its k counted would look for."""
-    return clusterer.count(embedding, graph, seed)
+    return clusterer.resolve_n_clusters(embedding, graph, seed)
 
 
 @stage("clustering")
@@ -45,9 +51,9 @@ def cluster(
     clusterer: Clusterer,
     embedding: np.ndarray,
     graph: sparse.csr_matrix | None,
-    min_size: int,
+    min_cluster_size: int,
     max_clusters: int,
-    small: Literal["merge", "nearest"],
+    small_clusters: Literal["merge", "reassign"],
     seed: int,
 ) -> np.ndarray:
     """Labels 0 … K−1 by falling size; small and surplus clusters are made one, or join others."""
@@ -57,6 +63,6 @@ def cluster(
             f"it gave labels of shape {labels.shape} and type {labels.dtype} for "
             f"{len(embedding)} cells; give a whole number for each"
         )
-    if small == "nearest":
-        return canonical(nearest_small(labels, embedding, min_size, max_clusters))
-    return canonical(merge_small(labels, min_size, max_clusters))
+    if small_clusters == "reassign":
+        return relabel_by_size(reassign_small(labels, embedding, min_cluster_size, max_clusters))
+    return relabel_by_size(merge_small(labels, min_cluster_size, max_clusters))

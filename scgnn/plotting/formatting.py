@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-NAMES = {
+SCORE_NAMES = {
     "ari": "ARI",
     "ami": "AMI",
     "nmi": "NMI",
@@ -19,40 +19,44 @@ NAMES = {
 }
 
 
-def score_name(score: str) -> str:
+def format_score_name(score: str) -> str:
     """A score as a reader knows it."""
-    return NAMES.get(score, score.replace("_", " ").replace(".", ", "))
+    return SCORE_NAMES.get(score, score.replace("_", " ").replace(".", ", "))
 
 
-def number(value: Any, size: float | None = None, sign: bool = False) -> str:
+def format_number(value: Any, uncertainty: float | None = None, sign: bool = False) -> str:
     """With the digits that matter at ``size``, no zero before the point, as verdicts have it.
 
     An en dash where there is no number.
     """
     if value is None or not math.isfinite(value):
         return "∞" if value is not None and value == math.inf else "–"
-    size = abs(value) / 10 if size is None or not math.isfinite(size) or not size else size
+    uncertainty = (
+        abs(value) / 10
+        if uncertainty is None or not math.isfinite(uncertainty) or not uncertainty
+        else uncertainty
+    )
     most = 3 if abs(value) >= 1 else 6
-    places = min(max(0, math.ceil(-math.log10(size / 4))) if size else 0, most)
+    places = min(max(0, math.ceil(-math.log10(uncertainty / 4))) if uncertainty else 0, most)
     rounded = round(float(value), places) + 0.0
     text = f"{rounded:{'+' if sign and rounded else ''},.{places}f}".replace("-", "−")
     return re.sub(r"^([−+]?)0\.", r"\1.", text)
 
 
-def p_value(p: float) -> str:
+def format_p_value(p: float) -> str:
     """A p in a table."""
     if not math.isfinite(p):
         return "–"
     return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
-def listed(words: list[str], most: int = 12) -> str:
+def join_names(names: list[str], max_names: int = 12) -> str:
     """Words after one another, the last ones counted where there are many."""
-    if len(words) > most:
-        return f"{', '.join(words[: most - 1])} and {len(words) - most + 1} more"
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    if len(names) > max_names:
+        return f"{', '.join(names[: max_names - 1])} and {len(names) - max_names + 1} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def counted(n: int, thing: str) -> str:
+def format_count(n: int, noun: str) -> str:
     """``1 run``, ``2 runs``."""
-    return f"{n:,} {thing}{'' if n == 1 else 's'}"
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -12,26 +12,26 @@ import pandas as pd
 from matplotlib.axes import Axes
 from scipy.optimize import linear_sum_assignment
 
-from scgnn.plotting.formatting import counted
-from scgnn.plotting.svg import COLOURS, INK, MARKERS, Margins, Picture, picture
+from scgnn.plotting.formatting import format_count
+from scgnn.plotting.svg import COLORS, INK, MARKERS, Margins, SvgFigure, render_svg
 from scgnn.seeding import generator
 
-SIZE = (270.0, 250.0)
-MOST_CELLS = {"PCA": 3_000, "UMAP": 1_000}  # drawn, from all of them at random
-LONGEST = 16  # letters of a label
-NAMED = 0.02  # share of the cells from which a cluster has its number written on it
+FIGURE_SIZE = (270.0, 250.0)
+MAX_CELLS = {"PCA": 3_000, "UMAP": 1_000}  # drawn, from all of them at random
+MAX_LABEL_LENGTH = 16  # letters of a label
+MIN_LABELED_FRACTION = 0.02  # share of the cells from which a cluster has its number written on it
 
 
-def cluster_picture(
+def plot_clusters(
     embedding: np.ndarray,
-    labels: pd.Series,
-    whose: str,
+    clusters: pd.Series,
+    title: str,
     *,
-    like: pd.Series | None = None,
-    by: str = "PCA",
-    size: tuple[float, float] = SIZE,
-    thing: str = "cluster",
-) -> Picture:
+    reference: pd.Series | None = None,
+    basis: str = "PCA",
+    size: tuple[float, float] = FIGURE_SIZE,
+    noun: str = "cluster",
+) -> SvgFigure:
     """The embedding in two dimensions.
 
     Parameters
@@ -51,51 +51,59 @@ def cluster_picture(
     thing
         What a label names.
     """
-    few = np.sort(generator(0, "cells drawn").permutation(len(labels))[: MOST_CELLS[by]])
-    colours = matched(labels, labels if like is None else like)
+    few = np.sort(generator(0, "cells drawn").permutation(len(clusters))[: MAX_CELLS[basis]])
+    colours = match_clusters(clusters, clusters if reference is None else reference)
 
     def draw(ax: Axes) -> None:
-        at = _pca(embedding)[few] if by == "PCA" else _umap(embedding[few])
-        shown = labels.to_numpy()[few]
+        at = _project_pca(embedding)[few] if basis == "PCA" else _project_umap(embedding[few])
+        shown = clusters.to_numpy()[few]
         area = float(np.clip(6_000 / max(len(few), 1), 3, 22))
         for label, number in colours.items():
             here = at[shown == label]
-            colour, marker = look(number)
+            colour, marker = get_cluster_style(number)
             style: dict[str, Any] = {"color": colour, "marker": marker, "linewidths": 0}
             ax.scatter(here[:, 0], here[:, 1], area, alpha=0.85, rasterized=True, **style)
-            if len(here) >= max(NAMED * len(few), 1):
+            if len(here) >= max(MIN_LABELED_FRACTION * len(few), 1):
                 x, y = np.median(here, axis=0)
                 ax.text(
-                    x, y, str(label)[:LONGEST], ha="center", va="center", color=INK, weight="bold"
+                    x,
+                    y,
+                    str(label)[:MAX_LABEL_LENGTH],
+                    ha="center",
+                    va="center",
+                    color=INK,
+                    weight="bold",
                 )
         ax.set_xticks([])
         ax.set_yticks([])
-        ax.set_xlabel(f"{by} 1")
-        ax.set_ylabel(f"{by} 2")
+        ax.set_xlabel(f"{basis} 1")
+        ax.set_ylabel(f"{basis} 2")
 
-    sizes = labels.value_counts()
+    sizes = clusters.value_counts()
     alt = (
-        f"{whose}, {by} of the embedding: {counted(len(labels), 'cell')} in "
-        f"{counted(len(sizes), thing)}, the largest of {sizes.iloc[0]:,} cells"
+        f"{title}, {basis} of the embedding: {format_count(len(clusters), 'cell')} in "
+        f"{format_count(len(sizes), noun)}, the largest of {sizes.iloc[0]:,} cells"
     )
-    caption = f"{whose}, {by}, {counted(len(sizes), thing)}"
-    return picture(alt, size, draw, Margins(22, 22, 4, 4), caption)
+    caption = f"{title}, {basis}, {format_count(len(sizes), noun)}"
+    return render_svg(alt, size, draw, Margins(22, 22, 4, 4), caption)
 
 
-def look(number: int) -> tuple[str, str]:
+def get_cluster_style(index: int) -> tuple[str, str]:
     """Colour and marker of the n-th cluster."""
-    return COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
+    return COLORS[index % len(COLORS)], MARKERS[index // len(COLORS) % len(MARKERS)]
 
 
-def matched(labels: pd.Series, like: pd.Series) -> dict[Any, int]:
+def match_clusters(clusters: pd.Series, reference: pd.Series) -> dict[Any, int]:
     """A number for each label, the same as that of the label in ``like`` most of its cells have.
 
     One to one, so that the cells in common are as many as can be (Kuhn 1955); labels left over
     are numbered on.
     """
-    own, other = np.unique(labels), np.unique(like)
-    common = labels.index.intersection(like.index)
-    counts = pd.crosstab(labels[common], like[common]).reindex(index=own, columns=other).fillna(0)
+    own, other = np.unique(clusters), np.unique(reference)
+    common = clusters.index.intersection(reference.index)
+    counts = (
+        pd.crosstab(clusters[common], reference[common]).reindex(index=own, columns=other).fillna(0)
+    )
     rows, columns = linear_sum_assignment(-counts.to_numpy())
     found = {own[row]: int(column) for row, column in zip(rows, columns, strict=True)}
     rest = [label for label in own if label not in found]
@@ -108,7 +116,7 @@ def has_umap() -> bool:
     return importlib.util.find_spec("umap") is not None
 
 
-def _pca(embedding: np.ndarray) -> np.ndarray:
+def _project_pca(embedding: np.ndarray) -> np.ndarray:
     """The first two principal components, each with the sign that makes its largest value > 0."""
     centred = embedding - embedding.mean(axis=0)
     left, sizes, _ = np.linalg.svd(centred.astype(float), full_matrices=False)
@@ -119,7 +127,7 @@ def _pca(embedding: np.ndarray) -> np.ndarray:
     return np.asarray(at * np.where(signs == 0, 1, signs))
 
 
-def _umap(embedding: np.ndarray) -> np.ndarray:
+def _project_umap(embedding: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what it is made of
         reducer = importlib.import_module("umap").UMAP

@@ -20,16 +20,16 @@ log = logging.getLogger("scgnn")
 
 # stand-ins that the page's own colours replace
 INK, MUTED, LINE, ACCENT = "#010203", "#020304", "#030405", "#040506"
-VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent"}
+CSS_VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent"}
 
 # Okabe and Ito (2008), its yellow darkened for white paper; after eight the marker changes
-COLOURS = (
+COLORS = (
     *("#0072b2", "#e69f00", "#009e73", "#d55e00"),
     *("#56b4e9", "#cc79a7", "#a89a00", "#8c8c8c"),
 )
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 
-STYLE: Any = {
+RC_PARAMS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "scgnn",
     "font.size": 11,
@@ -45,10 +45,10 @@ STYLE: Any = {
     "text.color": INK,
     "path.simplify": True,
 }
-DPI = 144  # of what is drawn as pixels
+RASTER_DPI = 144  # of what is drawn as pixels
 
 
-class Picture(NamedTuple):
+class SvgFigure(NamedTuple):
     """A drawing, or why there is none."""
 
     svg: Markup
@@ -65,19 +65,19 @@ class Margins(NamedTuple):
     top: float = 8
 
 
-NARROW = Margins()
+DEFAULT_MARGINS = Margins()
 
 
-def picture(
+def render_svg(
     alt: str,
     size: tuple[float, float],
     draw: Callable[[Axes], None],
-    margins: Margins = NARROW,
+    margins: Margins = DEFAULT_MARGINS,
     caption: str = "",
-) -> Picture:
+) -> SvgFigure:
     """Let ``draw`` fill axes of a size in pixels; a drawing that fails says so in its place."""
     width, height = size
-    with rc_context(STYLE), warnings.catch_warnings():
+    with rc_context(RC_PARAMS), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has fonts of its own
         try:
             figure = Figure(figsize=(width / 72, height / 72))
@@ -86,19 +86,19 @@ def picture(
             draw(figure.add_axes((left, bottom, inner[0] / width, inner[1] / height)))
             buffer = io.StringIO()
             nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-            figure.savefig(buffer, format="svg", transparent=True, dpi=DPI, metadata=nothing)
+            figure.savefig(buffer, format="svg", transparent=True, dpi=RASTER_DPI, metadata=nothing)
         except Exception as error:  # whatever the numbers of somebody else's component lead to
             log.debug("%s", alt, exc_info=error)
-            return Picture(missing(f"could not be drawn: {error}"), alt, caption)
-    return Picture(_inline(buffer.getvalue(), alt, width), alt, caption)
+            return SvgFigure(format_missing_figure(f"could not be drawn: {error}"), alt, caption)
+    return SvgFigure(_inline_svg(buffer.getvalue(), alt, width), alt, caption)
 
 
-def missing(reason: str) -> Markup:
+def format_missing_figure(reason: str) -> Markup:
     """Words in the place of a picture."""
     return Markup('<p class="missing">{}</p>').format(reason)
 
 
-def _inline(svg: str, alt: str, width: float) -> Markup:
+def _inline_svg(svg: str, alt: str, width: float) -> Markup:
     """The drawing alone: names of its own, short numbers, colours and font of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
@@ -107,21 +107,21 @@ def _inline(svg: str, alt: str, width: float) -> Markup:
     prefix = f"p{digest(svg, alt)[:8]}-"
     svg = re.sub(r'(url\(#|href="#| id=")(?=[\w-]+)', rf"\g<1>{prefix}", svg)
     svg = re.sub(r'xmlns(:xlink)?="[^"]*"', "", svg)
-    for colour, variable in VARIABLES.items():
+    for colour, variable in CSS_VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
     svg = re.sub(r"font: (?:\w+ )?([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
     parts = re.split(r'("data:[^"]*"|>[^<]*<)', svg)  # pixels and words stay as they are
-    parts[::2] = [re.sub(r"-?\d+\.\d{2,}", _short, part) for part in parts[::2]]
+    parts[::2] = [re.sub(r"-?\d+\.\d{2,}", _shorten_number, part) for part in parts[::2]]
     svg = re.sub(r"\s*\n\s*", "\n", "".join(parts))
     head = f'<svg role="img" aria-label="{escape(alt)}" style="max-width:{width:g}px"'
-    svg = re.sub(r'^<svg[^>]*?(viewBox="[^"]*")[^>]*>', rf"{_literal(head)} \1>", svg)
+    svg = re.sub(r'^<svg[^>]*?(viewBox="[^"]*")[^>]*>', rf"{_escape_backslashes(head)} \1>", svg)
     return Markup(svg)
 
 
-def _short(match: re.Match[str]) -> str:
+def _shorten_number(match: re.Match[str]) -> str:
     text = f"{float(match[0]):.1f}" if abs(float(match[0])) >= 1 else f"{float(match[0]):.4f}"
     return text.rstrip("0").rstrip(".") or "0"
 
 
-def _literal(text: str) -> str:
+def _escape_backslashes(text: str) -> str:
     return text.replace("\\", "\\\\")

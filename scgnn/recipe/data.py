@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scgnn.components.readers import Demo, Reader
 from scgnn.components.transforms import Filter, Log1p, TopGenes, Transform
-from scgnn.field_types import ProperShare
+from scgnn.field_types import ProperFraction
 
 
 @dataclass(frozen=True)
@@ -19,20 +19,20 @@ class Data:
         Where the counts come from: a reader, or a path whose format is found out.
     layer
         Layer of the AnnData that holds the counts; null takes X.
-    labels
+    labels_key
         Column of obs with the true labels, used for scores only.
-    batch
+    batch_key
         Column of obs that names each cell's batch, for components that tell batches apart.
-    thinning
+    thinning_fraction
         Share of the molecules hidden from the pipeline, each count split at random (binomial), to
         score imputation on them: the score that cannot be gamed.
-    holdout
+    holdout_fraction
         Share of the non-zero counts hidden from the pipeline, to score imputation on them as the
         papers do. It rewards never predicting a zero.
-    permuted
+    permuted_gene_fraction
         Share of the genes whose values are permuted over the cells, to score how much correlation
         imputation makes up.
-    truth
+    truth_path
         An .h5ad file with the true or deeper counts of the same cells and genes, to score
         imputation.
     transforms
@@ -41,19 +41,21 @@ class Data:
 
     reader: Reader = Demo()
     layer: str | None = None
-    labels: str | None = None
-    batch: str | None = None
-    thinning: ProperShare = 0.0
-    holdout: ProperShare = 0.0
-    permuted: ProperShare = 0.0
-    truth: str | None = None
+    labels_key: str | None = None
+    batch_key: str | None = None
+    thinning_fraction: ProperFraction = 0.0
+    holdout_fraction: ProperFraction = 0.0
+    permuted_gene_fraction: ProperFraction = 0.0
+    truth_path: str | None = None
     transforms: tuple[Transform, ...] = (Filter(), TopGenes(), Log1p())
 
     def __post_init__(self) -> None:
-        if self.thinning and self.holdout:
-            raise ValueError("thinning and holdout both hide counts: set one of them to 0")
+        if self.thinning_fraction and self.holdout_fraction:
+            raise ValueError(
+                "thinning_fraction and holdout_fraction both hide counts: set one of them to 0"
+            )
 
     @property
-    def drawn(self) -> bool:
+    def is_stochastic(self) -> bool:
         """Whether what the pipeline sees depends on the seed."""
-        return bool(self.thinning or self.holdout or self.permuted)
+        return bool(self.thinning_fraction or self.holdout_fraction or self.permuted_gene_fraction)

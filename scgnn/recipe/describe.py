@@ -9,52 +9,54 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from scgnn.recipe.yaml_tree import write
+from scgnn.recipe.yaml_tree import dump_yaml
 from scgnn.registry.annotations import (
-    _hints,
-    _is_component,
-    _is_record,
-    _item_type,
-    _options,
-    wanted,
+    describe_type,
+    expand_union,
+    get_item_type,
+    is_component_type,
+    is_plain_dataclass,
+    resolve_type_hints,
 )
 from scgnn.registry.component import Component
-from scgnn.registry.introspection import dump, readable, summary
-from scgnn.registry.kinds import find, registered
+from scgnn.registry.introspection import extract_summary, recipe_key, strip_markup, to_dict
+from scgnn.registry.kinds import get_component, registered_components
 
 COMMENT_COLUMN, COMMENT_WIDTH = 46, 100
 
 
-SECTION = r"^Parameters\n-+\n(.*?)(?=^[A-Z]\w+\n-+\n|\Z)"  # of a docstring
+PARAMETERS_SECTION = r"^Parameters\n-+\n(.*?)(?=^[A-Z]\w+\n-+\n|\Z)"  # of a docstring
 
 
-class Parameter(NamedTuple):
+class ParameterDoc(NamedTuple):
     """A field of a component, as a person sets it."""
 
     name: str
-    wanted: str
+    type_description: str
     default: Any
-    meaning: str
+    description: str
 
 
-def parameters(cls: type) -> list[Parameter]:
+def list_parameters(cls: type) -> list[ParameterDoc]:
     """The fields of a component, or of another dataclass, in their order."""
-    hints, docs = _hints(cls), parameter_docs(cls)
+    hints, docs = resolve_type_hints(cls), parse_parameter_docs(cls)
     found = []
     for field in dataclasses.fields(cls):
         default = field.default
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         meaning = docs.get(field.name, "")
-        found.append(Parameter(field.name, wanted(hints[field.name]), default, meaning))
+        found.append(
+            ParameterDoc(recipe_key(field), describe_type(hints[field.name]), default, meaning)
+        )
     return found
 
 
-def parameter_docs(cls: type) -> dict[str, str]:
+def parse_parameter_docs(cls: type) -> dict[str, str]:
     """The description of each field, from the Parameters sections of a class and its bases."""
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        section = re.search(SECTION, inspect.cleandoc(base.__doc__ or ""), re.S | re.M)
+        section = re.search(PARAMETERS_SECTION, inspect.cleandoc(base.__doc__ or ""), re.S | re.M)
         if section and dataclasses.is_dataclass(base):
             for entry in re.finditer(
                 r"^(\w[\w, ]*)[^\n]*\n((?:[ \t]+.*\n?|\n)+)", section[1] + "\n", re.M
@@ -64,12 +66,14 @@ def parameter_docs(cls: type) -> dict[str, str]:
     return docs
 
 
-def body(cls: type) -> str:
+def extract_description(cls: type) -> str:
     """A docstring without its parameters."""
-    return re.sub(SECTION, "", inspect.cleandoc(cls.__doc__ or ""), flags=re.S | re.M).strip()
+    return re.sub(
+        PARAMETERS_SECTION, "", inspect.cleandoc(cls.__doc__ or ""), flags=re.S | re.M
+    ).strip()
 
 
-def slots(cls: type[Component]) -> list[str]:
+def find_slots(cls: type[Component]) -> list[str]:
     """The settings of a recipe that take a component and can give it what it needs."""
     from scgnn.recipe.recipe import Recipe
 
@@ -78,7 +82,7 @@ def slots(cls: type[Component]) -> list[str]:
     return list(
         dict.fromkeys(
             path
-            for path, kind, gives in _slots(Recipe, "", ())
+            for path, kind, gives in _iter_slots(Recipe, "", ())
             if issubclass(cls, kind)
             and (gives is None or cls.requires <= gives)
             and path.rpartition(".")[2].startswith(word)
@@ -86,64 +90,64 @@ def slots(cls: type[Component]) -> list[str]:
     )
 
 
-def _slots(
-    cls: type, path: str, inside: tuple[type, ...]
+def _iter_slots(
+    cls: type, path: str, ancestors: tuple[type, ...]
 ) -> Iterator[tuple[str, type[Component], frozenset[str] | None]]:
     """Path, kind and what is given there, of every slot under a dataclass."""
     for field in dataclasses.fields(cls):
-        here = f"{path}.{field.name}".lstrip(".")
-        for option in _options(_hints(cls)[field.name]):
-            for kind in _options(_item_type(option) or option):
-                if _is_component(kind):
+        here = f"{path}.{recipe_key(field)}".lstrip(".")
+        for option in expand_union(resolve_type_hints(cls)[field.name]):
+            for kind in expand_union(get_item_type(option) or option):
+                if is_component_type(kind):
                     yield here, kind, field.metadata.get("gives")
-                    members = [] if kind in inside else registered()[kind].values()
+                    members = [] if kind in ancestors else registered_components()[kind].values()
                     for member in members:
-                        yield from _slots(member, here, (*inside, kind))
-                elif _is_record(kind):
-                    yield from _slots(kind, here, inside)
+                        yield from _iter_slots(member, here, (*ancestors, kind))
+                elif is_plain_dataclass(kind):
+                    yield from _iter_slots(kind, here, ancestors)
 
 
 def describe(value: Any) -> str:
     """A recipe, complete, as YAML with the meaning of each setting beside it."""
-    return "\n".join(_lines(value, "")) + "\n"
+    return "\n".join(_format_lines(value, "")) + "\n"
 
 
-def _lines(value: Any, indent: str) -> list[str]:
-    docs = parameter_docs(type(value))
+def _format_lines(value: Any, indent: str) -> list[str]:
+    docs = parse_parameter_docs(type(value))
     lines = []
     if isinstance(value, Component):
-        lines.append(_commented(f"{indent}name: {value.name}", summary(type(value))))
+        lines.append(_add_comment(f"{indent}name: {value.name}", extract_summary(type(value))))
     for field in dataclasses.fields(value):
         if not field.init:
             continue
         item, said = getattr(value, field.name), docs.get(field.name, "")
         if dataclasses.is_dataclass(item):
-            lines.append(_commented(f"{indent}{field.name}:", said))
-            lines += _lines(item, indent + "  ")
+            lines.append(_add_comment(f"{indent}{recipe_key(field)}:", said))
+            lines += _format_lines(item, indent + "  ")
         elif isinstance(item, tuple) and any(dataclasses.is_dataclass(part) for part in item):
-            lines.append(_commented(f"{indent}{field.name}:", said))
+            lines.append(_add_comment(f"{indent}{recipe_key(field)}:", said))
             for part in item:
-                first, *rest = _lines(part, indent + "    ")
+                first, *rest = _format_lines(part, indent + "    ")
                 lines += [f"{indent}  - {first.lstrip()}", *rest]
         else:
-            lines.append(_commented(f"{indent}{field.name}: {flow(item)}", said))
+            lines.append(_add_comment(f"{indent}{recipe_key(field)}: {to_flow_yaml(item)}", said))
     return lines
 
 
-def flow(value: Any) -> str:
+def to_flow_yaml(value: Any) -> str:
     """A value as YAML on one line."""
-    text = write(dump(value), default_flow_style=True, width=1000)
+    text = dump_yaml(to_dict(value), default_flow_style=True, width=1000)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
-def _commented(line: str, said: str) -> str:
-    sentence = re.split(r"(?<=\.)\s", readable(said))[0].rstrip(".")
+def _add_comment(line: str, description: str) -> str:
+    sentence = re.split(r"(?<=\.)\s", strip_markup(description))[0].rstrip(".")
     comment = [f"# {part}" for part in textwrap.wrap(sentence, COMMENT_WIDTH)] or [""]
     first = f"{line:<{COMMENT_COLUMN}} {comment[0]}".rstrip()
     return "\n".join([first, *(" " * (COMMENT_COLUMN + 1) + part for part in comment[1:])])
 
 
-def describe_component(word: str) -> str:
+def describe_component(qualified_name: str) -> str:
     """One component, ``KIND.NAME``: what it is, its parameters, their types and defaults.
 
     Raises
@@ -151,19 +155,19 @@ def describe_component(word: str) -> str:
     ValueError
         There is no such kind or name.
     """
-    cls = find(word)
-    lines = [word, "", readable(body(cls)), ""]
-    for name, type_, default, meaning in parameters(cls):
-        lines.append(f"{name}: {flow(default)}    ({type_})")
+    cls = get_component(qualified_name)
+    lines = [qualified_name, "", strip_markup(extract_description(cls)), ""]
+    for name, type_, default, meaning in list_parameters(cls):
+        lines.append(f"{name}: {to_flow_yaml(default)}    ({type_})")
         lines += textwrap.wrap(
-            readable(meaning), 92, initial_indent="    ", subsequent_indent="    "
+            strip_markup(meaning), 92, initial_indent="    ", subsequent_indent="    "
         )
     if cls.requires:
         lines += ["", f"needs: {', '.join(sorted(cls.requires))}"]
     return "\n".join(lines) + "\n"
 
 
-def recipe_line(path: Any) -> str:
+def summarize_recipe_file(path: Any) -> str:
     """What a recipe file says of itself: the first sentence of its comment, else its base."""
     text = path.read_text(encoding="utf-8")
     if comment := re.match(r"(#.*\n)+", text):
@@ -173,26 +177,30 @@ def recipe_line(path: Any) -> str:
     return f"{base[1]} with other parts" if base else ""
 
 
-def plan(recipe: Any) -> str:
+def describe_plan(recipe: Any) -> str:
     """What a checked recipe will do, in the order in which it does it."""
     data, pipeline = recipe.data, recipe.pipeline
-    lines = [f"seed        {recipe.seed}", f"data        {brief(data.reader)}"]
-    lines += [f"            {brief(transform)}" for transform in data.transforms]
-    lines.append(f"labels      {data.labels or 'none: no scores against a truth'}")
-    lines.append(f"pipeline    {pipeline.name}: {summary(type(pipeline))}")
+    lines = [f"seed        {recipe.seed}", f"data        {format_inline(data.reader)}"]
+    lines += [f"            {format_inline(transform)}" for transform in data.transforms]
+    lines.append(f"labels      {data.labels_key or 'none: no scores against a truth'}")
+    lines.append(f"pipeline    {pipeline.name}: {extract_summary(type(pipeline))}")
     for field in dataclasses.fields(pipeline):
         value = getattr(pipeline, field.name)
-        shown = ", ".join(map(brief, value)) or "none" if isinstance(value, tuple) else brief(value)
+        shown = (
+            ", ".join(map(format_inline, value)) or "none"
+            if isinstance(value, tuple)
+            else format_inline(value)
+        )
         lines.append(f"  {field.name:<25} {shown}")
     return "\n".join(lines) + "\n"
 
 
-def brief(value: Any) -> str:
+def format_inline(value: Any) -> str:
     """A component on one line, its name and its settings."""
     if not dataclasses.is_dataclass(value):
-        return flow(value)
+        return to_flow_yaml(value)
     settings = ", ".join(
-        f"{f.name} {brief(getattr(value, f.name))}"
+        f"{recipe_key(f)} {format_inline(getattr(value, f.name))}"
         for f in dataclasses.fields(value)
         if f.init and getattr(value, f.name) not in (None, "")
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from scgnn.registry.introspection import recipe_key
+
 
 def diff(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
     """The paths at which two complete recipes differ, with both values.
@@ -14,9 +16,12 @@ def diff(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
     if a == b:
         return []
     if is_dataclass(a) and type(a) is type(b):
-        pairs = [(f.name, getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
+        pairs = [(recipe_key(f), getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
     elif (
-        isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b) and _holds_components(a)
+        isinstance(a, tuple)
+        and isinstance(b, tuple)
+        and len(a) == len(b)
+        and _contains_components(a)
     ):
         pairs = [(str(i), left, right) for i, (left, right) in enumerate(zip(a, b, strict=True))]
     else:
@@ -25,6 +30,6 @@ def diff(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
     return [item for name, left, right in pairs for item in diff(left, right, prefix + name)]
 
 
-def _holds_components(value: tuple[Any, ...]) -> bool:
+def _contains_components(value: tuple[Any, ...]) -> bool:
     """Whether a tuple holds components rather than numbers."""
     return any(is_dataclass(item) for item in value)

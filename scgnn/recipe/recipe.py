@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from scgnn.components.decoders import Decoder
-from scgnn.components.regularizers import LTMGStates
+from scgnn.components.regularizers import LTMGWeightedError
 from scgnn.field_types import Seed
 from scgnn.pipelines import Pipeline
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.recipe.data import Data
-from scgnn.recipe.yaml_tree import write
-from scgnn.registry.introspection import dump, parts, requirements
+from scgnn.recipe.yaml_tree import dump_yaml
+from scgnn.registry.introspection import collect_requirements, iter_components, to_dict
 
 
 @dataclass(frozen=True)
@@ -33,39 +33,39 @@ class Recipe:
     pipeline: Pipeline = field(default_factory=ScGNN)
 
     def __post_init__(self) -> None:
-        if "batch" in requirements(self.pipeline) and self.data.batch is None:
+        if "batch" in collect_requirements(self.pipeline) and self.data.batch_key is None:
             raise ValueError(
-                f"pipeline: {_that_needs('batch', self.pipeline)} needs the batch of each cell; "
-                "set data.batch to the column of obs that names it"
+                f"pipeline: {_find_component_requiring('batch', self.pipeline)} needs the batch of each cell; "
+                "set data.batch_key to the column of obs that names it"
             )
-        if self.data.batch is not None and self.data.batch == self.data.labels:
-            raise ValueError("data.batch: the true labels are for scores only")
-        self._refuse_wrong_scale()
+        if self.data.batch_key is not None and self.data.batch_key == self.data.labels_key:
+            raise ValueError("data.batch_key: the true labels are for scores only")
+        self._check_scale()
 
-    def _refuse_wrong_scale(self) -> None:
+    def _check_scale(self) -> None:
         """Refuse parts that want counts where transforms leave something else."""
         decoder = getattr(self.pipeline, "feature_decoder", None)
-        if not isinstance(decoder, Decoder) or not decoder.counts:
+        if not isinstance(decoder, Decoder) or not decoder.requires_counts:
             return
-        changing = [t.name for t in self.data.transforms if not t.selects]
+        changing = [t.name for t in self.data.transforms if not t.drops_cells_or_genes]
         if changing:
             raise ValueError(
                 f"pipeline.feature_decoder: {decoder.name} rebuilds counts, but after "
                 f"{' and '.join(changing)} there are none; leave "
                 f"{'them' if len(changing) > 1 else 'it'} out of data.transforms"
             )
-        for part in parts(self.pipeline):
-            if isinstance(part, LTMGStates) and part.input == "log":
+        for part in iter_components(self.pipeline):
+            if isinstance(part, LTMGWeightedError) and part.input == "log":
                 raise ValueError(
                     f"pipeline: {part.name} reads logarithms, but {decoder.name} wants counts; "
                     f"set its input to counts"
                 )
 
 
-def _that_needs(field: str, pipeline: Pipeline) -> str:
-    return next(part.name for part in parts(pipeline) if field in part.requires)
+def _find_component_requiring(requirement: str, pipeline: Pipeline) -> str:
+    return next(part.name for part in iter_components(pipeline) if requirement in part.requires)
 
 
 def to_yaml(recipe: Recipe) -> str:
     """A recipe as YAML, complete, which loads to an equal recipe."""
-    return write(dump(recipe))
+    return dump_yaml(to_dict(recipe))

@@ -15,13 +15,13 @@ import yaml
 
 from scgnn.errors import RecipeError
 
-LARGEST_TREE = 20_000  # values after aliases are written out
-DEEPEST_TREE = 40
-PLAIN = "a recipe is plain data, no objects or code"
-PLAIN_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+MAX_NODES = 20_000  # values after aliases are written out
+MAX_DEPTH = 40
+PLAIN_DATA_RULE = "a recipe is plain data, no objects or code"
+COLLECTION_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     """Where a value was written."""
 
     source: str
@@ -36,7 +36,7 @@ class Node:
     """A value of a recipe: a mapping or a list of nodes, or plain data, and its place."""
 
     value: Any
-    place: Place
+    location: SourceLocation
 
     @property
     def name(self) -> str | None:
@@ -64,12 +64,12 @@ for _side in (_Loader, _Dumper):  # what is read as a number is quoted when it i
     )
 
 
-def write(value: Any, **layout: Any) -> str:
+def dump_yaml(value: Any, **layout: Any) -> str:
     """Plain data as YAML that :func:`parse` reads back."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **layout))
 
 
-def read(path: Path) -> Node:
+def load_yaml(path: Path) -> Node:
     """Read a recipe file.
 
     Raises
@@ -90,10 +90,10 @@ def read(path: Path) -> Node:
         raise RecipeError([f"{path}: cannot be read ({error.strerror})"]) from None
     except ValueError as error:  # a name that no file can have
         raise RecipeError([f"{str(path)!r}: cannot be read ({error})"]) from None
-    return parse(text, str(path))
+    return parse_yaml(text, str(path))
 
 
-def parse(text: str, source: str) -> Node:
+def parse_yaml(text: str, source: str) -> Node:
     """Parse the text of a recipe; ``source`` is the name that mistakes are reported under."""
     loader = None
     try:
@@ -103,7 +103,7 @@ def parse(text: str, source: str) -> Node:
             raise RecipeError([f"{source}: empty; a recipe holds at least 'base: scgnn'"])
         node = _Converter(loader, source).convert(root)
     except yaml.MarkedYAMLError as error:
-        raise RecipeError([_syntax(error, source, text)]) from None
+        raise RecipeError([_format_syntax_error(error, source, text)]) from None
     except yaml.YAMLError as error:
         raise RecipeError([f"{source}: not YAML ({str(error).splitlines()[0]})"]) from None
     except RecursionError:
@@ -114,102 +114,104 @@ def parse(text: str, source: str) -> Node:
     if not isinstance(node.value, dict):
         what = "a list" if isinstance(node.value, list) else "a single value"
         raise RecipeError(
-            [f"{node.place}: {what}, but a recipe is a mapping such as 'base: scgnn'"]
+            [f"{node.location}: {what}, but a recipe is a mapping such as 'base: scgnn'"]
         )
     return node
 
 
-def _syntax(error: yaml.MarkedYAMLError, source: str, text: str) -> str:
+def _format_syntax_error(error: yaml.MarkedYAMLError, source: str, text: str) -> str:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 0
     written = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
     if "\t" in written[: len(written) - len(written.lstrip())] or "'\\t'" in (error.problem or ""):
-        return f"{Place(source, line)}: a tab indents this line; YAML wants spaces"
-    return f"{Place(source, line)}: not YAML: {error.problem or error.context}"
+        return f"{SourceLocation(source, line)}: a tab indents this line; YAML wants spaces"
+    return f"{SourceLocation(source, line)}: not YAML: {error.problem or error.context}"
 
 
 class _Converter:
     """YAML nodes to ours, counting as it goes."""
 
     def __init__(self, loader: _Loader, source: str) -> None:
-        self.loader, self.source, self.count = loader, source, 0
+        self.loader, self.source, self.n_nodes = loader, source, 0
 
     def convert(self, node: yaml.Node, depth: int = 0) -> Node:
-        place = Place(self.source, node.start_mark.line + 1)
-        self.count += 1
-        if self.count > LARGEST_TREE or depth > DEEPEST_TREE:
+        place = SourceLocation(self.source, node.start_mark.line + 1)
+        self.n_nodes += 1
+        if self.n_nodes > MAX_NODES or depth > MAX_DEPTH:
             raise RecipeError([f"{place}: aliases or nesting grow this file beyond any recipe"])
-        if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN_TAGS:
-            raise RecipeError([f"{place}: {node.tag}: {PLAIN}"])
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in COLLECTION_TAGS:
+            raise RecipeError([f"{place}: {node.tag}: {PLAIN_DATA_RULE}"])
         if isinstance(node, yaml.MappingNode):
-            return Node(self._mapping(node, depth), place)
+            return Node(self._convert_mapping(node, depth), place)
         if isinstance(node, yaml.SequenceNode):
             return Node([self.convert(item, depth + 1) for item in node.value], place)
-        return Node(self._scalar(node, place), place)
+        return Node(self._convert_scalar(node, place), place)
 
-    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
+    def _convert_mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
         mapping: dict[str, Node] = {}
         for key_node, value_node in node.value:
-            place = Place(self.source, key_node.start_mark.line + 1)
+            place = SourceLocation(self.source, key_node.start_mark.line + 1)
             if not isinstance(key_node, yaml.ScalarNode):
                 raise RecipeError([f"{place}: a key must be a word"])
             key = str(key_node.value)
             if key in mapping:
-                first = mapping[key].place.line
+                first = mapping[key].location.line
                 raise RecipeError([f"{place}: '{key}' is given twice (first on line {first})"])
             value = self.convert(value_node, depth + 1)
             mapping[key] = Node(value.value, place)
         return mapping
 
-    def _scalar(self, node: yaml.Node, place: Place) -> Any:
+    def _convert_scalar(self, node: yaml.Node, location: SourceLocation) -> Any:
         try:
             value = self.loader.construct_object(node, deep=True)
         except (yaml.constructor.ConstructorError, ValueError):
-            raise RecipeError([f"{place}: {node.tag} {node.value!r}: {PLAIN}"]) from None
+            raise RecipeError(
+                [f"{location}: {node.tag} {node.value!r}: {PLAIN_DATA_RULE}"]
+            ) from None
         return value if isinstance(value, str | int | float | None) else str(node.value)
 
 
-def plant(value: Any, place: Place) -> Node:
+def from_plain(value: Any, location: SourceLocation) -> Node:
     """Plain data as a tree whose every value has the same place."""
     if isinstance(value, dict):
-        return Node({str(key): plant(item, place) for key, item in value.items()}, place)
+        return Node({str(key): from_plain(item, location) for key, item in value.items()}, location)
     if isinstance(value, list | tuple):
-        return Node([plant(item, place) for item in value], place)
-    return Node(value, place)
+        return Node([from_plain(item, location) for item in value], location)
+    return Node(value, location)
 
 
-def plain(node: Node) -> Any:
+def to_plain(node: Node) -> Any:
     """A tree as plain data, without places."""
     if isinstance(node.value, dict):
-        return {key: plain(item) for key, item in node.value.items()}
+        return {key: to_plain(item) for key, item in node.value.items()}
     if isinstance(node.value, list):
-        return [plain(item) for item in node.value]
+        return [to_plain(item) for item in node.value]
     return node.value
 
 
-def merge(under: Node, over: Node) -> Node:
+def merge(base: Node, override: Node) -> Node:
     """``over`` laid on ``under``: mappings key by key, everything else replaced.
 
     A component's name is short for a mapping with that name; a mapping that changes the name
     starts from that component's own defaults, so nothing of ``under`` is kept.
     """
-    names = under.name, over.name
-    if isinstance(under.value, str) and isinstance(over.value, dict):
-        under = Node({"name": under}, under.place)
-    if isinstance(over.value, str) and isinstance(under.value, dict) and names[0] is not None:
-        over = Node({"name": over}, over.place)
-    if not (isinstance(under.value, dict) and isinstance(over.value, dict)):
-        return over
+    names = base.name, override.name
+    if isinstance(base.value, str) and isinstance(override.value, dict):
+        base = Node({"name": base}, base.location)
+    if isinstance(override.value, str) and isinstance(base.value, dict) and names[0] is not None:
+        override = Node({"name": override}, override.location)
+    if not (isinstance(base.value, dict) and isinstance(override.value, dict)):
+        return override
     if names[1] is not None and names[0] != names[1]:
-        return over
-    merged = dict(under.value)
-    for key, value in over.value.items():
+        return override
+    merged = dict(base.value)
+    for key, value in override.value.items():
         merged[key] = merge(merged[key], value) if key in merged else value
-    return Node(merged, over.place)
+    return Node(merged, override.location)
 
 
 def assign(node: Node, path: str, value: Node) -> Node:
-    """The tree with ``value`` merged in at a dotted path such as ``pipeline.graph_builder.k``.
+    """The tree with ``value`` merged in at a dotted path such as ``pipeline.graph_builder.n_neighbors``.
 
     An entry of a list is named by its position or by its component name.
 
@@ -220,22 +222,22 @@ def assign(node: Node, path: str, value: Node) -> Node:
     """
     first, _, rest = path.partition(".")
     if isinstance(node.value, list):
-        at = _position(node.value, first)
+        at = _find_index(node.value, first)
         if at is None:
-            known = ", ".join(str(item.name or plain(item)) for item in node.value)
+            known = ", ".join(str(item.name or to_plain(item)) for item in node.value)
             raise RecipeError(
-                [f"{value.place}: no entry '{first}' in the list ({known or 'empty'})"]
+                [f"{value.location}: no entry '{first}' in the list ({known or 'empty'})"]
             )
         changed = assign(node.value[at], rest, value) if rest else merge(node.value[at], value)
-        return Node([*node.value[:at], changed, *node.value[at + 1 :]], node.place)
+        return Node([*node.value[:at], changed, *node.value[at + 1 :]], node.location)
     child = node.value.get(first) if isinstance(node.value, dict) else None
     if rest and child is not None and isinstance(child.value, list):
-        return merge(node, Node({first: assign(child, rest, value)}, value.place))
-    inner = assign(child or Node({}, value.place), rest, value) if rest else value
-    return merge(node, Node({first: inner}, value.place))
+        return merge(node, Node({first: assign(child, rest, value)}, value.location))
+    inner = assign(child or Node({}, value.location), rest, value) if rest else value
+    return merge(node, Node({first: inner}, value.location))
 
 
-def _position(items: list[Node], word: str) -> int | None:
-    if word.isdigit():
-        return int(word) if int(word) < len(items) else None
-    return next((at for at, item in enumerate(items) if item.name == word), None)
+def _find_index(items: list[Node], key: str) -> int | None:
+    if key.isdigit():
+        return int(key) if int(key) < len(items) else None
+    return next((at for at, item in enumerate(items) if item.name == key), None)

@@ -1,31 +1,39 @@
 """Registry: kinds of components, their names, and where components come from."""
 
-from scgnn.registry.component import NAME, NAME_RULE, Component, unknown
+from scgnn.registry.component import NAME_PATTERN, NAME_RULE, Component, format_unknown_name
 from scgnn.registry.entry_points import EntryPointFinder
 from scgnn.registry.finders import FINDERS, Finder
-from scgnn.registry.introspection import dump, is_own, parts, readable, requirements, slot, summary
-from scgnn.registry.kinds import Registered, find, kinds, put_back, registered
+from scgnn.registry.introspection import (
+    collect_requirements,
+    extract_summary,
+    is_builtin,
+    iter_components,
+    slot,
+    strip_markup,
+    to_dict,
+)
+from scgnn.registry.kinds import Registrations, get_component, kinds, registered_components, restore
 
 FINDERS.append(EntryPointFinder())
 
 __all__ = [
     "FINDERS",
-    "NAME",
+    "NAME_PATTERN",
     "NAME_RULE",
     "Component",
     "EntryPointFinder",
     "Finder",
-    "Registered",
-    "dump",
-    "find",
-    "is_own",
+    "Registrations",
+    "collect_requirements",
+    "extract_summary",
+    "format_unknown_name",
+    "get_component",
+    "is_builtin",
+    "iter_components",
     "kinds",
-    "parts",
-    "put_back",
-    "readable",
-    "registered",
-    "requirements",
+    "registered_components",
+    "restore",
     "slot",
-    "summary",
-    "unknown",
+    "strip_markup",
+    "to_dict",
 ]

@@ -18,7 +18,7 @@ from scgnn.registry.finders import FINDERS
 C = TypeVar("C", bound="type[Component]")
 
 
-NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 NAME_RULE = "lower-case letters and digits, words joined by _, a letter first"
@@ -63,7 +63,7 @@ class Component:
             The class is not of this kind, a default is nothing that a recipe can hold, the name
             is none, or it is taken: a component never replaces another.
         """
-        if not NAME.fullmatch(name):
+        if not NAME_PATTERN.fullmatch(name):
             raise ValueError(f"'{name}' is no name of a component: {NAME_RULE}")
 
         def add(member: C) -> C:
@@ -75,7 +75,7 @@ class Component:
             if taken is not None and _full_name(taken) != _full_name(member):
                 where = _full_name(taken)
                 raise ValueError(f"{cls.kind} '{name}' is already {where}; choose another name")
-            _refuse_defaults(member)
+            _check_defaults(member)
             member.kind, member.name = cls.kind, name
             cls._members[name] = member
             return member
@@ -88,7 +88,7 @@ class Component:
         return sorted({*cls._members}.union(*(finder.names(cls.kind) for finder in FINDERS)))
 
     @classmethod
-    def named(cls, name: str) -> type[Component]:
+    def get(cls, name: str) -> type[Component]:
         """The component of this kind with that name; a plug-in is imported now.
 
         Raises
@@ -101,33 +101,35 @@ class Component:
             for finder in FINDERS:
                 finder.load(cls.kind, name)
         if name not in cls._members:
-            raise ValueError(unknown(cls.kind, name, cls.names()))
+            raise ValueError(format_unknown_name(cls.kind, name, cls.names()))
         return cls._members[name]
 
 
-def _refuse_defaults(member: type) -> None:
-    for field in dataclasses.fields(member) if dataclasses.is_dataclass(member) else ():
-        if field.default is not dataclasses.MISSING and not _plain(field.default):
+def _check_defaults(cls: type) -> None:
+    for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
+        if field.default is not dataclasses.MISSING and not _is_plain_data(field.default):
             raise ValueError(
-                f"{member.__name__}: the default of '{field.name}' is a "
+                f"{cls.__name__}: the default of '{field.name}' is a "
                 f"{type(field.default).__name__}, which a recipe cannot hold; give a word, a "
                 "number, a tuple or a component"
             )
 
 
-def _plain(value: Any) -> bool:
+def _is_plain_data(value: Any) -> bool:
     """Whether a recipe can hold a value."""
     if isinstance(value, tuple | list):
-        return all(map(_plain, value))
+        return all(map(_is_plain_data, value))
     return value is None or isinstance(value, str | int | float) or dataclasses.is_dataclass(value)
 
 
-def _full_name(member: type) -> str:
-    return f"{member.__module__}.{member.__qualname__}"
+def _full_name(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def unknown(what: str, word: str, known: list[str], of: str = "") -> str:
+def format_unknown_name(category: str, name: str, choices: list[str], context: str = "") -> str:
     """The sentence for a word that is not among the known ones, with the nearest suggestion."""
-    near = difflib.get_close_matches(str(word), known, n=1)
+    near = difflib.get_close_matches(str(name), choices, n=1)
     suggestion = f" Did you mean '{near[0]}'?" if near else ""
-    return f"unknown {what} '{word}'{of}.{suggestion} Known: {', '.join(known) or 'none'}"
+    return (
+        f"unknown {category} '{name}'{context}.{suggestion} Known: {', '.join(choices) or 'none'}"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scgnn.registry.component import _KINDS, Component, unknown
+from scgnn.registry.component import _KINDS, Component, format_unknown_name
 from scgnn.registry.finders import FINDERS
 
 
@@ -13,7 +13,7 @@ def kinds() -> dict[str, type[Component]]:
     return dict(sorted(_KINDS.items()))
 
 
-def find(word: str) -> type[Component]:
+def get_component(qualified_name: str) -> type[Component]:
     """The component that ``KIND.NAME`` means.
 
     Raises
@@ -21,23 +21,23 @@ def find(word: str) -> type[Component]:
     ValueError
         There is no such kind or name, or it is a plug-in that cannot be used.
     """
-    kind, _, name = word.partition(".")
+    kind, _, name = qualified_name.partition(".")
     known = kinds()
     if kind not in known:
-        raise ValueError(unknown("kind", kind, list(known)))
-    return known[kind].named(name)
+        raise ValueError(format_unknown_name("kind", kind, list(known)))
+    return known[kind].get(name)
 
 
-Registered = dict[type[Component], dict[str, type[Component]]]
+Registrations = dict[type[Component], dict[str, type[Component]]]
 
 
-def registered() -> Registered:
+def registered_components() -> Registrations:
     """What is registered now, by kind; plug-ins that nobody asked for yet are not."""
     return {kind: dict(kind._members) for kind in _KINDS.values()}
 
 
-def put_back(before: Registered) -> None:
+def restore(registrations: Registrations) -> None:
     """Register exactly what was registered ``before``: a plug-in that fails leaves no trace."""
     _KINDS.clear()
-    for kind, members in before.items():
+    for kind, members in registrations.items():
         _KINDS[kind.kind], kind._members = kind, members

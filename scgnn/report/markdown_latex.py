@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scgnn.execution.files import write_text
-from scgnn.report.wording import Sheet
+from scgnn.report.wording import TextTable
 
-LATEX = {
+LATEX_ESCAPES = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -31,32 +31,32 @@ LATEX = {
 }
 
 
-def write_tables(folder: Path, name: str, sheets: Sequence[Sheet]) -> list[Path]:
+def write_tables(folder: Path, name: str, tables: Sequence[TextTable]) -> list[Path]:
     """``name.md`` and ``name.tex``."""
     paths = [folder / f"{name}.md", folder / f"{name}.tex"]
-    write_text(paths[0], "\n".join(map(markdown, sheets)))
+    write_text(paths[0], "\n".join(map(to_markdown, tables)))
     head = "% Needs \\usepackage{booktabs} and, for marks, \\usepackage{amssymb}\n"
-    write_text(paths[1], head + "\n".join(map(latex, sheets)))
+    write_text(paths[1], head + "\n".join(map(to_latex, tables)))
     return paths
 
 
-def markdown(sheet: Sheet) -> str:
+def to_markdown(table: TextTable) -> str:
     """A table under a heading."""
-    rule = ["---", *["---:" for _ in sheet.head[1:]]]
-    rows = [sheet.head, *sheet.rows]
-    lines = ["| " + " | ".join(map(markdown_escaped, row)) + " |" for row in rows]
+    rule = ["---", *["---:" for _ in table.header[1:]]]
+    rows = [table.header, *table.rows]
+    lines = ["| " + " | ".join(map(escape_markdown, row)) + " |" for row in rows]
     lines.insert(1, "| " + " | ".join(rule) + " |")
-    return f"## {markdown_escaped(sheet.title)}\n\n" + "\n".join(lines) + "\n"
+    return f"## {escape_markdown(table.title)}\n\n" + "\n".join(lines) + "\n"
 
 
-def latex(sheet: Sheet) -> str:
+def to_latex(table: TextTable) -> str:
     """A table with its caption."""
-    rows = [" & ".join(map(latex_escaped, row)) + r" \\" for row in (sheet.head, *sheet.rows)]
-    columns = "".join("p{6cm}" if word == "verdict" else "r" for word in sheet.head[1:])
+    rows = [" & ".join(map(escape_latex, row)) + r" \\" for row in (table.header, *table.rows)]
+    columns = "".join("p{6cm}" if word == "verdict" else "r" for word in table.header[1:])
     return "\n".join(
         [
             r"\begin{table}",
-            rf"\caption{{{latex_escaped(sheet.title)}}}",
+            rf"\caption{{{escape_latex(table.title)}}}",
             rf"\begin{{tabular}}{{l{columns}}}",
             r"\toprule",
             rows[0],
@@ -70,11 +70,11 @@ def latex(sheet: Sheet) -> str:
     )
 
 
-def markdown_escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that means only itself in a Markdown table."""
     return re.sub(r"([\\`*_{}\[\]<>|#~&])", r"\\\1", " ".join(text.split()))
 
 
-def latex_escaped(text: str) -> str:
+def escape_latex(text: str) -> str:
     """Text that means only itself in LaTeX."""
-    return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(LATEX_ESCAPES.get(letter, letter) for letter in " ".join(text.split()))

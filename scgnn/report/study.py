@@ -9,23 +9,34 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scgnn.execution.files import write_text
-from scgnn.plotting.critical_difference import rank_diagram, rank_words
-from scgnn.plotting.forest import Forest, block_differences, each, forest, sign
-from scgnn.plotting.formatting import counted, listed, number, score_name
+from scgnn.plotting.critical_difference import describe_ranking, plot_critical_difference
+from scgnn.plotting.forest import (
+    ForestPlot,
+    build_forest_plot,
+    classify_claim,
+    compute_block_differences,
+    iter_rows,
+)
+from scgnn.plotting.formatting import format_count, format_number, format_score_name, join_names
 from scgnn.recipe import diff
-from scgnn.recipe.yaml_tree import write
-from scgnn.registry.introspection import dump
+from scgnn.recipe.yaml_tree import dump_yaml
+from scgnn.registry.introspection import to_dict
 from scgnn.report import imputation
-from scgnn.report.gallery import Gallery
+from scgnn.report.gallery import StudyFigures
 from scgnn.report.markdown_latex import write_tables
-from scgnn.report.run_data import read_json
-from scgnn.report.tables import effect_sheets, glance, named, score_sheets
-from scgnn.report.template import rendered
-from scgnn.report.wording import Sheet, main_score, question
-from scgnn.runs.provenance import versions
-from scgnn.stats.effects import direction
+from scgnn.report.run_data import read_json_or_empty
+from scgnn.report.tables import (
+    add_row_names,
+    build_effect_tables,
+    build_score_tables,
+    build_summary_table,
+)
+from scgnn.report.template import render
+from scgnn.report.wording import TextTable, describe_design, select_main_score
+from scgnn.runs.provenance import collect_versions
+from scgnn.stats.effects import get_direction
 from scgnn.study.spec import Role
-from scgnn.study.tables import over_factors
+from scgnn.study.tables import average_over_factors
 
 if TYPE_CHECKING:
     from scgnn.study.result import StudyResult
@@ -49,143 +60,153 @@ def write_report(result: StudyResult, *, umap: bool | None = None) -> Path:
     """
     path = result.folder / "report.html"
     try:
-        effects = named(result.answer.effects)
-        sheets = _score_sheets(result)
-        write_tables(result.folder, "effects", effect_sheets(effects))
+        effects = add_row_names(result.tables.effects)
+        sheets = _build_score_tables(result)
+        write_tables(result.folder, "effects", build_effect_tables(effects))
         write_tables(result.folder, "scores", sheets)
-        write_text(path, rendered("study.html", _contents(result, effects, sheets, umap)))
+        write_text(path, render("study.html", _build_context(result, effects, sheets, umap)))
     except Exception as error:  # a page is not worth the hours of a study
         log.warning("%s could not be written: %s: %s", path, type(error).__name__, error)
         log.debug("report", exc_info=error)
     return path
 
 
-def _contents(
-    result: StudyResult, effects: pd.DataFrame, sheets: list[Sheet], umap: bool | None
+def _build_context(
+    result: StudyResult, effects: pd.DataFrame, score_tables: list[TextTable], umap: bool | None
 ) -> dict[str, Any]:
     """What the template shows."""
-    answer, study, outcome = result.answer, result.study, result.outcome
-    score = main_score(answer.scores)
-    rankings = [(rank_diagram(r), rank_words(r)) for r in answer.rankings.values()]
-    factors, together = named(answer.factors), named(answer.interactions)
+    answer, study, outcome = result.tables, result.study, result.outcome
+    score = select_main_score(answer.scores)
+    rankings = [
+        (plot_critical_difference(r), describe_ranking(r)) for r in answer.rankings.values()
+    ]
+    factors, together = add_row_names(answer.main_effects), add_row_names(answer.interactions)
     return {
         "name": study.name,
-        "question": question(study),
-        "done": len(outcome.finished),
-        "failures": _failures(outcome.failed),
-        "n_failed": len(outcome.failed),
-        "score": score_name(score) if score else None,
-        "headline": _headline(effects, score),
-        "facts": _facts(result, score),
-        "forests": _forests(result, effects, score),
-        "glance": glance(effects),
-        "effect_sheets": effect_sheets(effects),
-        "factor_forests": _kept(
-            forest(_of(factors, score), "Levels of the crossed settings, in the base"),
-            forest(_of(together, score), "Two settings together, beyond the sum of both"),
+        "question": describe_design(study),
+        "done": len(outcome.summaries),
+        "failures": _group_failures(outcome.failures),
+        "n_failed": len(outcome.failures),
+        "score": format_score_name(score) if score else None,
+        "headline": _format_headline(effects, score),
+        "facts": _list_facts(result, score),
+        "forests": _build_forest_plots(result, effects, score),
+        "glance": build_summary_table(effects),
+        "effect_sheets": build_effect_tables(effects),
+        "factor_forests": _drop_missing(
+            build_forest_plot(
+                _filter_by_score(factors, score), "Levels of the crossed settings, in the base"
+            ),
+            build_forest_plot(
+                _filter_by_score(together, score), "Two settings together, beyond the sum of both"
+            ),
         ),
-        "factor_sheets": [*effect_sheets(factors), *effect_sheets(together)],
+        "factor_sheets": [*build_effect_tables(factors), *build_effect_tables(together)],
         "rankings": [(drawn, words) for drawn, words in rankings if drawn],
-        "score_sheets": sheets,
-        "imputation": imputation.of_study(answer.table),
-        "gallery": Gallery(result, umap),
-        "differences": _differences(result),
-        "cost": result.cost(),
-        "stages": _stages(result),
-        "versions": read_json(result.folder / "versions.json") or versions(),
+        "score_sheets": score_tables,
+        "imputation": imputation.tabulate_study(answer.runs),
+        "gallery": StudyFigures(result, umap),
+        "differences": _list_differences(result),
+        "cost": result.format_cost(),
+        "stages": _build_stage_table(result),
+        "versions": read_json_or_empty(result.folder / "versions.json") or collect_versions(),
     }
 
 
-def _score_sheets(result: StudyResult) -> list[Sheet]:
-    answer = result.answer
+def _build_score_tables(result: StudyResult) -> list[TextTable]:
+    answer = result.tables
     if not answer.scores:
         return []
-    return score_sheets(answer.table, answer.scores, result.study.factors)
+    return build_score_tables(answer.runs, answer.scores, result.study.factors)
 
 
-def _of(rows: pd.DataFrame, score: str | None) -> pd.DataFrame:
+def _filter_by_score(rows: pd.DataFrame, score: str | None) -> pd.DataFrame:
     return rows[rows["score"] == score] if len(rows) else rows
 
 
-def _kept(*forests: Forest | None) -> list[Forest]:
+def _drop_missing(*forests: ForestPlot | None) -> list[ForestPlot]:
     return [plot for plot in forests if plot is not None]
 
 
-def _forests(result: StudyResult, effects: pd.DataFrame, score: str | None) -> list[Forest]:
+def _build_forest_plots(
+    result: StudyResult, effects: pd.DataFrame, score: str | None
+) -> list[ForestPlot]:
     """Changes and controls on the main score, each on an axis of their own."""
-    rows = _of(effects, score)
+    rows = _filter_by_score(effects, score)
     if score is None or rows.empty:
         return []
-    study, table = result.study, result.answer.table
+    study, table = result.study, result.tables.runs
     changes = table[table["role"] != "control"]
-    blocks = block_differences(changes, score, [axis.name for axis in study.axes])
-    blocks |= block_differences(over_factors(table, study, [score]), score, study.blocks)
+    blocks = compute_block_differences(changes, score, [axis.name for axis in study.axes])
+    blocks |= compute_block_differences(
+        average_over_factors(table, study, [score]), score, study.blocks
+    )
     parts = {"change": "Changes against the base", "control": "Controls against the base"}
     found = []
     for role, title in parts.items():
         part = rows[rows["role"] == role]
         own = {name: blocks[name] for name in part["name"]}
-        found.append(forest(part, title, own))
-    return _kept(*found)
+        found.append(build_forest_plot(part, title, own))
+    return _drop_missing(*found)
 
 
-def _headline(effects: pd.DataFrame, score: str | None) -> str:
+def _format_headline(effects: pd.DataFrame, score: str | None) -> str:
     """What the changes do to the main score, in a sentence."""
-    every_row = _of(effects, score)
+    every_row = _filter_by_score(effects, score)
     rows = every_row[every_row["role"] == "change"] if len(every_row) else every_row
     if score is None or rows.empty:
         return ""
-    floor = _floor(every_row)
+    floor = _format_best_control(every_row)
     signs: dict[str, list[str]] = {}
-    for row in each(rows):
-        how = sign(row) if row.n_blocks else "without a block to compare"
+    for row in iter_rows(rows):
+        how = classify_claim(row) if row.n_blocks else "without a block to compare"
         signs.setdefault(how, []).append(row.name)
     rest = signs.pop("none", [])
-    parts = [f"{listed(names)} {how}" for how, names in signs.items()]
+    parts = [f"{join_names(names)} {how}" for how, names in signs.items()]
     if rest:
-        parts.append(f"{listed(rest)} not told apart from the base")
-    every = counted(len(rows), "change")
+        parts.append(f"{join_names(rest)} not told apart from the base")
+    every = format_count(len(rows), "change")
     if len(rest) == len(rows):
         which = f"none of {every} can" if len(rows) > 1 else "the change cannot"
-        return f"On {score_name(score)}, {which} be told apart from the base.{floor}"
-    return f"On {score_name(score)}, of {every}: {'; '.join(parts)}.{floor}"
+        return f"On {format_score_name(score)}, {which} be told apart from the base.{floor}"
+    return f"On {format_score_name(score)}, of {every}: {'; '.join(parts)}.{floor}"
 
 
-def _floor(rows: pd.DataFrame) -> str:
+def _format_best_control(rows: pd.DataFrame) -> str:
     """The best control and the base, in a sentence."""
     controls = rows[(rows["role"] == "control") & (rows["n_blocks"] > 0)]
-    way = direction(rows["score"].iloc[0])
+    way = get_direction(rows["score"].iloc[0])
     if controls.empty or not way:
         return ""
-    best = max(each(controls), key=lambda row: way * row.mean_change)
-    at = f"is at {number(best.mean_change)}, the base at {number(best.mean_base)}"
+    best = max(iter_rows(controls), key=lambda row: way * row.mean_change)
+    at = f"is at {format_number(best.mean_change)}, the base at {format_number(best.mean_base)}"
     return f" The best control, {best.name}, {at}."
 
 
-def _facts(result: StudyResult, score: str | None) -> list[tuple[str, str]]:
+def _list_facts(result: StudyResult, score: str | None) -> list[tuple[str, str]]:
     """A few numbers for the top of the page."""
-    table = result.answer.table
-    facts = [("runs done", f"{len(result.outcome.finished):,} of {len(table):,}")]
+    table = result.tables.runs
+    facts = [("runs done", f"{len(result.outcome.summaries):,} of {len(table):,}")]
     blocks = table[list(result.study.blocks)].drop_duplicates()
     facts.append(("blocks", f"{len(blocks):,}"))
     facts.append(("data sets", f"{table['data'].nunique():,}"))
     if score is not None:
         values = table.loc[table["role"] == "base", score].astype(float)
-        spread = f" ± {number(values.std(), 2 * values.std())}" if values.count() > 1 else ""
-        mean = number(values.mean(), 2 * values.std())
-        facts.append((f"{score_name(score)} of the base", mean + spread))
+        spread = f" ± {format_number(values.std(), 2 * values.std())}" if values.count() > 1 else ""
+        mean = format_number(values.mean(), 2 * values.std())
+        facts.append((f"{format_score_name(score)} of the base", mean + spread))
     return facts
 
 
-def _failures(failed: dict[str, str]) -> list[tuple[str, list[str]]]:
+def _group_failures(failures: dict[str, str]) -> list[tuple[str, list[str]]]:
     """Labels of the runs that failed, by reason, the most frequent first."""
     by_reason: dict[str, list[str]] = {}
-    for label, reason in failed.items():
+    for label, reason in failures.items():
         by_reason.setdefault(reason, []).append(label)
     return sorted(by_reason.items(), key=lambda item: -len(item[1]))
 
 
-def _differences(result: StudyResult) -> list[tuple[str, Role, list[tuple[str, str, str]]]]:
+def _list_differences(result: StudyResult) -> list[tuple[str, Role, list[tuple[str, str, str]]]]:
     """How the recipe of each variant differs from the base's: name, role, and settings."""
     runs = result.study.runs
     base = next(run for run in runs if run.role == "base")
@@ -195,19 +216,19 @@ def _differences(result: StudyResult) -> list[tuple[str, Role, list[tuple[str, s
         run = first[name]
         if run.role != "base":
             pairs = diff(base.recipe, run.recipe)
-            rows = [(path, _yaml(left), _yaml(right)) for path, left, right in pairs]
+            rows = [(path, _format_yaml(left), _format_yaml(right)) for path, left, right in pairs]
             found.append((name, run.role, rows))
     return found
 
 
-def _yaml(value: Any) -> str:
-    return write(dump(value)).removesuffix("...\n").strip()
+def _format_yaml(value: Any) -> str:
+    return dump_yaml(to_dict(value)).removesuffix("...\n").strip()
 
 
-def _stages(result: StudyResult) -> Sheet:
+def _build_stage_table(result: StudyResult) -> TextTable:
     """Time and memory of the stages that were computed, each counted once."""
     different = {
-        key: cost for run in result.outcome.finished.values() for key, cost in run.costs.items()
+        key: cost for run in result.outcome.summaries.values() for key, cost in run.costs.items()
     }
     costs = pd.DataFrame(
         [cost[:3] for cost in different.values()], columns=["stage", "seconds", "peak"]
@@ -216,9 +237,9 @@ def _stages(result: StudyResult) -> Sheet:
         (
             str(stage),
             str(len(part)),
-            number(part["seconds"].sum(), 1),
-            number(part["peak"].max(), 9),
+            format_number(part["seconds"].sum(), 1),
+            format_number(part["peak"].max(), 9),
         )
         for stage, part in costs.groupby("stage", sort=False)
     ]
-    return Sheet("Stages", ("stage", "computed", "seconds", "peak MB"), tuple(rows))
+    return TextTable("Stages", ("stage", "computed", "seconds", "peak MB"), tuple(rows))

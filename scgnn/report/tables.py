@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from scgnn.plotting.forest import each, sign
-from scgnn.plotting.formatting import number, p_value, score_name
-from scgnn.report.wording import Sheet, reported
+from scgnn.plotting.forest import classify_claim, iter_rows
+from scgnn.plotting.formatting import format_number, format_p_value, format_score_name
+from scgnn.report.wording import TextTable, select_reported_scores
 
-MARKS = {
+CLAIM_MARKS = {
     **{"better": " ▲", "worse": " ▼", "changed": " ◆", "none": ""},
     **{"perhaps better": " △", "perhaps worse": " ▽", "perhaps changed": " ◇"},
 }
-CONTROL = " (control)"
+CONTROL_SUFFIX = " (control)"
 
 
-def named(rows: pd.DataFrame) -> pd.DataFrame:
+def add_row_names(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of effects, factors or interactions with a column ``name`` of what each one is."""
     if rows.empty:
         return rows.assign(name=[])
@@ -31,78 +31,82 @@ def named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(name=name)
 
 
-def effect_sheets(rows: pd.DataFrame) -> list[Sheet]:
+def build_effect_tables(rows: pd.DataFrame) -> list[TextTable]:
     """Every number on every effect, a sheet for each score."""
     if rows.empty:
         return []
     found = []
-    for score in reported(list(rows["score"].unique())):
+    for score in select_reported_scores(list(rows["score"].unique())):
         part = rows[rows["score"] == score]
-        found.append(Sheet(score_name(score), _head(part), tuple(_effects(part))))
+        found.append(
+            TextTable(format_score_name(score), _build_header(part), tuple(_format_effects(part)))
+        )
     return found
 
 
-def _head(rows: pd.DataFrame) -> tuple[str, ...]:
+def _build_header(rows: pd.DataFrame) -> tuple[str, ...]:
     means = ("base", "change") if "mean_base" in rows else ()
     rest = ("difference", "95 % interval", "p", "p (Holm)", "rank-biserial r", "verdict")
     return ("change", "blocks", *means, *rest)
 
 
-def _effects(rows: pd.DataFrame) -> list[tuple[str, ...]]:
+def _format_effects(rows: pd.DataFrame) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
-    for row in each(rows):
-        size = row.high - row.low
+    for row in iter_rows(rows):
+        size = row.ci_high - row.ci_low
         means: tuple[str, ...] = ()
         if "mean_base" in rows:
-            means = tuple(number(value) for value in (row.mean_base, row.mean_change))
-        ends = [number(value, size, sign=True) for value in (row.low, row.high)]
+            means = tuple(format_number(value) for value in (row.mean_base, row.mean_change))
+        ends = [format_number(value, size, sign=True) for value in (row.ci_low, row.ci_high)]
         found.append(
             (
-                row.name + (CONTROL if getattr(row, "role", "") == "control" else ""),
+                row.name + (CONTROL_SUFFIX if getattr(row, "role", "") == "control" else ""),
                 str(row.n_blocks),
                 *means,
-                number(row.difference, size, sign=True),
+                format_number(row.difference, size, sign=True),
                 "–" if ends == ["–", "–"] else f"{ends[0]} to {ends[1]}",
-                p_value(row.p),
-                p_value(row.p_holm),
-                number(row.effect_size, 0.04, sign=True),
+                format_p_value(row.p),
+                format_p_value(row.p_holm),
+                format_number(row.effect_size, 0.04, sign=True),
                 row.verdict,
             )
         )
     return found
 
 
-def glance(rows: pd.DataFrame) -> Sheet | None:
+def build_summary_table(rows: pd.DataFrame) -> TextTable | None:
     """Change by score: the difference, and a mark where it is claimed."""
     if rows.empty:
         return None
-    scores = reported(list(rows["score"].unique()))
+    scores = select_reported_scores(list(rows["score"].unique()))
     lines = []
     for name, part in rows.groupby("name", sort=False):
-        by_score = {row.score: row for row in each(part)}
+        by_score = {row.score: row for row in iter_rows(part)}
         control = "role" in part and part["role"].iloc[0] == "control"
         cells = []
         for score in scores:
             row = by_score[score]
-            size = number(row.difference, row.high - row.low, sign=True)
-            cells.append(size + MARKS[sign(row)])
-        lines.append((f"{name}{CONTROL if control else ''}", *cells))
-    return Sheet("Differences", ("change", *map(score_name, scores)), tuple(lines))
+            size = format_number(row.difference, row.ci_high - row.ci_low, sign=True)
+            cells.append(size + CLAIM_MARKS[classify_claim(row)])
+        lines.append((f"{name}{CONTROL_SUFFIX if control else ''}", *cells))
+    return TextTable("Differences", ("change", *map(format_score_name, scores)), tuple(lines))
 
 
-def score_sheets(
+def build_score_tables(
     table: pd.DataFrame, scores: Sequence[str], factors: Mapping[str, object]
-) -> list[Sheet]:
+) -> list[TextTable]:
     """Mean ± standard deviation by variant, a sheet for each data set and, of several, for all."""
-    shown = reported(list(scores))
+    shown = select_reported_scores(list(scores))
     groups = [(str(data), part) for data, part in table.groupby("data", sort=False)]
     if len(groups) > 1:
         groups.insert(0, ("all data sets", table))
-    head = ("variant", "runs", *map(score_name, shown))
-    return [Sheet(name, head, tuple(_scores(part, shown, factors))) for name, part in groups]
+    head = ("variant", "runs", *map(format_score_name, shown))
+    return [
+        TextTable(name, head, tuple(_format_scores(part, shown, factors))) for name, part in groups
+    ]
 
 
-def _scores(
+def _format_scores(
     table: pd.DataFrame, scores: list[str], factors: Mapping[str, object]
 ) -> list[tuple[str, ...]]:
     found = []
@@ -113,14 +117,14 @@ def _scores(
             str(first["variant"]),
             *(f"{axis}={level}" for axis, level in levels if pd.notna(level)),
         ]
-        control = CONTROL if first["role"] == "control" else ""
+        control = CONTROL_SUFFIX if first["role"] == "control" else ""
         done = int((part["status"] == "done").sum())
-        cells = [_spread(part[score].astype(float)) for score in scores]
+        cells = [_format_mean_sd(part[score].astype(float)) for score in scores]
         found.append((", ".join(words) + control, f"{done} of {len(part)}", *cells))
     return found
 
 
-def _spread(values: pd.Series) -> str:
+def _format_mean_sd(values: pd.Series) -> str:
     sd = values.std()
-    mean = number(values.mean(), sd * 2)
-    return f"{mean} ± {number(sd, sd * 2)}" if pd.notna(sd) and mean != "–" else mean
+    mean = format_number(values.mean(), sd * 2)
+    return f"{mean} ± {format_number(sd, sd * 2)}" if pd.notna(sd) and mean != "–" else mean

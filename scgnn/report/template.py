@@ -12,13 +12,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 
-def breakable(text: str) -> Markup:
+def insert_wbr(text: str) -> Markup:
     """Text that a line may end in after a dot, a low line or an equals sign."""
     return Markup("<wbr>").join(re.split(r"(?<=[._=])", text))
 
 
 @cache
-def environment() -> Environment:
+def create_environment() -> Environment:
     """Templates of this package; whatever is put into them is escaped."""
     made = Environment(
         loader=PackageLoader("scgnn.report"),
@@ -28,12 +28,12 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     style = resources.files("scgnn.report") / "templates" / "style.css"
-    made.filters["breakable"] = breakable
+    made.filters["breakable"] = insert_wbr
     made.globals["style"] = Markup(style.read_text(encoding="utf-8"))
     return made
 
 
-def rendered(template: str, values: Mapping[str, Any]) -> str:
+def render(template: str, context: Mapping[str, Any]) -> str:
     """The page, without the blanks that its template has for its own readers."""
-    text = environment().get_template(template).render(values)
+    text = create_environment().get_template(template).render(context)
     return re.sub(r"\n\s*\n+", "\n", text)

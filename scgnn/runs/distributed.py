@@ -17,30 +17,30 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from torch import Tensor
 
-from scgnn.components.decoders import MLP as MLPDecoder
-from scgnn.components.encoders import MLP, VAE
-from scgnn.components.readers.shard import Part
+from scgnn.components.decoders import MLPDecoder as MLPDecoder
+from scgnn.components.encoders import VAE, MLPEncoder
+from scgnn.components.readers.shard import ShardReader
 from scgnn.components.regularizers import (
-    ClusterSize,
-    Degree,
-    Divergence,
+    ClusterSizeWeightedError,
+    DegreeWeightedError,
+    KLDivergence,
     Regularizer,
     Sparsity,
-    SquaredErrors,
+    WeightedSquaredError,
 )
 from scgnn.components.transforms import NormalizeTotal, TopGenes
 from scgnn.errors import RecipeError
-from scgnn.evaluation import Answers
+from scgnn.evaluation import ImputationTargets
 from scgnn.execution import process_group
 from scgnn.execution.resources import PeakMemory
-from scgnn.execution.stages import Obtained, Stages
+from scgnn.execution.stages import StageResult, Stages
 from scgnn.pipelines import ScGNN, SinglePass, autoencoders
-from scgnn.pipelines.reconstruction import Rebuilt
+from scgnn.pipelines.reconstruction import LazyReconstruction
 from scgnn.recipe.recipe import Recipe
-from scgnn.registry.introspection import is_own
-from scgnn.runs.folder import absolute_paths
-from scgnn.runs.results import Result, annotate
-from scgnn.runs.run import Prepared, compute, prepare
+from scgnn.registry.introspection import is_builtin
+from scgnn.runs.folder import make_paths_absolute
+from scgnn.runs.results import RunResult, annotate
+from scgnn.runs.run import PreparedData, compute, prepare
 from scgnn.state import Expression, Matrix, State
 from scgnn.training import collectives
 
@@ -49,44 +49,55 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scgnn")
 
-TRAININGS = (autoencoders.fit_features, autoencoders.fit_clusters, autoencoders.impute)
-ADDED_UP = (Degree, ClusterSize, Sparsity, Divergence)  # their loss is a sum over cells
+SHARDED_TRAININGS = (
+    autoencoders.fit_feature_autoencoder,
+    autoencoders.fit_cluster_autoencoders,
+    autoencoders.fit_imputation_autoencoder,
+)
+ADDITIVE_REGULARIZERS = (
+    DegreeWeightedError,
+    ClusterSizeWeightedError,
+    Sparsity,
+    KLDivergence,
+)  # their loss is a sum over cells
 
 
 @dataclass(frozen=True, eq=False)
-class Share:
+class MatrixShard:
     """The rows of a matrix that this process has; its shape is that of the whole."""
 
-    own: Matrix
+    rows: Matrix
     n_cells: int
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.n_cells, self.own.shape[1]
+        return self.n_cells, self.rows.shape[1]
 
 
 @dataclass(frozen=True, eq=False)
-class Known(SquaredErrors):
+class PrecomputedWeights(WeightedSquaredError):
     """Squared errors whose weights the first process has worked out, one for each cell here."""
 
-    of_cells: Tensor
+    cell_weights: Tensor
     weight: float
 
     def prepare(self, state: State) -> Tensor:
-        return self.of_cells
+        return self.cell_weights
 
-    def weights(self, prepared: Tensor, cells: Tensor | None) -> Tensor:
+    def compute_weights(self, prepared: Tensor, cells: Tensor | None) -> Tensor:
         return (prepared if cells is None else prepared[cells])[:, None]
 
 
-class Order(NamedTuple):
+class TrainingTask(NamedTuple):
     """A training that a process is to take part in."""
 
-    function: Callable[..., autoencoders.Fitted]
-    parts: autoencoders.Autoencoder
-    others: tuple[Any, ...]  # the arguments but parts and state
-    rebuilt: bool  # whether it is trained on what the last training rebuilt, or on the input
-    labels: np.ndarray | None  # of the cells here
+    function: Callable[..., autoencoders.AutoencoderFit]
+    autoencoder: autoencoders.Autoencoder
+    extra_args: tuple[Any, ...]  # the arguments but parts and state
+    on_reconstruction: (
+        bool  # whether it is trained on what the last training rebuilt, or on the input
+    )
+    clusters: np.ndarray | None  # of the cells here
 
 
 class Worker:
@@ -102,21 +113,23 @@ class Worker:
 
     def __init__(self, x: Matrix, genes: np.ndarray) -> None:
         self.x, self.genes = x, genes
-        self.rebuilt: Any = None
+        self.reconstruction: Any = None
 
-    def __call__(self, order: Order) -> autoencoders.Fitted:
+    def __call__(self, task: TrainingTask) -> autoencoders.AutoencoderFit:
         """Take part in a training; the embedding returned is that of the cells here."""
-        target = self.rebuilt if order.rebuilt else self.x
-        state = State(target, self.genes, np.empty(0, dtype=str), labels=order.labels)
-        training, *more = order.others
-        with collectives.in_step():
-            fitted = order.function(order.parts, training, state, *more)
-        labels = order.labels if order.function is autoencoders.fit_clusters else None
-        self.rebuilt = autoencoders.expression(order.parts, fitted, len(self.genes), labels)
+        target = self.reconstruction if task.on_reconstruction else self.x
+        state = State(target, self.genes, np.empty(0, dtype=str), clusters=task.clusters)
+        training, *more = task.extra_args
+        with collectives.synchronized():
+            fitted = task.function(task.autoencoder, training, state, *more)
+        labels = task.clusters if task.function is autoencoders.fit_cluster_autoencoders else None
+        self.reconstruction = autoencoders.reconstruct(
+            task.autoencoder, fitted, len(self.genes), labels
+        )
         return fitted
 
 
-class Divided(Stages):
+class ShardedStages(Stages):
     """Stages of which the trainings of feature autoencoders are done by all processes together.
 
     Parameters
@@ -127,118 +140,130 @@ class Divided(Stages):
         How many cells each process has.
     """
 
-    def __init__(self, worker: Worker, counts: list[int]) -> None:
+    def __init__(self, worker: Worker, shard_sizes: list[int]) -> None:
         super().__init__()
-        self.worker, self.counts = worker, counts
-        self.last: Any = None  # the decoders of the last training
+        self.worker, self.shard_sizes = worker, shard_sizes
+        self.last_decoders: Any = None  # the decoders of the last training
 
-    def obtain(self, key: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Obtained:
-        if function not in TRAININGS:
-            return super().obtain(key, function, args)
+    def get_or_compute(
+        self, key: str, function: Callable[..., Any], args: tuple[Any, ...]
+    ) -> StageResult:
+        if function not in SHARDED_TRAININGS:
+            return super().get_or_compute(key, function, args)
 
         @wraps(function)
         def by_all(
             parts: autoencoders.Autoencoder, training: Any, state: State, *more: Any
-        ) -> autoencoders.Fitted:
-            orders = self.orders(function, parts, state, (training, *more))
-            fitted = self.worker(collectives.scattered(orders))
-            self.last = fitted.decoders
-            embedding = collectives.stacked(fitted.embedding, self.counts)
+        ) -> autoencoders.AutoencoderFit:
+            orders = self.make_tasks(function, parts, state, (training, *more))
+            fitted = self.worker(collectives.scatter(orders))
+            self.last_decoders = fitted.decoder_weights
+            embedding = collectives.gather_rows(fitted.embedding, self.shard_sizes)
             return fitted._replace(embedding=cast(np.ndarray, embedding))
 
-        return super().obtain(key, by_all, args)
+        return super().get_or_compute(key, by_all, args)
 
-    def orders(
+    def make_tasks(
         self,
         function: Callable[..., Any],
-        parts: autoencoders.Autoencoder,
+        autoencoder: autoencoders.Autoencoder,
         state: State,
-        others: tuple[Any, ...],
-    ) -> list[Order]:
+        extra_args: tuple[Any, ...],
+    ) -> list[TrainingTask]:
         """One for each process."""
-        rebuilt = isinstance(state.x, Rebuilt)
-        assert not rebuilt or state.x.weights is self.last  # type: ignore[union-attr]
-        edges = np.cumsum([0, *self.counts])
-        known = [self._known(each, state) for each in parts.regularizers]
+        rebuilt = isinstance(state.x, LazyReconstruction)
+        assert not rebuilt or state.x.weights is self.last_decoders  # type: ignore[union-attr]
+        edges = np.cumsum([0, *self.shard_sizes])
+        known = [self._precompute_weights(each, state) for each in autoencoder.regularizers]
         found = []
         for here in map(slice, edges[:-1], edges[1:]):
             own = tuple(
-                Known(of_cells[here].clone(), each.weight) if of_cells is not None else each
-                for each, of_cells in zip(parts.regularizers, known, strict=True)
+                PrecomputedWeights(of_cells[here].clone(), each.weight)
+                if of_cells is not None
+                else each
+                for each, of_cells in zip(autoencoder.regularizers, known, strict=True)
             )
-            labels = None if state.labels is None else state.labels[here]
-            found.append(Order(function, replace(parts, regularizers=own), others, rebuilt, labels))
+            labels = None if state.clusters is None else state.clusters[here]
+            found.append(
+                TrainingTask(
+                    function, replace(autoencoder, regularizers=own), extra_args, rebuilt, labels
+                )
+            )
         return found
 
     @staticmethod
-    def _known(regularizer: Regularizer, state: State) -> Tensor | None:
+    def _precompute_weights(regularizer: Regularizer, state: State) -> Tensor | None:
         """What a squared error counts for in each cell, which takes the cells of all processes."""
-        return regularizer.prepare(state) if isinstance(regularizer, SquaredErrors) else None
+        return regularizer.prepare(state) if isinstance(regularizer, WeightedSquaredError) else None
 
 
-def lend(recipe: Recipe) -> None:
+def serve_worker(recipe: Recipe) -> None:
     """Do what the first process orders, until it is done."""
     log.addHandler(logging.NullHandler())  # the first one speaks
-    worker = _shared(recipe)[0]
-    while (order := collectives.scattered(None)) is not None:
-        collectives.stacked(worker(order).embedding, [])
+    worker = _prepare_shard(recipe)[0]
+    while (order := collectives.scatter(None)) is not None:
+        collectives.gather_rows(worker(order).embedding, [])
 
 
-def execute(recipe: Recipe) -> Result:
+def execute(recipe: Recipe) -> RunResult:
     """Run a recipe as the first of several processes; the others :func:`lend`."""
     with PeakMemory() as peak:
-        worker, prepared, counts = _shared(recipe)
+        worker, prepared, counts = _prepare_shard(recipe)
         assert prepared is not None
         log.info(
-            "%s processes with %s cells", process_group.size(), ", ".join(f"{n:,}" for n in counts)
+            "%s processes with %s cells",
+            process_group.world_size(),
+            ", ".join(f"{n:,}" for n in counts),
         )
-        state, scores = compute(recipe, prepared, Divided(worker, counts))
-        collectives.scattered([None] * process_group.size())
-        saved = absolute_paths(recipe)
-        result = annotate(prepared.counts, state, saved, given=False)
+        state, scores = compute(recipe, prepared, ShardedStages(worker, counts))
+        collectives.scatter([None] * process_group.world_size())
+        saved = make_paths_absolute(recipe)
+        result = annotate(prepared.counts, state, saved, in_memory=False)
     scores["peak_memory_mb"] = round(peak.megabytes, 1)
-    return Result(result, state, scores, saved)
+    return RunResult(result, state, scores, saved)
 
 
-def _shared(recipe: Recipe) -> tuple[Worker, Prepared | None, list[int]]:
+def _prepare_shard(recipe: Recipe) -> tuple[Worker, PreparedData | None, list[int]]:
     """The data of this process; on the first one what it needs of all cells, and their numbers."""
     from anndata import AnnData
 
     data = recipe.data
-    part = Part(data.reader, process_group.rank(), process_group.size(), data.layer)
-    with collectives.in_step():
+    part = ShardReader(data.reader, process_group.rank(), process_group.world_size(), data.layer)
+    with collectives.synchronized():
         here = prepare(replace(recipe, data=replace(data, reader=part, layer=None)))
     x, state, counts = cast(Matrix, here.state.x), here.state, here.counts
     notes = AnnData(obs=counts.obs.loc[state.cells], var=counts.var.loc[state.genes])
     notes.uns["scgnn_input"] = counts.uns["scgnn_input"]
-    everywhere = collectives.gathered((notes, here.truth))
+    everywhere = collectives.gather((notes, here.labels))
     worker = Worker(x, state.genes)
-    return (worker, None, []) if everywhere is None else (worker, *_of_all(worker, everywhere))
+    return (
+        (worker, None, []) if everywhere is None else (worker, *_merge_shards(worker, everywhere))
+    )
 
 
-def _of_all(
-    worker: Worker, everywhere: list[tuple[AnnData, np.ndarray | None]]
-) -> tuple[Prepared, list[int]]:
+def _merge_shards(
+    worker: Worker, shards: list[tuple[AnnData, np.ndarray | None]]
+) -> tuple[PreparedData, list[int]]:
     """What the first process needs of all cells: their names, annotation and true labels."""
     from anndata import concat
 
-    n_cells = [notes.n_obs for notes, _ in everywhere]
-    counts = concat([notes for notes, _ in everywhere], merge="first")
-    read = [notes.uns["scgnn_input"] for notes, _ in everywhere]
+    n_cells = [notes.n_obs for notes, _ in shards]
+    counts = concat([notes for notes, _ in shards], merge="first")
+    read = [notes.uns["scgnn_input"] for notes, _ in shards]
     counts.uns["scgnn_input"] = read[0] | {
         "source": read[0]["source"].rpartition(" (part")[0],
         **{word: sum(each[word] for each in read) for word in ("n_cells", "empty_cells")},
         "empty_genes": 0,
     }
-    labels = [np.full(notes.n_obs, "") if t is None else t for notes, t in everywhere]
+    labels = [np.full(notes.n_obs, "") if t is None else t for notes, t in shards]
     truth = np.concatenate(labels)
-    whole = cast(Expression, Share(worker.x, sum(n_cells)))
+    whole = cast(Expression, MatrixShard(worker.x, sum(n_cells)))
     state = State(whole, worker.genes, counts.obs_names.to_numpy(str))
-    answers = Answers(None, None, None, None, "other")
-    return Prepared(counts, state, truth if (truth != "").any() else None, answers), n_cells
+    answers = ImputationTargets(None, None, None, None, "other")
+    return PreparedData(counts, state, truth if (truth != "").any() else None, answers), n_cells
 
 
-def refuse(recipe: Recipe, resumes: bool) -> None:
+def check_distributed_support(recipe: Recipe, uses_cache: bool) -> None:
     """Refuse what several processes cannot do together.
 
     Raises
@@ -246,38 +271,44 @@ def refuse(recipe: Recipe, resumes: bool) -> None:
     RecipeError
         Every setting in the way, with what to do.
     """
-    problems = [*_of_data(recipe.data), *_of_pipeline(recipe.pipeline)]
-    if resumes:
-        problems.append("--resume, --store: stages of a run by several processes are not kept")
+    problems = [*_find_data_problems(recipe.data), *_find_pipeline_problems(recipe.pipeline)]
+    if uses_cache:
+        problems.append("--resume, --cache-dir: stages of a run by several processes are not kept")
     if problems:
         raise RecipeError(
-            [f"{each} (run by {process_group.size()} processes)" for each in problems]
+            [f"{each} (run by {process_group.world_size()} processes)" for each in problems]
         )
 
 
-def _of_data(data: Any) -> Iterator[str]:
+def _find_data_problems(data: Any) -> Iterator[str]:
     """The settings of the data in the way."""
-    for name in ("holdout", "thinning", "truth", "permuted", "batch"):
+    for name in (
+        "holdout_fraction",
+        "thinning_fraction",
+        "truth_path",
+        "permuted_gene_fraction",
+        "batch_key",
+    ):
         if getattr(data, name):
             yield f"data.{name}: takes all cells in one process; leave it out"
-    if getattr(data.reader, "keep_genes", 0):
-        yield "data.reader.keep_genes: takes all cells in one process; choose by top_genes"
+    if getattr(data.reader, "n_top_genes", 0):
+        yield "data.reader.n_top_genes: takes all cells in one process; choose by top_genes"
     for transform in data.transforms:
         where = f"data.transforms: {transform.name}"
-        if not is_own(type(transform)):
+        if not is_builtin(type(transform)):
             yield f"{where} is a plug-in, of which nobody knows what it takes; leave it out"
         if isinstance(transform, NormalizeTotal) and transform.target_sum is None:
             yield f"{where} takes the median of all cells; give a target_sum, such as 1e4"
-        if isinstance(transform, TopGenes) and transform.by == "log_nonzero":
-            yield f"{where} by log_nonzero takes all values of a gene; choose by: variance"
+        if isinstance(transform, TopGenes) and transform.flavor == "log_nonzero":
+            yield f"{where} by log_nonzero takes all values of a gene; choose flavor: variance"
 
 
-def _of_pipeline(pipeline: Any) -> Iterator[str]:
+def _find_pipeline_problems(pipeline: Any) -> Iterator[str]:
     """The settings of the pipeline in the way."""
     if type(pipeline) not in (ScGNN, SinglePass):
         yield f"pipeline: {pipeline.name} is not known to be divisible; use scgnn or single_pass"
         return
-    for name, kinds in (("feature_encoder", (MLP, VAE)), ("feature_decoder", (MLPDecoder,))):
+    for name, kinds in (("feature_encoder", (MLPEncoder, VAE)), ("feature_decoder", (MLPDecoder,))):
         part, known = getattr(pipeline, name), " or ".join(kind.name for kind in kinds)
         if type(part) not in kinds:
             yield f"pipeline.{name}: {getattr(part, 'name', 'null')} takes all cells; use {known}"
@@ -285,5 +316,5 @@ def _of_pipeline(pipeline: Any) -> Iterator[str]:
             yield f"pipeline.{name}.normalization: batch takes all cells of a batch; use layer"
     for name in ("feature_regularizers", "cluster_regularizers", "imputation_regularizers"):
         for regularizer in getattr(pipeline, name, ()):
-            if regularizer.weight and type(regularizer) not in ADDED_UP:
+            if regularizer.weight and type(regularizer) not in ADDITIVE_REGULARIZERS:
                 yield f"pipeline.{name}: {regularizer.name} is no sum over cells; leave it out"

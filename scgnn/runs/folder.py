@@ -13,17 +13,17 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from scgnn.errors import RecipeError, UserError
-from scgnn.execution.files import UNFINISHED, write_text
+from scgnn.execution.files import TEMPORARY_FILE_PATTERN, write_text
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe, to_yaml
 
 log = logging.getLogger("scgnn")
 
-LOCK = ".running"
+LOCK_FILENAME = ".running"
 
 
 @contextmanager
-def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
+def open_output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
     """A folder for a run: its recipe from the start, its log, and its stages until it is done.
 
     What is made here is taken away again when the input turns out to be wrong, so nothing
@@ -35,11 +35,11 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
         The folder cannot be made or written, holds something else, a finished run, or another
         recipe than the one to resume.
     """
-    recipe = absolute_paths(recipe)
+    recipe = make_paths_absolute(recipe)
     missing = [folder for folder in (out, *out.parents) if not folder.exists()]
-    going_on = _claim(out, recipe, resume)
-    lock = locked(out)
-    for part in filter(UNFINISHED.fullmatch, os.listdir(out)):
+    going_on = _create_or_resume(out, recipe, resume)
+    lock = acquire_lock(out)
+    for part in filter(TEMPORARY_FILE_PATTERN.fullmatch, os.listdir(out)):
         (out / part).unlink()  # of a file that was being written when the run was killed
     handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -50,19 +50,19 @@ def output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
     except UserError:
         if not going_on and not (out / "stages").exists():
             handler.close()
-            _take_away(out, missing)
+            _clean_up(out, missing)
         raise
     finally:
         log.removeHandler(handler)
         handler.close()
         lock.release()
-        (out / LOCK).unlink(missing_ok=True)
+        (out / LOCK_FILENAME).unlink(missing_ok=True)
     shutil.rmtree(out / "stages", ignore_errors=True)
 
 
-def locked(out: Path) -> FileLock:
+def acquire_lock(out: Path) -> FileLock:
     """The folder held for this process; a killed process lets go of it."""
-    lock = FileLock(out / LOCK)
+    lock = FileLock(out / LOCK_FILENAME)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -72,15 +72,15 @@ def locked(out: Path) -> FileLock:
     return lock
 
 
-def _take_away(out: Path, folders: list[Path]) -> None:
-    for name in ("recipe.yaml", "log.txt", LOCK):
+def _clean_up(out: Path, folders: list[Path]) -> None:
+    for name in ("recipe.yaml", "log.txt", LOCK_FILENAME):
         (out / name).unlink(missing_ok=True)
     for folder in folders:
         if not any(folder.iterdir()):
             folder.rmdir()
 
 
-def _claim(out: Path, recipe: Recipe, resume: bool) -> bool:
+def _create_or_resume(out: Path, recipe: Recipe, resume: bool) -> bool:
     """Make the folder, or go on with the run in it; says whether there is one."""
     elsewhere = "choose another folder with --out"
     if out.is_dir() and any(out.iterdir()):
@@ -95,11 +95,11 @@ def _claim(out: Path, recipe: Recipe, resume: bool) -> bool:
         if load_recipe(out / "recipe.yaml") != recipe:
             raise UserError(f"{out}: holds a run of another recipe; {elsewhere}")
         return True
-    probed(out, elsewhere)
+    ensure_writable(out, elsewhere)
     return False
 
 
-def probed(out: Path, elsewhere: str) -> None:
+def ensure_writable(out: Path, hint: str) -> None:
     """Make a folder and see whether it can be written; ``elsewhere`` is the advice if not."""
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -107,10 +107,10 @@ def probed(out: Path, elsewhere: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); {elsewhere}") from None
+        raise UserError(f"{out}: cannot be written ({error.strerror}); {hint}") from None
 
 
-def refuse_missing(recipes: Iterable[Recipe]) -> None:
+def check_data_files(recipes: Iterable[Recipe]) -> None:
     """Refuse data files that are not there.
 
     Raises
@@ -123,7 +123,7 @@ def refuse_missing(recipes: Iterable[Recipe]) -> None:
         for data in (recipe.data for recipe in recipes)
         for key, path in (
             ("data.reader.path", getattr(data.reader, "path", None)),
-            ("data.truth", data.truth),
+            ("data.truth_path", data.truth_path),
         )
         if path
     }
@@ -132,29 +132,29 @@ def refuse_missing(recipes: Iterable[Recipe]) -> None:
         raise RecipeError(missing)
 
 
-def absolute_paths(recipe: Recipe) -> Recipe:
+def make_paths_absolute(recipe: Recipe) -> Recipe:
     """The recipe with the paths of its data written out, so that it runs again from any folder."""
     data = recipe.data
     if path := getattr(data.reader, "path", ""):
-        data = replace(data, reader=replace(data.reader, path=_whole(path)))  # type: ignore[type-var]
-    if data.truth:
-        data = replace(data, truth=_whole(data.truth))
+        data = replace(data, reader=replace(data.reader, path=_make_absolute(path)))  # type: ignore[type-var]
+    if data.truth_path:
+        data = replace(data, truth_path=_make_absolute(data.truth_path))
     return replace(recipe, data=data)
 
 
-def _whole(path: str) -> str:
+def _make_absolute(path: str) -> str:
     return os.path.abspath(os.path.expanduser(path))
 
 
-def numbered(wanted: Path) -> list[Path]:
+def list_numbered_folders(path: Path) -> list[Path]:
     """``wanted``, ``wanted-2``, ``wanted-3`` … up to the first that is free."""
-    folders = [wanted]
+    folders = [path]
     while folders[-1].exists():
-        folders.append(wanted.with_name(f"{wanted.name}-{len(folders) + 1}"))
+        folders.append(path.with_name(f"{path.name}-{len(folders) + 1}"))
     return folders
 
 
-def _read_back(run: Path) -> Recipe | None:
+def _load_run_recipe(run: Path) -> Recipe | None:
     """The recipe of a run; None where it needs a plug-in that is not here."""
     try:
         return load_recipe(run / "recipe.yaml")
@@ -162,17 +162,17 @@ def _read_back(run: Path) -> Recipe | None:
         return None
 
 
-def default_folder(wanted: Path, recipe: Recipe, resume: bool) -> Path:
+def select_output_folder(path: Path, recipe: Recipe, resume: bool) -> Path:
     """``wanted``, or the first of ``wanted-2``, ``wanted-3`` … that is free.
 
     With ``resume`` the latest of them that holds this recipe, unfinished.
     """
-    *taken, free = numbered(wanted)
+    *taken, free = list_numbered_folders(path)
     if not resume:
         return free
-    recipe = absolute_paths(recipe)
+    recipe = make_paths_absolute(recipe)
     for run in reversed(taken):
         unfinished = (run / "recipe.yaml").is_file() and not (run / "metrics.json").exists()
-        if unfinished and _read_back(run) == recipe:
+        if unfinished and _load_run_recipe(run) == recipe:
             return run
-    raise UserError(f"{wanted}: no unfinished run of this recipe to resume; name it with --out")
+    raise UserError(f"{path}: no unfinished run of this recipe to resume; name it with --out")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
-from scgnn.execution.fingerprint import digest, outside_sources, package_version
+from scgnn.execution.fingerprint import code_fingerprint, digest, third_party_sources
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry import entry_points
-from scgnn.registry.introspection import is_own, parts
+from scgnn.registry.introspection import is_builtin, iter_components
 
 LIBRARIES = (
     "scgnn",
@@ -23,21 +23,21 @@ LIBRARIES = (
 )
 
 
-def strangers(recipe: Recipe | None) -> dict[str, str]:
+def third_party_components(recipe: Recipe | None) -> dict[str, str]:
     """The components of a recipe that are not scgnn's own: whose they are, and their code."""
     return {
-        f"{part.kind}.{part.name}": f"{entry_points.source(type(part))}, "
-        f"code {digest(*outside_sources(part))[:12]}"
-        for part in parts(recipe)
-        if not is_own(type(part))
+        f"{part.kind}.{part.name}": f"{entry_points.describe_source(type(part))}, "
+        f"code {digest(*third_party_sources(part))[:12]}"
+        for part in iter_components(recipe)
+        if not is_builtin(type(part))
     }
 
 
-def versions(recipe: Recipe | None = None) -> dict[str, str]:
+def collect_versions(recipe: Recipe | None = None) -> dict[str, str]:
     """What the numbers of a run depend on; with a recipe also the plug-ins that it uses."""
     import torch
 
-    found = strangers(recipe)
+    found = third_party_components(recipe)
     for name in LIBRARIES:
         try:
             found[name] = metadata.version(name)
@@ -45,7 +45,7 @@ def versions(recipe: Recipe | None = None) -> dict[str, str]:
             found[name] = "not installed"
     return {
         **found,
-        "source": package_version(),
+        "source": code_fingerprint(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),

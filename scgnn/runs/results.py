@@ -13,15 +13,15 @@ import numpy as np
 from scipy import sparse
 
 from scgnn.errors import InputError
-from scgnn.execution.files import _csv, _text
+from scgnn.execution.files import _write_csv, _write_text
 from scgnn.recipe.recipe import Recipe, to_yaml
-from scgnn.runs.provenance import versions
+from scgnn.runs.provenance import collect_versions
 from scgnn.state import State
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-OWN = {
+OUTPUT_KEYS = {
     "layers": ("scgnn_imputed",),
     "obsm": ("X_scgnn", "X_scgnn_features"),
     "obsp": ("scgnn_connectivities", "scgnn_distances"),
@@ -29,11 +29,11 @@ OWN = {
 }
 
 
-EDGES_AT_ONCE = 2**16  # whose lengths are computed together
+EDGES_PER_BLOCK = 2**16  # whose lengths are computed together
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """A finished run.
 
     Attributes
@@ -54,16 +54,16 @@ class Result:
     recipe: Recipe
 
 
-def annotate(counts: AnnData, state: State, recipe: Recipe, given: bool) -> AnnData:
+def annotate(counts: AnnData, state: State, recipe: Recipe, in_memory: bool) -> AnnData:
     """A new AnnData: the counts of the cells and genes used, and what the run found.
 
     X and every layer, column and key that came in stay as they are.
     """
     adata = counts[state.cells, state.genes].copy()
-    for slot, keys in OWN.items():  # what an earlier run left is not this run's
+    for slot, keys in OUTPUT_KEYS.items():  # what an earlier run left is not this run's
         for key in keys:
             getattr(adata, slot).pop(key, None)
-    adata.obs["scgnn"] = _categories(state.labels)
+    adata.obs["scgnn"] = _to_categorical(state.clusters)
     adata.obsm["X_scgnn"] = state.graph_embedding
     adata.obsm["X_scgnn_features"] = state.embedding
     if state.imputed is not None:
@@ -72,10 +72,10 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, given: bool) -> AnnD
         adata.layers["scgnn_imputed"] = kept
     entry: dict[str, Any] = {
         "recipe": to_yaml(recipe),
-        "data": "an AnnData given in Python" if given else f"read by {recipe.data.reader.name}",
-        "versions": versions(recipe),
-        "stopped_because": state.stopped,
-        "iterations": state.iterations,
+        "data": "an AnnData given in Python" if in_memory else f"read by {recipe.data.reader.name}",
+        "versions": collect_versions(recipe),
+        "stop_reason": state.stop_reason,
+        "iterations": state.n_iterations,
         "history": {
             column: np.array([getattr(record, column) for record in state.history])
             for column in ("iteration", "stage", "quantity", "epoch", "value")
@@ -83,14 +83,14 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, given: bool) -> AnnD
     }
     if state.graph is not None:
         adata.obsp["scgnn_connectivities"] = state.graph
-        adata.obsp["scgnn_distances"] = _edge_lengths(state)
+        adata.obsp["scgnn_distances"] = _compute_edge_lengths(state)
         entry |= {
             "connectivities_key": "scgnn_connectivities",
             "distances_key": "scgnn_distances",
             "params": {
                 "method": "scgnn",
                 "use_rep": "X_scgnn_features",
-                "n_neighbors": getattr(recipe.pipeline.graph_builder, "k", 0),  # type: ignore[attr-defined]
+                "n_neighbors": getattr(recipe.pipeline.graph_builder, "n_neighbors", 0),  # type: ignore[attr-defined]
                 "metric": "euclidean",
             },
         }
@@ -98,27 +98,27 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, given: bool) -> AnnD
     return adata
 
 
-def _categories(labels: np.ndarray | None) -> Any:
+def _to_categorical(clusters: np.ndarray | None) -> Any:
     import pandas as pd
 
-    assert labels is not None
-    names = [str(number) for number in range(int(labels.max()) + 1)]
-    return pd.Categorical.from_codes(labels, categories=pd.Index(names))
+    assert clusters is not None
+    names = [str(number) for number in range(int(clusters.max()) + 1)]
+    return pd.Categorical.from_codes(clusters, categories=pd.Index(names))
 
 
-def _edge_lengths(state: State) -> sparse.csr_matrix:
+def _compute_edge_lengths(state: State) -> sparse.csr_matrix:
     """Euclidean distances in the feature embedding, on the edges of the graph."""
     assert state.graph is not None and state.embedding is not None
     edges = state.graph.tocoo()
     lengths = np.empty(edges.nnz, state.embedding.dtype)
-    for start in range(0, edges.nnz, EDGES_AT_ONCE):
-        some = slice(start, start + EDGES_AT_ONCE)
+    for start in range(0, edges.nnz, EDGES_PER_BLOCK):
+        some = slice(start, start + EDGES_PER_BLOCK)
         gaps = state.embedding[edges.row[some]] - state.embedding[edges.col[some]]
         lengths[some] = np.linalg.norm(gaps, axis=1)
     return sparse.csr_matrix((lengths, (edges.row, edges.col)), shape=edges.shape)
 
 
-def refuse_unwritable(adata: AnnData) -> None:
+def check_h5ad_compatible(adata: AnnData) -> None:
     """Refuse annotation that a .h5ad file cannot hold, before anything is computed.
 
     Raises
@@ -148,17 +148,19 @@ def refuse_unwritable(adata: AnnData) -> None:
                 ) from error
 
 
-def text_files(
+def build_text_writers(
     state: State, recipe: Recipe, metrics: dict[str, Any]
 ) -> dict[str, Callable[[Path], None]]:
     """The small files of a run: what writes each of them, by name."""
-    assert state.labels is not None
-    cells = [("cell", "cluster"), *zip(state.cells, state.labels, strict=True)]
+    assert state.clusters is not None
+    cells = [("cell", "cluster"), *zip(state.cells, state.clusters, strict=True)]
     history = [("iteration", "stage", "quantity", "epoch", "value"), *state.history]
     return {
-        "recipe.yaml": lambda part: _text(part, to_yaml(recipe)),
-        "cells.csv": lambda part: _csv(part, cells),
-        "history.csv": lambda part: _csv(part, history),
-        "versions.json": lambda part: _text(part, json.dumps(versions(recipe), indent=2) + "\n"),
-        "metrics.json": lambda part: _text(part, json.dumps(metrics, indent=2) + "\n"),
+        "recipe.yaml": lambda part: _write_text(part, to_yaml(recipe)),
+        "cells.csv": lambda part: _write_csv(part, cells),
+        "history.csv": lambda part: _write_csv(part, history),
+        "versions.json": lambda part: _write_text(
+            part, json.dumps(collect_versions(recipe), indent=2) + "\n"
+        ),
+        "metrics.json": lambda part: _write_text(part, json.dumps(metrics, indent=2) + "\n"),
     }

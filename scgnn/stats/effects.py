@@ -12,7 +12,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scgnn.errors import InputError
-from scgnn.stats.paired import Floats, blocks_needed, compare, detectable, holm
+from scgnn.stats.paired import (
+    FloatArray,
+    compare_blocks,
+    holm_correction,
+    minimum_blocks,
+    minimum_detectable_effect,
+)
 
 ALPHA = 0.05  # of the claims
 HIGHER_IS_BETTER = (
@@ -46,7 +52,7 @@ LOWER_IS_BETTER = (
 DIRECTIONS = dict.fromkeys(HIGHER_IS_BETTER, 1) | dict.fromkeys(LOWER_IS_BETTER, -1)
 
 
-def direction(score: str) -> int:
+def get_direction(score: str) -> int:
     """1 where higher is better, −1 where lower is, 0 where that is not known.
 
     Parts count: ``seconds.cluster`` is a ``seconds``, ``imputation.cosine`` a ``cosine``.
@@ -54,7 +60,7 @@ def direction(score: str) -> int:
     return next((DIRECTIONS[part] for part in re.split(r"[./]", score) if part in DIRECTIONS), 0)
 
 
-def effects(
+def estimate_effects(
     table: pd.DataFrame,
     scores: Sequence[str],
     *,
@@ -101,9 +107,9 @@ def effects(
       which should cost the changes no power
     - ``effect_size``: matched-pairs rank-biserial correlation
     - ``spread``: standard deviation of the differences
-    - ``smallest_detectable``: the true difference found with 80 % power at ``alpha`` over the
+    - ``minimum_detectable_effect``: the true difference found with 80 % power at ``alpha`` over the
       number of changes, the spread being what it is; infinite with too few blocks
-    - ``needed_blocks``: fewest with which any difference can be found at that level
+    - ``min_blocks``: fewest with which any difference can be found at that level
     - ``verdict``: in words. "Perhaps" where the test finds what the interval does not exclude.
     """
     roles = table.drop_duplicates("variant").set_index("variant")["role"]
@@ -111,16 +117,16 @@ def effects(
         raise InputError(f"the study has no variant '{base}' to compare with")
     rows = []
     for score in scores:
-        wide = unstacked(table, score, blocks, ["variant"])
+        wide = pivot(table, score, blocks, ["variant"])
         for variant, role in roles.drop(base).items():
             pair = (wide[[variant]].to_numpy(), wide[[base]].to_numpy())
-            found = compared(*pair, wide.index, by, alpha, seed)
+            found = compare_pairs(*pair, wide.index, by, alpha, seed)
             rows.append({"variant": variant, "role": role, "score": score} | found)
-    return judged(pd.DataFrame(rows), ["role", "score"], alpha)
+    return add_verdicts(pd.DataFrame(rows), ["role", "score"], alpha)
 
 
-def unstacked(
-    table: pd.DataFrame, score: str, blocks: Sequence[str], across: Sequence[str]
+def pivot(
+    table: pd.DataFrame, score: str, blocks: Sequence[str], columns: Sequence[str]
 ) -> pd.DataFrame:
     """One score with a row per block and a column per value of ``across``, NaN where none is.
 
@@ -129,19 +135,19 @@ def unstacked(
     InputError
         Two runs have the same place.
     """
-    keys = [*blocks, *across]
+    keys = [*blocks, *columns]
     twice = table.duplicated(keys)
     if twice.any():
         place = ", ".join(f"{key} {table.loc[twice, key].iloc[0]}" for key in keys)
         raise InputError(f"two runs of one block ({place}): name all that is crossed as a block")
     column = table.set_index(keys)[score].astype(float)
-    wide = column.where(np.isfinite(column)).unstack(list(across))
+    wide = column.where(np.isfinite(column)).unstack(list(columns))
     assert isinstance(wide, pd.DataFrame)
     return wide.sort_index()
 
 
-def compared(
-    change: Floats, base: Floats, index: pd.Index, by: str | None, alpha: float, seed: int
+def compare_pairs(
+    change: FloatArray, base: FloatArray, index: pd.Index, by: str | None, alpha: float, seed: int
 ) -> dict[str, Any]:
     """Paired over blocks, each the mean of its pairs (blocks x pairs) of which none is missing."""
     there = np.isfinite(change) & np.isfinite(base)
@@ -157,17 +163,19 @@ def compared(
     n_data = {"n_data": means.index.unique("data").size} if "data" in index.names else {}
     if by is not None:
         means = means.groupby(level=by).mean()
-    result = compare(means["change"].to_numpy(), means["base"].to_numpy(), alpha, seed)._asdict()
+    result = compare_blocks(
+        means["change"].to_numpy(), means["base"].to_numpy(), alpha, seed
+    )._asdict()
     return {"n_blocks": result.pop("n_blocks")} | n_data | result
 
 
-def judged(
+def add_verdicts(
     rows: pd.DataFrame,
     family: list[str],
     alpha: float,
     *,
-    claim: str = "{how} by {size}",
-    thing: str = "difference",
+    claim_template: str = "{how} by {size}",
+    noun: str = "difference",
 ) -> pd.DataFrame:
     """Compared rows with their corrected p, what they could have shown, and the verdict.
 
@@ -180,50 +188,52 @@ def judged(
         level = alpha / max(part["p"].notna().sum(), 1)
         parts.append(
             part.assign(
-                p_holm=holm(part["p"].to_numpy()),
-                smallest_detectable=[
-                    math.inf if math.isinf(least := detectable(n, level)) else least * spread
-                    for n, spread in zip(part["n_blocks"], part["spread"], strict=True)
+                p_holm=holm_correction(part["p"].to_numpy()),
+                minimum_detectable_effect=[
+                    math.inf
+                    if math.isinf(least := minimum_detectable_effect(n, level))
+                    else least * spread
+                    for n, spread in zip(part["n_blocks"], part["sd_difference"], strict=True)
                 ],
-                needed_blocks=blocks_needed(level),
+                min_blocks=minimum_blocks(level),
             )
         )
     whole = pd.concat(parts).sort_index()
-    verdicts = [verdict(row, alpha, claim, thing) for _, row in whole.iterrows()]
+    verdicts = [format_verdict(row, alpha, claim_template, noun) for _, row in whole.iterrows()]
     return whole.assign(verdict=verdicts)
 
 
-def verdict(row: pd.Series, alpha: float, claim: str, thing: str) -> str:
+def format_verdict(row: pd.Series, alpha: float, claim_template: str, noun: str) -> str:
     """One row in words: what it shows, or what it could not have shown."""
     if not row.n_blocks:
         return "nothing to compare: no block in which both runs have this score"
     count = f"{row.n_blocks} block{'s' if row.n_blocks > 1 else ''}"
     if row.p_holm <= alpha:
-        return _claimed(row, claim)
-    if row.difference == 0 and not row.spread > 0:
-        return f"no {thing} in any of {count}"
-    if row.n_blocks < row.needed_blocks:
-        return f"too few blocks to tell: at least {row.needed_blocks} are needed"
-    if math.isinf(row.smallest_detectable):  # no p of random sign patterns is that small
+        return _format_claim(row, claim_template)
+    if row.difference == 0 and not row.sd_difference > 0:
+        return f"no {noun} in any of {count}"
+    if row.n_blocks < row.min_blocks:
+        return f"too few blocks to tell: at least {row.min_blocks} are needed"
+    if math.isinf(row.minimum_detectable_effect):  # no p of random sign patterns is that small
         return "too many changes to tell any from the base at this level"
-    hidden = _number(row.smallest_detectable, row.smallest_detectable)
-    return f"no {thing} detectable with {count}; one of {hidden} could have hidden"
+    hidden = _format_number(row.minimum_detectable_effect, row.minimum_detectable_effect)
+    return f"no {noun} detectable with {count}; one of {hidden} could have hidden"
 
 
-def _claimed(row: pd.Series, claim: str) -> str:
+def _format_claim(row: pd.Series, claim_template: str) -> str:
     sign = 1 if row.difference > 0 else -1
-    known = direction(row.score)
+    known = get_direction(row.score)
     up, down = ("better", "worse") if known else ("higher", "lower")
     how = up if sign == (known or 1) else down
-    low, high = sorted((sign * row.low, sign * row.high))
+    low, high = sorted((sign * row.ci_low, sign * row.ci_high))
     width = (high - low) or abs(row.difference)
-    shown = [_number(value, width) for value in (abs(row.difference), low, high)]
+    shown = [_format_number(value, width) for value in (abs(row.difference), low, high)]
     size = f"{shown[0]} ({shown[1]} to {shown[2]})"
-    return ("perhaps " if low <= 0 else "") + claim.format(how=how, size=size)
+    return ("perhaps " if low <= 0 else "") + claim_template.format(how=how, size=size)
 
 
-def _number(value: float, size: float) -> str:
+def _format_number(value: float, uncertainty: float) -> str:
     """With the digits that matter at ``size``, no zero before the point: .05, −1.5, 120."""
-    places = max(0, math.ceil(-math.log10(size / 4))) if size else 0
+    places = max(0, math.ceil(-math.log10(uncertainty / 4))) if uncertainty else 0
     text = f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
     return re.sub(r"^(−?)0\.", r"\1.", text)

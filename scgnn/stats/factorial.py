@@ -8,17 +8,17 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from scgnn.stats.effects import ALPHA, compared, judged, unstacked
-from scgnn.stats.paired import Floats
+from scgnn.stats.effects import ALPHA, add_verdicts, compare_pairs, pivot
+from scgnn.stats.paired import FloatArray
 
-Level = str | int | float | bool
-Axes = Mapping[str, Sequence[Level]]
+LevelValue = str | int | float | bool
+AxisLevels = Mapping[str, Sequence[LevelValue]]
 
 
-def main_effects(
+def estimate_main_effects(
     table: pd.DataFrame,
     scores: Sequence[str],
-    axes: Axes,
+    axes: AxisLevels,
     *,
     blocks: Sequence[str] = ("data", "seed"),
     by: str | None = None,
@@ -52,20 +52,22 @@ def main_effects(
     """
     rows = []
     for score in scores:
-        index, grid = _grid(table, score, axes, blocks)
+        index, grid = _build_grid(table, score, axes, blocks)
         for at, (axis, levels) in enumerate(axes.items(), start=1):
-            first = _pairs(np.take(grid, 0, at))
+            first = _flatten_grid(np.take(grid, 0, at))
             for i, level in enumerate(levels[1:], start=1):
-                found = compared(_pairs(np.take(grid, i, at)), first, index, by, alpha, seed)
+                found = compare_pairs(
+                    _flatten_grid(np.take(grid, i, at)), first, index, by, alpha, seed
+                )
                 place = {"axis": axis, "level": level, "reference": levels[0], "score": score}
                 rows.append(place | found)
-    return judged(pd.DataFrame(rows), ["score"], alpha)
+    return add_verdicts(pd.DataFrame(rows), ["score"], alpha)
 
 
-def interactions(
+def estimate_interactions(
     table: pd.DataFrame,
     scores: Sequence[str],
-    axes: Axes,
+    axes: AxisLevels,
     *,
     blocks: Sequence[str] = ("data", "seed"),
     by: str | None = None,
@@ -81,11 +83,11 @@ def interactions(
     """
     rows = []
     for score in scores:
-        index, grid = _grid(table, score, axes, blocks)
+        index, grid = _build_grid(table, score, axes, blocks)
         for (at, one), (other_at, other) in combinations(enumerate(axes, start=1), 2):
             # other_at > at, so that taking it first leaves `at` where it is
             corner = {
-                (i, j): _pairs(np.take(np.take(grid, j, other_at), i, at))
+                (i, j): _flatten_grid(np.take(np.take(grid, j, other_at), i, at))
                 for i in range(len(axes[one]))
                 for j in range(len(axes[other]))
             }
@@ -93,30 +95,30 @@ def interactions(
                 for j, other_level in enumerate(axes[other][1:], start=1):
                     together = corner[i, j] + corner[0, 0]
                     apart = corner[i, 0] + corner[0, j]
-                    found = compared(together, apart, index, by, alpha, seed)
+                    found = compare_pairs(together, apart, index, by, alpha, seed)
                     place = {"axis": one, "level": level, "with_axis": other}
                     rows.append(place | {"with_level": other_level, "score": score} | found)
-    return judged(
+    return add_verdicts(
         pd.DataFrame(rows).drop(columns=["mean_base", "mean_change"], errors="ignore"),
         ["score"],
         alpha,
-        claim="together {how} by {size} than the sum of both",
-        thing="interaction",
+        claim_template="together {how} by {size} than the sum of both",
+        noun="interaction",
     )
 
 
-def _grid(
-    table: pd.DataFrame, score: str, axes: Axes, blocks: Sequence[str]
-) -> tuple[pd.Index, Floats]:
+def _build_grid(
+    table: pd.DataFrame, score: str, axes: AxisLevels, blocks: Sequence[str]
+) -> tuple[pd.Index, FloatArray]:
     """One score as blocks x levels of the first axis x levels of the second x …"""
     inside = np.logical_and.reduce([table[axis].isin(levels) for axis, levels in axes.items()])
-    wide = unstacked(table[inside], score, blocks, list(axes))
+    wide = pivot(table[inside], score, blocks, list(axes))
     every = pd.MultiIndex.from_product(list(axes.values()), names=list(axes))
     columns = every if len(axes) > 1 else every.get_level_values(0)
     shape = (len(wide), *map(len, axes.values()))
     return wide.index, wide.reindex(columns=columns).to_numpy().reshape(shape)
 
 
-def _pairs(grid: Floats) -> Floats:
+def _flatten_grid(grid: FloatArray) -> FloatArray:
     """Blocks x combinations of the axes that are left."""
     return grid.reshape(len(grid), -1)

@@ -16,16 +16,18 @@ from scipy import stats
 
 from scgnn.seeding import generator
 
-Floats = NDArray[np.float64]
+FloatArray = NDArray[np.float64]
 
-RESAMPLES = 9_999  # of the bootstrap, and of the test beyond 2^13 sign patterns
-LEAST_SPREAD = 0.25  # of a resample, in spreads of the sample
+N_RESAMPLES = 9_999  # of the bootstrap, and of the test beyond 2^13 sign patterns
+MIN_SD_RATIO = 0.25  # of a resample, in spreads of the sample
 POWER = 0.8
-DIGITS = 12  # of scores; what is behind them is rounding, and would break ties
-ENUMERATED = 11  # blocks up to which the power of the test is simulated, its patterns being few
+SIGNIFICANT_DIGITS = 12  # of scores; what is behind them is rounding, and would break ties
+MAX_SIMULATED_BLOCKS = (
+    11  # blocks up to which the power of the test is simulated, its patterns being few
+)
 
 
-class Paired(NamedTuple):
+class PairedComparison(NamedTuple):
     """One change against its base over the blocks in which both are there.
 
     ``spread`` is the standard deviation of the differences; the rest as in :func:`effects`.
@@ -35,37 +37,39 @@ class Paired(NamedTuple):
     mean_base: float
     mean_change: float
     difference: float
-    low: float
-    high: float
+    ci_low: float
+    ci_high: float
     p: float
     effect_size: float
-    spread: float
+    sd_difference: float
 
 
-def compare(change: Floats, base: Floats, alpha: float, seed: int) -> Paired:
+def compare_blocks(
+    change: FloatArray, base: FloatArray, alpha: float, seed: int
+) -> PairedComparison:
     """Everything that can be said of ``change − base``, two arrays over the same blocks."""
     n = len(base)
     if not n:
-        return Paired(0, *[math.nan] * 8)
+        return PairedComparison(0, *[math.nan] * 8)
     scale = max(np.abs(change).max(), np.abs(base).max())
-    places = DIGITS - math.ceil(math.log10(scale)) if scale else 0
+    places = SIGNIFICANT_DIGITS - math.ceil(math.log10(scale)) if scale else 0
     unit = 10.0**places
     whole = np.rint((change - base) * unit)  # whole numbers: sums of them tie exactly
-    low, high = interval(whole / unit, alpha, seed)
-    return Paired(
+    low, high = confidence_interval(whole / unit, alpha, seed)
+    return PairedComparison(
         n_blocks=n,
         mean_base=float(base.mean()),
         mean_change=float(change.mean()),
         difference=float(whole.mean() / unit),
-        low=low,
-        high=high,
+        ci_low=low,
+        ci_high=high,
         p=sign_flip_test(whole, seed),
-        effect_size=rank_biserial(whole),
-        spread=float(whole.std(ddof=1) / unit) if n > 1 else math.nan,
+        effect_size=rank_biserial_correlation(whole),
+        sd_difference=float(whole.std(ddof=1) / unit) if n > 1 else math.nan,
     )
 
 
-def interval(differences: Floats, alpha: float, seed: int) -> tuple[float, float]:
+def confidence_interval(differences: FloatArray, alpha: float, seed: int) -> tuple[float, float]:
     """Interval of the mean of a few differences: bootstrap-t, never narrower than Student's.
 
     Percentile and BCa intervals of 5 differences hold the truth 76 to 86 times in 100; bootstrap-t
@@ -79,12 +83,12 @@ def interval(differences: Floats, alpha: float, seed: int) -> tuple[float, float
     if np.ptp(differences) == 0:
         return mean, mean
     margin = float(stats.t.ppf(1 - alpha / 2, n - 1) * differences.std(ddof=1) / math.sqrt(n))
-    low, high = bootstrap_t(differences, alpha, seed)
+    low, high = bootstrap_t_interval(differences, alpha, seed)
     return min(low, mean - margin), max(high, mean + margin)
 
 
-def bootstrap_t(
-    differences: Floats, alpha: float, seed: int, least: float = LEAST_SPREAD
+def bootstrap_t_interval(
+    differences: FloatArray, alpha: float, seed: int, min_sd_ratio: float = MIN_SD_RATIO
 ) -> tuple[float, float]:
     """``mean − q s/√n``, q the ``1 − α/2`` and ``α/2`` quantiles of ``(m* − m) / (s*/√n)``.
 
@@ -93,22 +97,22 @@ def bootstrap_t(
     """
     n, mean, spread = len(differences), differences.mean(), differences.std(ddof=1)
     centred = differences - mean
-    shares = _resamples(n, seed)
+    shares = _draw_block_weights(n, seed)
     means = shares @ centred
     spreads = np.sqrt(np.maximum(shares @ centred**2 - means**2, 0) * n / (n - 1))
-    ratios = np.sort(means / np.maximum(spreads, least * spread))
+    ratios = np.sort(means / np.maximum(spreads, min_sd_ratio * spread))
     cut = int(len(ratios) * alpha / 2)
     return float(mean - ratios[-1 - cut] * spread), float(mean - ratios[cut] * spread)
 
 
 @lru_cache(maxsize=4)
-def _resamples(n: int, seed: int) -> Floats:
+def _draw_block_weights(n: int, seed: int) -> FloatArray:
     """Share of each block in each resample, resamples x blocks; the same for every change."""
-    counts = generator(seed, "bootstrap", n).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+    counts = generator(seed, "bootstrap", n).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
     return np.asarray(counts / n, dtype=np.float64)
 
 
-def sign_flip_test(differences: Floats, seed: int) -> float:
+def sign_flip_test(differences: FloatArray, seed: int) -> float:
     """Two-sided p of the mean when each difference may as well have had the other sign.
 
     The share of sign patterns whose mean is as far from 0: of all 2ⁿ up to 13 blocks, beyond it of
@@ -117,32 +121,32 @@ def sign_flip_test(differences: Floats, seed: int) -> float:
     differences symmetric. Unlike Wilcoxon's it asks about the mean that is reported, and equal or
     zero differences do it no harm.
     """
-    sums = np.abs(_patterns(len(differences), seed) @ differences)
+    sums = np.abs(_make_sign_patterns(len(differences), seed) @ differences)
     return float(np.mean(sums >= abs(differences.sum())))
 
 
 @lru_cache(maxsize=16)
-def _patterns(n: int, seed: int) -> Floats:
+def _make_sign_patterns(n: int, seed: int) -> FloatArray:
     """Signs, patterns x blocks: all of them or, where these are too many, a random part."""
-    if 2.0**n <= RESAMPLES:
+    if 2.0**n <= N_RESAMPLES:
         bits = np.arange(2**n)[:, None] >> np.arange(n) & 1
     else:
-        bits = generator(seed, "sign_flip", n).integers(0, 2, (RESAMPLES + 1, n))
+        bits = generator(seed, "sign_flip", n).integers(0, 2, (N_RESAMPLES + 1, n))
         bits[0] = 0  # as observed
     return np.asarray(1 - 2 * bits, dtype=np.float64)
 
 
-def smallest_p(n: int) -> float:
+def minimum_p_value(n: int) -> float:
     """The smallest p that :func:`sign_flip_test` can give for ``n`` blocks."""
-    return 2 / 2.0**n if 2.0**n <= RESAMPLES else 1 / (RESAMPLES + 1)
+    return 2 / 2.0**n if 2.0**n <= N_RESAMPLES else 1 / (N_RESAMPLES + 1)
 
 
-def blocks_needed(level: float) -> int:
+def minimum_blocks(level: float) -> int:
     """The smallest n with ``2 / 2ⁿ ≤ level``: with fewer blocks no difference is ever found."""
     return math.ceil(1 - math.log2(level) - 1e-9)
 
 
-def rank_biserial(differences: Floats) -> float:
+def rank_biserial_correlation(differences: FloatArray) -> float:
     """Matched-pairs rank-biserial correlation, −1 to 1 (Kerby 2014).
 
     Share of the rank sum of |d| with d > 0 minus the share with d < 0. Zeros keep their ranks
@@ -153,7 +157,7 @@ def rank_biserial(differences: Floats) -> float:
     return float((ranks * np.sign(differences)).sum() / ranks.sum())
 
 
-def holm(p: Floats) -> Floats:
+def holm_correction(p: FloatArray) -> FloatArray:
     """P values of one family corrected by Holm (1979); NaN stays NaN and does not count.
 
     The i-th smallest of m is multiplied by ``m − i + 1``, and is at least its predecessor.
@@ -166,7 +170,7 @@ def holm(p: Floats) -> Floats:
 
 
 @lru_cache(maxsize=256)
-def detectable(n: int, level: float) -> float:
+def minimum_detectable_effect(n: int, level: float) -> float:
     """Smallest true difference, in spreads, that n blocks show at ``level`` with 80 % power.
 
     For normal differences. The sign-flip test rejects d = δ + z when at most k = ⌊level 2ⁿ / 2⌋
@@ -175,9 +179,9 @@ def detectable(n: int, level: float) -> float:
     Beyond 11 blocks the test is as good as Student's: ``(t(1 − level/2) + t(0.8)) / √n``. Infinite
     where no p reaches ``level``.
     """
-    if smallest_p(n) > level:
+    if minimum_p_value(n) > level:
         return math.inf
-    if n > ENUMERATED:
+    if n > MAX_SIMULATED_BLOCKS:
         return float((stats.t.ppf(1 - level / 2, n - 1) + stats.t.ppf(POWER, n - 1)) / math.sqrt(n))
     sets = np.arange(1, 2**n)[:, None] >> np.arange(n) & 1
     draws = generator(0, "detectable", n).normal(size=(n, 2_000))

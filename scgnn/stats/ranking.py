@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from scgnn.errors import InputError
-from scgnn.stats.effects import ALPHA, direction, unstacked
+from scgnn.stats.effects import ALPHA, get_direction, pivot
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Ranking:
     score: str
     mean_ranks: pd.Series
     n_blocks: int
-    n_incomplete: int
-    without_scores: tuple[str, ...]
+    n_incomplete_blocks: int
+    unscored_variants: tuple[str, ...]
     statistic: float
     p: float
     critical_difference: float
     groups: tuple[tuple[str, ...], ...]
 
 
-def ranking(
+def rank_variants(
     table: pd.DataFrame,
     score: str,
     *,
@@ -77,7 +77,7 @@ def ranking(
     alpha
         Level of the critical difference and of Friedman's test.
     """
-    wide = unstacked(table, score, blocks, ["variant"])
+    wide = pivot(table, score, blocks, ["variant"])
     if variants is not None:
         wide = wide[list(variants)]
     failed = wide.columns[wide.isna().all()]
@@ -88,26 +88,26 @@ def ranking(
     n_incomplete = len(wide) - len(complete)
     if by is not None:
         complete = complete.groupby(level=by).mean()
-    values = complete.to_numpy() * -(direction(score) or 1)
+    values = complete.to_numpy() * -(get_direction(score) or 1)
     means = pd.Series(stats.rankdata(values.round(12), axis=1).mean(axis=0), complete.columns)
     mean_ranks = means.sort_values(kind="stable")
-    statistic, p = friedman(values.round(12))
+    statistic, p = friedman_test(values.round(12))
     critical = critical_difference(*values.shape, alpha)
     alike = p > alpha or len(means) < 2
     return Ranking(
         score=score,
         mean_ranks=mean_ranks,
         n_blocks=len(values),
-        n_incomplete=n_incomplete,
-        without_scores=tuple(failed),
+        n_incomplete_blocks=n_incomplete,
+        unscored_variants=tuple(failed),
         statistic=statistic,
         p=p,
         critical_difference=critical,
-        groups=groups(mean_ranks, math.inf if alike else critical),
+        groups=group_ranks(mean_ranks, math.inf if alike else critical),
     )
 
 
-def friedman(values: np.ndarray) -> tuple[float, float]:
+def friedman_test(values: np.ndarray) -> tuple[float, float]:
     """Friedman's chi-square and its p, corrected for ties; ``values`` is blocks x variants."""
     if values.shape[1] < 3:
         return math.nan, math.nan
@@ -128,8 +128,8 @@ def critical_difference(n_blocks: int, n_variants: int, alpha: float = ALPHA) ->
     return float(q / math.sqrt(2) * math.sqrt(n_variants * (n_variants + 1) / (6 * n_blocks)))
 
 
-def groups(mean_ranks: pd.Series, within: float) -> tuple[tuple[str, ...], ...]:
+def group_ranks(mean_ranks: pd.Series, max_difference: float) -> tuple[tuple[str, ...], ...]:
     """Runs of ascending mean ranks no further apart than ``within``, none inside another."""
-    ends = [int((mean_ranks <= rank + within + 1e-9).sum()) for rank in mean_ranks]
+    ends = [int((mean_ranks <= rank + max_difference + 1e-9).sum()) for rank in mean_ranks]
     starts = [i for i, end in enumerate(ends) if i == 0 or end > ends[i - 1]]
     return tuple(tuple(mean_ranks.index[i : ends[i]]) for i in starts)

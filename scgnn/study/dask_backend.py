@@ -20,15 +20,15 @@ import psutil
 from distributed import Client, LocalCluster, WorkerPlugin
 
 from scgnn.errors import UserError
-from scgnn.execution.cache import Store
+from scgnn.execution.cache import StageCache
 from scgnn.execution.resources import set_threads
-from scgnn.execution.stages import Obtained, Stages, label_of, obtain
+from scgnn.execution.stages import StageResult, Stages, get_or_compute, stage_label
 
-START_SECONDS = 60
-DEATHS = 3  # of workers, before the task that they died of is given up
+START_TIMEOUT_SECONDS = 60
+MAX_WORKER_DEATHS = 3  # of workers, before the task that they died of is given up
 
 
-class Elsewhere(Stages):
+class DaskStages(Stages):
     """Stages whose values are computed by the workers of a cluster.
 
     Parameters
@@ -41,28 +41,30 @@ class Elsewhere(Stages):
         Threads of each worker's numerics.
     """
 
-    def __init__(self, client: Client, store: Store, threads: int) -> None:
-        super().__init__(store)
+    def __init__(self, client: Client, cache: StageCache, threads: int) -> None:
+        super().__init__(cache)
         self.client, self.threads = client, threads
 
-    def obtain(self, key: str, function: Callable[..., Any], args: tuple[Any, ...]) -> Obtained:
+    def get_or_compute(
+        self, key: str, function: Callable[..., Any], args: tuple[Any, ...]
+    ) -> StageResult:
         with warnings.catch_warnings():
             # the data travel with the task, so that it can run again where a worker died
             warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-            task = (_obtain, self.store, key, function, args, self.threads)
-            future = self.client.submit(*task, key=f"{label_of(function)}-{key}")
-        found: Obtained = future.result()
+            task = (_get_or_compute, self.cache, key, function, args, self.threads)
+            future = self.client.submit(*task, key=f"{stage_label(function)}-{key}")
+        found: StageResult = future.result()
         return found
 
 
-def _obtain(
-    store: Store, key: str, function: Callable[..., Any], args: tuple[Any, ...], threads: int
-) -> Obtained:
+def _get_or_compute(
+    cache: StageCache, key: str, function: Callable[..., Any], args: tuple[Any, ...], threads: int
+) -> StageResult:
     set_threads(threads)  # of the thread that the worker computes in
-    return obtain(store, key, function, args)
+    return get_or_compute(cache, key, function, args)
 
 
-class _PlugIns(WorkerPlugin):
+class _PluginFileLoader(WorkerPlugin):
     """Components from files, known to every worker, also to one that replaces another."""
 
     name = "scgnn-components"
@@ -80,8 +82,8 @@ class _PlugIns(WorkerPlugin):
 
 
 @contextmanager
-def cluster(
-    jobs: int | None, threads: int, scheduler: str | None, plugins: Sequence[Path] = ()
+def open_cluster(
+    jobs: int | None, threads: int, scheduler: str | None, plugin_files: Sequence[Path] = ()
 ) -> Iterator[tuple[Client, int]]:
     """A cluster, local or one that exists, and how many workers it has.
 
@@ -102,19 +104,23 @@ def cluster(
     UserError
         There is no scheduler at the address, or it has no workers.
     """
-    with _local(jobs, threads) if scheduler is None else _existing(scheduler) as client:
-        if plugins:
-            client.register_plugin(_PlugIns(plugins))
+    with (
+        _start_local_cluster(jobs, threads)
+        if scheduler is None
+        else _connect_to_scheduler(scheduler) as client
+    ):
+        if plugin_files:
+            client.register_plugin(_PluginFileLoader(plugin_files))
         yield client, len(client.scheduler_info(n_workers=-1)["workers"])
 
 
 @contextmanager
-def _local(jobs: int | None, threads: int) -> Iterator[Client]:
-    jobs = local_workers(jobs, threads)
+def _start_local_cluster(jobs: int | None, threads: int) -> Iterator[Client]:
+    jobs = count_local_workers(jobs, threads)
     log = logging.getLogger("distributed")
     log.setLevel(logging.CRITICAL)
     names = ("OMP", "OPENBLAS", "MKL")
-    with _deaf_to_ctrl_c():  # as the workers are born; this process ends them
+    with _ignore_sigint():  # as the workers are born; this process ends them
         own = LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,  # one stage at a time
@@ -126,14 +132,14 @@ def _local(jobs: int | None, threads: int) -> Iterator[Client]:
         )
     try:
         with own, Client(own) as client:
-            client.wait_for_workers(jobs, timeout=START_SECONDS)
+            client.wait_for_workers(jobs, timeout=START_TIMEOUT_SECONDS)
             yield client
     finally:
         log.setLevel(logging.CRITICAL)  # what closing has to say
 
 
 @contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
+def _ignore_sigint() -> Iterator[None]:
     """Inside, this process and those that it starts take no notice of Ctrl-C."""
     if threading.current_thread() is not threading.main_thread():
         yield  # a signal is the business of the main thread
@@ -146,22 +152,22 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def _existing(address: str) -> Iterator[Client]:
+def _connect_to_scheduler(address: str) -> Iterator[Client]:
     try:
-        client = Client(address, timeout=START_SECONDS)
+        client = Client(address, timeout=START_TIMEOUT_SECONDS)
     except (OSError, ValueError, TimeoutError) as error:
         raise UserError(
             f"--scheduler {address}: no Dask scheduler answers there ({error})"
         ) from None
     with client:
         try:
-            client.wait_for_workers(1, timeout=START_SECONDS)
+            client.wait_for_workers(1, timeout=START_TIMEOUT_SECONDS)
         except TimeoutError:
             raise UserError(f"--scheduler {address}: it has no workers; start some") from None
         yield client
 
 
-def local_workers(jobs: int | None, threads: int) -> int:
+def count_local_workers(jobs: int | None, threads: int) -> int:
     """How many workers a local cluster has: those asked for, or one for so many processors."""
     known = hasattr(os, "sched_getaffinity")
     processors = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1

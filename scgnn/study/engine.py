@@ -19,44 +19,44 @@ from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from scgnn.errors import UserError
-from scgnn.execution.cache import Store
+from scgnn.execution.cache import StageCache
 from scgnn.execution.files import write_files
-from scgnn.execution.fingerprint import package_version
-from scgnn.execution.progress import listening
-from scgnn.execution.stages import Cost
+from scgnn.execution.fingerprint import code_fingerprint
+from scgnn.execution.progress import use_progress
+from scgnn.execution.stages import StageCost
 from scgnn.recipe.recipe import Recipe, to_yaml
-from scgnn.runs.folder import absolute_paths
-from scgnn.runs.provenance import strangers
-from scgnn.runs.results import text_files
-from scgnn.runs.run import Prepared, compute, prepare
+from scgnn.runs.folder import make_paths_absolute
+from scgnn.runs.provenance import third_party_components
+from scgnn.runs.results import build_text_writers
+from scgnn.runs.run import PreparedData, compute, prepare
 from scgnn.state import State
-from scgnn.study.dask_backend import Elsewhere
-from scgnn.study.progress import Board
+from scgnn.study.dask_backend import DaskStages
+from scgnn.study.progress import StudyProgress
 from scgnn.study.spec import Run, Study
 
 log = logging.getLogger("scgnn")
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-AHEAD = 4  # runs under way for each worker, so that all have something to do
+DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+RUNS_PER_WORKER = 4  # runs under way for each worker, so that all have something to do
 
 
-class Finished(NamedTuple):
+class RunSummary(NamedTuple):
     """A run that is done: its scores, and what each of its stages took."""
 
     metrics: dict[str, Any]
-    costs: dict[str, Cost]
+    costs: dict[str, StageCost]
 
 
 @dataclass
-class Outcome:
+class StudyOutcome:
     """What became of the runs of a study, by their labels."""
 
-    finished: dict[str, Finished] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
+    summaries: dict[str, RunSummary] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
-    def costs(self) -> tuple[float, float, int, int]:
+    def summarize_costs(self) -> tuple[float, float, int, int]:
         """Seconds of computing apart and shared, stages asked for and different ones."""
-        asked = [cost for run in self.finished.values() for cost in run.costs.items()]
+        asked = [cost for run in self.summaries.values() for cost in run.costs.items()]
         different = dict(asked)
         return (
             sum(cost.seconds for _, cost in asked),
@@ -66,16 +66,16 @@ class Outcome:
         )
 
 
-class Prepare:
+class DataCache:
     """Data of recipes, read once for all runs that share them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._locks: dict[Any, threading.Lock] = {}
-        self._prepared: dict[Any, Prepared] = {}
+        self._prepared: dict[Any, PreparedData] = {}
 
-    def __call__(self, recipe: Recipe) -> Prepared:
-        key = (recipe.data, recipe.seed if recipe.data.drawn else None)
+    def __call__(self, recipe: Recipe) -> PreparedData:
+        key = (recipe.data, recipe.seed if recipe.data.is_stochastic else None)
         with self._lock:
             mine = self._locks.setdefault(key, threading.Lock())
         with mine:
@@ -84,18 +84,18 @@ class Prepare:
             return self._prepared[key]
 
 
-def execute_all(
+def run_all(
     study: Study,
     out: Path,
     client: Client,
-    workers: int,
-    store: Store,
-    board: Board,
-    data: Prepare,
+    n_workers: int,
+    cache: StageCache,
+    progress: StudyProgress,
+    data_cache: DataCache,
     *,
     threads: int = 1,
     fail_fast: bool = False,
-) -> Outcome:
+) -> StudyOutcome:
     """Every run of a study that is not done yet.
 
     A run that fails is listed with its reason and stops nothing but itself, unless ``fail_fast``.
@@ -105,27 +105,27 @@ def execute_all(
     OSError
         The disk is full or cannot be written.
     """
-    outcome = Outcome()
+    outcome = StudyOutcome()
     open_runs = []
     for run in study.runs:
-        done = _done(out / "runs" / run.label, run.recipe)
+        done = _load_run_summary(out / "runs" / run.label, run.recipe)
         if done is None:
             open_runs.append(run)
         else:
-            outcome.finished[run.label] = done
-    board.start(len(study.runs), len(outcome.finished))
+            outcome.summaries[run.label] = done
+    progress.on_study_start(len(study.runs), len(outcome.summaries))
 
-    def one(run: Run) -> Finished:
-        with listening(board.listener(run.label)):
-            stages = Elsewhere(client, store, threads)
-            state, metrics = compute(run.recipe, data(run.recipe), stages)
+    def one(run: Run) -> RunSummary:
+        with use_progress(progress.create_run_progress(run.label)):
+            stages = DaskStages(client, cache, threads)
+            state, metrics = compute(run.recipe, data_cache(run.recipe), stages)
             metrics["peak_memory_mb"] = max(metrics["peak_memory_mb_by_stage"].values())
-            finished = Finished(metrics, stages.costs)
-            _write(out / "runs" / run.label, run.recipe, state, finished)
+            finished = RunSummary(metrics, stages.costs)
+            _write_run(out / "runs" / run.label, run.recipe, state, finished)
             return finished
 
-    with ThreadPoolExecutor(AHEAD * workers) as pool:
-        waiting: dict[Future[Finished], Run] = {}
+    with ThreadPoolExecutor(RUNS_PER_WORKER * n_workers) as pool:
+        waiting: dict[Future[RunSummary], Run] = {}
         try:
             for run in open_runs:
                 waiting[pool.submit(copy_context().run, one, run)] = run
@@ -133,9 +133,9 @@ def execute_all(
                 ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in ended:
                     run = waiting.pop(future)
-                    _settle(future, run, outcome, board)
-                    if fail_fast and outcome.failed:
-                        raise UserError(f"{run.label}: {outcome.failed[run.label]} (--fail-fast)")
+                    _record_run_end(future, run, outcome, progress)
+                    if fail_fast and outcome.failures:
+                        raise UserError(f"{run.label}: {outcome.failures[run.label]} (--fail-fast)")
         except BaseException:
             for future in waiting:
                 future.cancel()
@@ -144,14 +144,16 @@ def execute_all(
     return outcome
 
 
-def _settle(future: Future[Finished], run: Run, outcome: Outcome, board: Board) -> None:
+def _record_run_end(
+    future: Future[RunSummary], run: Run, outcome: StudyOutcome, progress: StudyProgress
+) -> None:
     """Note how a run ended."""
     try:
-        outcome.finished[run.label] = future.result()
-        board.end(run.label, None)
+        outcome.summaries[run.label] = future.result()
+        progress.on_run_end(run.label, None)
         return
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_ERRNOS:
             raise
         reason = f"{type(error).__name__}: {error}"
     except KilledWorker:
@@ -163,38 +165,40 @@ def _settle(future: Future[Finished], run: Run, outcome: Outcome, board: Board) 
     except Exception as error:  # whatever a component of somebody else raises
         log.debug("%s", run.label, exc_info=error)
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    outcome.failed[run.label] = reason
-    board.end(run.label, reason)
+    outcome.failures[run.label] = reason
+    progress.on_run_end(run.label, reason)
 
 
-def _write(folder: Path, recipe: Recipe, state: State, finished: Finished) -> None:
+def _write_run(folder: Path, recipe: Recipe, state: State, summary: RunSummary) -> None:
     """The small files of a run; ``metrics.json`` comes last and says that it is done."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [(key, *cost) for key, cost in finished.costs.items()]
+    rows = [(key, *cost) for key, cost in summary.costs.items()]
     first = {
-        "stages.csv": lambda part: _table(part, ("key", "stage", "seconds", "peak_mb"), rows),
-        "iterations.csv": lambda part: _table(
+        "stages.csv": lambda part: _write_csv(part, ("key", "stage", "seconds", "peak_mb"), rows),
+        "iterations.csv": lambda part: _write_csv(
             part,
-            ("cell", *(f"iteration_{number}" for number in range(len(state.trail)))),
-            zip(state.cells, *state.trail, strict=True),
+            ("cell", *(f"iteration_{number}" for number in range(len(state.cluster_history)))),
+            zip(state.cells, *state.cluster_history, strict=True),
         ),
-        "embedding.npz": lambda part: _embedding(part, state),
+        "embedding.npz": lambda part: _write_embedding(part, state),
     }
-    write_files(folder, first | text_files(state, absolute_paths(recipe), finished.metrics))
+    write_files(
+        folder, first | build_text_writers(state, make_paths_absolute(recipe), summary.metrics)
+    )
 
 
-def _embedding(part: Path, state: State) -> None:
+def _write_embedding(path: Path, state: State) -> None:
     assert state.graph_embedding is not None
-    with part.open("wb") as file:
+    with path.open("wb") as file:
         np.savez_compressed(file, clustered=state.graph_embedding)
 
 
-def _table(part: Path, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    with part.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([tuple(head), *rows])
+def _write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([tuple(header), *rows])
 
 
-def _done(folder: Path, recipe: Recipe) -> Finished | None:
+def _load_run_summary(folder: Path, recipe: Recipe) -> RunSummary | None:
     """What a finished run of this very recipe and code left."""
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
@@ -204,8 +208,8 @@ def _done(folder: Path, recipe: Recipe) -> Finished | None:
             rows = list(csv.reader(file))[1:]
     except (OSError, ValueError, KeyError):
         return None
-    code = {"source": package_version(), **strangers(recipe)}
-    if not code.items() <= used.items() or written != to_yaml(absolute_paths(recipe)):
+    code = {"source": code_fingerprint(), **third_party_components(recipe)}
+    if not code.items() <= used.items() or written != to_yaml(make_paths_absolute(recipe)):
         return None
-    costs = {key: Cost(label, float(took), float(peak)) for key, label, took, peak in rows}
-    return Finished(metrics, costs)
+    costs = {key: StageCost(label, float(took), float(peak)) for key, label, took, peak in rows}
+    return RunSummary(metrics, costs)

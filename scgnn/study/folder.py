@@ -9,17 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scgnn.errors import RecipeError, UserError
-from scgnn.execution.files import UNFINISHED, write_text
-from scgnn.recipe.yaml_tree import plain, read, write
-from scgnn.runs.folder import LOCK, locked, numbered, probed
+from scgnn.execution.files import TEMPORARY_FILE_PATTERN, write_text
+from scgnn.recipe.yaml_tree import dump_yaml, load_yaml, to_plain
+from scgnn.runs.folder import LOCK_FILENAME, acquire_lock, ensure_writable, list_numbered_folders
 from scgnn.study.spec import Study
 
-ELSEWHERE = "choose another folder with --out"
+OTHER_FOLDER_HINT = "choose another folder with --out"
 log = logging.getLogger("scgnn")
 
 
 @contextmanager
-def study_folder(out: Path, study: Study, resume: bool) -> Iterator[Path]:
+def open_study_folder(out: Path, study: Study, resume: bool) -> Iterator[Path]:
     """A folder for a study, with the study in it from the start, and its log.
 
     Raises
@@ -28,55 +28,57 @@ def study_folder(out: Path, study: Study, resume: bool) -> Iterator[Path]:
         The folder cannot be made or written, holds something else, another study, or this one
         and ``resume`` is not said.
     """
-    refuse_folder(out, study, resume)
-    probed(out, ELSEWHERE)
-    lock = locked(out)
+    check_study_folder(out, study, resume)
+    ensure_writable(out, OTHER_FOLDER_HINT)
+    lock = acquire_lock(out)
     for folder, _, names in os.walk(out):
-        for part in filter(UNFINISHED.fullmatch, names):
+        for part in filter(TEMPORARY_FILE_PATTERN.fullmatch, names):
             Path(folder, part).unlink()  # of a file that was being written at a kill
     handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     try:
-        write_text(out / "study.yaml", write(dict(study.source)))
+        write_text(out / "study.yaml", dump_yaml(dict(study.source)))
         yield out
     finally:
         log.removeHandler(handler)
         handler.close()
         lock.release()
-        (out / LOCK).unlink(missing_ok=True)
+        (out / LOCK_FILENAME).unlink(missing_ok=True)
 
 
-def refuse_folder(out: Path, study: Study, resume: bool) -> None:
+def check_study_folder(out: Path, study: Study, resume: bool) -> None:
     """Refuse a folder that holds something else, without touching it."""
     if not (out.is_dir() and any(out.iterdir())):
         return
     written = out / "study.yaml"
     if not written.is_file():
-        raise UserError(f"{out}: not empty and not a study; {ELSEWHERE}")
+        raise UserError(f"{out}: not empty and not a study; {OTHER_FOLDER_HINT}")
     if not resume:
         raise UserError(
-            f"{out}: holds a study; add --resume to do what is missing in it, or {ELSEWHERE}"
+            f"{out}: holds a study; add --resume to do what is missing in it, or {OTHER_FOLDER_HINT}"
         )
     try:
-        there, here = plain(read(written)), dict(study.source)
+        there, here = to_plain(load_yaml(written)), dict(study.source)
     except RecipeError:
-        raise UserError(f"{out}: its study.yaml cannot be read; {ELSEWHERE}") from None
+        raise UserError(f"{out}: its study.yaml cannot be read; {OTHER_FOLDER_HINT}") from None
     other = [key for key in {**there, **here} if there.get(key) != here.get(key)]
     if other:
-        raise UserError(f"{out}: holds another study ({', '.join(other)} differ); {ELSEWHERE}")
+        raise UserError(
+            f"{out}: holds another study ({', '.join(other)} differ); {OTHER_FOLDER_HINT}"
+        )
 
 
-def default_study_folder(wanted: Path, study: Study, resume: bool) -> Path:
+def select_study_folder(path: Path, study: Study, resume: bool) -> Path:
     """``wanted``, or the first of ``wanted-2``, ``wanted-3`` … that is free.
 
     With ``resume`` the latest of them that holds this study.
     """
-    *taken, free = numbered(wanted)
+    *taken, free = list_numbered_folders(path)
     if not resume:
         return free
     for old in reversed(taken):
         written = old / "study.yaml"
-        if written.is_file() and plain(read(written)) == dict(study.source):
+        if written.is_file() and to_plain(load_yaml(written)) == dict(study.source):
             return old
-    raise UserError(f"{wanted}: no run of this study to resume; name its folder with --out")
+    raise UserError(f"{path}: no run of this study to resume; name its folder with --out")

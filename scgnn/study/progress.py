@@ -5,72 +5,74 @@ from __future__ import annotations
 import threading
 import time
 
-from scgnn.execution.progress import Progress
+from scgnn.execution.progress import ProgressListener
 
 
-class Board:
+class StudyProgress:
     """Keeps account of the runs of a study; this one shows nothing."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self.total = self.done = self.failed = self.before = 0
-        self.computed = self.shared = 0
-        self.running: dict[str, tuple[str, float]] = {}  # what each run does, and since when
+        self.n_runs = self.n_done = self.n_failed = self.n_done_before = 0
+        self.n_stages_computed = self.n_stages_from_cache = 0
+        self.running_stages: dict[str, tuple[str, float]] = {}  # what each run does, and since when
 
-    def start(self, total: int, done: int) -> None:
+    def on_study_start(self, n_runs: int, n_done: int) -> None:
         """The study begins; some of its runs may be done already."""
-        self.total, self.done, self.before = total, done, done
-        self.began = time.monotonic()
+        self.n_runs, self.n_done, self.n_done_before = n_runs, n_done, n_done
+        self.start_time = time.monotonic()
 
-    def listener(self, label: str) -> Progress:
+    def create_run_progress(self, label: str) -> ProgressListener:
         """Who is told what one run does."""
-        return _Listener(self, label)
+        return _RunProgress(self, label)
 
-    def at(self, label: str, what: str) -> None:
+    def on_stage_start(self, label: str, stage: str) -> None:
         """A run has come to a stage."""
         with self._lock:
-            began = self.running.get(label, ("", time.monotonic()))[1]
-            self.running[label] = (what, began)
+            began = self.running_stages.get(label, ("", time.monotonic()))[1]
+            self.running_stages[label] = (stage, began)
 
-    def stage(self, reused: bool) -> None:
+    def on_stage_end(self, from_cache: bool) -> None:
         """A run has the value of a stage."""
         with self._lock:
-            self.shared += reused
-            self.computed += not reused
+            self.n_stages_from_cache += from_cache
+            self.n_stages_computed += not from_cache
 
-    def end(self, label: str, reason: str | None) -> None:
+    def on_run_end(self, label: str, reason: str | None) -> None:
         """A run is done, or failed for a reason."""
         with self._lock:
-            self.running.pop(label, None)
-            self.done += reason is None
-            self.failed += reason is not None
-        self.said(label, reason)
+            self.running_stages.pop(label, None)
+            self.n_done += reason is None
+            self.n_failed += reason is not None
+        self.print_run_end(label, reason)
 
-    def said(self, label: str, reason: str | None) -> None:
+    def print_run_end(self, label: str, reason: str | None) -> None:
         """A line for a run that ended."""
 
-    def left(self) -> str:
+    def format_time_left(self) -> str:
         """How long the rest may take, from how long the runs so far took."""
-        ended = self.done + self.failed - self.before
+        ended = self.n_done + self.n_failed - self.n_done_before
         if not ended:
             return ""
-        open_runs = self.total - self.done - self.failed
-        seconds = (time.monotonic() - self.began) / ended * open_runs
-        return f", about {_duration(seconds)} left" if open_runs else ""
+        open_runs = self.n_runs - self.n_done - self.n_failed
+        seconds = (time.monotonic() - self.start_time) / ended * open_runs
+        return f", about {_format_duration(seconds)} left" if open_runs else ""
 
 
-class _Listener(Progress):
-    def __init__(self, board: Board, label: str) -> None:
-        self.board, self.label = board, label
+class _RunProgress(ProgressListener):
+    def __init__(self, study_progress: StudyProgress, label: str) -> None:
+        self.study_progress, self.label = study_progress, label
 
-    def begin(self, stage: str, iteration: int) -> None:
-        self.board.at(self.label, f"iteration {iteration}, {stage}" if iteration else stage)
+    def on_stage_start(self, stage: str, iteration: int) -> None:
+        self.study_progress.on_stage_start(
+            self.label, f"iteration {iteration}, {stage}" if iteration else stage
+        )
 
-    def end(self, stage: str, iteration: int, seconds: float, reused: bool) -> None:
-        self.board.stage(reused)
+    def on_stage_end(self, stage: str, iteration: int, seconds: float, from_cache: bool) -> None:
+        self.study_progress.on_stage_end(from_cache)
 
 
-def _duration(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

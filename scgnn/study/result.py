@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scgnn.study.engine import Outcome
+from scgnn.study.engine import StudyOutcome
 from scgnn.study.spec import Study
-from scgnn.study.tables import Answer
+from scgnn.study.tables import StudyTables
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class StudyResult:
 
     study: Study
     folder: Path
-    answer: Answer
-    outcome: Outcome
+    tables: StudyTables
+    outcome: StudyOutcome
 
-    def cost(self) -> str:
+    def format_cost(self) -> str:
         """What sharing stages saved, in a sentence."""
-        apart, shared, asked, different = self.outcome.costs()
+        apart, shared, asked, different = self.outcome.summarize_costs()
         part = f"{shared / apart:.0%}" if apart else "nothing"
         return (
             f"{asked:,} stages asked for, {different:,} different ones computed: {shared:,.0f} s "

@@ -43,14 +43,14 @@ class Run:
 
     variant: str
     role: Role
-    place: Mapping[str, Any]
+    levels: Mapping[str, Any]
     recipe: Recipe
 
     @property
     def label(self) -> str:
         """A name for this run's folder."""
-        words = (f"{axis}={level}" for axis, level in self.place.items())
-        return f"{slug(self.variant)}/{slug(','.join(words))}"
+        words = (f"{axis}={level}" for axis, level in self.levels.items())
+        return f"{slugify(self.variant)}/{slugify(','.join(words))}"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Study:
     """
 
     name: str
-    base: str
+    base_name: str
     source: Mapping[str, Any] = field(repr=False)
     axes: tuple[Axis, ...]
     runs: tuple[Run, ...] = field(repr=False)
@@ -93,7 +93,7 @@ class Study:
         return {a.name: [level.name for level in a.levels] for a in self.axes if not a.is_block}
 
 
-def slug(text: str) -> str:
+def slugify(text: str) -> str:
     """Text as a file name of its own: other characters become _, and a hash tells it apart."""
     kept = re.sub(r"[^\w.,=+-]+", "_", text).strip("_.")[:100]
     return kept if kept == text else f"{kept}-{digest(text)[:6]}"

@@ -6,21 +6,21 @@
 ...     check(component)
 """
 
-from scgnn.testing.check import Broken, Check
+from scgnn.testing.check import Check, CheckFailedError
 from scgnn.testing.suite import (
-    Outcome,
+    CheckResult,
     check_component,
-    checks_of,
-    outcomes,
+    get_checks,
     parametrize_with_checks,
+    run_checks,
 )
 
 __all__ = [
-    "Broken",
     "Check",
-    "Outcome",
+    "CheckFailedError",
+    "CheckResult",
     "check_component",
-    "checks_of",
-    "outcomes",
+    "get_checks",
     "parametrize_with_checks",
+    "run_checks",
 ]

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from scgnn.registry.component import Component
 
 
-class Broken(AssertionError):
+class CheckFailedError(AssertionError):
     """A component breaks a rule; the message says how, in a sentence."""
 
 
-def demand(kept: object, otherwise: str) -> None:
+def require(condition: object, message: str) -> None:
     """Raise :class:`Broken` with a sentence unless something holds."""
-    if not kept:
-        raise Broken(otherwise)
+    if not condition:
+        raise CheckFailedError(message)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Check:
         return self.function.__name__.removeprefix("check_")
 
     @property
-    def rule(self) -> str:
+    def description(self) -> str:
         """The rule in words."""
         return (self.function.__doc__ or "").strip().split("\n")[0]
 
@@ -60,7 +60,7 @@ class Check:
 CHECKS: list[Check] = []
 
 
-def check(
+def register_check(
     kind: str | None = None, slow: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Put a function among the checks of a kind, or of all kinds."""

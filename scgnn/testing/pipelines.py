@@ -13,41 +13,43 @@ from scgnn.errors import UserError
 from scgnn.execution.stages import Stages
 from scgnn.pipelines import Pipeline
 from scgnn.registry.component import Component
-from scgnn.registry.introspection import requirements
+from scgnn.registry.introspection import collect_requirements
 from scgnn.state import State
-from scgnn.testing.check import check, demand
-from scgnn.testing.exercise import demo, run, small
+from scgnn.testing.check import register_check, require
+from scgnn.testing.exercise import make_demo_state, reduce_budget, run_on_demo
 
 
-def _sound(state: State, n: int) -> None:
-    demand(isinstance(state, State), f"it gives a {type(state).__name__}, not a State")
-    demand(state.labels is not None and len(state.labels) == n, "not every cell has a label")
-    assert state.labels is not None
-    found = np.unique(state.labels)
-    demand(np.array_equal(found, np.arange(len(found))), f"labels are {found}, not 0 … K−1")
+def _require_valid_state(state: State, n_cells: int) -> None:
+    require(isinstance(state, State), f"it gives a {type(state).__name__}, not a State")
+    require(
+        state.clusters is not None and len(state.clusters) == n_cells, "not every cell has a label"
+    )
+    assert state.clusters is not None
+    found = np.unique(state.clusters)
+    require(np.array_equal(found, np.arange(len(found))), f"labels are {found}, not 0 … K−1")
     for name in ("embedding", "graph_embedding", "imputed"):
         value = getattr(state, name)
         finite = value is None or bool(np.isfinite(value).all())
-        demand(finite, f"{name} is not finite")
+        require(finite, f"{name} is not finite")
 
 
-@check("pipeline")
-def check_runs_a_demo(pipeline: Pipeline) -> None:
+@register_check("pipeline")
+def check_runs_on_demo_data(pipeline: Pipeline) -> None:
     """Forty simulated cells get labels 0 … K−1 and finite embeddings, and it says why it ended."""
-    state = run(small(pipeline))
-    _sound(state, demo().n_cells)
-    demand(state.stopped, "stopped is empty: say why the pipeline ended")
+    state = run_on_demo(reduce_budget(pipeline))
+    _require_valid_state(state, make_demo_state().n_cells)
+    require(state.stop_reason, "stopped is empty: say why the pipeline ended")
 
 
-@check("pipeline")
-def check_reports_its_stages(pipeline: Pipeline) -> None:
+@register_check("pipeline")
+def check_reports_stages(pipeline: Pipeline) -> None:
     """Every step that takes time goes through ``stages``."""
     stages = Stages()
-    small(pipeline)(demo(), stages, 1)
-    demand(stages.seconds, "no step went through stages")
+    reduce_budget(pipeline)(make_demo_state(), stages, 1)
+    require(stages.seconds, "no step went through stages")
 
 
-def slots(pipeline: Component) -> Iterator[tuple[str, type[Component], frozenset[str], bool]]:
+def iter_slots(pipeline: Component) -> Iterator[tuple[str, type[Component], frozenset[str], bool]]:
     """Each field for a component: its name, its kind, what is known there, whether it is a list."""
     hints = typing.get_type_hints(type(pipeline))
     for field in dataclasses.fields(pipeline):  # type: ignore[arg-type]
@@ -58,30 +60,30 @@ def slots(pipeline: Component) -> Iterator[tuple[str, type[Component], frozenset
             yield field.name, kind, field.metadata["gives"], many
 
 
-@check("pipeline", slow=True)
-def check_every_slot_takes_every_component(pipeline: Pipeline) -> None:
+@register_check("pipeline", slow=True)
+def check_slots_accept_all_components(pipeline: Pipeline) -> None:
     """Each slot runs with each registered component of its kind, or refuses it in a sentence."""
     failures = []
-    for slot, kind, given, many in slots(pipeline):
+    for slot, kind, given, many in iter_slots(pipeline):
         for name in kind.names():
-            part = kind.named(name)()
-            if requirements(part) - given:
+            part = kind.get(name)()
+            if collect_requirements(part) - given:
                 continue  # a recipe refuses it before any data is read
             try:
-                _try(pipeline, slot, (part,) if many else part)
+                _run_with_component(pipeline, slot, (part,) if many else part)
             except Exception as error:  # a stranger's component raises anything
                 failures.append(f"{slot} {name}: {type(error).__name__}: {error}")
-    demand(not failures, "; ".join(failures))
+    require(not failures, "; ".join(failures))
 
 
-def _try(pipeline: Pipeline, slot: str, part: Any) -> None:
+def _run_with_component(pipeline: Pipeline, slot: str, component: Any) -> None:
     try:
-        changed = dataclasses.replace(pipeline, **{slot: part})  # type: ignore[type-var]
+        changed = dataclasses.replace(pipeline, **{slot: component})  # type: ignore[type-var]
     except ValueError as error:
-        demand(str(error), "refused without a word")
+        require(str(error), "refused without a word")
         return
     try:
-        state = run(small(changed))
+        state = run_on_demo(reduce_budget(changed))
     except UserError:
         return  # one sentence: these data are not for it
-    _sound(state, demo().n_cells)
+    _require_valid_state(state, make_demo_state().n_cells)

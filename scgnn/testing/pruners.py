@@ -5,30 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 from scgnn.components.pruners import Pruner
-from scgnn.testing.check import check, demand
-from scgnn.testing.edge_cases import Cells, cells, equal
-from scgnn.testing.exercise import neighbours
+from scgnn.testing.check import register_check, require
+from scgnn.testing.edge_cases import SyntheticCells, make_cells, make_identical_cells
+from scgnn.testing.exercise import compute_neighbors
 
 
-def _five() -> Cells:
+def _make_five_cells() -> SyntheticCells:
     """The first cells, twins and the empty one among them: some pruners are slow by the cell."""
-    return cells().ordered(np.arange(5))
+    return make_cells().take(np.arange(5))
 
 
-@check("pruner")
-def check_gives_a_mask(pruner: Pruner) -> None:
+@register_check("pruner")
+def check_returns_boolean_mask(pruner: Pruner) -> None:
     """A mask of the shape of the neighbours, true for edges kept."""
-    near, distances = neighbours(_five())
+    near, distances = compute_neighbors(_make_five_cells())
     mask = np.asarray(pruner(near, distances, 1))
-    demand(mask.shape == near.shape, f"the mask is {mask.shape}, not {near.shape}")
-    demand(mask.dtype == bool, f"the mask is {mask.dtype}, not bool")
+    require(mask.shape == near.shape, f"the mask is {mask.shape}, not {near.shape}")
+    require(mask.dtype == bool, f"the mask is {mask.dtype}, not bool")
 
 
-@check("pruner")
-def check_keeps_the_nearest(pruner: Pruner) -> None:
+@register_check("pruner")
+def check_keeps_nearest_neighbor(pruner: Pruner) -> None:
     """Each cell keeps its nearest neighbour."""
-    for some, what in ((_five(), "5 cells"), (equal(5), "equal cells")):
+    for some, what in ((_make_five_cells(), "5 cells"), (make_identical_cells(5), "equal cells")):
         for k in (1, 4):
-            mask = pruner(*neighbours(some, k), 1)
+            mask = pruner(*compute_neighbors(some, k), 1)
             lost = int((~mask[:, 0]).sum())
-            demand(not lost, f"{what}, k = {k}: {lost} lose their nearest")
+            require(not lost, f"{what}, k = {k}: {lost} lose their nearest")

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from scgnn.field_types import Natural, Positive, ProperShare, Rate, Weight
+from scgnn.field_types import (
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ProperFraction,
+)
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Training:
         Cells in a batch; up to this many cells a pass is one step on all of them.
     steps_per_epoch
         An epoch ends after this many batches at the latest, and the next goes on where it ended;
-        its loss is scaled to all cells. 0: an epoch is a pass over the cells.
+        its loss is scaled to all cells. null: an epoch is a pass over the cells.
     l1
         Weight of Σ|w| over all weights and biases.
     l2
@@ -30,20 +35,20 @@ class Training:
     precision
         Of the matrix products; bfloat16 halves their time where the processor has it, and is
         float32 elsewhere. Weights, losses and Adam are float32 always.
-    patience
+    early_stopping_patience
         Stop after this many epochs in none of which the loss fell by a thousandth below the best;
-        0 trains all epochs.
-    held_out
-        Share of the cells that are not trained on, at most 2,000 cells; patience then looks at
+        null trains all epochs.
+    validation_fraction
+        Share of the cells that are not trained on, at most 2,000 cells; early_stopping_patience then looks at
         their loss, and without patience none are held out. A graph is trained on whole.
     """
 
-    epochs: Positive = 200
-    learning_rate: Rate = 1e-3
-    batch_size: Positive = 12800
-    steps_per_epoch: Natural = 0
-    l1: Weight = 0.0
-    l2: Weight = 0.0
+    epochs: PositiveInt = 200
+    learning_rate: PositiveFloat = 1e-3
+    batch_size: PositiveInt = 12800
+    steps_per_epoch: PositiveInt | None = None
+    l1: NonNegativeFloat = 0.0
+    l2: NonNegativeFloat = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
-    patience: Natural = 0
-    held_out: ProperShare = 0.0
+    early_stopping_patience: PositiveInt | None = None
+    validation_fraction: ProperFraction = 0.0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 import torch
 
-from scgnn.execution.process_group import connected, rank, size
+from scgnn.execution.process_group import rank, translate_peer_errors, world_size
 from scgnn.seeding import seed_for
 
 if TYPE_CHECKING:
@@ -22,80 +22,80 @@ if TYPE_CHECKING:
 
 N = TypeVar("N", bound=float | np.ndarray)
 
-_in_step: ContextVar[bool] = ContextVar("in_step", default=False)
+_synchronized: ContextVar[bool] = ContextVar("in_step", default=False)
 
 
-class Place(NamedTuple):
+class ShardRange(NamedTuple):
     """Where the cells of this process stand among those of all."""
 
-    first: int
-    n: int
-    total: int
+    start: int
+    n_local: int
+    n_total: int
 
-    def own(self, cells: Tensor | None) -> Tensor | None:
+    def to_local(self, cells: Tensor | None) -> Tensor | None:
         """Those of a batch that are here, numbered from 0; None means all cells."""
-        if cells is None or self.n == self.total:
+        if cells is None or self.n_local == self.n_total:
             return cells
-        return cells[(cells >= self.first) & (cells < self.first + self.n)] - self.first
+        return cells[(cells >= self.start) & (cells < self.start + self.n_local)] - self.start
 
 
 @contextmanager
-def in_step() -> Iterator[None]:
+def synchronized() -> Iterator[None]:
     """Inside, all processes do the same thing, each with its own cells."""
-    token = _in_step.set(size() > 1)
+    token = _synchronized.set(world_size() > 1)
     try:
         yield
     finally:
-        _in_step.reset(token)
+        _synchronized.reset(token)
 
 
-def together() -> bool:
+def is_distributed() -> bool:
     """Whether other processes are doing the same thing with other cells."""
-    return _in_step.get()
+    return _synchronized.get()
 
 
-def summed(value: N) -> N:
+def all_reduce_sum(value: N) -> N:
     """The sum over all processes of a number or an array, in double precision."""
-    return _reduced(value, "SUM")
+    return _all_reduce(value, "SUM")
 
 
-def largest(value: N) -> N:
+def all_reduce_max(value: N) -> N:
     """The largest of all processes, number by number."""
-    return _reduced(value, "MAX")
+    return _all_reduce(value, "MAX")
 
 
-def anywhere(marks: Tensor) -> Tensor:
+def all_reduce_any(mask: Tensor) -> Tensor:
     """Which of some places are marked in any process."""
-    if not together():
-        return marks
-    found = marks.to(torch.uint8)
-    with connected():
+    if not is_distributed():
+        return mask
+    found = mask.to(torch.uint8)
+    with translate_peer_errors():
         torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
     return found.bool()
 
 
-def place(n: int) -> Place:
+def get_shard_range(n_local: int) -> ShardRange:
     """Where ``n`` cells of this process stand among those of all, in the order of ranks."""
-    if not together():
-        return Place(0, n, n)
-    counts = np.zeros(size(), dtype=np.int64)
-    counts[rank()] = n
-    counts = summed(counts)
-    return Place(int(counts[: rank()].sum()), n, int(counts.sum()))
+    if not is_distributed():
+        return ShardRange(0, n_local, n_local)
+    counts = np.zeros(world_size(), dtype=np.int64)
+    counts[rank()] = n_local
+    counts = all_reduce_sum(counts)
+    return ShardRange(int(counts[: rank()].sum()), n_local, int(counts.sum()))
 
 
-def own_seed(seed: int) -> int:
+def rank_seed(seed: int) -> int:
     """The seed of what this process draws for its cells, so that no two draw the same."""
-    return seed_for(seed, "rank", rank()) if together() and rank() else seed
+    return seed_for(seed, "rank", rank()) if is_distributed() and rank() else seed
 
 
-def sum_gradients(weights: list[nn.Parameter], value: float) -> float:
+def all_reduce_gradients(parameters: list[nn.Parameter], loss: float) -> float:
     """Add up the gradients of all processes, in place, and the loss, which is returned."""
-    if not together():
-        return value
-    found = [weight.grad for weight in weights if weight.grad is not None]
-    flat = torch.cat([*(each.ravel() for each in found), torch.tensor([value])])
-    with connected():
+    if not is_distributed():
+        return loss
+    found = [weight.grad for weight in parameters if weight.grad is not None]
+    flat = torch.cat([*(each.ravel() for each in found), torch.tensor([loss])])
+    with translate_peer_errors():
         torch.distributed.all_reduce(flat)
     parts = flat.split([*(each.numel() for each in found), 1])
     for each, part in zip(found, parts[:-1], strict=True):
@@ -103,23 +103,23 @@ def sum_gradients(weights: list[nn.Parameter], value: float) -> float:
     return float(parts[-1])
 
 
-def scattered(orders: list[Any] | None) -> Any:
+def scatter(tasks: list[Any] | None) -> Any:
     """What the first process has for each; the others give None."""
     found: list[Any] = [None]
-    with connected():
-        torch.distributed.scatter_object_list(found, orders, src=0)
+    with translate_peer_errors():
+        torch.distributed.scatter_object_list(found, tasks, src=0)
     return found[0]
 
 
-def gathered(value: Any) -> list[Any] | None:
+def gather(value: Any) -> list[Any] | None:
     """What each process has, on the first; None on the others."""
-    found: list[Any] | None = [None] * size() if rank() == 0 else None
-    with connected():
+    found: list[Any] | None = [None] * world_size() if rank() == 0 else None
+    with translate_peer_errors():
         torch.distributed.gather_object(value, found, dst=0)
     return found
 
 
-def stacked(rows: np.ndarray, counts: list[int]) -> np.ndarray | None:
+def gather_rows(rows: np.ndarray, shard_sizes: list[int]) -> np.ndarray | None:
     """The rows of all processes, in order, on the first; None on the others.
 
     Parameters
@@ -129,26 +129,26 @@ def stacked(rows: np.ndarray, counts: list[int]) -> np.ndarray | None:
     counts
         How many rows each process has.
     """
-    with connected():
+    with translate_peer_errors():
         if rank():
             torch.distributed.send(torch.from_numpy(np.ascontiguousarray(rows)), dst=0)
             return None
-        whole = np.empty((sum(counts), *rows.shape[1:]), dtype=rows.dtype)
-        places = np.cumsum([0, *counts])
+        whole = np.empty((sum(shard_sizes), *rows.shape[1:]), dtype=rows.dtype)
+        places = np.cumsum([0, *shard_sizes])
         whole[: places[1]] = rows
-        for other in range(1, size()):
+        for other in range(1, world_size()):
             part = whole[places[other] : places[other + 1]]
             torch.distributed.recv(torch.from_numpy(part), src=other)
     return whole
 
 
-def _reduced(value: N, operation: str) -> N:
-    if not together():
+def _all_reduce(value: N, operation: str) -> N:
+    if not is_distributed():
         return value
     array = np.array(value)
     kind = torch.int64 if array.dtype.kind in "bui" else torch.float64
     tensor = torch.as_tensor(array, dtype=kind)
-    with connected():
+    with translate_peer_errors():
         torch.distributed.all_reduce(tensor, getattr(torch.distributed.ReduceOp, operation))
     found: Any = tensor.numpy()
     return found if isinstance(value, np.ndarray) else found.item()

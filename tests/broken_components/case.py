@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 
-class Case(NamedTuple):
+class BrokenComponent(NamedTuple):
     """A component that breaks a rule, and the words in which the check says so."""
 
     check: str
     component: Any
-    said: str
+    message: str
 
 
-CASES: list[Case] = []
+CASES: list[BrokenComponent] = []
 
 
-def breaks(check: str, said: str, **settings: Any):
+def register_broken(check: str, message: str, **settings: Any):
     """Put a class among the cases; it is made a frozen dataclass without parameters."""
 
     def add(cls):
         cls = cls if "__dataclass_fields__" in vars(cls) else dataclass(frozen=True)(cls)
-        CASES.append(Case(check, cls(**settings), said))
+        CASES.append(BrokenComponent(check, cls(**settings), message))
         return cls
 
     return add

@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from broken_components.case import breaks
+from broken_components.case import register_broken
 from scgnn.components.decoders import Decoder
 
 
 @dataclass(frozen=True)
-class Squared(Decoder):
+class LinearDecoder(Decoder):
     """One linear layer with squared error."""
 
     def build(self, n_latent, n_features):
@@ -22,15 +22,15 @@ class Squared(Decoder):
         return (output - target).square().sum()
 
 
-@breaks("says_what_it_rebuilds", "target is 'graph', but the class is no GraphDecoder")
-class Confused(Squared):
+@register_broken("declares_target", "target is 'graph', but the class is no GraphDecoder")
+class WrongTarget(LinearDecoder):
     """Says graph and rebuilds expression."""
 
     target: ClassVar[Any] = "graph"
 
 
-@breaks("rebuilds_the_shape", "what comes back is 30 x 13, not 30 x 12")
-class Generous(Squared):
+@register_broken("output_has_expected_shape", "what comes back is 30 x 13, not 30 x 12")
+class ExtraGene(LinearDecoder):
     """Gives a gene more."""
 
     def build(self, n_latent, n_features):
@@ -40,39 +40,39 @@ class Generous(Squared):
         return super().loss(output[:, 1:], target)
 
 
-@breaks("loss_is_a_number_from_zero_up", "below 0")
-class Proud(Squared):
+@register_broken("loss_is_nonnegative_scalar", "below 0")
+class NegativeLoss(LinearDecoder):
     """Takes more off than there is."""
 
     def loss(self, output, target, weights=None):
         return super().loss(output, target) - 1e6
 
 
-@breaks("loss_is_a_number_from_zero_up", "the loss has shape (30,); it must be one number")
-class ByCell(Squared):
+@register_broken("loss_is_nonnegative_scalar", "the loss has shape (30,); it must be one number")
+class PerCellLoss(LinearDecoder):
     """Gives a loss for each cell."""
 
     def loss(self, output, target, weights=None):
         return (output - target).square().sum(1)
 
 
-@breaks("loss_can_be_followed", "the loss has no gradient; stay within torch")
-class Detached(Squared):
+@register_broken("loss_is_differentiable", "the loss has no gradient; stay within torch")
+class DetachedLoss(LinearDecoder):
     """Leaves torch on the way."""
 
     def loss(self, output, target, weights=None):
         return super().loss(output.detach(), target)
 
 
-@breaks("a_gradient_reaches_every_weight", "no gradient reaches bias")
-class Unbiased(Squared):
+@register_broken("all_weights_receive_gradients", "no gradient reaches bias")
+class UnusedBias(LinearDecoder):
     """Subtracts its bias again."""
 
     def build(self, n_latent, n_features):
-        return Centred(n_latent, n_features)
+        return BiaslessLinear(n_latent, n_features)
 
 
-class Centred(nn.Linear):
+class BiaslessLinear(nn.Linear):
     """A bias that has no part."""
 
     def forward(self, z):

@@ -8,33 +8,38 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from broken_components.case import CASES, breaks
-from scgnn.components.clusterers import Clusterer, canonical
+from broken_components.case import CASES, register_broken
+from scgnn.components.clusterers import Clusterer, relabel_by_size
 
 
-class One(Clusterer):
+class SingleCluster(Clusterer):
     """Puts every cell into one cluster."""
 
     def __call__(self, embedding, graph, seed):
         return np.zeros(len(embedding), dtype=np.int64)
 
 
-@breaks("registered", "Nameless has no name; decorate it with @Clusterer.register")
-class Nameless(One):
+@register_broken("is_registered", "Nameless has no name; decorate it with @Clusterer.register")
+class Nameless(SingleCluster):
     """Nobody finds it."""
 
 
-@breaks("frozen", "Thawed is not frozen; decorate it with @dataclass(frozen=True)")
+@register_broken(
+    "is_frozen_dataclass", "Thawed is not frozen; decorate it with @dataclass(frozen=True)"
+)
 @dataclass
-class Thawed(One):
+class NotFrozen(SingleCluster):
     """Can be changed."""
 
     k: int = 1
 
 
-@breaks("frozen", "it cannot be a key (unhashable type: 'list'); use tuples instead of lists")
+@register_broken(
+    "is_frozen_dataclass",
+    "it cannot be a key (unhashable type: 'list'); use tuples instead of lists",
+)
 @dataclass(frozen=True)
-class Listed(One):
+class ListField(SingleCluster):
     """Holds a list."""
 
     k: Any = None
@@ -43,9 +48,9 @@ class Listed(One):
         object.__setattr__(self, "k", [])
 
 
-@breaks("frozen", "k: no field, for Undecorated itself is not decorated")
+@register_broken("is_frozen_dataclass", "k: no field, for Undecorated itself is not decorated")
 @dataclass(frozen=True)
-class Decorated(One):
+class Decorated(SingleCluster):
     """Is one."""
 
 
@@ -58,67 +63,70 @@ class Undecorated(Decorated):
 CASES[-1] = CASES[-1]._replace(component=Undecorated())
 
 
-@breaks("documented", "not in the docstring's Parameters: k")
+@register_broken("is_documented", "not in the docstring's Parameters: k")
 @dataclass(frozen=True)
-class Silent(One):
+class UndocumentedParameter(SingleCluster):
     """Does not say what k is."""
 
     k: int = 1
 
 
-@breaks("documented", "Bare has no docstring")
+@register_broken("is_documented", "Bare has no docstring")
 @dataclass(frozen=True)
-class Bare(One):
+class NoDocstring(SingleCluster):
     k: int = 1
 
 
-@breaks("documented", "the first line of the docstring is no sentence: 'Lumps'")
-class Lumps(One):
+@register_broken("is_documented", "the first line of the docstring is no sentence: 'Lumps'")
+class IncompleteSentence(SingleCluster):
     """Lumps"""
 
 
-@breaks("works_without_parameters", "without a default: k", k=1)
+@register_broken("has_default_parameters", "without a default: k", k=1)
 @dataclass(frozen=True)
-class Demanding(One):
+class MissingDefault(SingleCluster):
     """Wants to be told."""
 
     k: int
 
 
-@breaks("requires_what_is_there", "requires colour: no field of State")
-class Strange(One):
+@register_broken("requires_known_state_fields", "requires colour: no field of State")
+class UnknownRequirement(SingleCluster):
     """Reads what nobody has."""
 
     requires: ClassVar[frozenset[str]] = frozenset({"colour"})
 
 
-@breaks("survives_a_recipe", 'must be a whole number, not "three"')
+@register_broken("round_trips_through_recipe", 'must be a whole number, not "three"')
 @dataclass(frozen=True)
-class Mistyped(One):
+class WrongDefaultType(SingleCluster):
     """Says number and means text."""
 
     k: int = "three"  # type: ignore[assignment]
 
 
-@breaks("survives_a_recipe", "its fields are not plain data")
+@register_broken("round_trips_through_recipe", "its fields are not plain data")
 @dataclass(frozen=True)
-class Opaque(One):
+class NonPlainField(SingleCluster):
     """Holds an object."""
 
     k: Any = field(default_factory=lambda: print)
 
 
-@breaks("survives_a_pickle", "it cannot be pickled")
-class Hidden(One):
+@register_broken("is_picklable", "it cannot be pickled")
+class Unpicklable(SingleCluster):
     """Is elsewhere than it says."""
 
 
-Hidden.__qualname__ = "somewhere.<locals>.Hidden"
+Unpicklable.__qualname__ = "somewhere.<locals>.Hidden"
 
 
-@breaks("refuses_a_misspelling", "the misspelling 'kk' is accepted; let @dataclass write __init__")
+@register_broken(
+    "rejects_misspelled_parameters",
+    "the misspelling 'kk' is accepted; let @dataclass write __init__",
+)
 @dataclass(frozen=True, init=False)
-class Tolerant(One):
+class AnyKeyword(SingleCluster):
     """Takes anything."""
 
     k: int = 1
@@ -127,16 +135,18 @@ class Tolerant(One):
         object.__setattr__(self, "k", settings.get("k", 1))
 
 
-@breaks("same_seed_same_answer", "two calls with one seed differ; draw from np.random")
-class Moody(Clusterer):
+@register_broken(
+    "is_deterministic_given_seed", "two calls with one seed differ; draw from np.random"
+)
+class GlobalGenerator(Clusterer):
     """Draws from the generator of the whole process."""
 
     def __call__(self, embedding, graph, seed):
-        return canonical(np.array([random.randrange(3) for _ in embedding]))
+        return relabel_by_size(np.array([random.randrange(3) for _ in embedding]))
 
 
-@breaks("leaves_inputs_alone", "it writes into its input; work on a copy")
-class Careless(One):
+@register_broken("does_not_modify_inputs", "it writes into its input; work on a copy")
+class InputModifier(SingleCluster):
     """Writes where it should read."""
 
     def __call__(self, embedding, graph, seed):

@@ -5,56 +5,56 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from broken_components.case import breaks
+from broken_components.case import register_broken
 from scgnn.components.graph_builders import GraphBuilder
 
 
-class Builder(GraphBuilder):
+class DenseWeightsBuilder(GraphBuilder):
     """Weights between all cells, by a rule."""
 
-    def weights(self, embedding):
+    def compute_weights(self, embedding):
         """Cells x cells, the diagonal left out afterwards."""
         return np.ones((len(embedding),) * 2)
 
     def __call__(self, embedding, seed):
-        weights = self.weights(embedding)
+        weights = self.compute_weights(embedding)
         return sparse.csr_matrix(weights * (1 - np.eye(len(weights))))
 
 
-@breaks("builds_a_cell_graph", "30 cells: the graph is not symmetric")
-class OneWay(Builder):
+@register_broken("builds_valid_graph", "30 cells: the graph is not symmetric")
+class Asymmetric(DenseWeightsBuilder):
     """Links in one direction."""
 
-    def weights(self, embedding):
-        return np.triu(super().weights(embedding))
+    def compute_weights(self, embedding):
+        return np.triu(super().compute_weights(embedding))
 
 
-@breaks("builds_a_cell_graph", "30 cells: a cell is linked to itself")
-class Selfish(Builder):
+@register_broken("builds_valid_graph", "30 cells: a cell is linked to itself")
+class SelfLoops(DenseWeightsBuilder):
     """Links a cell to itself."""
 
     def __call__(self, embedding, seed):
-        return sparse.csr_matrix(self.weights(embedding))
+        return sparse.csr_matrix(self.compute_weights(embedding))
 
 
-@breaks("builds_a_cell_graph", "30 cells: a stored weight is not above 0")
-class Negative(Builder):
+@register_broken("builds_valid_graph", "30 cells: a stored weight is not above 0")
+class NegativeWeights(DenseWeightsBuilder):
     """Has weights below 0."""
 
-    def weights(self, embedding):
-        return -super().weights(embedding)
+    def compute_weights(self, embedding):
+        return -super().compute_weights(embedding)
 
 
-@breaks("links_cells", "30 cells get a graph without edges")
-class Lonely(Builder):
+@register_broken("graph_has_edges", "30 cells get a graph without edges")
+class NoEdges(DenseWeightsBuilder):
     """Links nothing."""
 
-    def weights(self, embedding):
-        return 0 * super().weights(embedding)
+    def compute_weights(self, embedding):
+        return 0 * super().compute_weights(embedding)
 
 
-@breaks("takes_equal_cells", "30 equal cells: a weight is not finite")
-class Inverse(Builder):
+@register_broken("accepts_identical_cells", "30 equal cells: a weight is not finite")
+class InverseDistance(DenseWeightsBuilder):
     """One by the distance."""
 
     def __call__(self, embedding, seed):
@@ -65,25 +65,25 @@ class Inverse(Builder):
         return sparse.csr_matrix(weights)
 
 
-@breaks("takes_few_cells", "2 cells: the graph is (5, 5), not (2, 2)")
-class Many(Builder):
+@register_broken("accepts_few_cells", "2 cells: the graph is (5, 5), not (2, 2)")
+class AtLeastFiveCells(DenseWeightsBuilder):
     """Wants five cells."""
 
-    def weights(self, embedding):
+    def compute_weights(self, embedding):
         return np.ones((max(5, len(embedding)),) * 2)
 
 
-@breaks("takes_one_cell", "one cell: the graph is (2, 2), not (1, 1)")
-class Two(Builder):
+@register_broken("accepts_single_cell", "one cell: the graph is (2, 2), not (1, 1)")
+class AtLeastTwoCells(DenseWeightsBuilder):
     """Wants two cells."""
 
-    def weights(self, embedding):
+    def compute_weights(self, embedding):
         return np.ones((max(2, len(embedding)),) * 2)
 
 
-@breaks("relabelled_cells_relabel_the_graph", "cells in another order get other edges or weights")
-class Chain(Builder):
+@register_broken("is_permutation_equivariant", "cells in another order get other edges or weights")
+class Chain(DenseWeightsBuilder):
     """Links each cell to the next one."""
 
-    def weights(self, embedding):
+    def compute_weights(self, embedding):
         return np.eye(len(embedding), k=1) + np.eye(len(embedding), k=-1)

@@ -6,52 +6,54 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from broken_components.case import breaks
-from scgnn.components.stopping import NeverStop, Stop
+from broken_components.case import register_broken
+from scgnn.components.stopping import NeverStop, StoppingRule
 from scgnn.pipelines import Pipeline
 from scgnn.registry.introspection import slot
 
 
-class Plain(Pipeline):
+class SingleClusterPipeline(Pipeline):
     """Puts every cell into one cluster, by a stage."""
 
     def __call__(self, state, stages, seed):
-        labels = stages(one_label, state.n_cells)
-        return replace(state, labels=labels, stopped="at once")
+        labels = stages(assign_single_cluster, state.n_cells)
+        return replace(state, clusters=labels, stop_reason="at once")
 
 
-def one_label(n: int) -> np.ndarray:
+def assign_single_cluster(n: int) -> np.ndarray:
     """Zeros."""
     return np.zeros(n, dtype=np.int64)
 
 
-@breaks("runs_a_demo", "not every cell has a label")
-class Idle(Plain):
+@register_broken("runs_on_demo_data", "not every cell has a label")
+class NoClusters(SingleClusterPipeline):
     """Does nothing."""
 
     def __call__(self, state, stages, seed):
         return state
 
 
-@breaks("runs_a_demo", "stopped is empty: say why the pipeline ended")
-class Mute(Plain):
+@register_broken("runs_on_demo_data", "stopped is empty: say why the pipeline ended")
+class NoStopReason(SingleClusterPipeline):
     """Does not say why it ended."""
 
     def __call__(self, state, stages, seed):
-        return replace(super().__call__(state, stages, seed), stopped="")
+        return replace(super().__call__(state, stages, seed), stop_reason="")
 
 
-@breaks("reports_its_stages", "no step went through stages")
-class Private(Plain):
+@register_broken("reports_stages", "no step went through stages")
+class NoStages(SingleClusterPipeline):
     """Works on its own."""
 
     def __call__(self, state, stages, seed):
-        return replace(state, labels=one_label(state.n_cells), stopped="at once")
+        return replace(state, clusters=assign_single_cluster(state.n_cells), stop_reason="at once")
 
 
-@breaks("every_slot_takes_every_component", "stop both: TypeError: BothStop; stop either: TypeErr")
+@register_broken(
+    "slots_accept_all_components", "stop all_of: TypeError: BothStop; stop any_of: TypeErr"
+)
 @dataclass(frozen=True)
-class Choosy(Plain):
+class SingleStoppingRule(SingleClusterPipeline):
     """Takes one stop alone.
 
     Parameters
@@ -60,7 +62,7 @@ class Choosy(Plain):
         When to stop.
     """
 
-    stop: Stop = slot(NeverStop())
+    stop: StoppingRule = slot(NeverStop())
 
     def __call__(self, state, stages, seed):
         if not isinstance(self.stop, NeverStop):

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from functools import cache
 
-from broken_components.case import breaks
+from broken_components.case import register_broken
 from scgnn.components.readers import Demo, Reader
 
 
-@breaks("gives_counts", "X is not CSR")
-class Dense(Reader):
+@register_broken("returns_counts", "X is not CSR")
+class DenseReader(Reader):
     """Gives a dense matrix."""
 
     def __call__(self):
-        adata = Demo(cells=20, genes=10)()
+        adata = Demo(n_cells=20, n_genes=10)()
         adata.X = adata.X.toarray()
         return adata
 
 
-@breaks("reads_anew", "two calls give the same AnnData")
-class Cached(Reader):
+@register_broken("returns_fresh_copy", "two calls give the same AnnData")
+class CachedReader(Reader):
     """Reads once."""
 
     def __call__(self):
-        return once()
+        return read_demo_cached()
 
 
 @cache
-def once():
+def read_demo_cached():
     """The demo, always the same object."""
-    return Demo(cells=20, genes=10)()
+    return Demo(n_cells=20, n_genes=10)()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from broken_components.case import breaks
+from broken_components.case import register_broken
 from scgnn.components.regularizers import ALL_PHASES, Regularizer
 
 
 @dataclass(frozen=True)
-class Term(Regularizer):
+class SquaredErrorTerm(Regularizer):
     """Squared error.
 
     Parameters
@@ -27,40 +27,42 @@ class Term(Regularizer):
         return self.weight * (x_hat - x).square().sum()
 
 
-@breaks("adds_a_number_from_zero_up", "below 0")
-class Reward(Term):
+@register_broken("penalty_is_nonnegative_scalar", "below 0")
+class NegativePenalty(SquaredErrorTerm):
     """Rewards errors."""
 
     def loss(self, x_hat, x, prepared, cells):
         return -super().loss(x_hat, x, prepared, cells)
 
 
-@breaks("is_linear_in_weight", "with weight 1 the term is")
-class Quadratic(Term):
+@register_broken("is_linear_in_weight", "with weight 1 the term is")
+class QuadraticWeight(SquaredErrorTerm):
     """Takes the weight twice."""
 
     def loss(self, x_hat, x, prepared, cells):
         return self.weight * super().loss(x_hat, x, prepared, cells)
 
 
-@breaks("can_be_followed", "all cells: the term has no gradient; stay within torch")
-class Stiff(Term):
+@register_broken("is_differentiable", "all cells: the term has no gradient; stay within torch")
+class DetachedPenalty(SquaredErrorTerm):
     """Leaves torch on the way."""
 
     def loss(self, x_hat, x, prepared, cells):
         return super().loss(x_hat.detach(), x, prepared, cells)
 
 
-@breaks("wants_nothing_of_the_truth", "the term of a perfect reconstruction is")
-class Shrinking(Term):
+@register_broken("is_zero_at_perfect_reconstruction", "the term of a perfect reconstruction is")
+class MagnitudePenalty(SquaredErrorTerm):
     """Wants small values."""
 
     def loss(self, x_hat, x, prepared, cells):
         return self.weight * x_hat.square().sum()
 
 
-@breaks("wants_nothing_of_the_truth", "at a perfect reconstruction the gradient is not finite")
-class Rooted(Term):
+@register_broken(
+    "is_zero_at_perfect_reconstruction", "at a perfect reconstruction the gradient is not finite"
+)
+class RootPenalty(SquaredErrorTerm):
     """Takes a root that has no slope at 0."""
 
     def loss(self, x_hat, x, prepared, cells):

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from broken_components.case import breaks
-from scgnn.components.stopping import Stop
+from broken_components.case import register_broken
+from scgnn.components.stopping import StoppingRule
 
 
-@breaks("goes_on_while_cells_move", "it stops though everything moves: enough")
-class Impatient(Stop):
+@register_broken("continues_while_clusters_change", "it stops though everything moves: enough")
+class ImmediateStop(StoppingRule):
     """Stops at once."""
 
-    def __call__(self, rounds):
+    def __call__(self, snapshots):
         return "enough"
 
 
-@breaks("says_why_it_stops", "all stands still, and it says ''")
-class Endless(Stop):
+@register_broken("reports_stop_reason", "all stands still, and it says ''")
+class NoStop(StoppingRule):
     """Goes on."""
 
-    def __call__(self, rounds):
+    def __call__(self, snapshots):
         return ""

@@ -5,28 +5,28 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from broken_components.case import breaks
+from broken_components.case import register_broken
 from scgnn.components.transforms import Transform
 
 
-@breaks("keeps_names", "cells are in another order, or twice")
-class Backwards(Transform):
+@register_broken("preserves_names", "cells are in another order, or twice")
+class ReversedCells(Transform):
     """Turns the cells around."""
 
     def __call__(self, adata):
         return adata[::-1].copy()
 
 
-@breaks("keeps_names", "it drops 1 cells or genes, but selects is False")
-class Dropping(Transform):
+@register_broken("preserves_names", "it drops 1 cells or genes, but selects is False")
+class DroppedCell(Transform):
     """Drops a cell without saying so."""
 
     def __call__(self, adata):
         return adata[1:].copy()
 
 
-@breaks("changes_x_alone", "a layer is lost")
-class Losing(Transform):
+@register_broken("modifies_only_x", "a layer is lost")
+class DroppedLayers(Transform):
     """Drops the layers."""
 
     def __call__(self, adata):
@@ -35,8 +35,8 @@ class Losing(Transform):
         return new
 
 
-@breaks("gives_finite_values", "X has values that are not finite")
-class Shares(Transform):
+@register_broken("returns_finite_values", "X has values that are not finite")
+class CellFractions(Transform):
     """Divides each cell by its total."""
 
     def __call__(self, adata):
@@ -47,8 +47,8 @@ class Shares(Transform):
         return new
 
 
-@breaks("sparse_and_dense_are_one", "a dense X gives other values than a sparse one")
-class Partial(Transform):
+@register_broken("sparse_and_dense_agree", "a dense X gives other values than a sparse one")
+class SparseOnly(Transform):
     """Doubles what is sparse."""
 
     def __call__(self, adata):

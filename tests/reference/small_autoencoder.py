@@ -6,37 +6,37 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from scgnn.components.decoders import MLP as Decoder
-from scgnn.components.encoders import MLP as Encoder
-from scgnn.pipelines.autoencoders import Autoencoder, Start
+from scgnn.components.decoders import MLPDecoder as Decoder
+from scgnn.components.encoders import MLPEncoder as Encoder
+from scgnn.pipelines.autoencoders import Autoencoder, WarmStart
 from scgnn.state import State
 
-LAYERS = ("encoder.layers.0", "encoder.layers.1", "decoder.layers.0", "decoder.layers.1")
-WEIGHTS = {
+LAYER_NAMES = ("encoder.layers.0", "encoder.layers.1", "decoder.layers.0", "decoder.layers.1")
+WEIGHT_NAMES = {
     f"{ours}.{part}": f"fc{number}_{part}"
-    for number, ours in enumerate(LAYERS, start=1)
+    for number, ours in enumerate(LAYER_NAMES, start=1)
     for part in ("weight", "bias")
 }  # our names and theirs, in the same order
 
 
-def autoencoder(fidelity, regularizers=()) -> Autoencoder:
-    return Autoencoder(Encoder(hidden=(24, 10)), Decoder(), fidelity, regularizers)
+def make_autoencoder(reconstruction_weight, regularizers=()) -> Autoencoder:
+    return Autoencoder(Encoder(hidden=(24, 10)), Decoder(), reconstruction_weight, regularizers)
 
 
-def cells(arrays) -> State:
+def make_state(arrays) -> State:
     x, signal = arrays["x"], sparse.csr_matrix(arrays["ltmg"].astype(np.int8))
     names = np.arange(max(x.shape)).astype(str)
-    return State(x, names[: x.shape[1]], names[: x.shape[0]], signal=signal)
+    return State(x, names[: x.shape[1]], names[: x.shape[0]], ltmg_states=signal)
 
 
-def start(arrays, prefix) -> Start:
+def make_warm_start(arrays, prefix) -> WarmStart:
     """The given weights, and no state of Adam."""
-    return Start({ours: arrays[prefix + theirs] for ours, theirs in WEIGHTS.items()}, {})
+    return WarmStart({ours: arrays[prefix + theirs] for ours, theirs in WEIGHT_NAMES.items()}, {})
 
 
-def network(arrays, prefix, dtype=torch.float32) -> torch.nn.ModuleDict:
+def make_network(arrays, prefix, dtype=torch.float32) -> torch.nn.ModuleDict:
     """The network with the given weights."""
-    module = autoencoder(1.0).build(arrays["x"].shape[1], seed=0).to(dtype)
-    weights = start(arrays, prefix).weights
+    module = make_autoencoder(1.0).build(arrays["x"].shape[1], seed=0).to(dtype)
+    weights = make_warm_start(arrays, prefix).weights
     module.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     return module

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from scgnn.components.encoders import GCN, MLP
+from scgnn.components.encoders import GCN, MLPEncoder
 from scgnn.components.graph_builders import KNN
-from scgnn.components.stopping import LabelsStop
+from scgnn.components.stopping import ClusterConvergence
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.state import State
 from scgnn.training.budget import Training
@@ -15,7 +15,7 @@ from scgnn.training.budget import Training
 N_CELLS, N_GENES = 60, 20
 
 
-def three_groups() -> State:
+def make_three_groups() -> State:
     """Three groups of cells, mixed."""
     draw = np.random.default_rng(0)
     means = draw.gamma(1.0, 2.0, (3, N_GENES))
@@ -23,16 +23,16 @@ def three_groups() -> State:
     return State(x, np.arange(N_GENES).astype(str), np.arange(N_CELLS).astype(str))
 
 
-def pipeline(**settings) -> ScGNN:
+def make_pipeline(**settings) -> ScGNN:
     """The iterative method with small networks and few epochs."""
     small = {
-        "feature_encoder": MLP(hidden=(16, 8)),
-        "fidelity": 1.0,
+        "feature_encoder": MLPEncoder(hidden=(16, 8)),
+        "reconstruction_weight": 1.0,
         "feature_regularizers": (),
-        "graph_builder": KNN(k=6),
+        "graph_builder": KNN(n_neighbors=6),
         "graph_encoder": GCN(hidden=(8, 4)),
         "max_iterations": 2,
-        "stop": LabelsStop(ari=1.0),
+        "stop": ClusterConvergence(min_ari=1.0),
         "feature_training": Training(epochs=20),
         "graph_training": Training(epochs=5, learning_rate=1e-2),
         "cluster_training": Training(epochs=5),
@@ -42,13 +42,13 @@ def pipeline(**settings) -> ScGNN:
     return ScGNN(**{**small, **settings})
 
 
-def found(cells, stages, **settings):
+def run_pipeline(cells, stages, **settings):
     """What a small run finds."""
-    state = pipeline(**settings)(cells, stages, seed=1)
-    return {name: getattr(state, name) for name in ("embedding", "labels", "imputed")}
+    state = make_pipeline(**settings)(cells, stages, seed=1)
+    return {name: getattr(state, name) for name in ("embedding", "clusters", "imputed")}
 
 
-def random_graph(seed, n=N_CELLS, degree=8):
+def make_random_graph(seed, n=N_CELLS, degree=8):
     """Cells x cells, with so many edges for each on average."""
     draw = np.random.default_rng(seed)
     upper = np.triu(draw.random((n, n)) < degree / n, 1)

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scgnn.components.graph_builders import symmetric
+from scgnn.components.graph_builders import symmetrize
 from scgnn.components.stopping import (
-    BothStop,
-    EitherStop,
-    GraphStop,
-    LabelsStop,
-    _symmetric_norm,
-    agreement,
-    graph_change,
+    AllOf,
+    AnyOf,
+    ClusterConvergence,
+    GraphConvergence,
+    _normalize_symmetric,
+    compute_graph_change,
+    compute_last_ari,
 )
-from scgnn.state import Round
+from scgnn.state import Snapshot
 
 from . import assert_near
 
@@ -44,34 +44,34 @@ def graph(arrays, number, rule="union"):
     edges, weight = arrays[f"graph{number}_edges"], arrays[f"graph{number}_weight"]
     n = int(arrays["n_cells"])
     np.testing.assert_array_equal(edges[:, 0], np.repeat(np.arange(n), len(edges) // n))
-    return symmetric(edges[:, 1].reshape(n, -1), weight.reshape(n, -1) > 0, rule)
+    return symmetrize(edges[:, 1].reshape(n, -1), weight.reshape(n, -1) > 0, rule)
 
 
 def rounds(arrays, upto):
-    return [Round(graph(arrays, number), LABELS) for number in range(upto + 1)]
+    return [Snapshot(graph(arrays, number), LABELS) for number in range(upto + 1)]
 
 
 def label_rounds(arrays):
     for a, b in zip(arrays["labels_a"], arrays["labels_b"], strict=True):
-        yield [Round(None, a), Round(None, b)]
+        yield [Snapshot(None, a), Snapshot(None, b)]
 
 
 def test_agreement_is_the_adjusted_rand_index(arrays):
-    found = [agreement(pair) for pair in label_rounds(arrays)]
+    found = [compute_last_ari(pair) for pair in label_rounds(arrays)]
     assert_near(found, arrays["ari_published"], atol=1e-12)
 
 
 def test_labels_stop_where_the_published_code_stops(arrays):
-    stops = [bool(LabelsStop()(pair)) for pair in label_rounds(arrays)]
+    stops = [bool(ClusterConvergence()(pair)) for pair in label_rounds(arrays)]
     assert stops == (arrays["ari_published"] > arrays["ari_threshold"]).tolist()
     assert sum(stops) == 1
 
 
 def test_the_thresholds_are_those_of_the_published_code(arrays):
-    for stop in (LabelsStop(), BothStop(), EitherStop()):
-        assert stop.ari == float(arrays["ari_threshold"])
-    for stop in (GraphStop(), BothStop(), EitherStop()):
-        assert stop.change == float(arrays["graph_ratio"])
+    for stop in (ClusterConvergence(), AllOf(), AnyOf()):
+        assert stop.min_ari == float(arrays["ari_threshold"])
+    for stop in (GraphConvergence(), AllOf(), AnyOf()):
+        assert stop.tolerance == float(arrays["graph_ratio"])
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
@@ -83,7 +83,7 @@ def test_the_graphs_are_those_of_the_reference(arrays, number):
 
 
 def test_the_first_graph_is_normalised_on_both_sides(arrays):
-    ours = _symmetric_norm(graph(arrays, 0)).toarray()
+    ours = _normalize_symmetric(graph(arrays, 0)).toarray()
     assert_near(ours, arrays["normadj0_union_described"], atol=1e-12)
 
 
@@ -93,7 +93,7 @@ def test_change_of_the_graph(arrays, iteration, variant):
     """Ours is relative to the mean of the first graph, so the threshold is the ratio itself."""
     change = arrays[f"change_{variant}_described"][iteration - 1]
     threshold = arrays[f"threshold_{variant}_described"]
-    ours = graph_change(rounds(arrays, iteration))
+    ours = compute_graph_change(rounds(arrays, iteration))
     assert_near(ours, change * arrays["graph_ratio"] / threshold, rtol=1e-10)
     size = arrays["normadj0_union_described"].mean()
     assert_near(float(arrays["graph_ratio"]) * size, threshold, rtol=1e-10)
@@ -101,16 +101,16 @@ def test_change_of_the_graph(arrays, iteration, variant):
 
 @pytest.mark.parametrize("iteration", [1, 2])
 def test_the_graph_stops_when_the_change_falls_below_the_threshold(arrays, iteration):
-    ours = graph_change(rounds(arrays, iteration))
-    assert GraphStop()(rounds(arrays, iteration)) == ""
-    assert GraphStop(change=ours * (1 + 1e-9))(rounds(arrays, iteration))
-    assert not GraphStop(change=ours * (1 - 1e-9))(rounds(arrays, iteration))
+    ours = compute_graph_change(rounds(arrays, iteration))
+    assert GraphConvergence()(rounds(arrays, iteration)) == ""
+    assert GraphConvergence(tolerance=ours * (1 + 1e-9))(rounds(arrays, iteration))
+    assert not GraphConvergence(tolerance=ours * (1 - 1e-9))(rounds(arrays, iteration))
 
 
 def test_half_of_the_smoothed_graph_is_the_first_one(arrays):
     """A graph that loses all its edges has changed by the other half."""
-    nothing = Round(sparse.csr_matrix((40, 40), dtype=np.float32), LABELS)
-    change = graph_change([rounds(arrays, 0)[0], nothing])
+    nothing = Snapshot(sparse.csr_matrix((40, 40), dtype=np.float32), LABELS)
+    change = compute_graph_change([rounds(arrays, 0)[0], nothing])
     assert_near(change, 1 - float(arrays["alpha"]), rtol=1e-12)
 
 
@@ -122,7 +122,7 @@ def test_the_laplacian_is_not_meant(arrays, variant):
         * arrays["graph_ratio"]
         / arrays[f"threshold_{variant}_described"]
     )
-    ours = [graph_change(rounds(arrays, iteration)) for iteration in (1, 2)]
+    ours = [compute_graph_change(rounds(arrays, iteration)) for iteration in (1, 2)]
     assert (abs(np.array(ours) - relative) > 0.1 * np.array(ours)).all()
 
 
@@ -133,9 +133,9 @@ def test_the_published_change_compares_graphs_in_other_orders(arrays):
     ratio = float(arrays["graph_ratio"])
     published = arrays["change_published"] * ratio / arrays["threshold_published"]
     shuffled = [
-        Round(graph(arrays, number)[order][:, order], LABELS)
+        Snapshot(graph(arrays, number)[order][:, order], LABELS)
         for number, order in enumerate(arrays["node_order_published"])
     ]
-    ours = graph_change(rounds(arrays, 2))
-    assert graph_change(shuffled) > 1.5 * ours
+    ours = compute_graph_change(rounds(arrays, 2))
+    assert compute_graph_change(shuffled) > 1.5 * ours
     assert published[1] > 1.2 * ours

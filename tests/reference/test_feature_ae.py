@@ -6,16 +6,22 @@ import numpy as np
 import pytest
 import torch
 
-from scgnn.components.decoders import MLP as Decoder
-from scgnn.components.encoders import MLP as Encoder
-from scgnn.components.regularizers import LTMGBinary, LTMGStates, in_phase
-from scgnn.pipelines.autoencoders import fit_features
-from scgnn.seeding import torch_seed
+from scgnn.components.decoders import MLPDecoder as Decoder
+from scgnn.components.encoders import MLPEncoder as Encoder
+from scgnn.components.regularizers import BinaryLTMGWeightedError, LTMGWeightedError, active_in
+from scgnn.pipelines.autoencoders import fit_feature_autoencoder
+from scgnn.seeding import use_torch_seed
 from scgnn.training.budget import Training
 from scgnn.training.fit import fit
 
 from . import assert_near
-from .small_autoencoder import WEIGHTS, autoencoder, cells, network, start
+from .small_autoencoder import (
+    WEIGHT_NAMES,
+    make_autoencoder,
+    make_network,
+    make_state,
+    make_warm_start,
+)
 
 ARRAYS = {
     r"x|ltmg|alpha|gamma|L1Para|L2Para|full_seed|w_fc\d_\w+": "input",
@@ -33,36 +39,40 @@ ARRAYS = {
 
 REGULARIZERS = {
     "noregu": (),
-    "ltmg": (LTMGStates(weight=0.9),),
-    "ltmg01": (LTMGBinary(weight=0.9),),
+    "ltmg": (LTMGWeightedError(weight=0.9),),
+    "ltmg01": (BinaryLTMGWeightedError(weight=0.9),),
 }
 PENALTIES = {"": (1.0, 0.0), "_noL1": (0.0, 0.0), "_L2half": (1.0, 0.5)}
 
 
 def first_step(arrays, regularizers, l1, l2, fidelity=0.1):
     """One epoch of the pipeline's own step from the given weights."""
-    parts, training = autoencoder(fidelity, regularizers), Training(epochs=1, l1=l1, l2=l2)
-    return fit_features(parts, training, cells(arrays), 0, start(arrays, "w_"))
+    parts, training = make_autoencoder(fidelity, regularizers), Training(epochs=1, l1=l1, l2=l2)
+    return fit_feature_autoencoder(
+        parts, training, make_state(arrays), 0, make_warm_start(arrays, "w_")
+    )
 
 
 def gradients(fitted):
     """Adam's first moment after one step is a tenth of the gradient."""
     return {
         theirs: fitted.optimizer[f"{number}.exp_avg"] / (1 - 0.9)
-        for number, theirs in enumerate(WEIGHTS.values())
+        for number, theirs in enumerate(WEIGHT_NAMES.values())
     }
 
 
 def double_loss(arrays, regularizers, l1=0.0, l2=0.0, fidelity=0.1):
     """The loss at the given weights in float64, by the training loop with a step of length 0."""
-    module = network(arrays, "w_", torch.float64)
+    module = make_network(arrays, "w_", torch.float64)
     x = torch.from_numpy(arrays["x"]).double()
 
     def loss(batch):
         x_hat = module["decoder"](module["encoder"](None, x))
         value = fidelity * Decoder().loss(x_hat, x)
         for regularizer in regularizers:
-            value = value + regularizer.loss(x_hat, x, regularizer.prepare(cells(arrays)), batch)
+            value = value + regularizer.loss(
+                x_hat, x, regularizer.prepare(make_state(arrays)), batch
+            )
         return value
 
     still = torch.optim.SGD(module.parameters(), lr=0.0)
@@ -75,7 +85,7 @@ def test_the_settings_are_those_of_the_published_code(arrays):
 
 
 def test_embedding_and_reconstruction_at_the_given_weights(arrays):
-    module = network(arrays, "w_")
+    module = make_network(arrays, "w_")
     with torch.no_grad():
         z = module["encoder"](None, torch.from_numpy(arrays["x"]))
         assert_near(z, arrays["z"], atol=1e-5)
@@ -91,7 +101,7 @@ def test_losses_of_the_published_code(arrays, kind, penalty):
 
 def test_a_regularizer_of_another_phase_takes_no_part(arrays):
     """The published code drops LTMG after the first training."""
-    regularizers = in_phase((LTMGStates(weight=0.9, phases=("initial",)),), "iteration")
+    regularizers = active_in((LTMGWeightedError(weight=0.9, phases=("initial",)),), "iteration")
     fitted = first_step(arrays, regularizers, *PENALTIES[""])
     assert_near(fitted.losses[0], arrays["loss_ltmg_EMphase_published"], rtol=1e-6)
     assert_near(fitted.losses[0], arrays["loss_noregu_published"], rtol=1e-6)
@@ -131,8 +141,8 @@ def test_gradient_norms_of_the_first_layer(arrays, kind, penalty):
     ("term", "settings"),
     [
         ("sse", {"regularizers": (), "fidelity": 1.0}),
-        ("ltmg_wsse", {"regularizers": (LTMGStates(weight=1.0),), "fidelity": 0.0}),
-        ("ltmg01_wsse", {"regularizers": (LTMGBinary(weight=1.0),), "fidelity": 0.0}),
+        ("ltmg_wsse", {"regularizers": (LTMGWeightedError(weight=1.0),), "fidelity": 0.0}),
+        ("ltmg01_wsse", {"regularizers": (BinaryLTMGWeightedError(weight=1.0),), "fidelity": 0.0}),
         ("l1", {"regularizers": (), "fidelity": 0.0, "l1": 1.0}),
         ("l2", {"regularizers": (), "fidelity": 0.0, "l2": 1.0}),
     ],
@@ -155,7 +165,7 @@ def test_losses_as_the_paper_writes_them(arrays, kind, fidelity):
 def full_network(arrays):
     """Encoder, then decoder, drawn one after the other as the published class draws them."""
     n_genes = arrays["x"].shape[1]
-    with torch_seed(int(arrays["full_seed"])):
+    with use_torch_seed(int(arrays["full_seed"])):
         encoder = Encoder().build(n_genes)
         decoder = Decoder().mirror(Encoder()).build(128, n_genes)
     return torch.nn.ModuleDict({"encoder": encoder, "decoder": decoder})

@@ -10,9 +10,14 @@ import torch
 from scipy import sparse
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from scgnn.components.decoders import InnerProduct, divergence, graph_target, reconstruction
+from scgnn.components.decoders import (
+    ExactInnerProductDecoder,
+    blockwise_reconstruction_loss,
+    kl_divergence,
+    make_graph_target,
+)
 from scgnn.components.encoders import GCN, to_dgl
-from scgnn.pipelines.graph_autoencoder import fit_graph
+from scgnn.pipelines.graph_autoencoder import fit_graph_autoencoder
 from scgnn.training.budget import Training
 from scgnn.training.fit import fit
 
@@ -92,7 +97,7 @@ def test_binary_features_are_those_above_the_column_mean(arrays):
     encoder = Watched(hidden=(8, 4))
     once = Training(epochs=1)
     given = (arrays["z_embedding"], graph_of(arrays, ""), "binary", 0.0, 0, 1)
-    fit_graph(encoder, InnerProduct(), once, *given)
+    fit_graph_autoencoder(encoder, ExactInnerProductDecoder(), once, *given)
     np.testing.assert_array_equal(encoder.seen[0], arrays["features"])
 
 
@@ -109,7 +114,7 @@ def test_edges_carry_the_symmetric_normalisation(arrays, prefix):
 
 @both_graphs
 def test_the_two_heads_are_halves_of_one_layer(arrays, prefix):
-    mean, log_sd = InnerProduct().split(output(arrays, prefix, variational=True))
+    mean, log_sd = ExactInnerProductDecoder().split_output(output(arrays, prefix, variational=True))
     assert_near(mean, arrays[f"{prefix}mu"], atol=1e-5)
     assert_near(log_sd, arrays[f"{prefix}logvar"], atol=1e-5)
 
@@ -124,8 +129,8 @@ def test_an_isolated_cell_hears_itself_alone(arrays, prefix):
 @both_graphs
 def test_the_constants_of_the_loss(arrays, prefix):
     """The label has self-loops, the two constants do not count them."""
-    target = graph_target(graph_of(arrays, prefix))
-    assert_near(target.positive_weight, arrays[f"{prefix}pos_weight"], rtol=1e-12)
+    target = make_graph_target(graph_of(arrays, prefix))
+    assert_near(target.pos_weight, arrays[f"{prefix}pos_weight"], rtol=1e-12)
     assert_near(target.norm, arrays[f"{prefix}norm"], rtol=1e-12)
     ours = as_dense(target.rows.numpy(), target.cols.numpy(), np.ones(len(target.rows)))
     np.testing.assert_array_equal(ours, arrays[f"{prefix}label"])
@@ -145,14 +150,17 @@ def dense_cost(logits, arrays, prefix):
 @both_graphs
 def test_the_variational_embedding_is_drawn_with_the_given_noise(arrays, prefix):
     """z = mean + noise · exp(log sd): its loss is the decoder's, and so is that of its logits."""
-    found, target = output(arrays, prefix, variational=True), graph_target(graph_of(arrays, prefix))
-    mean, log_sd = InnerProduct().split(found)
+    found, target = (
+        output(arrays, prefix, variational=True),
+        make_graph_target(graph_of(arrays, prefix)),
+    )
+    mean, log_sd = ExactInnerProductDecoder().split_output(found)
     z = torch.from_numpy(arrays[f"{prefix}z"])
     assert_near(mean + noise(arrays) * log_sd.exp(), z, atol=1e-5)
-    drawn = InnerProduct().loss(found, target, noise=noise(arrays)) - divergence(
+    drawn = ExactInnerProductDecoder().loss(found, target, noise=noise(arrays)) - kl_divergence(
         mean, log_sd, len(mean)
     )
-    assert_near(float(drawn), float(reconstruction(z, target, 64)), rtol=2e-6)
+    assert_near(float(drawn), float(blockwise_reconstruction_loss(z, target, 64)), rtol=2e-6)
     assert_near(z @ z.T, arrays[f"{prefix}logits"], rtol=1e-5)
     assert_near(float(drawn), dense_cost(arrays[f"{prefix}logits"], arrays, prefix), rtol=2e-6)
 
@@ -160,35 +168,43 @@ def test_the_variational_embedding_is_drawn_with_the_given_noise(arrays, prefix)
 @both_graphs
 def test_the_plain_embedding_is_the_mean(arrays, prefix):
     mean = output(arrays, prefix, variational=False)
-    assert InnerProduct(variational=False).embedding(mean) is mean
-    both = InnerProduct().embedding(output(arrays, prefix, variational=True))
+    assert ExactInnerProductDecoder(variational=False).extract_embedding(mean) is mean
+    both = ExactInnerProductDecoder().extract_embedding(output(arrays, prefix, variational=True))
     assert_near(both, mean, atol=1e-6)
     assert_near(mean @ mean.T, arrays[f"{prefix}gae_logits"], rtol=1e-5)
-    loss = InnerProduct(variational=False).loss(mean, graph_target(graph_of(arrays, prefix)))
+    loss = ExactInnerProductDecoder(variational=False).loss(
+        mean, make_graph_target(graph_of(arrays, prefix))
+    )
     assert_near(float(loss), dense_cost(arrays[f"{prefix}gae_logits"], arrays, prefix), rtol=2e-6)
 
 
 @all_blocks
 @both_graphs
 def test_the_variational_loss_in_blocks(arrays, prefix, block):
-    found, target = output(arrays, prefix, variational=True), graph_target(graph_of(arrays, prefix))
-    decoder = InnerProduct(block=block)
-    mean, log_sd = decoder.split(found)
+    found, target = (
+        output(arrays, prefix, variational=True),
+        make_graph_target(graph_of(arrays, prefix)),
+    )
+    decoder = ExactInnerProductDecoder(block_size=block)
+    mean, log_sd = decoder.split_output(found)
     loss, kl = (
         float(decoder.loss(found, target, noise=noise(arrays))),
-        divergence(mean, log_sd, len(mean)),
+        kl_divergence(mean, log_sd, len(mean)),
     )
     assert_near(loss, arrays[f"{prefix}vgae_loss_published"], rtol=2e-6)
     assert_near(float(kl), arrays[f"{prefix}vgae_kld_published"], rtol=5e-6)
-    cost = reconstruction(torch.from_numpy(arrays[f"{prefix}z"]), target, block)
+    cost = blockwise_reconstruction_loss(torch.from_numpy(arrays[f"{prefix}z"]), target, block)
     assert_near(float(cost), arrays[f"{prefix}vgae_cost_published"], rtol=2e-6)
 
 
 @all_blocks
 @both_graphs
 def test_the_plain_loss_in_blocks(arrays, prefix, block):
-    mean, target = output(arrays, prefix, variational=False), graph_target(graph_of(arrays, prefix))
-    loss = float(InnerProduct(variational=False, block=block).loss(mean, target))
+    mean, target = (
+        output(arrays, prefix, variational=False),
+        make_graph_target(graph_of(arrays, prefix)),
+    )
+    loss = float(ExactInnerProductDecoder(variational=False, block_size=block).loss(mean, target))
     assert_near(loss, arrays[f"{prefix}gae_loss_published"], rtol=2e-6)
 
 
@@ -197,8 +213,8 @@ def test_the_plain_loss_in_blocks(arrays, prefix, block):
 def test_gradients_in_blocks_are_those_of_the_formula_over_all_pairs(arrays, prefix, block):
     found = output(arrays, prefix, variational=True).double()
     ours, dense = (found.clone().requires_grad_() for _ in range(2))
-    target, eps = graph_target(graph_of(arrays, prefix)), noise(arrays).double()
-    loss = InnerProduct(block=block).loss(ours, target, noise=eps)
+    target, eps = make_graph_target(graph_of(arrays, prefix)), noise(arrays).double()
+    loss = ExactInnerProductDecoder(block_size=block).loss(ours, target, noise=eps)
     (3 * loss).backward()
     mean, log_sd = dense.chunk(2, dim=1)
     z = mean + eps * log_sd.exp()
@@ -212,9 +228,12 @@ def test_gradients_in_blocks_are_those_of_the_formula_over_all_pairs(arrays, pre
 def trained(arrays, prefix, kind, updates):
     """Losses, embedding and weights after some updates by the training loop."""
     variational = kind == "vgae"
-    module, decoder = network(arrays, variational), InnerProduct(variational, block=16)
+    module, decoder = (
+        network(arrays, variational),
+        ExactInnerProductDecoder(variational, block_size=16),
+    )
     graph, x = graph_of(arrays, prefix), torch.from_numpy(arrays["features"])
-    messages, target = to_dgl(graph), graph_target(graph)
+    messages, target = to_dgl(graph), make_graph_target(graph)
     drawn = iter(arrays["eps"])
 
     def loss(cells):
@@ -224,7 +243,7 @@ def trained(arrays, prefix, kind, updates):
     budget = Training(epochs=updates, learning_rate=float(arrays["lr"]))
     losses = fit(module, loss, len(x), budget, 0)
     with torch.no_grad():
-        embedding = decoder.embedding(module(messages, x))
+        embedding = decoder.extract_embedding(module(messages, x))
     return losses, embedding, [layer.layer.weight.detach() for layer in module.layers]
 
 
@@ -266,22 +285,22 @@ def test_plain_cross_entropy_with_and_without_self_loops(arrays, loops):
     """Our loss with constants of 1 is the mean cross-entropy of the entries it is given."""
     label = torch.from_numpy(arrays["adj"] + loops * np.eye(60))
     rows, cols = label.nonzero().T
-    target = graph_target(graph_of(arrays, ""))._replace(
-        rows=rows, cols=cols, positive_weight=1.0, norm=1.0
+    target = make_graph_target(graph_of(arrays, ""))._replace(
+        rows=rows, cols=cols, pos_weight=1.0, norm=1.0
     )
     mean = mean_in_double(arrays)
     expected = arrays[f"gae_bce_{'' if loops else 'no'}selfloop_described"]
-    assert_near(float(reconstruction(mean, target, 16)), expected, rtol=1e-12)
+    assert_near(float(blockwise_reconstruction_loss(mean, target, 16)), expected, rtol=1e-12)
     assert_near(float(binary_cross_entropy_with_logits(mean @ mean.T, label)), expected, rtol=1e-12)
-    single = reconstruction(output(arrays, "", variational=False), target, 16)
+    single = blockwise_reconstruction_loss(output(arrays, "", variational=False), target, 16)
     assert_near(float(single), expected, rtol=1e-6)
 
 
 def test_self_loops_could_count_in_the_constants_too(arrays):
     """A graph that is handed over with its self-loops; METHOD section 1.5 leaves them out."""
-    target = graph_target(graph_of(arrays, "") + sparse.identity(60, format="csr"))
-    assert_near(target.positive_weight, arrays["pos_weight_selfloop_described"], rtol=1e-12)
+    target = make_graph_target(graph_of(arrays, "") + sparse.identity(60, format="csr"))
+    assert_near(target.pos_weight, arrays["pos_weight_selfloop_described"], rtol=1e-12)
     assert_near(target.norm, arrays["norm_selfloop_described"], rtol=1e-12)
-    loss = float(reconstruction(mean_in_double(arrays), target, 16))
+    loss = float(blockwise_reconstruction_loss(mean_in_double(arrays), target, 16))
     assert_near(loss, arrays["gae_loss_selfloop_described"], rtol=1e-12)
     assert abs(loss - float(arrays["gae_loss_published"])) > 0.01

@@ -7,8 +7,12 @@ import pytest
 import torch
 from scipy import sparse
 
-from scgnn.components.decoders import MLP as Decoder
-from scgnn.components.regularizers import ClusterSize, Degree, LTMGBinary
+from scgnn.components.decoders import MLPDecoder as Decoder
+from scgnn.components.regularizers import (
+    BinaryLTMGWeightedError,
+    ClusterSizeWeightedError,
+    DegreeWeightedError,
+)
 from scgnn.state import State
 
 from . import assert_near
@@ -32,7 +36,7 @@ ARRAYS = {
 }
 
 GAMMAS = {"gamma0": 0.0, "gamma05": 0.5}
-REGULARIZERS = (Degree(), ClusterSize())
+REGULARIZERS = (DegreeWeightedError(), ClusterSizeWeightedError())
 both_gammas = pytest.mark.parametrize("gamma", GAMMAS)
 
 
@@ -42,9 +46,9 @@ def state(arrays, graph="adj"):
         x,
         np.arange(x.shape[1]).astype(str),
         np.arange(x.shape[0]).astype(str),
-        signal=sparse.csr_matrix(arrays["ltmg"].astype(np.int8)),
+        ltmg_states=sparse.csr_matrix(arrays["ltmg"].astype(np.int8)),
         graph=sparse.csr_matrix(arrays[graph], dtype=np.float32),
-        labels=arrays["labels"],
+        clusters=arrays["labels"],
     )
 
 
@@ -66,37 +70,43 @@ def total(arrays, x_hat, x, gamma, regularizers=REGULARIZERS):
 
 
 def test_the_weights_are_those_of_the_published_code(arrays):
-    assert Degree().weight == float(arrays["graph_coef"])
-    assert ClusterSize().weight == float(arrays["celltype_coef"])
+    assert DegreeWeightedError().weight == float(arrays["graph_coef"])
+    assert ClusterSizeWeightedError().weight == float(arrays["celltype_coef"])
 
 
 def test_weights_of_cells_are_whole_numbers(arrays):
-    np.testing.assert_array_equal(Degree().prepare(state(arrays)), arrays["degree"])
-    np.testing.assert_array_equal(ClusterSize().prepare(state(arrays)), arrays["cluster_size"])
+    np.testing.assert_array_equal(DegreeWeightedError().prepare(state(arrays)), arrays["degree"])
+    np.testing.assert_array_equal(
+        ClusterSizeWeightedError().prepare(state(arrays)), arrays["cluster_size"]
+    )
 
 
 def test_cluster_sizes_are_the_sums_of_the_cell_type_matrix(arrays):
     labels, matrix = arrays["labels"], arrays["celltype_matrix_published"]
     np.testing.assert_array_equal(labels[:, None] == labels, matrix)
-    np.testing.assert_array_equal(ClusterSize().prepare(state(arrays)), matrix.sum(axis=0))
+    np.testing.assert_array_equal(
+        ClusterSizeWeightedError().prepare(state(arrays)), matrix.sum(axis=0)
+    )
 
 
 def test_each_term_alone(arrays):
-    assert_near(value(arrays, Degree(weight=1.0)), arrays["graph_term_published"], rtol=2e-6)
-    sizes = value(arrays, ClusterSize(weight=1.0))
+    assert_near(
+        value(arrays, DegreeWeightedError(weight=1.0)), arrays["graph_term_published"], rtol=2e-6
+    )
+    sizes = value(arrays, ClusterSizeWeightedError(weight=1.0))
     assert_near(sizes, arrays["celltype_term_published"], rtol=2e-6)
     assert_near(float(Decoder().loss(*tensors(arrays))), arrays["sse_published"], rtol=2e-6)
 
 
 def test_the_matrix_products_are_row_weights(arrays):
-    graph = value(arrays, Degree(weight=1.0), torch.float64)
+    graph = value(arrays, DegreeWeightedError(weight=1.0), torch.float64)
     assert_near(graph, arrays["identity_graph_described"], rtol=1e-12)
-    sizes = value(arrays, ClusterSize(weight=1.0), torch.float64)
+    sizes = value(arrays, ClusterSizeWeightedError(weight=1.0), torch.float64)
     assert_near(sizes, arrays["identity_celltype_described"], rtol=1e-12)
 
 
 def test_columns_count_where_the_graph_is_not_symmetric(arrays):
-    term = value(arrays, Degree(weight=1.0), torch.float64, graph="adj_asymmetric")
+    term = value(arrays, DegreeWeightedError(weight=1.0), torch.float64, graph="adj_asymmetric")
     assert_near(term, arrays["identity_asymmetric_colsum_described"], rtol=1e-12)
     assert_near(term, arrays["graph_term_asymmetric_published"], rtol=2e-6)
     assert abs(term - float(arrays["asymmetric_rowsum_wrong_reading"])) > 1
@@ -106,7 +116,7 @@ def test_error_of_each_cell(arrays):
     """The weights of all cells but one set to 0."""
     x_hat, x = tensors(arrays, torch.float64)
     alone = torch.eye(len(x), dtype=torch.float64)
-    errors = [float(Degree(weight=1.0).loss(x_hat, x, one, None)) for one in alone]
+    errors = [float(DegreeWeightedError(weight=1.0).loss(x_hat, x, one, None)) for one in alone]
     assert_near(errors, arrays["err_per_cell"], rtol=1e-12)
 
 
@@ -127,9 +137,9 @@ def test_totals_in_double_precision(arrays, gamma):
 def test_totals_of_the_other_types(arrays, gamma):
     """Type Graph leaves the clusters out; CelltypeR adds 1 − γ of the error on expressed values."""
     x_hat, x = tensors(arrays)
-    graph_only = float(total(arrays, x_hat, x, GAMMAS[gamma], (Degree(),)))
+    graph_only = float(total(arrays, x_hat, x, GAMMAS[gamma], (DegreeWeightedError(),)))
     assert_near(graph_only, arrays[f"total_graphonly_{gamma}_published"], rtol=2e-6)
-    expressed = LTMGBinary(weight=1 - GAMMAS[gamma])
+    expressed = BinaryLTMGWeightedError(weight=1 - GAMMAS[gamma])
     with_states = float(total(arrays, x_hat, x, GAMMAS[gamma], (*REGULARIZERS, expressed)))
     assert_near(with_states, arrays[f"total_celltypeR_{gamma}_published"], rtol=2e-6)
 
@@ -144,7 +154,7 @@ def test_gradients_of_the_reconstruction(arrays, gamma):
 
 def test_batches_add_up_to_the_whole(arrays):
     x_hat, x = tensors(arrays, torch.float64)
-    for regularizer in (*REGULARIZERS, LTMGBinary()):
+    for regularizer in (*REGULARIZERS, BinaryLTMGWeightedError()):
         prepared = regularizer.prepare(state(arrays))
         whole = regularizer.loss(x_hat, x, prepared, None)
         batches = torch.randperm(len(x), generator=torch.Generator().manual_seed(0)).split(7)

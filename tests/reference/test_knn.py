@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scgnn.components.graph_builders import KNN, nearest
-from scgnn.components.pruners import KeepAll, MeanSd
+from scgnn.components.graph_builders import KNN, kneighbors
+from scgnn.components.pruners import MeanStd
 
 from . import assert_near
 
@@ -28,11 +28,11 @@ all_metrics = pytest.mark.parametrize("metric", METRICS)
 
 @pytest.fixture
 def found(arrays, metric):
-    return nearest(arrays["embedding"], int(arrays["k"]), metric)
+    return kneighbors(arrays["embedding"], int(arrays["k"]), metric)
 
 
 def graph(arrays, metric, **settings):
-    return KNN(k=int(arrays["k"]), metric=metric, **settings)(arrays["embedding"], seed=0)
+    return KNN(n_neighbors=int(arrays["k"]), metric=metric, **settings)(arrays["embedding"], seed=0)
 
 
 @all_metrics
@@ -51,7 +51,7 @@ def test_distances_are_the_same(arrays, metric, found):
 
 @all_metrics
 def test_mean_plus_one_sd_drops_the_same_edges(arrays, metric, found):
-    kept = MeanSd()(*found)
+    kept = MeanStd()(*found)
     np.testing.assert_array_equal(kept.ravel(), arrays[f"{metric}_weight_published"])
 
 
@@ -66,14 +66,14 @@ def test_the_boundary_is_the_mean_plus_the_population_sd(arrays, metric, found):
         neighbours, distances = (array[[cell]] for array in found)
         mean, farthest = distances.mean(), distances.max()
         sds = (farthest - mean) / (boundary - mean)
-        assert MeanSd(sds=sds * (1 + 1e-9))(neighbours, distances).all()
-        assert not MeanSd(sds=sds * (1 - 1e-9))(neighbours, distances)[0, -1]
+        assert MeanStd(n_std=sds * (1 + 1e-9))(neighbours, distances).all()
+        assert not MeanStd(n_std=sds * (1 - 1e-9))(neighbours, distances)[0, -1]
 
 
 @all_metrics
 def test_without_pruning_the_graph_is_that_of_the_published_code(arrays, metric):
     """Its graph autoencoder and imputation keep the edges that its pruning drops."""
-    whole = graph(arrays, metric, prune=KeepAll())
+    whole = graph(arrays, metric, prune=None)
     np.testing.assert_array_equal(whole.toarray(), arrays[f"{metric}_adj_published"])
 
 

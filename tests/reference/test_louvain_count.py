@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scgnn.components.clusterers import KMeans, Louvain, canonical, scaled_count, to_igraph
-from scgnn.components.graph_builders import KNN, symmetric
+from scgnn.components.clusterers import (
+    KMeans,
+    Louvain,
+    relabel_by_size,
+    scale_n_clusters,
+    to_igraph,
+)
+from scgnn.components.graph_builders import KNN, symmetrize
 
 from . import assert_near
 
@@ -38,7 +44,7 @@ def graph_of(arrays, name, rule):
     edges, weight = arrays[f"{name}_edges"], arrays[f"{name}_weight"]
     n = int(edges.max()) + 1
     np.testing.assert_array_equal(edges[:, 0], np.repeat(np.arange(n), len(edges) // n))
-    return symmetric(edges[:, 1].reshape(n, -1), weight.reshape(n, -1) > 0, rule)
+    return symmetrize(edges[:, 1].reshape(n, -1), weight.reshape(n, -1) > 0, rule)
 
 
 def stored_graph(arrays, name, rule):
@@ -68,7 +74,7 @@ def test_the_last_edge_written_decides(arrays, name):
 
 def test_the_graph_builder_gives_louvain_the_published_graph(arrays, load_arrays):
     embedding = load_arrays("knn")["embedding"]
-    ours = KNN(k=10, symmetry="last_written")(embedding, seed=0).toarray()
+    ours = KNN(n_neighbors=10, symmetry="last_written")(embedding, seed=0).toarray()
     np.testing.assert_array_equal(ours, arrays["a_W_published_cell_order"])
 
 
@@ -113,7 +119,7 @@ def test_the_order_of_cells_hardly_moves_the_count(arrays, name):
 def test_a_seed_gives_the_communities_that_it_gave_the_original(arrays, name, rule):
     graph = as_handed_over(arrays, name, rule)
     for seed, labels in zip(seeds(arrays), arrays[f"{name}_labels_{rule}"], strict=True):
-        np.testing.assert_array_equal(Louvain()(None, graph, seed), canonical(labels))
+        np.testing.assert_array_equal(Louvain()(None, graph, seed), relabel_by_size(labels))
 
 
 @both_rules
@@ -151,22 +157,22 @@ def test_the_number_of_clusters_follows_the_rule(arrays):
     rows = zip(arrays["krule_n_cells"], arrays["krule_resolution"], arrays["krule_K"], strict=True)
     for n_cells, resolution, expected in rows:
         counted = [int(count) for count in arrays["krule_louvain_count"]]
-        assert [scaled_count(count, n_cells, "auto") for count in counted] == expected.tolist()
-        assert scaled_count(1000, n_cells, "auto") == 1000 * resolution
+        assert [scale_n_clusters(count, n_cells, "auto") for count in counted] == expected.tolist()
+        assert scale_n_clusters(1000, n_cells, "auto") == 1000 * resolution
 
 
 def test_a_factor_of_the_users_own_is_taken(arrays):
     counted = [int(count) for count in arrays["krule_louvain_count"]]
     expected = arrays["krule_K_user_resolution_1p5"].tolist()
     for n_cells in arrays["krule_n_cells"]:
-        assert [scaled_count(count, n_cells, 1.5) for count in counted] == expected
+        assert [scale_n_clusters(count, n_cells, 1.5) for count in counted] == expected
 
 
 @both_graphs
 def test_the_published_counts_give_the_published_numbers(arrays, name):
     counts = arrays[f"{name}_n_clusters_published"]
     n_cells = len(arrays[f"{name}_W_published"])
-    ours = [scaled_count(int(count), n_cells, "auto") for count in counts]
+    ours = [scale_n_clusters(int(count), n_cells, "auto") for count in counts]
     assert ours == arrays[f"{name}_K_published"].tolist()
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scgnn.evaluation.clustering import internal_scores, label_scores
-from scgnn.evaluation.imputation import imputation_scores
+from scgnn.evaluation.clustering import score_against_labels, score_separation
+from scgnn.evaluation.imputation import score_hidden_entries
 from scgnn.evaluation.masking import hide_nonzeros
 
 from . import assert_near
@@ -49,20 +49,20 @@ def hidden(arrays):
 
 
 def test_scores_without_truth_in_single_precision(arrays):
-    found = internal_scores(arrays["embedding"], arrays["labels_pred"], seed=0)
+    found = score_separation(arrays["embedding"], arrays["labels_pred"], seed=0)
     assert_near(found["silhouette"], arrays["silhouette_published"], atol=1e-6)
     for name in ("calinski_harabasz", "davies_bouldin"):
         assert_near(found[name], arrays[f"{name}_published"], rtol=1e-5)
 
 
 def test_scores_without_truth_in_double_precision(arrays):
-    found = internal_scores(arrays["embedding"].astype(float), arrays["labels_pred"], seed=0)
+    found = score_separation(arrays["embedding"].astype(float), arrays["labels_pred"], seed=0)
     for name in ("silhouette", "calinski_harabasz", "davies_bouldin"):
         assert_near(found[name], arrays[f"{name}_float64input_published"], rtol=1e-10)
 
 
 def test_scores_against_the_truth(arrays):
-    found = label_scores(arrays["labels_true"].astype(str), arrays["labels_pred"])
+    found = score_against_labels(arrays["labels_true"].astype(str), arrays["labels_pred"])
     assert tuple(found) == LABEL_SCORES
     for name, score in found.items():
         assert_near(score, arrays[f"{name}_published"], atol=1e-10)
@@ -72,7 +72,7 @@ def test_scores_against_the_truth(arrays):
     "row", range(5), ids=["identical", "one cluster", "singletons", "both constant", "swapped"]
 )
 def test_scores_of_degenerate_labels(arrays, row):
-    found = label_scores(arrays["edge_true"][row].astype(str), arrays["edge_pred"][row])
+    found = score_against_labels(arrays["edge_true"][row].astype(str), arrays["edge_pred"][row])
     ordered = [found[name] for name in arrays["edge_score_names"]]
     assert_near(ordered, arrays["edge_scores_published"][row], atol=1e-10)
 
@@ -80,7 +80,7 @@ def test_scores_of_degenerate_labels(arrays, row):
 def test_cells_without_a_true_label_do_not_count(arrays):
     truth = np.append(arrays["labels_true"].astype(str), ["", ""])
     labels = np.append(arrays["labels_pred"], [0, 9])
-    assert_near(label_scores(truth, labels)["ari"], arrays["ari_published"], atol=1e-10)
+    assert_near(score_against_labels(truth, labels)["ari"], arrays["ari_published"], atol=1e-10)
 
 
 def test_the_same_entries_are_hidden(arrays, hidden):
@@ -97,7 +97,7 @@ def scores_of(arrays, hidden, scale):
     _, *where = hidden
     truth = arrays["counts"][tuple(where)].astype(float)
     imputed = arrays[f"imputed{scale}"][tuple(where)].astype(float)
-    return imputation_scores(imputed, np.log1p(truth) if scale else truth)
+    return score_hidden_entries(imputed, np.log1p(truth) if scale else truth)
 
 
 both_scales = pytest.mark.parametrize("scale", ["", "_log"])
@@ -122,7 +122,7 @@ def test_cosine_on_the_hidden_entries(arrays, hidden, scale, form):
 def test_single_precision_is_enough(arrays, hidden):
     _, *where = hidden
     truth, imputed = arrays["counts"][tuple(where)], arrays["imputed"][tuple(where)]
-    found = imputation_scores(imputed, truth.astype(np.float32))
+    found = score_hidden_entries(imputed, truth.astype(np.float32))
     ordered = [found[f"{name}_l1"] for name in arrays["l1_names"]]
     assert_near(ordered, arrays["l1_dense_published"], rtol=1e-5)
     assert_near(found["cosine"], arrays["cosine_dense_published"], rtol=1e-6)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import pytest
 import torch
 
-from scgnn.components.decoders import MLP as Decoder
-from scgnn.components.regularizers import LTMGStates
-from scgnn.pipelines.autoencoders import fit_features
+from scgnn.components.decoders import MLPDecoder as Decoder
+from scgnn.components.regularizers import LTMGWeightedError
+from scgnn.pipelines.autoencoders import fit_feature_autoencoder
 from scgnn.training.budget import Training
-from scgnn.training.fit import adam, fit
+from scgnn.training.fit import build_optimizer, fit
 
 from . import assert_near
-from .small_autoencoder import WEIGHTS, autoencoder, cells, network, start
+from .small_autoencoder import (
+    WEIGHT_NAMES,
+    make_autoencoder,
+    make_network,
+    make_state,
+    make_warm_start,
+)
 
 ARRAYS = {
     r"x|ltmg|alpha|gamma|lr|n_steps|w0_fc\d_\w+": "input",
@@ -25,8 +31,8 @@ ARRAYS = {
     r"L1_[01]_float64_(z|recon)_\w+": "test_outputs_in_double_precision",
 }
 
-STATES = LTMGStates(weight=0.9)
-PARTS = autoencoder(0.1, (STATES,))
+STATES = LTMGWeightedError(weight=0.9)
+PARTS = make_autoencoder(0.1, (STATES,))
 with_and_without_l1 = pytest.mark.parametrize("l1", [1, 0])
 
 
@@ -36,14 +42,14 @@ def budget(arrays, l1, epochs):
 
 def trained(arrays, l1, epochs):
     """The pipeline's own step."""
-    given = start(arrays, "w0_")
-    return fit_features(PARTS, budget(arrays, l1, epochs), cells(arrays), 0, given)
+    given = make_warm_start(arrays, "w0_")
+    return fit_feature_autoencoder(PARTS, budget(arrays, l1, epochs), make_state(arrays), 0, given)
 
 
 def trained_in_double(arrays, l1, epochs):
     """Losses, embedding and reconstruction of the training loop in float64."""
-    module = network(arrays, "w0_", torch.float64)
-    x, states = torch.from_numpy(arrays["x"]).double(), STATES.prepare(cells(arrays))
+    module = make_network(arrays, "w0_", torch.float64)
+    x, states = torch.from_numpy(arrays["x"]).double(), STATES.prepare(make_state(arrays))
 
     def loss(batch):
         x_hat = module["decoder"](module["encoder"](None, x))
@@ -56,12 +62,15 @@ def trained_in_double(arrays, l1, epochs):
 
 
 def test_adam_has_the_published_settings(arrays):
-    settings = adam(torch.nn.Linear(1, 1), budget(arrays, 1, 1)).defaults
+    settings = build_optimizer(torch.nn.Linear(1, 1), budget(arrays, 1, 1)).defaults
     assert settings["betas"] == (float(arrays["beta1"]), float(arrays["beta2"]))
     assert settings["eps"] == float(arrays["adam_eps"])
     assert settings["lr"] == Training().learning_rate == float(arrays["lr"])
     assert settings["weight_decay"] == 0
-    assert (float(arrays["alpha"]), float(arrays["gamma"])) == (STATES.weight, PARTS.fidelity)
+    assert (float(arrays["alpha"]), float(arrays["gamma"])) == (
+        STATES.weight,
+        PARTS.reconstruction_weight,
+    )
 
 
 @with_and_without_l1
@@ -74,7 +83,7 @@ def test_losses_before_and_after_each_step(arrays, l1):
 @with_and_without_l1
 def test_weights_after_twenty_steps(arrays, l1):
     weights = trained(arrays, l1, int(arrays["n_steps"])).weights
-    for ours, theirs in WEIGHTS.items():
+    for ours, theirs in WEIGHT_NAMES.items():
         assert_near(weights[ours], arrays[f"L1_{l1}_w20_{theirs}"], atol=5e-6)
 
 

@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scgnn.components.clusterers import Leiden, Louvain, canonical
-from scgnn.components.stopping import BothStop, EitherStop, GraphStop, LabelsStop, graph_change
-from scgnn.state import Round
+from scgnn.components.clusterers import Leiden, Louvain, relabel_by_size
+from scgnn.components.stopping import (
+    AllOf,
+    AnyOf,
+    ClusterConvergence,
+    GraphConvergence,
+    compute_graph_change,
+)
+from scgnn.state import Snapshot
 
-from .small_scgnn import N_CELLS, random_graph
+from .small_scgnn import N_CELLS, make_random_graph
 
 # Row 4: labels belong to cells
 
@@ -23,7 +29,7 @@ def test_row_4_labels_belong_to_the_cells_whose_graph_it_is(clusterer):
     graph.setdiag(0)
     graph.eliminate_zeros()
     labels = clusterer(np.zeros((40, 1)), graph, seed=1)
-    np.testing.assert_array_equal(labels, canonical(groups))
+    np.testing.assert_array_equal(labels, relabel_by_size(groups))
 
 
 # Row 13: graphs are compared cell by cell
@@ -34,12 +40,12 @@ def in_order(graph, order):
 
 
 def change_of(graphs):
-    return graph_change([Round(graph, np.zeros(N_CELLS, int)) for graph in graphs])
+    return compute_graph_change([Snapshot(graph, np.zeros(N_CELLS, int)) for graph in graphs])
 
 
 @pytest.mark.parametrize("n_rounds", [2, 3])
 def test_row_13_the_order_of_cells_does_not_move_the_change_of_the_graph(n_rounds):
-    graphs = [random_graph(seed) for seed in range(n_rounds)]
+    graphs = [make_random_graph(seed) for seed in range(n_rounds)]
     order = np.random.default_rng(9).permutation(N_CELLS)
     change = change_of(graphs)
     reordered = [in_order(graph, order) for graph in graphs]
@@ -49,11 +55,11 @@ def test_row_13_the_order_of_cells_does_not_move_the_change_of_the_graph(n_round
 
 
 def test_row_13_a_graph_that_stands_still_changes_only_by_another_order():
-    first, now = random_graph(0), random_graph(1)
+    first, now = make_random_graph(0), make_random_graph(1)
     assert change_of([first, now, now]) == 0
     order = np.random.default_rng(9).permutation(N_CELLS)
     assert change_of([first, now, in_order(now, order)]) > 0.1
     labels = np.arange(N_CELLS) % 4
-    rounds = [Round(first, labels[::-1]), Round(now, labels), Round(now, labels)]
-    for stop in (GraphStop(), LabelsStop(), BothStop(), EitherStop()):
+    rounds = [Snapshot(first, labels[::-1]), Snapshot(now, labels), Snapshot(now, labels)]
+    for stop in (GraphConvergence(), ClusterConvergence(), AllOf(), AnyOf()):
         assert "stand" in stop(rounds)

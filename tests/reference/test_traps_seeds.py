@@ -14,7 +14,7 @@ from scipy import sparse
 from scgnn.components.clusterers import Leiden, Louvain
 from scgnn.execution.stages import Stages
 
-from .small_scgnn import found, random_graph
+from .small_scgnn import make_random_graph, run_pipeline
 
 # it begins with pipelines, which once could not be imported before recipes
 FRESH = """
@@ -29,7 +29,7 @@ for clusterer in (Louvain(), Leiden()):
 
 
 def test_row_18_a_seed_gives_the_same_labels_in_another_process(tmp_path):
-    graph = random_graph(0, n=150)
+    graph = make_random_graph(0, n=150)
     sparse.save_npz(tmp_path / "graph.npz", graph)
     command = [sys.executable, "-c", FRESH, str(tmp_path / "graph.npz")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -37,9 +37,9 @@ def test_row_18_a_seed_gives_the_same_labels_in_another_process(tmp_path):
         assert line == " ".join(map(str, clusterer(None, graph, 7)))
 
 
-@pytest.mark.parametrize("clusterer", [Louvain(), Leiden(), Leiden(quality="rber")])
+@pytest.mark.parametrize("clusterer", [Louvain(), Leiden(), Leiden(objective="rber")])
 def test_row_18_other_draws_do_not_move_the_labels(clusterer):
-    graph = random_graph(0, n=150)
+    graph = make_random_graph(0, n=150)
     before = clusterer(None, graph, 7)
     random.seed(5)
     np.random.default_rng().random(10)
@@ -50,7 +50,7 @@ def test_row_18_other_draws_do_not_move_the_labels(clusterer):
 
 
 def test_row_18_clustering_leaves_the_draws_of_others_alone():
-    graph = random_graph(0)
+    graph = make_random_graph(0)
     random.seed(3)
     undisturbed = random.random()
     random.seed(3)
@@ -59,8 +59,8 @@ def test_row_18_clustering_leaves_the_draws_of_others_alone():
 
 
 def test_row_18_a_whole_run_depends_on_its_seed_alone(cells):
-    first = found(cells, Stages())
+    first = run_pipeline(cells, Stages())
     random.random()
     np.random.default_rng().random()
-    for name, value in found(cells, Stages()).items():
+    for name, value in run_pipeline(cells, Stages()).items():
         np.testing.assert_array_equal(value, first[name], err_msg=name)

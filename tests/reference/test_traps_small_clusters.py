@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from scgnn.components.clusterers import Clusterer, canonical, merge_small
+from scgnn.components.clusterers import Clusterer, merge_small, relabel_by_size
 from scgnn.pipelines import steps
 
 
@@ -24,8 +24,8 @@ def sizes_of(labels):
 def test_row_20_merged_labels_are_without_gaps(n_clusters, seed):
     draw = np.random.default_rng(seed)
     drawn = draw.integers(n_clusters, size=draw.integers(1, 200))
-    labels = canonical(drawn)
-    merged = canonical(merge_small(labels, 5, 30))
+    labels = relabel_by_size(drawn)
+    merged = relabel_by_size(merge_small(labels, 5, 30))
     assert set(merged) == set(range(merged.max() + 1))
     assert merged.max() + 1 <= 31
     assert (sizes_of(merged) < 5).sum() <= 1

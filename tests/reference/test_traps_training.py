@@ -9,13 +9,12 @@ import pytest
 from scipy import sparse
 
 from scgnn.components.graph_builders import KNN
-from scgnn.components.pruners import KeepAll
 from scgnn.execution.stages import Stages
 from scgnn.pipelines import autoencoders, graph_autoencoder, steps
 from scgnn.state import State
 from scgnn.training.budget import Training
 
-from .small_scgnn import N_CELLS, N_GENES, found, pipeline
+from .small_scgnn import N_CELLS, N_GENES, make_pipeline, run_pipeline
 
 
 class Recorder(Stages):
@@ -39,7 +38,10 @@ class Poisoned(Stages):
 
     def __call__(self, function, *args, iteration=0):
         value = super().__call__(function, *args, iteration=iteration)
-        if function not in (autoencoders.fit_features, autoencoders.fit_clusters):
+        if function not in (
+            autoencoders.fit_feature_autoencoder,
+            autoencoders.fit_cluster_autoencoders,
+        ):
             return value
         noise = np.random.default_rng(iteration).random(value.reconstruction.shape)
         return value._replace(reconstruction=noise.astype(np.float32))
@@ -58,31 +60,36 @@ def given(args, kind):
 
 def test_row_1_iterations_train_on_the_latest_reconstruction(cells):
     record = Recorder()
-    pipeline()(cells, record, seed=1)
+    make_pipeline()(cells, record, seed=1)
     latest = None
     for function, iteration, args, value in record.calls:
-        if function in (autoencoders.fit_features, autoencoders.fit_clusters):
+        if function in (
+            autoencoders.fit_feature_autoencoder,
+            autoencoders.fit_cluster_autoencoders,
+        ):
             x = given(args, State).x
             np.testing.assert_array_equal(x, latest if iteration else cells.x)
             latest = value.reconstruction
-    assert len(record.of(autoencoders.fit_features)) == 3
-    assert len(record.of(autoencoders.fit_clusters)) == 2
+    assert len(record.of(autoencoders.fit_feature_autoencoder)) == 3
+    assert len(record.of(autoencoders.fit_cluster_autoencoders)) == 2
 
 
 def test_row_1_the_imputation_trains_on_the_original(cells):
     record = Recorder()
-    pipeline()(cells, record, seed=1)
-    ((_, args, _),) = record.of(autoencoders.impute)
+    make_pipeline()(cells, record, seed=1)
+    ((_, args, _),) = record.of(autoencoders.fit_imputation_autoencoder)
     np.testing.assert_array_equal(given(args, State).x, cells.x)
 
 
 def rebuilt(cells, labels, x, on, rule="copy"):
     """What the cluster autoencoders make of ``x``, all from the same weights."""
-    parts, training = pipeline().autoencoder(1.0, (), "iteration"), Training(epochs=5)
-    first = autoencoders.fit_features(parts, training, cells, 1, None)
-    state = dataclasses.replace(cells, x=x, labels=labels)
-    start = autoencoders.Start(first.weights, {})
-    return autoencoders.fit_clusters(parts, training, state, start, rule, on, 1).reconstruction
+    parts, training = make_pipeline().make_autoencoder(1.0, (), "iteration"), Training(epochs=5)
+    first = autoencoders.fit_feature_autoencoder(parts, training, cells, 1, None)
+    state = dataclasses.replace(cells, x=x, clusters=labels)
+    start = autoencoders.WarmStart(first.weights, {})
+    return autoencoders.fit_cluster_autoencoders(
+        parts, training, state, start, rule, on, 1
+    ).reconstruction
 
 
 @pytest.mark.parametrize(("on", "reaches"), [("own", False), ("all", True)])
@@ -99,14 +106,14 @@ def test_row_1_a_cluster_autoencoder_sees_its_own_cells_alone(cells, on, reaches
 
 @pytest.mark.parametrize("start", ["copy", "continue"])
 def test_row_1_iterating_on_the_input_never_looks_at_the_reconstruction(cells, start):
-    settings = {"iterate_on": "input", "cluster_start": start}
-    as_it_is, poisoned = (found(cells, kind(), **settings) for kind in (Stages, Poisoned))
+    settings = {"iteration_target": "input", "cluster_initialization": start}
+    as_it_is, poisoned = (run_pipeline(cells, kind(), **settings) for kind in (Stages, Poisoned))
     for name, value in as_it_is.items():
         np.testing.assert_array_equal(value, poisoned[name], err_msg=name)
 
 
 def test_row_1_iterating_on_the_reconstruction_does_look_at_it(cells):
-    as_it_is, poisoned = (found(cells, kind()) for kind in (Stages, Poisoned))
+    as_it_is, poisoned = (run_pipeline(cells, kind()) for kind in (Stages, Poisoned))
     assert not np.array_equal(as_it_is["embedding"], poisoned["embedding"])
 
 
@@ -117,18 +124,20 @@ def entries(graph):
     return set(zip(*graph.nonzero(), strict=True))
 
 
-@pytest.mark.parametrize("reach", ["all", "louvain"])
+@pytest.mark.parametrize("reach", ["all", "clusterer"])
 def test_row_3_pruned_edges_reach_nobody_or_all_but_the_clusterer(cells, reach):
     record = Recorder()
-    pipeline(prune_applies_to=reach, max_iterations=1)(cells, record, seed=1)
+    make_pipeline(prune_applies_to=reach, max_iterations=1)(cells, record, seed=1)
     for (*_, graph_args, _), (*_, cluster_args, _) in zip(
-        record.of(graph_autoencoder.fit_graph), record.of(steps.cluster), strict=True
+        record.of(graph_autoencoder.fit_graph_autoencoder), record.of(steps.cluster), strict=True
     ):
         embedding = given(graph_args, np.ndarray)
-        whole, pruned = (KNN(k=6, prune=rule)(embedding, 0) for rule in (KeepAll(), KNN().prune))
+        whole, pruned = (
+            KNN(n_neighbors=6, prune=rule)(embedding, 0) for rule in (None, KNN().prune)
+        )
         assert entries(pruned) < entries(whole)
         expected = pruned if reach == "all" else whole
         assert entries(given(graph_args, sparse.csr_matrix)) == entries(expected)
         assert entries(given(cluster_args, sparse.csr_matrix)) == entries(pruned)
-    ((_, imputation_args, _),) = record.of(autoencoders.impute)
+    ((_, imputation_args, _),) = record.of(autoencoders.fit_imputation_autoencoder)
     assert entries(given(imputation_args, State).graph) == entries(expected)

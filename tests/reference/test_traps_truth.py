@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import scgnn
-from scgnn.state import Round, State
+from scgnn.state import Snapshot, State
 
 from .small_scgnn import N_CELLS, N_GENES
 
@@ -31,7 +31,7 @@ def is_attribute(node, name):
 
 
 def test_row_11_what_pipelines_and_stops_are_given_has_no_true_labels():
-    assert Round._fields == ("graph", "labels")
+    assert Snapshot._fields == ("graph", "clusters")
     names = {field.name for field in dataclasses.fields(State)}
     assert not {"obs", "adata", "truth", "true_labels", "annotation"} & names
 
@@ -53,7 +53,9 @@ def test_row_11_nothing_else_asks_which_column_has_the_labels():
         if name.startswith("recipe/"):
             continue  # where the setting lives and is printed
         asking = [
-            n.lineno for n in nodes if is_attribute(n, "labels") and is_attribute(n.value, "data")
+            n.lineno
+            for n in nodes
+            if is_attribute(n, "labels_key") and is_attribute(n.value, "data")
         ]
         assert not asking, f"{name}: lines {asking}"
 
@@ -77,7 +79,7 @@ def test_row_11_other_true_labels_change_nothing(cells):
     counts = np.expm1(cells.x).round()
     tiny = {
         "base": "scgnn_quick",
-        "pipeline": {"feature_regularizers": [], "fidelity": 1.0, "max_iterations": 2},
+        "pipeline": {"feature_regularizers": [], "reconstruction_weight": 1.0, "max_iterations": 2},
     }
     clusters = []
     for labels in (["a"] * 30 + ["b"] * 30, ["a", "b"] * 30):
@@ -85,6 +87,6 @@ def test_row_11_other_true_labels_change_nothing(cells):
         adata.obs_names = [f"cell{i}" for i in range(N_CELLS)]
         adata.var_names = [f"gene{i}" for i in range(N_GENES)]
         adata.obs["truth"] = labels
-        done = scgnn.run(tiny, adata, labels="truth")
+        done = scgnn.run(tiny, adata, labels_key="truth")
         clusters.append(done.obs["scgnn"].astype(str).tolist())
     assert clusters[0] == clusters[1]

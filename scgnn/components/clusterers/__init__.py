@@ -4,47 +4,51 @@ from scgnn.components.clusterers.automatic_k import (
     HDBSCAN,
     OPTICS,
     AffinityPropagation,
+    AutomaticK,
     MeanShift,
-    Uncounted,
 )
-from scgnn.components.clusterers.community import Communities, Leiden, Louvain, to_igraph
+from scgnn.components.clusterers.community import CommunityDetection, Leiden, Louvain, to_igraph
 from scgnn.components.clusterers.consensus import Consensus
 from scgnn.components.clusterers.contract import Clusterer
 from scgnn.components.clusterers.given_k import (
     Agglomerative,
     Birch,
-    Counted,
     GaussianMixture,
+    GivenK,
     KMeans,
     Spectral,
 )
-from scgnn.components.clusterers.n_clusters import eigengap_count, scaled_count, silhouette_count
-from scgnn.components.clusterers.random_labels import Random
-from scgnn.components.clusterers.relabel import canonical, merge_small, nearest_small
+from scgnn.components.clusterers.n_clusters import (
+    scale_n_clusters,
+    select_n_clusters_by_eigengap,
+    select_n_clusters_by_silhouette,
+)
+from scgnn.components.clusterers.random_labels import RandomClusters
+from scgnn.components.clusterers.relabel import merge_small, reassign_small, relabel_by_size
 
 __all__ = [
     "HDBSCAN",
     "OPTICS",
     "AffinityPropagation",
     "Agglomerative",
+    "AutomaticK",
     "Birch",
     "Clusterer",
-    "Communities",
+    "CommunityDetection",
     "Consensus",
-    "Counted",
     "GaussianMixture",
+    "GivenK",
     "KMeans",
     "Leiden",
     "Louvain",
     "MeanShift",
-    "Random",
+    "RandomClusters",
     "Spectral",
-    "Uncounted",
-    "canonical",
-    "eigengap_count",
     "merge_small",
-    "nearest_small",
-    "scaled_count",
-    "silhouette_count",
+    "reassign_small",
+    "relabel_by_size",
+    "scale_n_clusters",
+    "select_n_clusters_by_eigengap",
+    "select_n_clusters_by_silhouette",
     "to_igraph",
 ]

@@ -8,16 +8,19 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
-from scgnn.components.clusterers.contract import Clusterer, quiet, refuse_many
-from scgnn.components.clusterers.relabel import canonical, join_noise
-from scgnn.components.graph_builders import nearest
-from scgnn.field_types import AtLeastTwo, Damping, OpenShare, Positive
+from scgnn.components.clusterers.contract import Clusterer, check_max_cells, suppress_warnings
+from scgnn.components.clusterers.relabel import reassign_noise, relabel_by_size
+from scgnn.components.graph_builders import kneighbors
+from scgnn.field_types import DampingFactor, IntAtLeastTwo, OpenFraction, PositiveInt
 from scgnn.seeding import generator
 
-SAMPLED, CLIMBERS = 2000, 500  # cells by which a bandwidth is chosen, and who look for peaks
+MAX_BANDWIDTH_CELLS, MAX_SEEDS = (
+    2000,
+    500,
+)  # cells by which a bandwidth is chosen, and who look for peaks
 
 
-class Uncounted(Clusterer):
+class AutomaticK(Clusterer):
     """What clusterers share that find the number of clusters.
 
     A cell that they take for noise joins the cluster of the nearest cell that is none; where all
@@ -31,17 +34,17 @@ class Uncounted(Clusterer):
         if len(np.unique(points, axis=0)) == 1:
             return np.zeros(len(points), dtype=np.int64)
         points -= points.mean(0)  # far from the origin near cells are no longer told apart
-        with quiet():  # all cells noise, no convergence: the labels are what there is
-            labels = self.find(points, seed)
-        return canonical(join_noise(labels, points))
+        with suppress_warnings():  # all cells noise, no convergence: the labels are what there is
+            labels = self._fit(points, seed)
+        return relabel_by_size(reassign_noise(labels, points))
 
-    def find(self, points: np.ndarray, seed: int) -> np.ndarray:
+    def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
         """Labels [cells] in any order, -1 for noise."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class DensityBased(Uncounted):
+class DensityBased(AutomaticK):
     """What clusterers share that look for dense places.
 
     Parameters
@@ -52,8 +55,8 @@ class DensityBased(Uncounted):
         Cells near a cell, itself among them, that tell how dense its place is.
     """
 
-    min_cluster_size: AtLeastTwo = 10
-    min_samples: AtLeastTwo = 5
+    min_cluster_size: IntAtLeastTwo = 10
+    min_samples: IntAtLeastTwo = 5
 
 
 @Clusterer.register("hdbscan")
@@ -63,19 +66,19 @@ class HDBSCAN(DensityBased):
 
     Parameters
     ----------
-    selection
+    cluster_selection_method
         eom takes the clusters that last longest, leaf the finest ones.
     """
 
-    selection: Literal["eom", "leaf"] = "eom"
+    cluster_selection_method: Literal["eom", "leaf"] = "eom"
 
-    def find(self, points: np.ndarray, seed: int) -> np.ndarray:
+    def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
         from sklearn.cluster import HDBSCAN as Algorithm
 
         model = Algorithm(
             min_cluster_size=self.min_cluster_size,
             min_samples=min(self.min_samples, len(points)),
-            cluster_selection_method=self.selection,
+            cluster_selection_method=self.cluster_selection_method,
             copy=True,
         )
         return np.asarray(model.fit_predict(points))
@@ -92,9 +95,9 @@ class OPTICS(DensityBased):
         Share by which the density must fall at the edge of a cluster.
     """
 
-    xi: OpenShare = 0.05
+    xi: OpenFraction = 0.05
 
-    def find(self, points: np.ndarray, seed: int) -> np.ndarray:
+    def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
         from sklearn.cluster import OPTICS as Algorithm
 
         model = Algorithm(
@@ -107,7 +110,7 @@ class OPTICS(DensityBased):
 
 @Clusterer.register("mean_shift")
 @dataclass(frozen=True)
-class MeanShift(Uncounted):
+class MeanShift(AutomaticK):
     """The peaks of the density, each cell with the nearest one (Comaniciu 2002; scikit-learn).
 
     The peaks are those that 500 cells, drawn at random, climb to.
@@ -118,22 +121,22 @@ class MeanShift(Uncounted):
         Share of the different cells within a bandwidth of a cell, on average.
     """
 
-    quantile: OpenShare = 0.3
+    quantile: OpenFraction = 0.3
 
-    def find(self, points: np.ndarray, seed: int) -> np.ndarray:
+    def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
         from sklearn.cluster import MeanShift as Algorithm
 
         different = np.unique(points, axis=0)
-        sample = generator(seed, "mean_shift").permutation(different)[:SAMPLED]
+        sample = generator(seed, "mean_shift").permutation(different)[:MAX_BANDWIDTH_CELLS]
         within = max(1, round(self.quantile * len(sample)))
-        bandwidth = nearest(sample, within, "euclidean")[1][:, -1].mean()
-        model = Algorithm(bandwidth=bandwidth, seeds=sample[:CLIMBERS])
+        bandwidth = kneighbors(sample, within, "euclidean")[1][:, -1].mean()
+        model = Algorithm(bandwidth=bandwidth, seeds=sample[:MAX_SEEDS])
         return np.asarray(model.fit_predict(points))
 
 
 @Clusterer.register("affinity_propagation")
 @dataclass(frozen=True)
-class AffinityPropagation(Uncounted):
+class AffinityPropagation(AutomaticK):
     """Cells that elect exemplars among them (Frey & Dueck 2007; scikit-learn).
 
     Holds five numbers for every pair of cells: 8 GB at 14,000 cells.
@@ -150,14 +153,14 @@ class AffinityPropagation(Uncounted):
     """
 
     preference: Literal["minimum", "median"] = "minimum"
-    damping: Damping = 0.9
-    max_cells: Positive = 14_000
+    damping: DampingFactor = 0.9
+    max_cells: PositiveInt = 14_000
 
-    def find(self, points: np.ndarray, seed: int) -> np.ndarray:
+    def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
         from sklearn.cluster import AffinityPropagation as Algorithm
         from sklearn.metrics import pairwise_distances
 
-        refuse_many(self.name, len(points), self.max_cells, "hdbscan")
+        check_max_cells(self.name, len(points), self.max_cells, "hdbscan")
         similarity = -pairwise_distances(points, metric="sqeuclidean")
         choose = np.min if self.preference == "minimum" else np.median
         model = Algorithm(

@@ -28,14 +28,14 @@ class Clusterer(Component, kind="clusterer"):
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def suppress_warnings() -> Iterator[None]:
     """Without the warnings of scikit-learn about data on which its answer is taken as it is."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
 
 
-def refuse_many(name: str, n_cells: int, max_cells: int, instead: str) -> None:
+def check_max_cells(name: str, n_cells: int, max_cells: int, alternatives: str) -> None:
     """Refuse more cells than a clusterer that holds every pair of them has memory for.
 
     Raises
@@ -46,5 +46,5 @@ def refuse_many(name: str, n_cells: int, max_cells: int, instead: str) -> None:
     if n_cells > max_cells:
         raise UserError(
             f"{name} holds every pair of cells in memory, and {n_cells:,} cells are more than its "
-            f"max_cells, {max_cells:,}; take {instead}, or set a higher max_cells"
+            f"max_cells, {max_cells:,}; take {alternatives}, or set a higher max_cells"
         )

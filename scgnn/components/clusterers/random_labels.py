@@ -9,26 +9,28 @@ import numpy as np
 from scipy import sparse
 
 from scgnn.components.clusterers.contract import Clusterer
-from scgnn.components.clusterers.relabel import canonical
-from scgnn.field_types import Positive
+from scgnn.components.clusterers.relabel import relabel_by_size
+from scgnn.field_types import PositiveInt
 from scgnn.seeding import generator
 
 
 @Clusterer.register("random")
 @dataclass(frozen=True)
-class Random(Clusterer):
+class RandomClusters(Clusterer):
     """Each cell in one of k clusters at random, whatever it is like: a control.
 
     Parameters
     ----------
-    k
+    n_clusters
         Number of clusters; fewer where there are fewer cells.
     """
 
-    k: Positive = 10
-    control: ClassVar[bool] = True  # exempt from having to find anything
+    n_clusters: PositiveInt = 10
+    is_baseline: ClassVar[bool] = True  # exempt from having to find anything
 
     def __call__(
         self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
     ) -> np.ndarray:
-        return canonical(generator(seed, "random").integers(self.k, size=len(embedding)))
+        return relabel_by_size(
+            generator(seed, "random").integers(self.n_clusters, size=len(embedding))
+        )

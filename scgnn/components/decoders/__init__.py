@@ -2,33 +2,33 @@
 
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
 from scgnn.components.decoders.inner_product import (
-    GraphAutoencoder,
+    ExactInnerProductDecoder,
     GraphTarget,
-    InnerProduct,
-    InnerProductSampled,
-    divergence,
-    graph_target,
-    reconstruction,
+    InnerProductDecoder,
+    SampledInnerProductDecoder,
+    blockwise_reconstruction_loss,
+    kl_divergence,
+    make_graph_target,
 )
-from scgnn.components.decoders.mlp import MLP
+from scgnn.components.decoders.mlp import MLPDecoder
 from scgnn.components.decoders.negative_binomial import (
     NegativeBinomial,
-    ZeroInflated,
-    negative_binomial,
+    ZeroInflatedNegativeBinomial,
+    negative_binomial_log_likelihood,
 )
 
 __all__ = [
-    "MLP",
     "Decoder",
-    "GraphAutoencoder",
+    "ExactInnerProductDecoder",
     "GraphDecoder",
     "GraphTarget",
-    "InnerProduct",
-    "InnerProductSampled",
+    "InnerProductDecoder",
+    "MLPDecoder",
     "NegativeBinomial",
-    "ZeroInflated",
-    "divergence",
-    "graph_target",
-    "negative_binomial",
-    "reconstruction",
+    "SampledInnerProductDecoder",
+    "ZeroInflatedNegativeBinomial",
+    "blockwise_reconstruction_loss",
+    "kl_divergence",
+    "make_graph_target",
+    "negative_binomial_log_likelihood",
 ]

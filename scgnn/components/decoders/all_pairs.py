@@ -8,35 +8,35 @@ import torch
 from torch import Tensor
 
 
-class AllPairs(torch.autograd.Function):
+class AllPairsSoftplus(torch.autograd.Function):
     """``Σ_ij softplus(z_i · z_j)`` with its gradient ``2 Σ_j σ(z_i · z_j) z_j``, block by block.
 
     A pair is looked at once, for both of its cells.
     """
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, block: int) -> Tensor:
+    def forward(ctx: Any, z: Tensor, block_size: int) -> Tensor:
         total = torch.zeros((), dtype=torch.float64)
         half = torch.zeros_like(z)
-        for start in range(0, z.shape[0], block):
-            rows, onwards = z[start : start + block], z[start:]
+        for start in range(0, z.shape[0], block_size):
+            rows, onwards = z[start : start + block_size], z[start:]
             within, beyond = slice(None, len(rows)), slice(len(rows), None)
             logits = rows @ onwards.T
             sigmoid = logits.sigmoid()
             half[start:][within] += sigmoid @ onwards
             half[start:][beyond] += sigmoid[:, beyond].T @ rows
-            by_cell = _softplus(logits, sigmoid).double()
+            by_cell = _sum_softplus(logits, sigmoid).double()
             total += by_cell[within].sum() + 2 * by_cell[beyond].sum()
         ctx.save_for_backward(2 * half)
         return total.to(z.dtype)
 
     @staticmethod
-    def backward(ctx: Any, *above: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         (gradient,) = ctx.saved_tensors
-        return above[0] * gradient, None
+        return grad_outputs[0] * gradient, None
 
 
-def _softplus(logits: Tensor, sigmoid: Tensor) -> Tensor:
+def _sum_softplus(logits: Tensor, sigmoid: Tensor) -> Tensor:
     """Σ softplus over the rows of a block, which it uses up.
 
     softplus(l) = max(l, 0) − log(max(σ, 1 − σ)), and the sum of logarithms of numbers from ½ to 1

@@ -23,7 +23,7 @@ class Decoder(Component, kind="decoder"):
     """
 
     target: ClassVar[Literal["features", "graph"]] = "features"
-    counts: ClassVar[bool] = False
+    requires_counts: ClassVar[bool] = False
 
     def mirror(self, encoder: Encoder) -> Decoder:
         """The decoder with what it takes from its encoder filled in."""
@@ -37,7 +37,7 @@ class Decoder(Component, kind="decoder"):
         """A scalar ≥ 0; ``weights`` broadcast against the target where there are any."""
         raise NotImplementedError
 
-    def mean(self, output: Any, target: Any) -> Tensor:
+    def reconstruct(self, output: Any, target: Any) -> Tensor:
         """The expression rebuilt, cells x genes, on the scale of the target."""
         return output
 
@@ -47,10 +47,10 @@ class GraphDecoder(Decoder):
 
     target: ClassVar[Literal["features", "graph"]] = "graph"
 
-    def latent(self, width: int) -> int:
+    def encoder_width(self, embedding_width: int) -> int:
         """How many outputs the encoder must give for an embedding of ``width`` numbers."""
-        return width
+        return embedding_width
 
-    def embedding(self, output: Tensor) -> Tensor:
+    def extract_embedding(self, output: Tensor) -> Tensor:
         """What is clustered, cells x width."""
         return output

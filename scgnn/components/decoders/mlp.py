@@ -9,16 +9,16 @@ import torch
 
 from scgnn.components.decoders.contract import Decoder
 from scgnn.components.encoders import Encoder
-from scgnn.field_types import Activation, Normalization, Positive, ProperShare
+from scgnn.field_types import Activation, Normalization, PositiveInt, ProperFraction
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from scgnn.components.decoders.networks import Rebuild
+    from scgnn.components.decoders.networks import DenseDecoderNetwork
 
 
 @dataclass(frozen=True)
-class Layers(Decoder):
+class DenseDecoder(Decoder):
     """What the decoders of expression share.
 
     Parameters
@@ -33,28 +33,30 @@ class Layers(Decoder):
         Before each activation but the last: over the cells of a batch, or over the units of a cell.
     """
 
-    hidden: tuple[Positive, ...] | None = None
-    activation: Activation = "relu"
-    dropout: ProperShare = 0.0
-    normalization: Normalization = "none"
+    hidden: tuple[PositiveInt, ...] | None = None
+    activation: Activation | None = "relu"
+    dropout: ProperFraction = 0.0
+    normalization: Normalization | None = None
 
     def mirror(self, encoder: Encoder) -> Decoder:
         if self.hidden is not None:
             return self
         return replace(self, hidden=getattr(encoder, "hidden", ())[-2::-1])
 
-    def rebuild(self, n_latent: int, n_outputs: int, output_activation: Activation) -> Rebuild:
+    def build_network(
+        self, n_latent: int, n_outputs: int, output_activation: Activation | None
+    ) -> DenseDecoderNetwork:
         """The network from an embedding to ``n_outputs`` numbers a cell."""
-        from scgnn.components.decoders.networks import Rebuild
+        from scgnn.components.decoders.networks import DenseDecoderNetwork
 
         widths = (*(self.hidden or ()), n_outputs)
         activations = self.activation, output_activation
-        return Rebuild(n_latent, widths, *activations, self.dropout, self.normalization)
+        return DenseDecoderNetwork(n_latent, widths, *activations, self.dropout, self.normalization)
 
 
 @Decoder.register("mlp")
 @dataclass(frozen=True)
-class MLP(Layers):
+class MLPDecoder(DenseDecoder):
     """Fully connected layers with squared error: the mirror of its encoder.
 
     The loss is ``Σ (x − x̂)²`` over cells and genes, as in scGNN.
@@ -66,12 +68,14 @@ class MLP(Layers):
         in all cells gets no gradient any more; softplus keeps every gene alive.
     """
 
-    output_activation: Activation = "relu"
+    output_activation: Activation | None = "relu"
 
     def build(self, n_latent: int, n_features: int) -> nn.Module:
-        return self.rebuild(n_latent, n_features, self.output_activation)
+        return self.build_network(n_latent, n_features, self.output_activation)
 
     def loss(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-        from scgnn.components.decoders.squared_error import weighted_squares
+        from scgnn.components.decoders.squared_error import weighted_squared_error
 
-        return weighted_squares(output, target, torch.ones(()) if weights is None else weights)
+        return weighted_squared_error(
+            output, target, torch.ones(()) if weights is None else weights
+        )

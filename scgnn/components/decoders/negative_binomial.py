@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from scgnn.components.decoders.contract import Decoder
-from scgnn.components.decoders.mlp import Layers
+from scgnn.components.decoders.mlp import DenseDecoder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from scgnn.components.decoders.networks import Counted
+    from scgnn.components.decoders.networks import NegativeBinomialParameters
 
 
 @Decoder.register("nb")
 @dataclass(frozen=True)
-class NegativeBinomial(Layers):
+class NegativeBinomial(DenseDecoder):
     """Fully connected layers with the negative binomial likelihood of counts (scVI, Lopez 2018).
 
     The mean of a gene in a cell is its share, a softmax over genes, times the cell's counts (its
@@ -26,25 +26,29 @@ class NegativeBinomial(Layers):
     the first term does not depend on the network and makes 0 the least possible value.
     """
 
-    counts: ClassVar[bool] = True
+    requires_counts: ClassVar[bool] = True
     zero_inflated: ClassVar[bool] = False
 
     def build(self, n_latent: int, n_features: int) -> nn.Module:
-        from scgnn.components.decoders.networks import Counting
+        from scgnn.components.decoders.networks import CountDecoderNetwork
 
         outputs = 2 * n_features if self.zero_inflated else n_features
-        return Counting(self.rebuild(n_latent, outputs, "none"), n_features, self.zero_inflated)
+        return CountDecoderNetwork(
+            self.build_network(n_latent, outputs, None), n_features, self.zero_inflated
+        )
 
-    def mean(self, output: Counted, target: Tensor) -> Tensor:
-        return output.share * target.sum(1, keepdim=True)
+    def reconstruct(self, output: NegativeBinomialParameters, target: Tensor) -> Tensor:
+        return output.fraction * target.sum(1, keepdim=True)
 
-    def loss(self, output: Counted, target: Tensor, weights: Tensor | None = None) -> Tensor:
-        mean = self.mean(output, target)
-        log = negative_binomial(target, mean, output.dispersion)
-        if output.zero_logit is not None:
+    def loss(
+        self, output: NegativeBinomialParameters, target: Tensor, weights: Tensor | None = None
+    ) -> Tensor:
+        mean = self.reconstruct(output, target)
+        log = negative_binomial_log_likelihood(target, mean, output.dispersion)
+        if output.zero_inflation_logit is not None:
             logsigmoid = torch.nn.functional.logsigmoid
-            drawn = logsigmoid(-output.zero_logit) + log
-            zero = torch.logaddexp(logsigmoid(output.zero_logit), drawn)
+            drawn = logsigmoid(-output.zero_inflation_logit) + log
+            zero = torch.logaddexp(logsigmoid(output.zero_inflation_logit), drawn)
             log = torch.where(target == 0, zero, drawn)
         best = torch.xlogy(target, target) - target - torch.lgamma(target + 1)
         deviance = best - log
@@ -53,7 +57,7 @@ class NegativeBinomial(Layers):
 
 @Decoder.register("zinb")
 @dataclass(frozen=True)
-class ZeroInflated(NegativeBinomial):
+class ZeroInflatedNegativeBinomial(NegativeBinomial):
     """As nb, with a probability per cell and gene that a zero is no draw (DCA, Eraslan 2019).
 
     ``p(x) = π [x = 0] + (1 − π) NB(x; μ, θ)``. What is rebuilt is the mean of the draw,
@@ -63,7 +67,7 @@ class ZeroInflated(NegativeBinomial):
     zero_inflated: ClassVar[bool] = True
 
 
-def negative_binomial(x: Tensor, mean: Tensor, dispersion: Tensor) -> Tensor:
+def negative_binomial_log_likelihood(x: Tensor, mean: Tensor, dispersion: Tensor) -> Tensor:
     """``log NB(x; μ, θ)``, variance μ + μ²/θ; for x = 0 and μ = 0 it is 0.
 
     Between whole numbers it is the continuous function that goes through them.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-class _WeightedSquares(torch.autograd.Function):
+class _WeightedSquaredErrorFunction(torch.autograd.Function):
     """One pass for the sum and one for its gradient, where torch's own steps take a dozen."""
 
     @staticmethod
@@ -26,7 +26,7 @@ class _WeightedSquares(torch.autograd.Function):
         return slope * (2 * grad), None, None
 
 
-def weighted_squares(output: Tensor, target: Tensor, weights: Tensor) -> Tensor:
+def weighted_squared_error(output: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     """``Σ weights ∘ (output − target)²``; only ``output`` gets a gradient.
 
     Parameters
@@ -36,5 +36,5 @@ def weighted_squares(output: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     weights
         Broadcast against them.
     """
-    value: Tensor = _WeightedSquares.apply(output, target, weights.to(output.dtype))
+    value: Tensor = _WeightedSquaredErrorFunction.apply(output, target, weights.to(output.dtype))
     return value

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 from scgnn.components.encoders.attention import GAT, GATv2, Transformer
 from scgnn.components.encoders.contract import Encoder
 from scgnn.components.encoders.convolutions import APPNP, GCN, GCN2, GIN, SAGE, SGC, TAG, ChebNet
-from scgnn.components.encoders.dense import MLP, PCA, VAE, Identity
-from scgnn.components.encoders.message_passing import MessagePassing, sampler, to_dgl
+from scgnn.components.encoders.dense import PCA, VAE, Identity, MLPEncoder
+from scgnn.components.encoders.message_passing import MessagePassing, build_neighbor_sampler, to_dgl
 
 if TYPE_CHECKING:
-    from scgnn.components.encoders.networks import Dense, Posterior
+    from scgnn.components.encoders.networks import DenseNetwork, GaussianPosterior
 
 __all__ = [
     "APPNP",
@@ -17,28 +17,28 @@ __all__ = [
     "GCN",
     "GCN2",
     "GIN",
-    "MLP",
     "PCA",
     "SAGE",
     "SGC",
     "TAG",
     "VAE",
     "ChebNet",
-    "Dense",
+    "DenseNetwork",
     "Encoder",
     "GATv2",
+    "GaussianPosterior",
     "Identity",
+    "MLPEncoder",
     "MessagePassing",
-    "Posterior",
     "Transformer",
-    "sampler",
+    "build_neighbor_sampler",
     "to_dgl",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """The networks among the names, which load torch."""
-    if name not in ("Dense", "Posterior"):
+    if name not in ("DenseNetwork", "GaussianPosterior"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from scgnn.components.encoders import networks
 

@@ -34,11 +34,11 @@ class Encoder(Component, kind="encoder"):
         """A new module with fresh weights, drawn from torch's generator."""
         raise NotImplementedError
 
-    def width(self, n_features: int) -> int:
+    def embedding_width(self, n_features: int) -> int:
         """How many numbers a cell is turned into."""
         return self.hidden[-1]
 
-    def widened(self, width: int) -> Encoder:
+    def replace_width(self, width: int) -> Encoder:
         """The same encoder with an embedding of another width.
 
         Raises
@@ -56,6 +56,6 @@ class Encoder(Component, kind="encoder"):
     def prepare(self, module: nn.Module, x: Matrix, seed: int) -> None:
         """Set what is computed from ``x`` rather than trained. Most encoders have nothing to do."""
 
-    def graph(self, graph: sparse.csr_matrix | None) -> Any:
+    def prepare_graph(self, graph: sparse.csr_matrix | None) -> Any:
         """The cell graph in the form that ``forward`` wants; by default as it is."""
         return graph

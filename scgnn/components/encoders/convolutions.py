@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from scgnn.components.encoders.contract import Encoder
 from scgnn.components.encoders.message_passing import MessagePassing
-from scgnn.field_types import Activation, Positive, ProperShare, Rate, Widths
+from scgnn.field_types import Activation, PositiveFloat, PositiveInt, ProperFraction, Widths
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,12 +21,12 @@ class GCN(MessagePassing):
     ``Â X W`` with ``Â = D^-½ (A + I) D^-½``; no bias, as in scGNN.
     """
 
-    def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
+    def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import GraphConv
 
-        from scgnn.components.encoders.networks import Normalized
+        from scgnn.components.encoders.networks import NormalizedConvolution
 
-        return Normalized(GraphConv(n_in, n_out, norm="none", bias=False))
+        return NormalizedConvolution(GraphConv(n_in, n_out, norm="none", bias=False))
 
 
 @Encoder.register("sage")
@@ -43,14 +43,14 @@ class SAGE(MessagePassing):
     """
 
     aggregator: Literal["mean", "pool"] = "mean"
-    self_loops: ClassVar[bool] = False
+    add_self_loops: ClassVar[bool] = False
 
-    def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
+    def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import SAGEConv
 
-        from scgnn.components.encoders.networks import Convolution
+        from scgnn.components.encoders.networks import WeightedConvolution
 
-        return Convolution(SAGEConv(n_in, n_out, self.aggregator))
+        return WeightedConvolution(SAGEConv(n_in, n_out, self.aggregator))
 
 
 @Encoder.register("gin")
@@ -61,19 +61,19 @@ class GIN(MessagePassing):
     ``W ((1 + ε) x_i + Σ_j A_ij x_j)``.
     """
 
-    self_loops: ClassVar[bool] = False
+    add_self_loops: ClassVar[bool] = False
 
-    def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
+    def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import GINConv
         from torch import nn
 
-        from scgnn.components.encoders.networks import Convolution
+        from scgnn.components.encoders.networks import WeightedConvolution
 
-        return Convolution(GINConv(nn.Linear(n_in, n_out), "sum", learn_eps=True))
+        return WeightedConvolution(GINConv(nn.Linear(n_in, n_out), "sum", learn_eps=True))
 
 
 @dataclass(frozen=True)
-class Hopping(MessagePassing):
+class MultiHop(MessagePassing):
     """What the encoders share that reach several steps far in one layer.
 
     Parameters
@@ -82,28 +82,28 @@ class Hopping(MessagePassing):
         How many steps along edges a layer reaches.
     """
 
-    hops: Positive = 2
+    hops: PositiveInt = 2
 
 
 @Encoder.register("tag")
 @dataclass(frozen=True)
-class TAG(Hopping):
+class TAG(MultiHop):
     """Topology-adaptive convolution (Du 2017): 0 … ``hops`` steps, each with its own weights.
 
     ``Σ_n Âⁿ X W_n``, n from 0 to ``hops``, Â that of ``gcn``.
     """
 
-    def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
+    def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import TAGConv
 
-        from scgnn.components.encoders.networks import Convolution
+        from scgnn.components.encoders.networks import WeightedConvolution
 
-        return Convolution(TAGConv(n_in, n_out, self.hops))
+        return WeightedConvolution(TAGConv(n_in, n_out, self.hops))
 
 
 @Encoder.register("sgc")
 @dataclass(frozen=True)
-class SGC(Hopping):
+class SGC(MultiHop):
     """Simplified convolution (Wu 2019): ``hops`` steps of smoothing, then one linear map.
 
     ``Âⁿ X W``, n = ``hops``, Â that of ``gcn``.
@@ -111,17 +111,17 @@ class SGC(Hopping):
 
     hidden: Widths = (16,)
 
-    def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
+    def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import SGConv
 
-        from scgnn.components.encoders.networks import Convolution
+        from scgnn.components.encoders.networks import WeightedConvolution
 
-        return Convolution(SGConv(n_in, n_out, self.hops))
+        return WeightedConvolution(SGConv(n_in, n_out, self.hops))
 
 
 @Encoder.register("chebnet")
 @dataclass(frozen=True)
-class ChebNet(Hopping):
+class ChebNet(MultiHop):
     """Chebyshev polynomials of the Laplacian up to order ``hops`` (Defferrard 2016).
 
     ``Σ_n T_n(L − I) X W_n``, ``T_0(M) = I``, ``T_1(M) = M``, ``T_n = 2 M T_{n−1} − T_{n−2}``, L the
@@ -130,42 +130,42 @@ class ChebNet(Hopping):
     left no unit alive on a real set: the activation is elu.
     """
 
-    self_loops: ClassVar[bool] = False
-    activation: Activation = "elu"
+    add_self_loops: ClassVar[bool] = False
+    activation: Activation | None = "elu"
 
-    def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from scgnn.components.encoders.networks import Chebyshev
+    def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
+        from scgnn.components.encoders.networks import ChebyshevConvolution
 
-        return Chebyshev(n_in, n_out, self.hops + 1)
+        return ChebyshevConvolution(n_in, n_out, self.hops + 1)
 
 
 @Encoder.register("appnp")
 @dataclass(frozen=True)
-class APPNP(Hopping):
+class APPNP(MultiHop):
     """Linear layers, then personalised PageRank (Gasteiger 2019): ``hops`` steps, no weights.
 
-    Each step is ``Z ← (1 − teleport) Â Z + teleport · H``, H what the linear layers
+    Each step is ``Z ← (1 − alpha) Â Z + alpha · H``, H what the linear layers
     give, Â that of ``gcn``.
 
     Parameters
     ----------
-    teleport
+    alpha
         Share of the starting vector mixed in at each step.
     """
 
-    hops: Positive = 10
-    teleport: ProperShare = 0.1
+    hops: PositiveInt = 10
+    alpha: ProperFraction = 0.1
 
-    def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
+    def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         from dgl.nn.pytorch import APPNPConv
         from torch import nn
 
-        from scgnn.components.encoders.networks import Alone, Convolution
+        from scgnn.components.encoders.networks import NodewiseLinear, WeightedConvolution
 
         linear = nn.Linear(n_in, n_out)
         if not last:
-            return Alone(linear)
-        return Convolution(APPNPConv(self.hops, self.teleport), before=linear)
+            return NodewiseLinear(linear)
+        return WeightedConvolution(APPNPConv(self.hops, self.alpha), input_projection=linear)
 
 
 @Encoder.register("gcn2")
@@ -181,15 +181,15 @@ class GCN2(MessagePassing):
     ----------
     hidden
         Inner widths, all equal, and the embedding's.
-    initial
+    alpha
         Share of the first input in every layer, α of the paper.
-    decay
+    lambda
         λ of the paper: the weights' share in layer l is log(λ/l + 1).
     """
 
     hidden: Widths = (32, 32, 32, 32, 16)
-    initial: ProperShare = 0.1
-    decay: Rate = 0.5
+    alpha: ProperFraction = 0.1
+    lambda_: PositiveFloat = 0.5
 
     def __post_init__(self) -> None:
         if len(self.hidden) < 2 or len(set(self.hidden[:-1])) > 1:
@@ -198,16 +198,16 @@ class GCN2(MessagePassing):
                 f"[32, 32, 16], not {list(self.hidden)}"
             )
         if self.residual:
-            raise ValueError("residual: gcn2 has its own, initial")
+            raise ValueError("residual: gcn2 has its own, alpha")
 
     def build(self, n_features: int) -> nn.Module:
         from dgl.nn.pytorch import GCN2Conv
 
-        from scgnn.components.encoders.networks import DeepResidual
+        from scgnn.components.encoders.networks import GCN2Network
 
         widths = (n_features, self.hidden[0], self.hidden[-1])
-        return DeepResidual(
-            lambda number: GCN2Conv(widths[1], number, self.initial, self.decay),
+        return GCN2Network(
+            lambda number: GCN2Conv(widths[1], number, self.alpha, self.lambda_),
             len(self.hidden) - 1,
             widths,
             self.activation,

@@ -10,13 +10,13 @@ import torch
 from scipy import sparse
 
 from scgnn.components.encoders.contract import Encoder
-from scgnn.field_types import Activation, Normalization, ProperShare, Widths
-from scgnn.state import Matrix, dense
+from scgnn.field_types import Activation, Normalization, PositiveInt, ProperFraction, Widths
+from scgnn.state import Matrix, to_dense_rows
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from scgnn.components.encoders.networks import Dense
+    from scgnn.components.encoders.networks import DenseNetwork
 
 
 @Encoder.register("identity")
@@ -25,14 +25,14 @@ class Identity(Encoder):
     """The features as they are: what a method does without an encoder."""
 
     def build(self, n_features: int) -> nn.Module:
-        from scgnn.components.encoders.networks import Unchanged
+        from scgnn.components.encoders.networks import IdentityNetwork
 
-        return Unchanged()
+        return IdentityNetwork()
 
-    def width(self, n_features: int) -> int:
+    def embedding_width(self, n_features: int) -> int:
         return n_features
 
-    def widened(self, width: int) -> Encoder:
+    def replace_width(self, width: int) -> Encoder:
         raise ValueError(
             "identity has no width of its own, so it cannot give a mean and a spread; "
             "set graph_decoder.variational: false"
@@ -41,7 +41,7 @@ class Identity(Encoder):
 
 @Encoder.register("mlp")
 @dataclass(frozen=True)
-class MLP(Encoder):
+class MLPEncoder(Encoder):
     """Fully connected layers: the encoder of scGNN's feature autoencoder.
 
     Each layer is ``activation(W x + b)``.
@@ -61,28 +61,28 @@ class MLP(Encoder):
     """
 
     hidden: Widths = (512, 128)
-    activation: Activation = "relu"
-    output_activation: Activation = "relu"
-    dropout: ProperShare = 0.0
-    normalization: Normalization = "none"
+    activation: Activation | None = "relu"
+    output_activation: Activation | None = "relu"
+    dropout: ProperFraction = 0.0
+    normalization: Normalization | None = None
 
     def build(self, n_features: int) -> nn.Module:
-        return self._dense(n_features, self.hidden)
+        return self._build_network(n_features, self.hidden)
 
-    def widened(self, width: int) -> Encoder:
+    def replace_width(self, width: int) -> Encoder:
         """For a mean and a spread, which may have either sign: the last layer is linear."""
-        return replace(self, hidden=(*self.hidden[:-1], width), output_activation="none")
+        return replace(self, hidden=(*self.hidden[:-1], width), output_activation=None)
 
-    def _dense(self, n_features: int, widths: tuple[int, ...]) -> Dense:
-        from scgnn.components.encoders.networks import Dense
+    def _build_network(self, n_features: int, widths: tuple[int, ...]) -> DenseNetwork:
+        from scgnn.components.encoders.networks import DenseNetwork
 
         activations = self.activation, self.output_activation
-        return Dense(n_features, widths, *activations, self.dropout, self.normalization)
+        return DenseNetwork(n_features, widths, *activations, self.dropout, self.normalization)
 
 
 @Encoder.register("vae")
 @dataclass(frozen=True)
-class VAE(MLP):
+class VAE(MLPEncoder):
     """Fully connected layers into a normal distribution per cell (Kingma & Welling 2014).
 
     Training draws the embedding from it, ``μ + σ ε`` with ε standard normal, everything else takes
@@ -105,12 +105,14 @@ class VAE(MLP):
 
     variational: ClassVar[bool] = True
 
-    output_activation: Activation = "none"
+    output_activation: Activation | None = None
 
     def build(self, n_features: int) -> nn.Module:
-        from scgnn.components.encoders.networks import Posterior
+        from scgnn.components.encoders.networks import GaussianPosterior
 
-        return Posterior(self._dense(n_features, (*self.hidden[:-1], 2 * self.hidden[-1])))
+        return GaussianPosterior(
+            self._build_network(n_features, (*self.hidden[:-1], 2 * self.hidden[-1]))
+        )
 
 
 @Encoder.register("pca")
@@ -122,42 +124,46 @@ class PCA(Encoder):
 
     Parameters
     ----------
-    hidden
-        One number: how many components. Those beyond the rank of the data are zero.
+    n_components
+        Number of components. Those beyond the rank of the data are zero.
     """
 
-    hidden: Widths = (50,)
+    n_components: PositiveInt = 50
 
-    def __post_init__(self) -> None:
-        if len(self.hidden) != 1:
-            raise ValueError(f"hidden: pca has one layer, not {len(self.hidden)}")
+    def embedding_width(self, n_features: int) -> int:
+        return self.n_components
+
+    def replace_width(self, width: int) -> Encoder:
+        return replace(self, n_components=width)
 
     def build(self, n_features: int) -> nn.Module:
-        from scgnn.components.encoders.networks import Projection
+        from scgnn.components.encoders.networks import LinearProjection
 
-        return Projection(n_features, self.hidden[0])
+        return LinearProjection(n_features, self.n_components)
 
     def prepare(self, module: nn.Module, x: Matrix, seed: int) -> None:
         from sklearn.decomposition import PCA as Decomposition
 
-        from scgnn.components.encoders.networks import Projection
+        from scgnn.components.encoders.networks import LinearProjection
 
-        assert isinstance(module, Projection)
-        if not _varies(x):
+        assert isinstance(module, LinearProjection)
+        if not _has_variation(x):
             return
         most = min(x.shape)
-        if min(self.hidden[0], x.shape[1]) < most:
-            model = Decomposition(self.hidden[0], svd_solver="arpack", random_state=seed).fit(x)
+        if min(self.n_components, x.shape[1]) < most:
+            model = Decomposition(self.n_components, svd_solver="arpack", random_state=seed).fit(x)
         elif x.shape[0] > 1:
-            model = Decomposition(min(self.hidden[0], most), svd_solver="full").fit(dense(x))
+            model = Decomposition(min(self.n_components, most), svd_solver="full").fit(
+                to_dense_rows(x)
+            )
         else:
             return
         module.mean.copy_(torch.as_tensor(model.mean_))
         axes = np.ascontiguousarray(model.components_.T)  # arpack's come with negative strides
-        module.axes[:, : model.n_components_].copy_(torch.from_numpy(axes))
+        module.components[:, : model.n_components_].copy_(torch.from_numpy(axes))
 
 
-def _varies(x: Matrix) -> bool:
+def _has_variation(x: Matrix) -> bool:
     """Whether any two cells differ."""
     first = x[:1]
     if sparse.issparse(x):

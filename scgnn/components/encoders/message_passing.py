@@ -13,13 +13,13 @@ from scipy import sparse
 
 from scgnn.components.encoders.contract import Encoder
 from scgnn.errors import UserError
-from scgnn.field_types import Activation, Normalization, ProperShare, Widths
+from scgnn.field_types import Activation, Normalization, ProperFraction, Widths
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
+def to_dgl(graph: sparse.csr_matrix, add_self_loops: bool = True) -> Any:
     """A cell graph as a DGLGraph, the one place where DGL meets the rest.
 
     Edge data [edges]: ``weight`` as in the graph, 1 for self-loops; ``norm`` of
@@ -34,7 +34,9 @@ def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
             f"dgl cannot be imported ({error}); install dgl==1.1.3 and packaging, "
             "and see what 'scgnn-recipe doctor' says"
         ) from error
-    edges = (graph + sparse.identity(graph.shape[0], format="csr") if self_loops else graph).tocoo()
+    edges = (
+        graph + sparse.identity(graph.shape[0], format="csr") if add_self_loops else graph
+    ).tocoo()
     made = dgl.graph(
         (torch.as_tensor(edges.row), torch.as_tensor(edges.col)), num_nodes=graph.shape[0]
     )
@@ -47,7 +49,9 @@ def to_dgl(graph: sparse.csr_matrix, self_loops: bool = True) -> Any:
     return made
 
 
-def sampler(messages: Any, neighbours: int, layers: int) -> Callable[[Tensor], tuple[Tensor, Any]]:
+def build_neighbor_sampler(
+    graph: Any, fanout: int, n_layers: int
+) -> Callable[[Tensor], tuple[Tensor, Any]]:
     """Draws, for a batch of cells, the cells that they hear, and the graph of all of these.
 
     In each layer a cell hears so many of its neighbours, drawn anew, and these theirs in the layer
@@ -57,14 +61,14 @@ def sampler(messages: Any, neighbours: int, layers: int) -> Callable[[Tensor], t
     from dgl.sampling import select_topk
 
     def sample(cells: Tensor) -> tuple[Tensor, Any]:
-        heard = cells = cells.to(messages.idtype)
-        for _ in range(layers):
-            towards = messages.in_subgraph(heard)
+        heard = cells = cells.to(graph.idtype)
+        for _ in range(n_layers):
+            towards = graph.in_subgraph(heard)
             towards.edata["drawn"] = torch.rand(towards.num_edges())
-            drawn = select_topk(towards, neighbours, "drawn", heard).edges()[0]
+            drawn = select_topk(towards, fanout, "drawn", heard).edges()[0]
             others = torch.cat([heard, drawn]).unique()
             heard = torch.cat([cells, others[~torch.isin(others, cells)]])
-        return heard, messages.subgraph(heard)
+        return heard, graph.subgraph(heard)
 
     return sample
 
@@ -88,22 +92,22 @@ class MessagePassing(Encoder):
     """
 
     hidden: Widths = (32, 16)
-    dropout: ProperShare = 0.0
-    activation: Activation = "relu"
-    normalization: Normalization = "none"
+    dropout: ProperFraction = 0.0
+    activation: Activation | None = "relu"
+    normalization: Normalization | None = None
     residual: bool = False
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
-    self_loops: ClassVar[bool] = True  # whether a cell is among its own neighbours
+    add_self_loops: ClassVar[bool] = True  # whether a cell is among its own neighbours
 
-    def layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
+    def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         """One layer: ``forward(graph, x)`` from cells x n_in to cells x n_out."""
         raise NotImplementedError
 
     def build(self, n_features: int) -> nn.Module:
-        from scgnn.components.encoders.networks import Stack
+        from scgnn.components.encoders.networks import MessagePassingNetwork
 
-        return Stack(
-            self.layer,
+        return MessagePassingNetwork(
+            self.build_layer,
             (n_features, *self.hidden),
             self.activation,
             self.dropout,
@@ -111,6 +115,6 @@ class MessagePassing(Encoder):
             self.residual,
         )
 
-    def graph(self, graph: sparse.csr_matrix | None) -> Any:
+    def prepare_graph(self, graph: sparse.csr_matrix | None) -> Any:
         assert graph is not None
-        return to_dgl(graph, self.self_loops)
+        return to_dgl(graph, self.add_self_loops)

@@ -1,25 +1,31 @@
 """Graph builders: an embedding into a graph of cells."""
 
-from scgnn.components.graph_builders.bbknn import BatchBalanced
+from scgnn.components.graph_builders.bbknn import BBKNN
 from scgnn.components.graph_builders.contract import GraphBuilder
-from scgnn.components.graph_builders.edges import symmetric
+from scgnn.components.graph_builders.edges import symmetrize
 from scgnn.components.graph_builders.fuzzy_simplicial_set import UMAP
-from scgnn.components.graph_builders.knn import KNN, SNN, Gaussian, MutualKNN, NeighbourGraph
-from scgnn.components.graph_builders.neighbors import Metric, nearest, neighbour_count
-from scgnn.components.graph_builders.radius import Radius
+from scgnn.components.graph_builders.knn import (
+    KNN,
+    SNN,
+    GaussianKernelGraph,
+    MutualKNN,
+    NeighborGraph,
+)
+from scgnn.components.graph_builders.neighbors import Metric, kneighbors, resolve_n_neighbors
+from scgnn.components.graph_builders.radius import RadiusGraph
 
 __all__ = [
+    "BBKNN",
     "KNN",
     "SNN",
     "UMAP",
-    "BatchBalanced",
-    "Gaussian",
+    "GaussianKernelGraph",
     "GraphBuilder",
     "Metric",
     "MutualKNN",
-    "NeighbourGraph",
-    "Radius",
-    "nearest",
-    "neighbour_count",
-    "symmetric",
+    "NeighborGraph",
+    "RadiusGraph",
+    "kneighbors",
+    "resolve_n_neighbors",
+    "symmetrize",
 ]

@@ -10,23 +10,32 @@ import numpy as np
 from scipy import sparse
 
 from scgnn.components.graph_builders.contract import GraphBuilder
-from scgnn.components.graph_builders.edges import edge_weights, local_widths, no_edges, tidy
-from scgnn.components.graph_builders.knn import WeightedNeighbours
-from scgnn.components.graph_builders.neighbors import nearest, nearest_among, neighbour_count
+from scgnn.components.graph_builders.edges import (
+    canonicalize,
+    compute_edge_weights,
+    compute_local_scales,
+    make_empty_graph,
+)
+from scgnn.components.graph_builders.knn import WeightedNeighborGraph
+from scgnn.components.graph_builders.neighbors import (
+    cross_kneighbors,
+    kneighbors,
+    resolve_n_neighbors,
+)
 
 
-class Found(NamedTuple):
+class NeighborSearchResult(NamedTuple):
     """Some cells, and their nearest neighbours in one batch, cells x k, nearest first."""
 
     cells: np.ndarray
-    neighbours: np.ndarray
+    neighbors: np.ndarray
     distances: np.ndarray
     batch: int
 
 
-@GraphBuilder.register("batch_balanced")
+@GraphBuilder.register("bbknn")
 @dataclass(frozen=True)
-class BatchBalanced(WeightedNeighbours):
+class BBKNN(WeightedNeighborGraph):
     """The k nearest neighbours of a cell in each batch (BBKNN, Polanski et al. 2019).
 
     Every cell has neighbours in all batches, so that no batch stays by itself. k, pruning and the
@@ -44,27 +53,32 @@ class BatchBalanced(WeightedNeighbours):
         edges = []
         for found in self._search(embedding, code):
             farthest[found.cells, found.batch] = found.distances[:, -1]
-            keep = self.prune(found.neighbours, found.distances, seed)
+            keep = self.select_edges(found.neighbors, found.distances, seed)
             cells = np.broadcast_to(found.cells[:, None], keep.shape)
-            edges.append((cells[keep], found.neighbours[keep], found.distances[keep]))
+            edges.append((cells[keep], found.neighbors[keep], found.distances[keep]))
         if not edges:
-            return no_edges(n)
+            return make_empty_graph(n)
         one, other, distances = (np.concatenate(column) for column in zip(*edges, strict=True))
-        sigma = local_widths(farthest)
+        sigma = compute_local_scales(farthest)
         widths = sigma[one, code[other]] * sigma[other, code[one]]
-        weights = edge_weights(self.weights, distances, widths)
+        weights = compute_edge_weights(self.weights, distances, widths)
         one_way = sparse.csr_matrix((weights, (one, other)), (n, n))
-        return tidy(one_way.maximum(one_way.T))
+        return canonicalize(one_way.maximum(one_way.T))
 
-    def _search(self, embedding: np.ndarray, code: np.ndarray) -> Iterator[Found]:
+    def _search(
+        self, embedding: np.ndarray, batch_codes: np.ndarray
+    ) -> Iterator[NeighborSearchResult]:
         """Neighbours in each batch, for its own cells and for all others."""
-        for batch in range(code.max() + 1):
-            inside, outside = np.flatnonzero(code == batch), np.flatnonzero(code != batch)
-            k = neighbour_count(self.k, len(inside))
+        for batch in range(batch_codes.max() + 1):
+            inside, outside = (
+                np.flatnonzero(batch_codes == batch),
+                np.flatnonzero(batch_codes != batch),
+            )
+            k = resolve_n_neighbors(self.n_neighbors, len(inside))
             members = embedding[inside]
             if len(inside) > 1:
-                neighbours, distances = nearest(members, k, self.metric)
-                yield Found(inside, inside[neighbours], distances, batch)
+                neighbours, distances = kneighbors(members, k, self.metric)
+                yield NeighborSearchResult(inside, inside[neighbours], distances, batch)
             if len(outside):
-                found, distances = nearest_among(embedding[outside], members, k, self.metric)
-                yield Found(outside, inside[found], distances, batch)
+                found, distances = cross_kneighbors(embedding[outside], members, k, self.metric)
+                yield NeighborSearchResult(outside, inside[found], distances, batch)

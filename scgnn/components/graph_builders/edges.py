@@ -7,59 +7,61 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
-Weights = Literal["binary", "distance", "gaussian"]
+EdgeWeighting = Literal["binary", "inverse_distance", "gaussian"]
 Symmetry = Literal["union", "mutual", "last_written"]
 
-LEAST = float(np.finfo(np.float32).tiny)  # an edge that is kept never weighs nothing
+MIN_WEIGHT = float(np.finfo(np.float32).tiny)  # an edge that is kept never weighs nothing
 
 
-def edge_weights(rule: Weights, distances: np.ndarray, widths: np.ndarray | float) -> np.ndarray:
+def compute_edge_weights(
+    weighting: EdgeWeighting, distances: np.ndarray, widths: np.ndarray | float
+) -> np.ndarray:
     """1, ``1 / (1 + d)`` or ``exp(−d² / width)`` of each edge; the width is σ_i σ_j."""
-    if rule == "binary":
+    if weighting == "binary":
         return np.ones(distances.shape)
-    if rule == "distance":
+    if weighting == "inverse_distance":
         return 1 / (1 + distances)
-    return kernel(distances**2 / widths)
+    return compute_exponential_kernel(distances**2 / widths)
 
 
-def kernel(exponents: np.ndarray) -> np.ndarray:
+def compute_exponential_kernel(exponents: np.ndarray) -> np.ndarray:
     """``exp(−x)``, above zero in float32 too."""
-    return np.maximum(np.exp(-exponents), LEAST)
+    return np.maximum(np.exp(-exponents), MIN_WEIGHT)
 
 
-def local_widths(farthest: np.ndarray) -> np.ndarray:
+def compute_local_scales(kth_distances: np.ndarray) -> np.ndarray:
     """σ of each cell from its distance to its last neighbour.
 
     A cell with k twins has none of its own; the smallest of the others stands in.
     """
-    positive = farthest > 0
-    return np.where(positive, farthest, farthest[positive].min(initial=np.inf))
+    positive = kth_distances > 0
+    return np.where(positive, kth_distances, kth_distances[positive].min(initial=np.inf))
 
 
-def directed(neighbours: np.ndarray, weights: np.ndarray) -> sparse.csr_matrix:
+def build_directed_graph(neighbors: np.ndarray, weights: np.ndarray) -> sparse.csr_matrix:
     """Edges from each cell to its neighbours, both cells x k; those of weight 0 are none."""
-    n, k = neighbours.shape
-    ends = (np.repeat(np.arange(n), k), neighbours.ravel())
+    n, k = neighbors.shape
+    ends = (np.repeat(np.arange(n), k), neighbors.ravel())
     graph = sparse.csr_matrix((weights.ravel().astype(np.float32), ends), (n, n))
     graph.eliminate_zeros()
     return graph
 
 
-def symmetric(neighbours: np.ndarray, weights: np.ndarray, rule: Symmetry) -> sparse.csr_matrix:
+def symmetrize(neighbors: np.ndarray, weights: np.ndarray, symmetry: Symmetry) -> sparse.csr_matrix:
     """Directed edges, cells x k, weighing the same from both ends, 0 where dropped, as a graph."""
-    kept = directed(neighbours, weights)
-    if rule == "union":
-        return tidy(kept.maximum(kept.T))
-    if rule == "mutual":
-        return tidy(kept.minimum(kept.T))
+    kept = build_directed_graph(neighbors, weights)
+    if symmetry == "union":
+        return canonicalize(kept.maximum(kept.T))
+    if symmetry == "mutual":
+        return canonicalize(kept.minimum(kept.T))
     # edges are written cell by cell, so of i < j the edge from j is the last one written
     later, earlier = sparse.tril(kept), sparse.triu(kept)
-    decided = sparse.tril(directed(neighbours, np.ones(neighbours.shape)))
+    decided = sparse.tril(build_directed_graph(neighbors, np.ones(neighbors.shape)))
     upper = earlier - earlier.multiply(decided.T) + later.T
-    return tidy(upper.maximum(upper.T))
+    return canonicalize(upper.maximum(upper.T))
 
 
-def tidy(graph: sparse.spmatrix) -> sparse.csr_matrix:
+def canonicalize(graph: sparse.spmatrix) -> sparse.csr_matrix:
     """A symmetric matrix as a graph: float32, sorted, nothing at zero."""
     graph = sparse.csr_matrix(graph, dtype=np.float32)
     graph.eliminate_zeros()
@@ -67,6 +69,6 @@ def tidy(graph: sparse.spmatrix) -> sparse.csr_matrix:
     return graph
 
 
-def no_edges(n_cells: int) -> sparse.csr_matrix:
+def make_empty_graph(n_cells: int) -> sparse.csr_matrix:
     """The graph of cells that have no neighbours."""
     return sparse.csr_matrix((n_cells, n_cells), dtype=np.float32)

@@ -10,44 +10,44 @@ from scipy import sparse
 
 from scgnn.components.graph_builders.contract import GraphBuilder
 from scgnn.components.graph_builders.edges import (
+    EdgeWeighting,
     Symmetry,
-    Weights,
-    directed,
-    edge_weights,
-    kernel,
-    local_widths,
-    no_edges,
-    symmetric,
-    tidy,
+    build_directed_graph,
+    canonicalize,
+    compute_edge_weights,
+    compute_exponential_kernel,
+    compute_local_scales,
+    make_empty_graph,
+    symmetrize,
 )
 from scgnn.components.graph_builders.neighbors import (
-    EXACT_UP_TO,
-    RECALL,
+    DEFAULT_EXACT_UP_TO,
+    DEFAULT_RECALL,
     Metric,
-    nearest,
-    neighbour_count,
+    kneighbors,
+    resolve_n_neighbors,
 )
-from scgnn.components.pruners import KeepAll, MeanSd, Pruner
-from scgnn.field_types import Neighbours, Positive, Rate, Share
+from scgnn.components.pruners import MeanStd, Pruner
+from scgnn.field_types import Fraction, NeighborCount, PositiveFloat, PositiveInt
 
-CELLS_AT_ONCE = 2**12  # whose shared neighbours are counted together
+CELLS_PER_BLOCK = 2**12  # whose shared neighbours are counted together
 
 
-class Neighbourhoods(NamedTuple):
+class PrunedNeighbors(NamedTuple):
     """The k nearest neighbours of each cell, all cells x k, nearest first."""
 
-    neighbours: np.ndarray
+    neighbors: np.ndarray
     distances: np.ndarray
     keep: np.ndarray  # False where pruned
 
 
 @dataclass(frozen=True)
-class NeighbourGraph(GraphBuilder):
+class NeighborGraph(GraphBuilder):
     """What builders of neighbour graphs share.
 
     Parameters
     ----------
-    k
+    n_neighbors
         Neighbours of a cell besides itself, fewer where there are fewer cells; below 1 a share of
         the cells; adaptive is half the square root of their number, between 5 and 30.
     metric
@@ -62,49 +62,55 @@ class NeighbourGraph(GraphBuilder):
         is hard to find is mostly noise: cells that many others are as near to.
     """
 
-    k: Neighbours = 10
+    n_neighbors: NeighborCount = 10
     metric: Metric = "euclidean"
-    prune: Pruner = MeanSd()
-    exact_up_to: Positive = EXACT_UP_TO
-    recall: Share = RECALL
+    prune: Pruner | None = MeanStd()
+    exact_up_to: PositiveInt = DEFAULT_EXACT_UP_TO
+    recall: Fraction = DEFAULT_RECALL
 
     def __call__(self, embedding: np.ndarray, seed: int) -> sparse.csr_matrix:
-        k = neighbour_count(self.k, len(embedding))
-        neighbours, distances = nearest(embedding, k, self.metric, self.exact_up_to, self.recall)
+        k = resolve_n_neighbors(self.n_neighbors, len(embedding))
+        neighbours, distances = kneighbors(embedding, k, self.metric, self.exact_up_to, self.recall)
         if neighbours.shape[1] == 0:
-            return no_edges(len(embedding))
-        keep = self.prune(neighbours, distances, seed)
-        return self.connect(Neighbourhoods(neighbours, distances, keep))
+            return make_empty_graph(len(embedding))
+        keep = self.select_edges(neighbours, distances, seed)
+        return self.connect(PrunedNeighbors(neighbours, distances, keep))
 
-    def connect(self, found: Neighbourhoods) -> sparse.csr_matrix:
+    def select_edges(self, neighbors: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
+        """A mask, cells x k, of the edges that the pruner keeps."""
+        if self.prune is None:
+            return np.ones(distances.shape, dtype=bool)
+        return self.prune(neighbors, distances, seed)
+
+    def connect(self, knn: PrunedNeighbors) -> sparse.csr_matrix:
         """The graph of these neighbourhoods."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class WeightedNeighbours(NeighbourGraph):
+class WeightedNeighborGraph(NeighborGraph):
     """What neighbour graphs share whose edges can be weighted.
 
     Parameters
     ----------
     weights
-        binary is 1; distance is 1 / (1 + d); gaussian is exp(−d² / (σ_i σ_j)), σ a cell's distance
+        binary is 1; inverse_distance is 1 / (1 + d); gaussian is exp(−d² / (σ_i σ_j)), σ a cell's distance
         to its k-th neighbour (Zelnik-Manor & Perona 2004).
     """
 
-    weights: Weights = "binary"
+    weights: EdgeWeighting = "binary"
 
-    def joined(self, found: Neighbourhoods, rule: Symmetry) -> sparse.csr_matrix:
+    def build_weighted_graph(self, knn: PrunedNeighbors, symmetry: Symmetry) -> sparse.csr_matrix:
         """The weighted edges, made symmetric."""
-        sigma = local_widths(found.distances[:, -1])
-        widths = sigma[:, None] * sigma[found.neighbours]
-        weights = edge_weights(self.weights, found.distances, widths)
-        return symmetric(found.neighbours, weights * found.keep, rule)
+        sigma = compute_local_scales(knn.distances[:, -1])
+        widths = sigma[:, None] * sigma[knn.neighbors]
+        weights = compute_edge_weights(self.weights, knn.distances, widths)
+        return symmetrize(knn.neighbors, weights * knn.keep, symmetry)
 
 
 @GraphBuilder.register("knn")
 @dataclass(frozen=True)
-class KNN(WeightedNeighbours):
+class KNN(WeightedNeighborGraph):
     """k nearest neighbours, far ones pruned, every edge in both directions (scGNN).
 
     Parameters
@@ -116,25 +122,37 @@ class KNN(WeightedNeighbours):
 
     symmetry: Symmetry = "union"
 
-    def connect(self, found: Neighbourhoods) -> sparse.csr_matrix:
-        return self.joined(found, self.symmetry)
+    def select_edges(self, neighbors: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
+        """A mask, cells x k, of the edges that the pruner keeps."""
+        if self.prune is None:
+            return np.ones(distances.shape, dtype=bool)
+        return self.prune(neighbors, distances, seed)
+
+    def connect(self, knn: PrunedNeighbors) -> sparse.csr_matrix:
+        return self.build_weighted_graph(knn, self.symmetry)
 
 
 @GraphBuilder.register("mutual_knn")
 @dataclass(frozen=True)
-class MutualKNN(WeightedNeighbours):
+class MutualKNN(WeightedNeighborGraph):
     """Cells that are each among the other's k nearest neighbours (Brito et al. 1997).
 
     A cell that is nobody's neighbour in return stays alone.
     """
 
-    def connect(self, found: Neighbourhoods) -> sparse.csr_matrix:
-        return self.joined(found, "mutual")
+    def select_edges(self, neighbors: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
+        """A mask, cells x k, of the edges that the pruner keeps."""
+        if self.prune is None:
+            return np.ones(distances.shape, dtype=bool)
+        return self.prune(neighbors, distances, seed)
+
+    def connect(self, knn: PrunedNeighbors) -> sparse.csr_matrix:
+        return self.build_weighted_graph(knn, "mutual")
 
 
 @GraphBuilder.register("snn")
 @dataclass(frozen=True)
-class SNN(NeighbourGraph):
+class SNN(NeighborGraph):
     """Cells that share neighbours, weighted by how many (Jarvis & Patrick 1973; Seurat).
 
     The weight is the Jaccard index of the two sets of k neighbours, each with the cell itself, as
@@ -146,22 +164,30 @@ class SNN(NeighbourGraph):
         Edges under this weight are dropped; Seurat's prune.SNN.
     """
 
-    prune: Pruner = KeepAll()
-    min_jaccard: Share = 1 / 15
+    prune: Pruner | None = None
+    min_jaccard: Fraction = 1 / 15
 
-    def connect(self, found: Neighbourhoods) -> sparse.csr_matrix:
-        n = len(found.keep)
-        sets = directed(found.neighbours, found.keep) + sparse.identity(n, np.float32, "csr")
+    def select_edges(self, neighbors: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
+        """A mask, cells x k, of the edges that the pruner keeps."""
+        if self.prune is None:
+            return np.ones(distances.shape, dtype=bool)
+        return self.prune(neighbors, distances, seed)
+
+    def connect(self, knn: PrunedNeighbors) -> sparse.csr_matrix:
+        n = len(knn.keep)
+        sets = build_directed_graph(knn.neighbors, knn.keep) + sparse.identity(n, np.float32, "csr")
         parts = [
-            self._shared(sets, np.arange(start, min(start + CELLS_AT_ONCE, n)))
-            for start in range(0, n, CELLS_AT_ONCE)
+            self._compute_jaccard(sets, np.arange(start, min(start + CELLS_PER_BLOCK, n)))
+            for start in range(0, n, CELLS_PER_BLOCK)
         ]
-        return tidy(sparse.vstack(parts))
+        return canonicalize(sparse.vstack(parts))
 
-    def _shared(self, sets: sparse.csr_matrix, cells: np.ndarray) -> sparse.csr_matrix:
+    def _compute_jaccard(
+        self, neighbor_sets: sparse.csr_matrix, cells: np.ndarray
+    ) -> sparse.csr_matrix:
         """Jaccard index of some cells with all others, cells given x cells."""
-        sizes = np.diff(sets.indptr)
-        both = (sets[cells] @ sets.T).tocoo()
+        sizes = np.diff(neighbor_sets.indptr)
+        both = (neighbor_sets[cells] @ neighbor_sets.T).tocoo()
         one, other = cells[both.row], both.col
         jaccard = both.data / (sizes[one] + sizes[other] - both.data)
         keep = (jaccard >= self.min_jaccard) & (one != other)
@@ -170,7 +196,7 @@ class SNN(NeighbourGraph):
 
 @GraphBuilder.register("gaussian")
 @dataclass(frozen=True)
-class Gaussian(NeighbourGraph):
+class GaussianKernelGraph(NeighborGraph):
     """Neighbours weighted by one Gaussian kernel, ``exp(−d² / 2h²)`` (Belkin & Niyogi 2003).
 
     Parameters
@@ -179,11 +205,17 @@ class Gaussian(NeighbourGraph):
         h, in the metric's unit; auto is the median distance of a cell to its k-th neighbour.
     """
 
-    prune: Pruner = KeepAll()
-    bandwidth: Rate | Literal["auto"] = "auto"
+    prune: Pruner | None = None
+    bandwidth: PositiveFloat | Literal["auto"] = "auto"
 
-    def connect(self, found: Neighbourhoods) -> sparse.csr_matrix:
+    def select_edges(self, neighbors: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
+        """A mask, cells x k, of the edges that the pruner keeps."""
+        if self.prune is None:
+            return np.ones(distances.shape, dtype=bool)
+        return self.prune(neighbors, distances, seed)
+
+    def connect(self, knn: PrunedNeighbors) -> sparse.csr_matrix:
         auto = self.bandwidth == "auto"
-        h = np.median(local_widths(found.distances[:, -1])) if auto else self.bandwidth
-        weights = kernel(np.square(found.distances / h) / 2)
-        return symmetric(found.neighbours, weights * found.keep, "union")
+        h = np.median(compute_local_scales(knn.distances[:, -1])) if auto else self.bandwidth
+        weights = compute_exponential_kernel(np.square(knn.distances / h) / 2)
+        return symmetrize(knn.neighbors, weights * knn.keep, "union")

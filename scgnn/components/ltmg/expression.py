@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-LARGEST_LOG = 100.0  # e^100 molecules
+MAX_LOG_EXPRESSION = 100.0  # e^100 molecules
 
 
-def log_expression(
-    x: sparse.spmatrix | NDArray[np.floating], held: Literal["counts", "log"]
+def compute_log_expression(
+    x: sparse.spmatrix | NDArray[np.floating], input_scale: Literal["counts", "log"]
 ) -> sparse.csc_matrix:
     """Log expression of the expressed entries, cells x genes.
 
@@ -30,26 +30,30 @@ def log_expression(
         matrix = matrix.copy()
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
-    _refuse(matrix, ~np.isfinite(matrix.data), "is not finite", "remove or replace such values")
+    _check_entries(
+        matrix, ~np.isfinite(matrix.data), "is not finite", "remove or replace such values"
+    )
     remedy = "LTMG needs counts or log(count + 1), not a scaled or centred matrix"
-    _refuse(matrix, matrix.data < 0, "is negative", remedy)
-    if held == "log":
+    _check_entries(matrix, matrix.data < 0, "is negative", remedy)
+    if input_scale == "log":
         remedy = "put log1p among the transforms, or set input: counts"
-        _refuse(matrix, matrix.data > LARGEST_LOG, "is too large for log(count + 1)", remedy)
+        _check_entries(
+            matrix, matrix.data > MAX_LOG_EXPRESSION, "is too large for log(count + 1)", remedy
+        )
         matrix.data += np.log(-np.expm1(-matrix.data))  # log(exp(v) − 1) without overflow
     else:
         matrix.data = np.log(matrix.data)
     return matrix
 
 
-def _refuse(
-    matrix: sparse.csc_matrix, wrong: NDArray[np.bool_], complaint: str, remedy: str
+def _check_entries(
+    matrix: sparse.csc_matrix, invalid: NDArray[np.bool_], problem: str, fix: str
 ) -> None:
-    if not wrong.any():
+    if not invalid.any():
         return
-    first = int(wrong.argmax())
+    first = int(invalid.argmax())
     gene = int(np.searchsorted(matrix.indptr, first, side="right")) - 1
     raise ValueError(
         f"The value {matrix.data[first]:g} of cell {matrix.indices[first]}, gene {gene} "
-        f"{complaint} (as are {int(wrong.sum()) - 1} others): {remedy}."
+        f"{problem} (as are {int(invalid.sum()) - 1} others): {fix}."
     )

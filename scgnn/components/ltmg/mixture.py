@@ -10,62 +10,72 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scgnn.components.ltmg.sorted_values import Bools, Floats, Integers, Observed, blocks
+from scgnn.components.ltmg.sorted_values import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    SortedExpression,
+    iter_gene_blocks,
+)
 
-LARGE = 1e300  # stands for the density of a component without width
+MAX_DENSITY = 1e300  # stands for the density of a component without width
 
 
-ROOT_2PI = np.sqrt(2 * np.pi)
+SQRT_2PI = np.sqrt(2 * np.pi)
 
 
-NOT_EXPRESSED = (0.0, -np.inf, 1e-4)  # p, μ, σ where no fitted component is "not expressed"
+NOT_EXPRESSED_COMPONENT = (
+    0.0,
+    -np.inf,
+    1e-4,
+)  # p, μ, σ where no fitted component is "not expressed"
 
 
 class Mixture(NamedTuple):
     """Weights, means and standard deviations; each genes x components, NaN where there is none."""
 
-    weight: Floats
-    mean: Floats
-    sd: Floats
+    weight: FloatArray
+    mean: FloatArray
+    sd: FloatArray
 
-    def rows(self, keep: Bools | Integers) -> Mixture:
+    def take(self, index: BoolArray | IntArray) -> Mixture:
         """Only some of the genes."""
-        return Mixture(self.weight[keep], self.mean[keep], self.sd[keep])
+        return Mixture(self.weight[index], self.mean[index], self.sd[index])
 
-    def put(self, keep: Bools | Integers, other: Mixture) -> None:
+    def put(self, index: BoolArray | IntArray, other: Mixture) -> None:
         """Write the components of some of the genes, of which there may be fewer."""
         for mine, theirs in zip(self, other, strict=True):
             if len(theirs):
-                mine[keep, : theirs.shape[1]] = theirs
+                mine[index, : theirs.shape[1]] = theirs
 
-    def after_not_expressed(self) -> Mixture:
+    def prepend_not_expressed(self) -> Mixture:
         """With "not expressed" of weight 0 in front."""
         column = np.ones((len(self.mean), 1))
-        parts = zip(NOT_EXPRESSED, self, strict=True)
+        parts = zip(NOT_EXPRESSED_COMPONENT, self, strict=True)
         return Mixture(*(np.column_stack([column * first, part]) for first, part in parts))
 
-    def join(self, other: Mixture) -> Mixture:
+    def concatenate(self, other: Mixture) -> Mixture:
         """These genes and others."""
         return Mixture(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
-    def sorted(self) -> Mixture:
+    def sort_by_mean(self) -> Mixture:
         """Components by rising mean, those without one last."""
         order = np.argsort(self.mean, axis=1, kind="stable")  # NaN sorts last
         return Mixture(*(np.take_along_axis(part, order, 1) for part in self))
 
 
-class Fits(NamedTuple):
+class MixtureFits(NamedTuple):
     """The mixture chosen for every gene."""
 
     mixture: Mixture  # genes x components, by rising mean
-    n_components: Integers  # genes; 0 where there is no fit
-    bic: Floats  # genes x K = 1 …; NaN where there is no fit
-    converged: Bools  # genes
+    n_components: IntArray  # genes; 0 where there is no fit
+    bic: FloatArray  # genes x K = 1 …; NaN where there is no fit
+    converged: BoolArray  # genes
 
 
-def no_fits(n_genes: int, n_components: int) -> Fits:
+def allocate_fits(n_genes: int, n_components: int) -> MixtureFits:
     """Before any gene is fitted."""
-    return Fits(
+    return MixtureFits(
         Mixture(*(np.full((n_genes, n_components), np.nan) for _ in range(3))),
         np.zeros(n_genes, np.int64),
         np.full((n_genes, n_components), np.nan),
@@ -73,8 +83,12 @@ def no_fits(n_genes: int, n_components: int) -> Fits:
     )
 
 
-def assign(
-    observed: Observed, cutoff: Floats, mixture: Mixture, *, underflow: float = -np.inf
+def assign_states(
+    expression: SortedExpression,
+    cutoff: FloatArray,
+    mixture: Mixture,
+    *,
+    min_log_density: float = -np.inf,
 ) -> np.ndarray:
     """argmax_j p_j φ(y; μ_j, σ_j), from 0, of every value above its gene's cut-off; else 0.
 
@@ -85,14 +99,16 @@ def assign(
     underflow
         Values whose log density is nowhere above this get 0.
     """
-    state = np.zeros(len(observed.value), np.uint8)
+    state = np.zeros(len(expression.value), np.uint8)
     several = np.flatnonzero((~np.isnan(mixture.mean)).sum(1) > 1)
-    above = observed.n_above(cutoff) > 0
-    for block in blocks(observed, several[above[several]], cutoff, mixture.mean.shape[1]):
+    above = expression.count_above(cutoff) > 0
+    for block in iter_gene_blocks(
+        expression, several[above[several]], cutoff, mixture.mean.shape[1]
+    ):
         weight, mean, sd = (part[block.gene, :, None] for part in mixture)
         with np.errstate(all="ignore"):
-            score = np.log(weight / (sd * ROOT_2PI)) - ((block.y[:, None] - mean) / sd) ** 2 / 2
-        score = np.where(np.isnan(score) | (score < underflow), -np.inf, score)
+            score = np.log(weight / (sd * SQRT_2PI)) - ((block.y[:, None] - mean) / sd) ** 2 / 2
+        score = np.where(np.isnan(score) | (score < min_log_density), -np.inf, score)
         chosen = (block.count > 0) & (block.y > block.cutoff)
-        state[block.index[chosen]] = score.argmax(1)[chosen]
+        state[block.value_index[chosen]] = score.argmax(1)[chosen]
     return state

@@ -10,15 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scgnn.components.ltmg.cutoffs import global_cutoff
-from scgnn.components.ltmg.expression import log_expression
-from scgnn.components.ltmg.jitter import jittered, random_starts
-from scgnn.components.ltmg.maximum_likelihood import assign_corrected, fit_corrected
-from scgnn.components.ltmg.mixture import Fits, assign
-from scgnn.components.ltmg.published import UNDERFLOW, fit_published, n_starts
-from scgnn.components.ltmg.quadrature import cutoffs, units
-from scgnn.components.ltmg.sorted_values import Bools, Floats, Integers, Observed, observe
-from scgnn.field_types import Natural, Positive, Rate, Weight
+from scgnn.components.ltmg.cutoffs import compute_global_cutoff
+from scgnn.components.ltmg.expression import compute_log_expression
+from scgnn.components.ltmg.jitter import add_jitter, draw_random_starts
+from scgnn.components.ltmg.maximum_likelihood import (
+    assign_states_maximum_likelihood,
+    fit_maximum_likelihood,
+)
+from scgnn.components.ltmg.mixture import MixtureFits, assign_states
+from scgnn.components.ltmg.published import MIN_LOG_DENSITY, count_ordinary_starts, fit_published
+from scgnn.components.ltmg.quadrature import compute_cutoffs, find_count_units
+from scgnn.components.ltmg.sorted_values import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    SortedExpression,
+    sort_expression,
+)
+from scgnn.field_types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -45,22 +54,22 @@ class LTMGFit:
     """
 
     states: sparse.csr_matrix
-    weight: Floats
-    mean: Floats
-    sd: Floats
-    n_components: Integers
-    cutoff: Floats
-    bic: Floats
-    converged: Bools
+    weight: FloatArray
+    mean: FloatArray
+    sd: FloatArray
+    n_components: IntArray
+    cutoff: FloatArray
+    bic: FloatArray
+    converged: BoolArray
     status: NDArray[np.str_]
 
     @property
-    def n_active(self) -> Integers:
+    def n_active_states(self) -> IntArray:
         """Active states of each gene."""
         return np.maximum(self.n_components - 1, 0)
 
     @property
-    def counts(self) -> dict[str, int]:
+    def status_counts(self) -> dict[str, int]:
         """How many genes have each status."""
         return dict(sorted(Counter(self.status.tolist()).items()))
 
@@ -76,7 +85,7 @@ class LTMG:
     Parameters
     ----------
     variant
-        "corrected" maximizes the likelihood to convergence; "published" computes what the R program
+        "mle" maximizes the likelihood to convergence; "published" computes what the R program
         RunLTMG computes, 100 EM steps and random jitter.
     max_components
         Most components of a gene, the one "not expressed" included; 2 or more (R: k = 5).
@@ -107,21 +116,21 @@ class LTMG:
         Published only.
     """
 
-    variant: Literal["published", "corrected"] = "corrected"
-    max_components: Positive = 5
-    max_iterations: Positive | None = None
-    tolerance: Rate | None = None
+    variant: Literal["published", "mle"] = "mle"
+    max_components: PositiveInt = 5
+    max_iterations: PositiveInt | None = None
+    tolerance: PositiveFloat | None = None
     cutoff: Literal["gene_minimum", "crossing"] | float = "gene_minimum"
     input: Literal["counts", "log"] = "counts"
-    jitter: Weight | None = None
+    jitter: NonNegativeFloat | None = None
     criterion: Literal["censored", "published"] | None = None
     shrinking_k: bool = False
-    ordinary_starts: Natural | None = None
+    ordinary_starts: NonNegativeInt | None = None
 
     def __post_init__(self) -> None:
         if self.max_components < 2:
             raise ValueError(f"max_components must be 2 or more, not {self.max_components}.")
-        if self.variant == "corrected" and (self.shrinking_k or self.ordinary_starts is not None):
+        if self.variant == "mle" and (self.shrinking_k or self.ordinary_starts is not None):
             raise ValueError("shrinking_k and ordinary_starts belong to variant: published.")
 
     def fit(self, x: sparse.spmatrix | NDArray[np.floating], seed: int = 0) -> LTMGFit:
@@ -139,11 +148,11 @@ class LTMG:
         ValueError
             Where a value is negative, infinite or not a number.
         """
-        observed, entries = observe(log_expression(x, self.input))
-        fit = self._published if self.variant == "published" else self._corrected
+        observed, entries = sort_expression(compute_log_expression(x, self.input))
+        fit = self._fit_published if self.variant == "published" else self._fit_maximum_likelihood
         cutoff, fits, state = fit(observed, seed)
         return LTMGFit(
-            states=entries.hand_out(state),
+            states=entries.to_states(state),
             weight=fits.mixture.weight,
             mean=fits.mixture.mean,
             sd=fits.mixture.sd,
@@ -151,16 +160,18 @@ class LTMG:
             cutoff=np.where(np.isinf(cutoff), np.nan, cutoff),
             bic=fits.bic,
             converged=fits.converged,
-            status=_status(observed, fits),
+            status=_classify_genes(observed, fits),
         )
 
-    def _corrected(self, observed: Observed, seed: int) -> tuple[Floats, Fits, NDArray[np.uint8]]:
+    def _fit_maximum_likelihood(
+        self, expression: SortedExpression, seed: int
+    ) -> tuple[FloatArray, MixtureFits, NDArray[np.uint8]]:
         """Cut-offs, fits and the state of every distinct value."""
-        seen = jittered(observed, self.jitter, seed) if self.jitter else observed
-        unit = units(seen)
-        shared = global_cutoff(observed, self.cutoff)
-        cutoff = cutoffs(seen, unit, shared)
-        fits = fit_corrected(
+        seen = add_jitter(expression, self.jitter, seed) if self.jitter else expression
+        unit = find_count_units(seen)
+        shared = compute_global_cutoff(expression, self.cutoff)
+        cutoff = compute_cutoffs(seen, unit, shared)
+        fits = fit_maximum_likelihood(
             seen,
             cutoff,
             unit,
@@ -169,44 +180,54 @@ class LTMG:
             tolerance=self.tolerance or 1e-6,
             censored_bic=self.criterion != "published",
         )
-        if seen is not observed:  # each cell's own value decides its state
-            cutoff = cutoffs(observed, unit, shared)
-        return cutoff, fits, assign_corrected(observed, cutoff, unit, fits.mixture)
+        if seen is not expression:  # each cell's own value decides its state
+            cutoff = compute_cutoffs(expression, unit, shared)
+        return (
+            cutoff,
+            fits,
+            assign_states_maximum_likelihood(expression, cutoff, unit, fits.mixture),
+        )
 
-    def _published(self, observed: Observed, seed: int) -> tuple[Floats, Fits, NDArray[np.uint8]]:
+    def _fit_published(
+        self, expression: SortedExpression, seed: int
+    ) -> tuple[FloatArray, MixtureFits, NDArray[np.uint8]]:
         """Cut-offs, fits and the state of every distinct value."""
-        shared = global_cutoff(observed, self.cutoff)
-        cutoff = np.maximum(observed.lowest(), shared)
+        shared = compute_global_cutoff(expression, self.cutoff)
+        cutoff = np.maximum(expression.compute_minimum(), shared)
         with np.errstate(over="ignore"):  # the R program compares counts with the log cut-off
             smallest = np.where(
-                observed.n_expressed < observed.n_cells, 0, np.exp(observed.lowest())
+                expression.n_expressed < expression.n_cells, 0, np.exp(expression.compute_minimum())
             )
         truncated = smallest <= (0 if self.cutoff == "gene_minimum" else shared)
-        truncated |= observed.n_expressed == 0
+        truncated |= expression.n_expressed == 0
         sd = 1e-4 if self.jitter is None else self.jitter
-        noisy = jittered(observed, sd, seed) if sd > 0 else observed
-        tries = max(2, n_starts(self.max_components))
+        noisy = add_jitter(expression, sd, seed) if sd > 0 else expression
+        tries = max(2, count_ordinary_starts(self.max_components))
         if self.ordinary_starts is not None:
             tries = self.ordinary_starts
         fits = fit_published(
             noisy,
             cutoff,
             truncated,
-            random_starts(noisy, ~truncated, tries, seed),
+            draw_random_starts(noisy, ~truncated, tries, seed),
             max_components=self.max_components,
             max_iterations=self.max_iterations or 100,
             tolerance=self.tolerance or 1e-10,
             censored_bic=self.criterion == "censored",
             shrinking_k=self.shrinking_k,
         )
-        return cutoff, fits, assign(observed, cutoff, fits.mixture, underflow=UNDERFLOW)
+        return (
+            cutoff,
+            fits,
+            assign_states(expression, cutoff, fits.mixture, min_log_density=MIN_LOG_DENSITY),
+        )
 
 
-def _status(observed: Observed, fits: Fits) -> NDArray[np.str_]:
+def _classify_genes(expression: SortedExpression, fits: MixtureFits) -> NDArray[np.str_]:
     """What became of each gene."""
     n = fits.n_components
     return np.select(
-        [observed.n_expressed == 0, n == 0, n == 1, n == 2],
+        [expression.n_expressed == 0, n == 0, n == 1, n == 2],
         ["all zero", "too few values", "no active state", "one active state"],
         "several active states",
     )

@@ -8,37 +8,46 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scgnn.components.ltmg.expectation import Evidence, Moments
+from scgnn.components.ltmg.expectation import EStep, Moments
 from scgnn.components.ltmg.mixture import Mixture
-from scgnn.components.ltmg.newton import FEWEST, Slope, slope, step, within_bounds
-from scgnn.components.ltmg.quadrature import Sample, Samples
-from scgnn.components.ltmg.sorted_values import BLOCK, Bools, Floats, Integers
+from scgnn.components.ltmg.newton import (
+    MIN_CELLS,
+    Derivatives,
+    clip_to_bounds,
+    compute_derivatives,
+    compute_newton_step,
+)
+from scgnn.components.ltmg.quadrature import GenePadder, PaddedGenes
+from scgnn.components.ltmg.sorted_values import MAX_BLOCK_ELEMENTS, BoolArray, FloatArray, IntArray
 
-CAREFUL, BOLD = 8.0, 0.5  # what a step that fails, or succeeds, does to the damping
-LEAST, FIRST, MOST = 1e-9, 1e-2, 1e6  # damping
-HOPE = 100.0  # how far wrong a quadratic model may be about what is left to gain
-ROUNDING = 1e-9  # by which a log likelihood may seem to fall
+DAMPING_INCREASE, DAMPING_DECREASE = (
+    8.0,
+    0.5,
+)  # what a step that fails, or succeeds, does to the damping
+MIN_DAMPING, INITIAL_DAMPING, MAX_DAMPING = 1e-9, 1e-2, 1e6  # damping
+GAIN_SAFETY_FACTOR = 100.0  # how far wrong a quadratic model may be about what is left to gain
+LIKELIHOOD_ROUNDING = 1e-9  # by which a log likelihood may seem to fall
 
-Start = Callable[[Sample], Mixture]
+Initializer = Callable[[PaddedGenes], Mixture]
 
 
-class Summit(NamedTuple):
+class Optimum(NamedTuple):
     """Where genes arrived; arrays of all genes, filled for those asked for."""
 
     mixture: Mixture  # genes x components
-    converged: Bools  # genes
+    converged: BoolArray  # genes
 
 
-def climb(
-    samples: Samples,
-    genes: Integers,
+def maximize_likelihood(
+    padder: GenePadder,
+    genes: IntArray,
     n_components: int,
-    start: Start,
+    initialize: Initializer,
     tolerance: float,
     max_iterations: int,
-    warm_up: int = 0,
-    needed: Floats | None = None,
-) -> Summit:
+    n_em_steps: int = 0,
+    min_log_likelihood: FloatArray | None = None,
+) -> Optimum:
     """Climb from ``start`` until no more than ``tolerance`` of log likelihood is left to gain.
 
     As genes arrive others take their place, so that arrays stay long.
@@ -51,45 +60,47 @@ def climb(
         Log likelihood below which a gene is of no use; it gives up when even ``HOPE`` times what
         is left to gain would not reach it. [all genes]
     """
-    n_genes = samples.observed.n_genes
-    needed = np.full(n_genes, -np.inf) if needed is None else needed
+    n_genes = padder.expression.n_genes
+    min_log_likelihood = (
+        np.full(n_genes, -np.inf) if min_log_likelihood is None else min_log_likelihood
+    )
     nowhere = Mixture(*(np.full((n_genes, n_components), np.nan) for _ in range(3)))
-    summit = Summit(nowhere, np.zeros(n_genes, bool))
-    for waiting, length in samples.lengths(genes):
-        capacity = max(1, BLOCK // (n_components * length))
-        climbers: Climbers | None = None
+    summit = Optimum(nowhere, np.zeros(n_genes, bool))
+    for waiting, length in padder.group_by_length(genes):
+        capacity = max(1, MAX_BLOCK_ELEMENTS // (n_components * length))
+        climbers: OptimizerState | None = None
         while len(waiting) or climbers is not None:
-            room = capacity - (len(climbers.steps) if climbers else 0)
+            room = capacity - (len(climbers.n_steps) if climbers else 0)
             if len(waiting) and room >= (capacity + 3) // 4:
-                sample = samples.of(waiting[:room])
+                sample = padder.pad(waiting[:room])
                 waiting = waiting[room:]
-                fresh = Climbers.at(sample, start(sample), warm_up)
-                climbers = fresh if climbers is None else climbers.join(fresh)
+                fresh = OptimizerState.initialize(sample, initialize(sample), n_em_steps)
+                climbers = fresh if climbers is None else climbers.concatenate(fresh)
             assert climbers is not None
-            climbers = climbers.go(summit, needed, tolerance, max_iterations)
+            climbers = climbers.advance(summit, min_log_likelihood, tolerance, max_iterations)
     return summit
 
 
-def maximize(sample: Sample, old: Mixture, moments: Moments) -> Mixture:
+def compute_m_step(padded_genes: PaddedGenes, mixture: Mixture, moments: Moments) -> Mixture:
     """The exact M-step: σ about the new mean, within bounds."""
-    cells = np.maximum(moments.cells, FEWEST)
-    shift = moments.first / cells
-    there = within_bounds(sample, Mixture(cells, old.mean + shift, old.sd))
-    moved = there.mean - old.mean
-    variance = moments.second / cells - 2 * moved * shift + moved**2
-    return within_bounds(sample, there._replace(sd=np.sqrt(np.maximum(variance, 0))))
+    cells = np.maximum(moments.responsibility_sum, MIN_CELLS)
+    shift = moments.first_moment / cells
+    there = clip_to_bounds(padded_genes, Mixture(cells, mixture.mean + shift, mixture.sd))
+    moved = there.mean - mixture.mean
+    variance = moments.second_moment / cells - 2 * moved * shift + moved**2
+    return clip_to_bounds(padded_genes, there._replace(sd=np.sqrt(np.maximum(variance, 0))))
 
 
-class Place(NamedTuple):
+class Iterate(NamedTuple):
     """A point reached and what is known of it; each array begins with the genes."""
 
     mixture: Mixture
-    likelihood: Floats
-    slope: Slope
+    log_likelihood: FloatArray
+    derivatives: Derivatives
 
 
 @dataclass
-class Climbers:
+class OptimizerState:
     """Genes on their way.
 
     Parameters
@@ -106,67 +117,81 @@ class Climbers:
         Steps made.
     """
 
-    evidence: Evidence
-    here: Place
-    there: Mixture
-    damping: Floats
-    steps: Integers
+    e_step: EStep
+    current: Iterate
+    proposal: Mixture
+    damping: FloatArray
+    n_steps: IntArray
 
     @classmethod
-    def at(cls, sample: Sample, start: Mixture, warm_up: int) -> Climbers:
+    def initialize(
+        cls, padded_genes: PaddedGenes, mixture: Mixture, n_em_steps: int
+    ) -> OptimizerState:
         """Genes at their start, or some EM steps from it."""
-        n_genes, k = start.mean.shape
-        evidence = Evidence(sample, k)
-        for _ in range(warm_up):
-            start = maximize(sample, start, evidence(start))
+        n_genes, k = mixture.mean.shape
+        evidence = EStep(padded_genes, k)
+        for _ in range(n_em_steps):
+            mixture = compute_m_step(padded_genes, mixture, evidence(mixture))
         flat = np.zeros((n_genes, 3 * k))
-        unknown = Slope(flat, np.zeros((n_genes, 3 * k, 3 * k)), flat)
-        here = Place(start, np.full(n_genes, -np.inf), unknown)
-        return cls(evidence, here, start, np.full(n_genes, FIRST), np.zeros(n_genes, np.int64))
+        unknown = Derivatives(flat, np.zeros((n_genes, 3 * k, 3 * k)), flat)
+        here = Iterate(mixture, np.full(n_genes, -np.inf), unknown)
+        return cls(
+            evidence, here, mixture, np.full(n_genes, INITIAL_DAMPING), np.zeros(n_genes, np.int64)
+        )
 
-    def join(self, other: Climbers) -> Climbers:
+    def concatenate(self, other: OptimizerState) -> OptimizerState:
         """These and others of the same padded length."""
-        k = self.there.mean.shape[1]
-        evidence = Evidence(self.evidence.sample.join(other.evidence.sample), k)
-        mine, theirs = self._state(), other._state()
-        return Climbers(evidence, *_each(lambda a, b: np.concatenate([a, b]), mine, theirs))
+        k = self.proposal.mean.shape[1]
+        evidence = EStep(self.e_step.padded_genes.concatenate(other.e_step.padded_genes), k)
+        mine, theirs = self._fields(), other._fields()
+        return OptimizerState(
+            evidence, *_map_arrays(lambda a, b: np.concatenate([a, b]), mine, theirs)
+        )
 
-    def go(
-        self, summit: Summit, needed: Floats, tolerance: float, max_iterations: int
-    ) -> Climbers | None:
+    def advance(
+        self,
+        optimum: Optimum,
+        min_log_likelihood: FloatArray,
+        tolerance: float,
+        max_iterations: int,
+    ) -> OptimizerState | None:
         """Look at the next point, take it if it is higher; leave out those who arrived."""
-        evidence, sample = self.evidence, self.evidence.sample
-        moments = evidence(self.there)
-        there = Place(self.there, moments.likelihood, slope(evidence, self.there, moments))
-        higher = there.likelihood >= self.here.likelihood - ROUNDING
-        here = _each(lambda new, old: _choose(higher, new, old), there, self.here)
-        damping = np.where(higher, self.damping * BOLD, self.damping * CAREFUL)
-        damping = np.maximum(damping, LEAST)
-        ahead, gain = step(sample, here.mixture, here.slope, damping)
-        steps = self.steps + 1
+        evidence, sample = self.e_step, self.e_step.padded_genes
+        moments = evidence(self.proposal)
+        there = Iterate(
+            self.proposal,
+            moments.log_likelihood,
+            compute_derivatives(evidence, self.proposal, moments),
+        )
+        higher = there.log_likelihood >= self.current.log_likelihood - LIKELIHOOD_ROUNDING
+        here = _map_arrays(lambda new, old: _where_rows(higher, new, old), there, self.current)
+        damping = np.where(higher, self.damping * DAMPING_DECREASE, self.damping * DAMPING_INCREASE)
+        damping = np.maximum(damping, MIN_DAMPING)
+        ahead, gain = compute_newton_step(sample, here.mixture, here.derivatives, damping)
+        steps = self.n_steps + 1
         arrived = gain < tolerance
-        hopeless = here.likelihood + HOPE * gain < needed[sample.gene]
-        stop = arrived | hopeless | (steps >= max_iterations) | (damping > MOST)
-        summit.mixture.put(sample.gene[stop], here.mixture.rows(stop))
-        summit.converged[sample.gene[stop]] = arrived[stop]
+        hopeless = here.log_likelihood + GAIN_SAFETY_FACTOR * gain < min_log_likelihood[sample.gene]
+        stop = arrived | hopeless | (steps >= max_iterations) | (damping > MAX_DAMPING)
+        optimum.mixture.put(sample.gene[stop], here.mixture.take(stop))
+        optimum.converged[sample.gene[stop]] = arrived[stop]
         if stop.all():
             return None
         if stop.any():
-            evidence.rows(~stop)
-        state = _each(lambda part: part[~stop], (here, ahead, damping, steps))
-        return Climbers(evidence, *state)
+            evidence.retain(~stop)
+        state = _map_arrays(lambda part: part[~stop], (here, ahead, damping, steps))
+        return OptimizerState(evidence, *state)
 
-    def _state(self) -> tuple[Place, Mixture, Floats, Integers]:
-        return self.here, self.there, self.damping, self.steps
+    def _fields(self) -> tuple[Iterate, Mixture, FloatArray, IntArray]:
+        return self.current, self.proposal, self.damping, self.n_steps
 
 
-def _each(change: Callable[..., np.ndarray], tree: Any, *others: Any) -> Any:
+def _map_arrays(function: Callable[..., np.ndarray], tree: Any, *other_trees: Any) -> Any:
     """Change every array in nested tuples."""
     if isinstance(tree, np.ndarray):
-        return change(tree, *others)
-    parts = [_each(change, *part) for part in zip(tree, *others, strict=True)]
+        return function(tree, *other_trees)
+    parts = [_map_arrays(function, *part) for part in zip(tree, *other_trees, strict=True)]
     return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
 
 
-def _choose(first: Bools, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.where(first.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+def _where_rows(mask: BoolArray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(mask.reshape(-1, *[1] * (a.ndim - 1)), a, b)

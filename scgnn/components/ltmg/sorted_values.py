@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
-BLOCK = 100_000  # responsibilities held at once: they stay in the processor's cache
+MAX_BLOCK_ELEMENTS = 100_000  # responsibilities held at once: they stay in the processor's cache
 
 
 @dataclass(frozen=True)
-class Observed:
+class SortedExpression:
     """Sorted log expression, gene after gene; cells without expression are only counted.
 
     Parameters
@@ -33,41 +33,41 @@ class Observed:
         Number of cells, with those that do not express the gene.
     """
 
-    value: Floats
-    count: Floats
-    start: Integers
+    value: FloatArray
+    count: FloatArray
+    indptr: IntArray
     n_cells: int
 
     @property
     def n_genes(self) -> int:
-        return len(self.start) - 1
+        return len(self.indptr) - 1
 
     @property
-    def n_expressed(self) -> Integers:
+    def n_expressed(self) -> IntArray:
         """In how many cells each gene is expressed."""
         total = np.concatenate([[0], np.cumsum(self.count)])
-        return np.diff(total[self.start]).astype(np.int64)
+        return np.diff(total[self.indptr]).astype(np.int64)
 
-    def gene(self, g: int) -> tuple[Floats, Floats]:
+    def get_gene(self, g: int) -> tuple[FloatArray, FloatArray]:
         """Values of one gene and how many cells hold each."""
-        of_gene = slice(self.start[g], self.start[g + 1])
+        of_gene = slice(self.indptr[g], self.indptr[g + 1])
         return self.value[of_gene], self.count[of_gene]
 
-    def lowest(self) -> Floats:
+    def compute_minimum(self) -> FloatArray:
         """Smallest value of each gene; inf where no cell expresses it."""
         lowest = np.full(self.n_genes, np.inf)
-        some = np.diff(self.start) > 0
-        lowest[some] = self.value[self.start[:-1][some]]
+        some = np.diff(self.indptr) > 0
+        lowest[some] = self.value[self.indptr[:-1][some]]
         return lowest
 
-    def n_above(self, cutoff: Floats) -> Integers:
+    def count_above(self, cutoff: FloatArray) -> IntArray:
         """In how many cells each gene is at or above its cut-off."""
-        above = (self.gene(g) for g in range(self.n_genes))
+        above = (self.get_gene(g) for g in range(self.n_genes))
         return np.array([int(m[y >= c].sum()) for (y, m), c in zip(above, cutoff, strict=True)])
 
 
 @dataclass(frozen=True)
-class Entries:
+class ExpressionEntries:
     """Which cell holds which value of an `Observed`.
 
     Parameters
@@ -83,20 +83,22 @@ class Entries:
     """
 
     cell: NDArray[np.int32]
-    position: NDArray[np.int32]
-    start: Integers
+    value_index: NDArray[np.int32]
+    indptr: IntArray
     n_cells: int
 
-    def hand_out(self, state: NDArray[np.uint8]) -> sparse.csr_matrix:
+    def to_states(self, value_states: NDArray[np.uint8]) -> sparse.csr_matrix:
         """Cells x genes: the state of each value, in the cells that hold it."""
-        shape = (self.n_cells, len(self.start) - 1)
-        by_gene = sparse.csc_matrix((state[self.position], self.cell, self.start), shape)
+        shape = (self.n_cells, len(self.indptr) - 1)
+        by_gene = sparse.csc_matrix((value_states[self.value_index], self.cell, self.indptr), shape)
         states = by_gene.tocsr()
         states.eliminate_zeros()
         return states
 
 
-def observe(log_expression: sparse.csc_matrix) -> tuple[Observed, Entries]:
+def sort_expression(
+    log_expression: sparse.csc_matrix,
+) -> tuple[SortedExpression, ExpressionEntries]:
     """Sort the stored entries of a matrix, cells x genes; what is not stored is not expressed.
 
     Cells that hold the same value are counted as one value, which is exact and cheaper; a stored 0
@@ -114,14 +116,16 @@ def observe(log_expression: sparse.csc_matrix) -> tuple[Observed, Entries]:
         values.append(value.astype(np.float64))
         counts.append(count.astype(np.float64))
         start.append(start[-1] + len(value))
-    observed = Observed(
+    observed = SortedExpression(
         np.concatenate(values), np.concatenate(counts), np.array(start, np.int64), n_cells
     )
-    return observed, Entries(log_expression.indices.astype(np.int32), position, bounds, n_cells)
+    return observed, ExpressionEntries(
+        log_expression.indices.astype(np.int32), position, bounds, n_cells
+    )
 
 
 @dataclass(frozen=True)
-class Block:
+class GeneBlock:
     """Some genes of about as many values, padded to rectangles so that they move together.
 
     Parameters
@@ -142,57 +146,57 @@ class Block:
         Where each value stands in `Observed.value`; [genes x values].
     """
 
-    gene: Integers
-    y: Floats
-    count: Floats
-    n: Floats
-    censored: Floats
-    cutoff: Floats
-    index: Integers
+    gene: IntArray
+    y: FloatArray
+    count: FloatArray
+    n_uncensored: FloatArray
+    n_censored: FloatArray
+    cutoff: FloatArray
+    value_index: IntArray
 
-    def rows(self, keep: Bools) -> Block:
+    def take(self, index: BoolArray) -> GeneBlock:
         """Only some of the genes."""
-        return Block(*(getattr(self, field.name)[keep] for field in fields(self)))
+        return GeneBlock(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
-def blocks(
-    observed: Observed, genes: Integers, cutoff: Floats, n_components: int
-) -> Iterator[Block]:
+def iter_gene_blocks(
+    expression: SortedExpression, genes: IntArray, cutoff: FloatArray, n_components: int
+) -> Iterator[GeneBlock]:
     """The values at and above each gene's cut-off [genes], in blocks of ``BLOCK`` elements.
 
     The padded length depends on the gene alone, never on its neighbours: sums are rounded the same
     way whatever other genes there are.
     """
-    first = np.array([_first_above(observed, g, cutoff[g]) for g in genes], np.int64)
-    length = observed.start[genes + 1] - first
-    sizes = padded(length)
+    first = np.array([_find_first_uncensored(expression, g, cutoff[g]) for g in genes], np.int64)
+    length = expression.indptr[genes + 1] - first
+    sizes = pad_length(length)
     for size in np.unique(sizes):
         members = np.flatnonzero(sizes == size)
-        step = max(1, BLOCK // (n_components * int(size)))
+        step = max(1, MAX_BLOCK_ELEMENTS // (n_components * int(size)))
         for i in range(0, len(members), step):
             chosen = members[i : i + step]
             within = np.minimum(np.arange(size), length[chosen, None] - 1)  # genes x values
             index = first[chosen, None] + within
             real = np.arange(size) < length[chosen, None]
-            count = np.where(real, observed.count[index], 0.0)
+            count = np.where(real, expression.count[index], 0.0)
             n, gene = count.sum(1, keepdims=True), genes[chosen]
-            yield Block(
+            yield GeneBlock(
                 gene=gene,
-                y=observed.value[index],
+                y=expression.value[index],
                 count=count,
-                n=n,
-                censored=observed.n_cells - n,
+                n_uncensored=n,
+                n_censored=expression.n_cells - n,
                 cutoff=cutoff[gene, None],
-                index=index,
+                value_index=index,
             )
 
 
-def _first_above(observed: Observed, g: int, cutoff: float) -> int:
-    value, _ = observed.gene(g)
-    return int(observed.start[g] + np.searchsorted(value, cutoff, side="left"))
+def _find_first_uncensored(expression: SortedExpression, g: int, cutoff: float) -> int:
+    value, _ = expression.get_gene(g)
+    return int(expression.indptr[g] + np.searchsorted(value, cutoff, side="left"))
 
 
-def padded(length: Integers) -> Integers:
+def pad_length(length: IntArray) -> IntArray:
     """0, or the next of 6, 8, 12, 16, 24, 32, 48 …: few different lengths, little waste."""
     power = 2 ** np.ceil(np.log2(np.maximum(length, 8))).astype(np.int64)
     return np.where(length == 0, 0, np.where(length <= power * 3 // 4, power * 3 // 4, power))

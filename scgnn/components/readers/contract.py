@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scgnn")
 
-GZIP = b"\x1f\x8b"
-DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+GZIP_MAGIC = b"\x1f\x8b"
+CORRUPT_FILE_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class Reader(Component, kind="reader"):
@@ -38,12 +38,12 @@ class Reader(Component, kind="reader"):
     def __call__(self) -> AnnData:
         raise NotImplementedError
 
-    def shape(self) -> tuple[int, int, int] | None:
+    def peek_shape(self) -> tuple[int, int, int] | None:
         """Cells, genes and values that are not zero, where they can be had without reading all."""
         return None
 
 
-def located(path: str) -> Path:
+def resolve_path(path: str) -> Path:
     """An existing path that is not an empty file.
 
     Raises
@@ -63,50 +63,50 @@ def located(path: str) -> Path:
     return found
 
 
-def located_file(path: str) -> Path:
+def resolve_file(path: str) -> Path:
     """Like :func:`located`, for a file."""
-    found = located(path)
+    found = resolve_path(path)
     if found.is_dir():
         raise InputError(f"{path} is a folder, and this reader takes a file")
     return found
 
 
 @contextmanager
-def reading(path: Path, form: str) -> Iterator[None]:
+def translate_read_errors(path: Path, file_format: str) -> Iterator[None]:
     """Turn what a damaged file raises inside the block into one sentence; keep warnings inside."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not a text file in UTF-8, so not {form}") from error
+        raise InputError(f"{path} is not a text file in UTF-8, so not {file_format}") from error
     except InputError:
         raise
     except Exception as error:  # a file is a stranger: libraries raise anything
         reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, DAMAGED) or "truncated file" in reason:
+        if isinstance(error, CORRUPT_FILE_ERRORS) or "truncated file" in reason:
             what = "its data end early or are corrupt"
             raise InputError(f"{path} is damaged or incomplete: {what}; copy it again") from error
-        raise InputError(f"{path} cannot be read as {form}: {reason[:200]}") from error
+        raise InputError(f"{path} cannot be read as {file_format}: {reason[:200]}") from error
 
 
-def opened(path: Path) -> IO[bytes]:
+def open_maybe_gzip(path: Path) -> IO[bytes]:
     """A file as bytes, decompressed when its content says gzip."""
     with path.open("rb") as file:
-        packed = file.read(2) == GZIP
+        packed = file.read(2) == GZIP_MAGIC
     return cast(IO[bytes], gzip.open(path, "rb")) if packed else path.open("rb")
 
 
-def with_genes(adata: AnnData, kept: np.ndarray) -> AnnData:
+def select_genes(adata: AnnData, mask: np.ndarray) -> AnnData:
     """Some of the genes, by a mask."""
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
         )  # repeated names are reported by scgnn.data.validation.validated
-        return adata[:, kept].copy()
+        return adata[:, mask].copy()
 
 
-def annotated(counts: Any, obs: dict[str, Any], var: dict[str, Any]) -> AnnData:
+def make_anndata(counts: Any, obs: dict[str, Any], var: dict[str, Any]) -> AnnData:
     """An AnnData of counts [cells x genes]; ``obs`` and ``var`` hold ``names`` and columns."""
     import pandas as pd
     from anndata import AnnData

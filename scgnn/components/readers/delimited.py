@@ -16,21 +16,21 @@ from scipy import sparse
 
 from scgnn.components.readers.contract import (
     Reader,
-    annotated,
-    located_file,
     log,
-    opened,
-    reading,
+    make_anndata,
+    open_maybe_gzip,
+    resolve_file,
+    translate_read_errors,
 )
-from scgnn.data.orientation import Orientation, orientation
+from scgnn.data.orientation import Orientation, guess_orientation
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 SEPARATORS = {"comma": ",", "tab": "\t", "semicolon": ";", "space": " "}
-MISSING = {"", "na", "nan", "null", "none", "#n/a"}
-INDEX_WORDS = {
+MISSING_VALUES = {"", "na", "nan", "null", "none", "#n/a"}
+INDEX_HEADERS = {
     "id",
     "index",
     "name",
@@ -46,7 +46,7 @@ INDEX_WORDS = {
     "geneid",
     "symbol",
 }
-LOOK = 5  # lines read to tell the separator
+N_SNIFFED_LINES = 5  # lines read to tell the separator
 
 
 @Reader.register("csv")
@@ -75,20 +75,22 @@ class CSV(Reader):
     separator: Literal["auto", "comma", "tab", "space", "semicolon"] = "auto"
 
     def __call__(self) -> AnnData:
-        path = located_file(self.path)
-        with reading(path, "a table"), opened(path) as packed:
-            lines = text_lines(packed)
-            layout = layout_of(list(islice(lines, LOOK)), path, self.separator)
-        with reading(path, "a table"), opened(path) as packed:
-            names, values = _table(text_lines(packed), layout, path)
-        rows_are = self._decided(path, names, layout)
+        path = resolve_file(self.path)
+        with translate_read_errors(path, "a table"), open_maybe_gzip(path) as packed:
+            lines = iter_text_lines(packed)
+            layout = detect_layout(list(islice(lines, N_SNIFFED_LINES)), path, self.separator)
+        with translate_read_errors(path, "a table"), open_maybe_gzip(path) as packed:
+            names, values = _parse_table(iter_text_lines(packed), layout, path)
+        rows_are = self._resolve_orientation(path, names, layout)
         if rows_are == "genes_by_cells":
-            return annotated(values.T, {"names": layout.columns}, {"names": names})
-        return annotated(values, {"names": names}, {"names": layout.columns})
+            return make_anndata(values.T, {"names": layout.columns}, {"names": names})
+        return make_anndata(values, {"names": names}, {"names": layout.columns})
 
-    def _decided(self, path: Path, names: list[str], layout: Layout) -> Orientation:
+    def _resolve_orientation(
+        self, path: Path, names: list[str], layout: TableLayout
+    ) -> Orientation:
         """The orientation declared, or told by the names."""
-        verdict = orientation(names, layout.columns, layout.corner)
+        verdict = guess_orientation(names, layout.columns, layout.corner)
         if self.orientation == "auto":
             if verdict.orientation is None:
                 raise InputError(
@@ -106,7 +108,7 @@ class CSV(Reader):
         return self.orientation
 
 
-class Layout(NamedTuple):
+class TableLayout(NamedTuple):
     """How a table is written: its separator, column names, and what stands above the row names."""
 
     separator: str
@@ -114,7 +116,7 @@ class Layout(NamedTuple):
     corner: str
 
 
-def layout_of(head: list[str], path: Path, separator: str = "auto") -> Layout:
+def detect_layout(head: list[str], path: Path, separator: str = "auto") -> TableLayout:
     """The layout of a table, from its first lines.
 
     Raises
@@ -125,7 +127,7 @@ def layout_of(head: list[str], path: Path, separator: str = "auto") -> Layout:
     choices = SEPARATORS if separator == "auto" else {separator: SEPARATORS[separator]}
     fitting = []
     for sign in choices.values():
-        rows = [_fields(line, sign) for line in head]
+        rows = [_split_fields(line, sign) for line in head]
         widths = {len(row) for row in rows[1:]}
         if len(widths) == 1 and 2 <= max(widths) <= len(rows[0]) + 1 <= max(widths) + 1:
             fitting.append((max(widths), sign, rows))
@@ -138,41 +140,41 @@ def layout_of(head: list[str], path: Path, separator: str = "auto") -> Layout:
     width, sign, rows = max(fitting, key=lambda fit: fit[0])
     cornered = len(rows[0]) == width
     corner, columns = (rows[0][0], rows[0][1:]) if cornered else ("", rows[0])
-    _refuse_unnamed(path, corner, columns, [row[0] for row in rows[1:]])
-    if not any(_numeric([value]) for row in rows[1:] for value in row[1:]):
+    _check_names(path, corner, columns, [row[0] for row in rows[1:]])
+    if not any(_is_numeric([value]) for row in rows[1:] for value in row[1:]):
         raise InputError(f"{path} holds no numbers in its first {len(head)} lines")
-    return Layout(sign, columns, corner)
+    return TableLayout(sign, columns, corner)
 
 
-def _refuse_unnamed(path: Path, corner: str, columns: list[str], names: list[str]) -> None:
+def _check_names(path: Path, corner: str, columns: list[str], names: list[str]) -> None:
     """Refuse a table whose first line or first column holds values instead of names."""
-    if not corner or corner.lower() in INDEX_WORDS:
+    if not corner or corner.lower() in INDEX_HEADERS:
         return
-    if _numeric([corner, *columns]):
+    if _is_numeric([corner, *columns]):
         raise InputError(f"{path}: its first line holds numbers and not names: add a line of names")
-    if _numeric(names):
+    if _is_numeric(names):
         raise InputError(
             f"{path}: its first column, '{corner}', holds numbers and not names: "
             "write the names of the rows there"
         )
 
 
-def _numeric(words: list[str]) -> bool:
+def _is_numeric(values: list[str]) -> bool:
     try:
-        [float(word) for word in words]
+        [float(word) for word in values]
     except ValueError:
         return False
     return True
 
 
-def text_lines(packed: IO[bytes]) -> Iterator[str]:
+def iter_text_lines(file: IO[bytes]) -> Iterator[str]:
     """The lines of a text that hold anything."""
-    for line in io.TextIOWrapper(cast(io.BufferedReader, packed), encoding="utf-8-sig"):
+    for line in io.TextIOWrapper(cast(io.BufferedReader, file), encoding="utf-8-sig"):
         if line.strip():
             yield line.rstrip("\r\n")
 
 
-def _fields(line: str, separator: str) -> list[str]:
+def _split_fields(line: str, separator: str) -> list[str]:
     """A line split at its separator, quotes taken off."""
     if '"' not in line:
         row = line.split() if separator == " " else line.split(separator)
@@ -185,14 +187,16 @@ def _fields(line: str, separator: str) -> list[str]:
     return [field.strip() for field in row]
 
 
-def _table(lines: Iterator[str], layout: Layout, path: Path) -> tuple[list[str], sparse.csr_matrix]:
+def _parse_table(
+    lines: Iterator[str], layout: TableLayout, path: Path
+) -> tuple[list[str], sparse.csr_matrix]:
     """Row names and values; one row is dense at a time."""
     next(lines)
     names, found, data, ends = [], [], [], [0]
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # how numpy says: not a number
         for number, line in enumerate(lines, start=2):
-            name, row = _row(line, layout, f"{path}, line {number}")
+            name, row = _parse_row(line, layout, f"{path}, line {number}")
             names.append(name)
             found.append(np.flatnonzero(row).astype(np.int32))
             data.append(row[found[-1]])
@@ -201,7 +205,7 @@ def _table(lines: Iterator[str], layout: Layout, path: Path) -> tuple[list[str],
     return names, sparse.csr_matrix(parts, shape=(len(names), len(layout.columns)))
 
 
-def _row(line: str, layout: Layout, where: str) -> tuple[str, np.ndarray]:
+def _parse_row(line: str, layout: TableLayout, location: str) -> tuple[str, np.ndarray]:
     """The name and the values of a line; quoted or missing values take the slower way."""
     sign = layout.separator
     text = line.strip() if sign == " " else line
@@ -214,25 +218,25 @@ def _row(line: str, layout: Layout, where: str) -> tuple[str, np.ndarray]:
             row = np.empty(0, dtype=np.float32)
         if len(row) == len(layout.columns):
             return name.strip().replace('""', '"'), row
-    name, *values = _fields(line, sign)
+    name, *values = _split_fields(line, sign)
     if len(values) != len(layout.columns):
         raise InputError(
-            f"{where} ('{name}') has {len(values):,} values where the first line "
+            f"{location} ('{name}') has {len(values):,} values where the first line "
             f"names {len(layout.columns):,}: the file may be cut off"
         )
     return name, np.array(
         [
-            _number(value, column, where)
+            _parse_number(value, column, location)
             for value, column in zip(values, layout.columns, strict=True)
         ],
         dtype=np.float32,
     )
 
 
-def _number(value: str, column: str, where: str) -> float:
-    if value.lower() in MISSING:
+def _parse_number(value: str, column: str, location: str) -> float:
+    if value.lower() in MISSING_VALUES:
         return float("nan")
     try:
         return float(value)
     except ValueError:
-        raise InputError(f"{where}, column '{column}': '{value}' is not a number") from None
+        raise InputError(f"{location}, column '{column}': '{value}' is not a number") from None

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-@Reader.register("given")
+@Reader.register("in_memory")
 @dataclass(frozen=True)
-class Given(Reader):
+class InMemory(Reader):
     """An AnnData handed over in Python; what is saved of such a run says so."""
 
     def __call__(self) -> AnnData:

@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from scgnn.components.readers.contract import Reader, annotated, located_file, log, reading
+from scgnn.components.readers.contract import (
+    Reader,
+    log,
+    make_anndata,
+    resolve_file,
+    translate_read_errors,
+)
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
     import h5py
     from anndata import AnnData
 
-CELL_NAMES = ("CellID", "obs_names", "cell_names", "CellName", "barcode", "barcodes", "cell_id")
-GENE_NAMES = ("Gene", "var_names", "gene_names", "GeneName", "Accession", "gene_id")
-BLOCK = 16_000_000  # values held dense at a time
-CHUNK = 64  # loompy stores tiles of 64 x 64
+CELL_NAME_KEYS = ("CellID", "obs_names", "cell_names", "CellName", "barcode", "barcodes", "cell_id")
+GENE_NAME_KEYS = ("Gene", "var_names", "gene_names", "GeneName", "Accession", "gene_id")
+VALUES_PER_BLOCK = 16_000_000  # values held dense at a time
+CHUNK_SIZE = 64  # loompy stores tiles of 64 x 64
 
 
 @Reader.register("loom")
@@ -44,15 +50,15 @@ class Loom(Reader):
     def __call__(self) -> AnnData:
         import h5py
 
-        path = located_file(self.path)
-        with reading(path, "loom"), h5py.File(path) as file:
-            matrix = self._matrix(file, path)
+        path = resolve_file(self.path)
+        with translate_read_errors(path, "loom"), h5py.File(path) as file:
+            matrix = self._select_matrix(file, path)
             genes, cells = matrix.shape
-            obs = _attributes(file["col_attrs"], cells, CELL_NAMES, "cell", path)
-            var = _attributes(file["row_attrs"], genes, GENE_NAMES, "gene", path)
-            return annotated(_sparse(matrix).T, obs, var)
+            obs = _read_attributes(file["col_attrs"], cells, CELL_NAME_KEYS, "cell", path)
+            var = _read_attributes(file["row_attrs"], genes, GENE_NAME_KEYS, "gene", path)
+            return make_anndata(_read_csr(matrix).T, obs, var)
 
-    def _matrix(self, file: h5py.File, path: Path) -> h5py.Dataset:
+    def _select_matrix(self, file: h5py.File, path: Path) -> h5py.Dataset:
         layers = file.get("layers", {})
         if self.layer is None:
             return file["matrix"]
@@ -62,10 +68,10 @@ class Loom(Reader):
         return layers[self.layer]
 
 
-def _sparse(matrix: h5py.Dataset) -> sparse.csr_matrix:
+def _read_csr(matrix: h5py.Dataset) -> sparse.csr_matrix:
     """A dense dataset [genes x cells] as CSR, a block of rows at a time."""
     genes, cells = matrix.shape
-    step = max(1, BLOCK // max(1, cells) // CHUNK) * CHUNK
+    step = max(1, VALUES_PER_BLOCK // max(1, cells) // CHUNK_SIZE) * CHUNK_SIZE
     blocks = [
         sparse.csr_matrix(matrix[start : start + step].astype(np.float32))
         for start in range(0, genes, step)
@@ -73,8 +79,8 @@ def _sparse(matrix: h5py.Dataset) -> sparse.csr_matrix:
     return sparse.vstack(blocks, format="csr") if blocks else sparse.csr_matrix((genes, cells))
 
 
-def _attributes(
-    group: h5py.Group, length: int, words: tuple[str, ...], what: str, path: Path
+def _read_attributes(
+    group: h5py.Group, length: int, name_keys: tuple[str, ...], axis: str, path: Path
 ) -> dict[str, Any]:
     """The columns of one side, with ``names``."""
     columns = {}
@@ -82,10 +88,10 @@ def _attributes(
         if getattr(values, "shape", None) == (length,):
             text = values.dtype.kind in "OS"
             columns[key] = values.asstr(errors="replace")[:] if text else values[:]
-    named = next((word for word in words if word in columns), None)
+    named = next((word for word in name_keys if word in columns), None)
     if named is None:
-        log.warning("%s does not name its %ss (%s): they are numbered", path, what, words[0])
-        names = [f"{what}_{i + 1}" for i in range(length)]
+        log.warning("%s does not name its %ss (%s): they are numbered", path, axis, name_keys[0])
+        names = [f"{axis}_{i + 1}" for i in range(length)]
     else:
         names = columns.pop(named).astype(str)
     return {**columns, "names": names}

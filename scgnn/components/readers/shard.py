@@ -6,10 +6,10 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scgnn.components.readers.anndata_files import H5AD, stored_counts
-from scgnn.components.readers.contract import Reader, located_file, reading
-from scgnn.data.anndata_views import with_layer
-from scgnn.data.hdf5 import Blocks
+from scgnn.components.readers.anndata_files import H5AD, open_counts
+from scgnn.components.readers.contract import Reader, resolve_file, translate_read_errors
+from scgnn.data.anndata_views import select_layer
+from scgnn.data.hdf5 import HDF5Matrix
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part(Reader):
+class ShardReader(Reader):
     """The cells of process ``number`` of ``of``, in the order of the file; repeated names numbered.
 
     An .h5ad file is read for these cells alone, apart from the names and columns of all; of others
@@ -33,45 +33,45 @@ class Part(Reader):
         The layer that holds the counts, or ``raw``; null takes what ``whole`` gives.
     """
 
-    whole: Reader
-    number: int
-    of: int
+    reader: Reader
+    rank: int
+    world_size: int
     layer: str | None = None
 
     @property
     def path(self) -> str:
         """What the data are called in messages."""
-        source = getattr(self.whole, "path", "") or self.whole.name
-        return f"{source} (part {self.number + 1} of {self.of})"
+        source = getattr(self.reader, "path", "") or self.reader.name
+        return f"{source} (part {self.rank + 1} of {self.world_size})"
 
     def __call__(self) -> AnnData:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # repeated names are numbered here
-            if isinstance(self.whole, H5AD):
-                return self._of_h5ad(self.whole)
-            adata = self.whole()
-            adata = adata if self.layer is None else with_layer(adata, self.layer)
+            if isinstance(self.reader, H5AD):
+                return self._read_h5ad(self.reader)
+            adata = self.reader()
+            adata = adata if self.layer is None else select_layer(adata, self.layer)
             adata.obs_names_make_unique()
-            return adata[self._cells(adata.n_obs)].copy()
+            return adata[self._shard_slice(adata.n_obs)].copy()
 
-    def _cells(self, n: int) -> slice:
-        if n < self.of:
+    def _shard_slice(self, n: int) -> slice:
+        if n < self.world_size:
             raise InputError(
-                f"the data have {n} cells, and there are {self.of} processes: use fewer"
+                f"the data have {n} cells, and there are {self.world_size} processes: use fewer"
             )
-        return slice(n * self.number // self.of, n * (self.number + 1) // self.of)
+        return slice(n * self.rank // self.world_size, n * (self.rank + 1) // self.world_size)
 
-    def _of_h5ad(self, whole: H5AD) -> AnnData:
+    def _read_h5ad(self, reader: H5AD) -> AnnData:
         import h5py
         from anndata import AnnData
         from anndata.io import read_elem
         from anndata.utils import make_index_unique
 
-        path, layer = located_file(whole.path), self.layer or whole.layer
-        with reading(path, "h5ad"), h5py.File(path) as file:
-            x = Blocks(stored_counts(file, layer, path))
+        path, layer = resolve_file(reader.path), self.layer or reader.layer
+        with translate_read_errors(path, "h5ad"), h5py.File(path) as file:
+            x = HDF5Matrix(open_counts(file, layer, path))
             obs = read_elem(file["obs"])
             obs.index = make_index_unique(obs.index)
-            cells = self._cells(len(obs))
+            cells = self._shard_slice(len(obs))
             var = read_elem(file["raw/var" if layer == "raw" else "var"])
-            return AnnData(x.rows(cells), obs=obs[cells], var=var)
+            return AnnData(x.read_cells(cells), obs=obs[cells], var=var)

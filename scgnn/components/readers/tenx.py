@@ -13,13 +13,13 @@ from scipy import sparse
 
 from scgnn.components.readers.contract import (
     Reader,
-    annotated,
-    located,
-    located_file,
     log,
-    opened,
-    reading,
-    with_genes,
+    make_anndata,
+    open_maybe_gzip,
+    resolve_file,
+    resolve_path,
+    select_genes,
+    translate_read_errors,
 )
 from scgnn.errors import InputError
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import h5py
     from anndata import AnnData
 
-GeneNames = Literal["gene_symbols", "gene_ids"]
-MATRIX = ("matrix.mtx", "matrix.mtx.gz")
+GeneNameSource = Literal["gene_symbols", "gene_ids"]
+MATRIX_FILE_NAMES = ("matrix.mtx", "matrix.mtx.gz")
 
 
 @Reader.register("tenx_mtx")
@@ -54,24 +54,24 @@ class TenxMTX(Reader):
 
     path: str = ""
     prefix: str = ""
-    var_names: GeneNames = "gene_symbols"
+    var_names: GeneNameSource = "gene_symbols"
     feature_type: str = "Gene Expression"
 
     def __call__(self) -> AnnData:
-        path = located(self.path)
-        matrix, prefix = _matrix_file(path, self.prefix)
-        barcodes = _companion(matrix, prefix, ["barcodes.tsv"])
-        features = _companion(matrix, prefix, ["features.tsv", "genes.tsv"])
-        cells = [line[0] for line in _table(barcodes)]
-        genes = _gene_columns(_table(features), self.var_names)
-        counts = _coordinates(matrix)
+        path = resolve_path(self.path)
+        matrix, prefix = _find_matrix_file(path, self.prefix)
+        barcodes = _find_companion_file(matrix, prefix, ["barcodes.tsv"])
+        features = _find_companion_file(matrix, prefix, ["features.tsv", "genes.tsv"])
+        cells = [line[0] for line in _read_table(barcodes)]
+        genes = _make_gene_columns(_read_table(features), self.var_names)
+        counts = _read_matrix_market(matrix)
         if counts.shape == (len(cells), len(genes["names"])) != counts.shape[::-1]:
             log.info("%s is stored cells x genes", matrix)
             counts = counts.T
-        _same_length(matrix, "rows", counts.shape[0], features, genes["names"])
-        _same_length(matrix, "columns", counts.shape[1], barcodes, cells)
-        adata = annotated(counts.T, {"names": cells}, genes)
-        return _of_type(adata, self.feature_type, path)
+        _check_length(matrix, "rows", counts.shape[0], features, genes["names"])
+        _check_length(matrix, "columns", counts.shape[1], barcodes, cells)
+        adata = make_anndata(counts.T, {"names": cells}, genes)
+        return _filter_feature_type(adata, self.feature_type, path)
 
 
 @Reader.register("tenx_h5")
@@ -93,27 +93,27 @@ class TenxH5(Reader):
 
     path: str = ""
     genome: str | None = None
-    var_names: GeneNames = "gene_symbols"
+    var_names: GeneNameSource = "gene_symbols"
     feature_type: str = "Gene Expression"
 
     def __call__(self) -> AnnData:
         import h5py
 
-        path = located_file(self.path)
-        with reading(path, "a 10x HDF5 file"), h5py.File(path) as file:
+        path = resolve_file(self.path)
+        with translate_read_errors(path, "a 10x HDF5 file"), h5py.File(path) as file:
             modern = "matrix" in file
-            group = file["matrix"] if modern else file[self._legacy_genome(file, path)]
+            group = file["matrix"] if modern else file[self._select_legacy_genome(file, path)]
             rows, columns = (int(n) for n in group["shape"][:])
             parts = (group["data"][:], group["indices"][:], group["indptr"][:])
             counts = sparse.csr_matrix(parts, shape=(columns, rows))  # cells x genes
             counts.check_format()
-            genes = _h5_genes(group, self.var_names)
-            adata = annotated(counts, {"names": _text(group["barcodes"])}, genes)
+            genes = _read_h5_genes(group, self.var_names)
+            adata = make_anndata(counts, {"names": _read_text(group["barcodes"])}, genes)
         if modern and "genome" in adata.var:
-            adata = self._of_genome(adata, path)
-        return _of_type(adata, self.feature_type, path)
+            adata = self._filter_genome(adata, path)
+        return _filter_feature_type(adata, self.feature_type, path)
 
-    def _legacy_genome(self, file: h5py.File, path: Path) -> str:
+    def _select_legacy_genome(self, file: h5py.File, path: Path) -> str:
         genomes: list[str] = [name for name in file if "barcodes" in file[name]]
         if self.genome is None and len(genomes) == 1:
             return genomes[0]
@@ -122,7 +122,7 @@ class TenxH5(Reader):
         wrong = f"no genome '{self.genome}'" if self.genome else f"{len(genomes)} genomes"
         raise InputError(f"{path} has {wrong}: set genome to one of {', '.join(genomes) or 'none'}")
 
-    def _of_genome(self, adata: AnnData, path: Path) -> AnnData:
+    def _filter_genome(self, adata: AnnData, path: Path) -> AnnData:
         genomes = sorted(set(adata.var["genome"]) - {""})
         if self.genome is None:
             if len(genomes) > 1:
@@ -134,27 +134,27 @@ class TenxH5(Reader):
             return adata
         if self.genome not in genomes:
             raise InputError(f"{path} has no genome '{self.genome}': it has {', '.join(genomes)}")
-        return with_genes(adata, (adata.var["genome"] == self.genome).to_numpy())
+        return select_genes(adata, (adata.var["genome"] == self.genome).to_numpy())
 
 
-def matrix_files(folder: Path) -> list[Path]:
+def find_matrix_files(folder: Path) -> list[Path]:
     """The matrix files of a folder, one for each prefix."""
-    files = sorted(file for file in folder.iterdir() if file.name.endswith(MATRIX))
+    files = sorted(file for file in folder.iterdir() if file.name.endswith(MATRIX_FILE_NAMES))
     return list({file.name.removesuffix(".gz"): file for file in reversed(files)}.values())[::-1]
 
 
-def _matrix_file(path: Path, prefix: str) -> tuple[Path, str]:
+def _find_matrix_file(path: Path, prefix: str) -> tuple[Path, str]:
     """The matrix to read, and what its name starts with."""
     if path.is_file():
         return path, path.name.removesuffix(".gz").removesuffix(".mtx").removesuffix("matrix")
     files = {
         file.name.removesuffix(".gz").removesuffix("matrix.mtx"): file
-        for file in matrix_files(path)
+        for file in find_matrix_files(path)
     }
     if prefix in files:
         return files[prefix], prefix
     if not files:
-        inside = sorted(f.name for f in path.iterdir() if f.is_dir() and matrix_files(f))
+        inside = sorted(f.name for f in path.iterdir() if f.is_dir() and find_matrix_files(f))
         hint = f"; did you mean its folder {' or '.join(inside)}?" if inside else ""
         raise InputError(f"{path} has no matrix.mtx or matrix.mtx.gz{hint}")
     if len(files) == 1 and not prefix:
@@ -163,30 +163,30 @@ def _matrix_file(path: Path, prefix: str) -> tuple[Path, str]:
     raise InputError(f"{path} has no sample with prefix '{prefix}': set prefix to one of {known}")
 
 
-def _companion(matrix: Path, prefix: str, names: list[str]) -> Path:
+def _find_companion_file(matrix: Path, prefix: str, names: list[str]) -> Path:
     """The file beside a matrix that holds its row or column names."""
     for start in dict.fromkeys((prefix, "")):
         for name in names:
             for ending in ("", ".gz"):
                 file = matrix.with_name(f"{start}{name}{ending}")
                 if file.exists():
-                    return located_file(os.fspath(file))
+                    return resolve_file(os.fspath(file))
     raise InputError(f"{matrix} lacks {prefix}{' or '.join(names)} (or .gz) beside it")
 
 
-def _table(path: Path) -> list[list[str]]:
+def _read_table(path: Path) -> list[list[str]]:
     """The lines of a tab-separated file, as they are: a gene may well be called NA."""
-    with reading(path, "a table of names"), opened(path) as file:
+    with translate_read_errors(path, "a table of names"), open_maybe_gzip(path) as file:
         lines = file.read().decode("utf-8-sig").splitlines()
     return [[field.strip().strip('"') for field in line.split("\t")] for line in lines if line]
 
 
-def _coordinates(path: Path) -> sparse.coo_matrix:
+def _read_matrix_market(path: Path) -> sparse.coo_matrix:
     """A Matrix Market file, however many comment lines its header has."""
     from scipy.io import mmread
 
-    with reading(path, "a Matrix Market file"), opened(path) as file:
-        steady = Steady(file)
+    with translate_read_errors(path, "a Matrix Market file"), open_maybe_gzip(path) as file:
+        steady = SafeStream(file)
         try:
             return sparse.coo_matrix(mmread(cast(IO[bytes], steady)))
         finally:
@@ -194,7 +194,7 @@ def _coordinates(path: Path) -> sparse.coo_matrix:
                 raise steady.error
 
 
-class Steady:
+class SafeStream:
     """A file that can only be read, ends where its data are damaged, and keeps the error.
 
     scipy's parser is C++, and an exception out of ``read`` or ``seek`` can end the whole program:
@@ -214,37 +214,37 @@ class Steady:
             return b""
 
 
-def _gene_columns(lines: list[list[str]], named_by: GeneNames) -> dict[str, Any]:
+def _make_gene_columns(lines: list[list[str]], var_names: GeneNameSource) -> dict[str, Any]:
     """Names and columns of the genes: id, symbol, and kind where there are such columns."""
     ids = [line[0] for line in lines]
     symbols = [line[1] if len(line) > 1 and line[1] else line[0] for line in lines]
     kinds = [line[2] if len(line) > 2 else "" for line in lines]
-    return _named(ids, symbols, named_by) | ({"feature_types": kinds} if any(kinds) else {})
+    return _name_genes(ids, symbols, var_names) | ({"feature_types": kinds} if any(kinds) else {})
 
 
-def _named(ids: Any, symbols: Any, named_by: GeneNames) -> dict[str, Any]:
-    if named_by == "gene_ids":
+def _name_genes(ids: Any, symbols: Any, var_names: GeneNameSource) -> dict[str, Any]:
+    if var_names == "gene_ids":
         return {"names": ids, "gene_symbols": symbols}
     return {"names": symbols, "gene_ids": ids}
 
 
-def _text(values: h5py.Dataset) -> Any:
+def _read_text(values: h5py.Dataset) -> Any:
     return values.asstr(errors="replace")[:].astype(object)
 
 
-def _h5_genes(group: h5py.Group, named_by: GeneNames) -> dict[str, Any]:
+def _read_h5_genes(group: h5py.Group, var_names: GeneNameSource) -> dict[str, Any]:
     """Names and columns of the genes, in either version's place."""
     if "features" not in group:
-        return _named(_text(group["genes"]), _text(group["gene_names"]), named_by)
+        return _name_genes(_read_text(group["genes"]), _read_text(group["gene_names"]), var_names)
     features = group["features"]
-    columns = _named(_text(features["id"]), _text(features["name"]), named_by)
+    columns = _name_genes(_read_text(features["id"]), _read_text(features["name"]), var_names)
     for key, column in (("feature_type", "feature_types"), ("genome", "genome")):
         if key in features:
-            columns[column] = _text(features[key])
+            columns[column] = _read_text(features[key])
     return columns
 
 
-def _same_length(matrix: Path, side: str, length: int, path: Path, names: Iterable[str]) -> None:
+def _check_length(matrix: Path, side: str, length: int, path: Path, names: Iterable[str]) -> None:
     named = list(names)
     if len(named) != length:
         example = named[0] if named else ""
@@ -254,24 +254,24 @@ def _same_length(matrix: Path, side: str, length: int, path: Path, names: Iterab
         )
 
 
-def _of_type(adata: AnnData, kind: str, path: Path) -> AnnData:
+def _filter_feature_type(adata: AnnData, feature_type: str, path: Path) -> AnnData:
     """The features of one kind, where the file tells them apart."""
-    if not kind or "feature_types" not in adata.var:
+    if not feature_type or "feature_types" not in adata.var:
         return adata
-    kept = (adata.var["feature_types"] == kind).to_numpy()
+    kept = (adata.var["feature_types"] == feature_type).to_numpy()
     if kept.all():
         return adata
     kinds = ", ".join(sorted(set(adata.var["feature_types"])))
     if not kept.any():
         raise InputError(
-            f"{path} has no features of type '{kind}': set feature_type to one of {kinds}"
+            f"{path} has no features of type '{feature_type}': set feature_type to one of {kinds}"
         )
     log.info(
         "%s: %s of %s features are '%s' and kept (it has %s)",
         path,
         f"{kept.sum():,}",
         f"{len(kept):,}",
-        kind,
+        feature_type,
         kinds,
     )
-    return with_genes(adata, kept)
+    return select_genes(adata, kept)

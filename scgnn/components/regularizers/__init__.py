@@ -2,36 +2,36 @@
 
 from scgnn.components.regularizers.contract import (
     ALL_PHASES,
-    Forward,
+    ForwardPass,
     Phase,
     Regularizer,
-    SquaredErrors,
-    in_phase,
+    WeightedSquaredError,
+    active_in,
 )
-from scgnn.components.regularizers.embedding import Contrastive, Divergence, Sparsity
+from scgnn.components.regularizers.embedding import ContrastiveLoss, KLDivergence, Sparsity
 from scgnn.components.regularizers.reconstruction import (
-    ClusterSize,
-    Degree,
-    GraphSmooth,
-    LTMGBinary,
-    LTMGStates,
-    Observed,
+    BinaryLTMGWeightedError,
+    ClusterSizeWeightedError,
+    DegreeWeightedError,
+    GraphSmoothness,
+    LTMGWeightedError,
+    NonzeroError,
 )
 
 __all__ = [
     "ALL_PHASES",
-    "ClusterSize",
-    "Contrastive",
-    "Degree",
-    "Divergence",
-    "Forward",
-    "GraphSmooth",
-    "LTMGBinary",
-    "LTMGStates",
-    "Observed",
+    "BinaryLTMGWeightedError",
+    "ClusterSizeWeightedError",
+    "ContrastiveLoss",
+    "DegreeWeightedError",
+    "ForwardPass",
+    "GraphSmoothness",
+    "KLDivergence",
+    "LTMGWeightedError",
+    "NonzeroError",
     "Phase",
     "Regularizer",
     "Sparsity",
-    "SquaredErrors",
-    "in_phase",
+    "WeightedSquaredError",
+    "active_in",
 ]

@@ -9,8 +9,8 @@ import torch
 from scipy import sparse
 
 from scgnn.components.encoders import Encoder
-from scgnn.components.regularizers.contract import ALL_PHASES, Forward, Phase, Regularizer
-from scgnn.field_types import Positive, Rate, Weight
+from scgnn.components.regularizers.contract import ALL_PHASES, ForwardPass, Phase, Regularizer
+from scgnn.field_types import NonNegativeFloat, PositiveFloat, PositiveInt
 from scgnn.state import State
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @Regularizer.register("kl")
 @dataclass(frozen=True)
-class Divergence(Regularizer):
+class KLDivergence(Regularizer):
     """Divergence of each cell's distribution from the standard normal (Kingma & Welling 2014).
 
     ``weight · ½ Σ (μ² + σ² − 1 − 2 log σ)``, the β of a β-VAE; wants a variational encoder, vae.
@@ -32,22 +32,22 @@ class Divergence(Regularizer):
         Trainings in which it takes part.
     """
 
-    weight: Weight = 1.0
+    weight: NonNegativeFloat = 1.0
     phases: tuple[Phase, ...] = ALL_PHASES
 
-    def suits(self, encoder: Encoder) -> None:
+    def validate_encoder(self, encoder: Encoder) -> None:
         if not encoder.variational:
             raise ValueError(
                 f"kl: {encoder.name} gives one point per cell, not a distribution; "
                 "set feature_encoder: vae or leave kl out"
             )
 
-    def penalty(self, batch: Forward, prepared: Any, cells: Tensor | None) -> Tensor:
-        from scgnn.components.encoders import Posterior
+    def penalty(self, batch: ForwardPass, prepared: Any, cells: Tensor | None) -> Tensor:
+        from scgnn.components.encoders import GaussianPosterior
 
         posterior = batch.encoder
-        assert isinstance(posterior, Posterior)
-        mean, log_sd = posterior.mean, posterior.log_sd
+        assert isinstance(posterior, GaussianPosterior)
+        mean, log_sd = posterior.mean, posterior.log_std
         per_unit = mean.square() + (2 * log_sd).exp() - 1 - 2 * log_sd
         return self.weight * 0.5 * per_unit.sum()
 
@@ -65,16 +65,16 @@ class Sparsity(Regularizer):
         Trainings in which it takes part.
     """
 
-    weight: Weight = 0.1
+    weight: NonNegativeFloat = 0.1
     phases: tuple[Phase, ...] = ALL_PHASES
 
-    def penalty(self, batch: Forward, prepared: Any, cells: Tensor | None) -> Tensor:
+    def penalty(self, batch: ForwardPass, prepared: Any, cells: Tensor | None) -> Tensor:
         return self.weight * batch.z.abs().sum()
 
 
 @Regularizer.register("contrastive")
 @dataclass(frozen=True)
-class Contrastive(Regularizer):
+class ContrastiveLoss(Regularizer):
     """Neighbours in the graph should be told from other cells by their embeddings (InfoNCE).
 
     Pairs of linked cells are drawn anew in each step; a cell's neighbour must be more like it, by
@@ -88,15 +88,15 @@ class Contrastive(Regularizer):
         Factor on the mean loss of a pair times the cells.
     temperature
         Cosines are divided by it.
-    pairs
+    n_pairs
         Pairs in a step; memory is pairs x pairs.
     phases
         Trainings in which it takes part.
     """
 
-    weight: Weight = 1.0
-    temperature: Rate = 0.5
-    pairs: Positive = 512
+    weight: NonNegativeFloat = 1.0
+    temperature: PositiveFloat = 0.5
+    n_pairs: PositiveInt = 512
     phases: tuple[Phase, ...] = ALL_PHASES
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
 
@@ -104,12 +104,14 @@ class Contrastive(Regularizer):
         assert state.graph is not None
         return sparse.csr_matrix(state.graph)
 
-    def penalty(self, batch: Forward, prepared: sparse.csr_matrix, cells: Tensor | None) -> Tensor:
+    def penalty(
+        self, batch: ForwardPass, prepared: sparse.csr_matrix, cells: Tensor | None
+    ) -> Tensor:
         within = prepared if cells is None else prepared[cells.numpy()][:, cells.numpy()]
         links = within.tocoo()
         if not links.nnz:
             return batch.z.sum() * 0
-        drawn = torch.randint(links.nnz, (min(self.pairs, links.nnz),)).numpy()
+        drawn = torch.randint(links.nnz, (min(self.n_pairs, links.nnz),)).numpy()
         ends = (torch.from_numpy(end[drawn].astype("int64")) for end in (links.row, links.col))
         one, other = (torch.nn.functional.normalize(batch.z[end], dim=1) for end in ends)
         likeness = one @ other.T / self.temperature  # pairs x pairs
