@@ -82,7 +82,7 @@ def prepare_clustering(clusterer: Any) -> Callable[[int], Callable[[], Any]]:
     def prepare(n: int) -> Callable[[], Any]:
         graph = KNN(n_neighbors=N_NEIGHBORS)(simulate_embedding(n), 0)
         embedding = np.ascontiguousarray(simulate_embedding(n)[:, :16])
-        return lambda: clusterer(embedding, graph, 0)
+        return lambda: clusterer.fit_predict(embedding, graph, 0)
 
     return prepare
 

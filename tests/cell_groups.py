@@ -23,7 +23,7 @@ def make_blobs(*sizes, separation=100.0, n_dims=5, seed=0):
 
 def fit_clusters(clusterer, x, seed=0):
     """The clusters of cells, by the default graph."""
-    return clusterer(x, KNN()(x, seed), seed)
+    return clusterer.fit_predict(x, KNN()(x, seed), seed)
 
 
 def make_clusterer(name, **settings):

@@ -23,7 +23,7 @@ class {cls}(Clusterer):
 
     k: int = 1
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return np.zeros(len(embedding), dtype=np.int64)
 '''
 LUMP_PLUGIN = COMPONENT_TEMPLATE.format(name="lump", cls="Lump")

@@ -106,7 +106,7 @@ def test_what_a_component_raises_is_the_reason():
     class Raising(Clusterer):
         """Cannot."""
 
-        def __call__(self, embedding, graph, seed):
+        def fit_predict(self, embedding, graph, seed):
             raise KeyError("colour")
 
     reasons = {o.check.name: o.reason for o in run_checks(named(Raising))}

@@ -63,7 +63,7 @@ def test_ctrl_c_is_one_line_and_the_run_can_be_gone_on_with(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Leiden, "__call__", pressed)
+        patched.setattr(Leiden, "fit_predict", pressed)
         done = run_cli(*words, "--set", "pipeline.clusterer=leiden")
     assert done.exit_code == 130
     assert done.stderr.splitlines()[-1] == INTERRUPTED

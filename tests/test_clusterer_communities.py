@@ -48,7 +48,7 @@ def test_where_the_number_cannot_be_had_the_nearest_is_taken(k, nearest):
 
 def test_there_are_no_more_communities_than_cells():
     ring = np.roll(np.eye(6), 1, 1) + np.roll(np.eye(6), -1, 1)
-    labels = Louvain(n_clusters=100)(None, sparse.csr_matrix(ring, dtype=np.float32), 0)
+    labels = Louvain(n_clusters=100).fit_predict(None, sparse.csr_matrix(ring, dtype=np.float32), 0)
     assert labels.max() + 1 == 6
 
 

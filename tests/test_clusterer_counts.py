@@ -55,10 +55,10 @@ def test_a_counted_number_of_clusters_is_scaled_and_a_number_is_not():
     x, _ = make_blobs(30, 25, 20, 15, 10)
     graph = KNN()(x, 0)
     five = Louvain(n_clusters=5)
-    assert KMeans(n_clusters=five)(x, graph, 0).max() + 1 == scale_n_clusters(5, 100, "auto") == 4
-    assert KMeans(n_clusters=five, n_clusters_factor=1.0)(x, graph, 0).max() + 1 == 5
-    assert KMeans(n_clusters=5, n_clusters_factor=0.2)(x, graph, 0).max() + 1 == 5
-    assert KMeans(n_clusters="silhouette", n_clusters_factor=0.2)(x, graph, 0).max() + 1 == 5
+    assert KMeans(n_clusters=five).fit_predict(x, graph, 0).max() + 1 == scale_n_clusters(5, 100, "auto") == 4
+    assert KMeans(n_clusters=five, n_clusters_factor=1.0).fit_predict(x, graph, 0).max() + 1 == 5
+    assert KMeans(n_clusters=5, n_clusters_factor=0.2).fit_predict(x, graph, 0).max() + 1 == 5
+    assert KMeans(n_clusters="silhouette", n_clusters_factor=0.2).fit_predict(x, graph, 0).max() + 1 == 5
 
 
 def test_scgnn_s_factors():
@@ -81,7 +81,7 @@ def test_the_silhouette_is_the_best_over_the_numbers_of_clusters():
     x, _ = make_blobs(20, 20, 20, separation=4.0)
     scores = {}
     for k in range(2, 31):
-        labels = KMeans(n_clusters=k)(x.astype(float), None, 0)
+        labels = KMeans(n_clusters=k).fit_predict(x.astype(float), None, 0)
         scores[k] = silhouette_score(x.astype(float), labels)
     assert select_n_clusters_by_silhouette(x, 0) == max(scores, key=scores.get)
 

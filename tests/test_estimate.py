@@ -13,10 +13,11 @@ from scgnn.cli.options import parse_changes
 from scgnn.components.readers import H5AD, Demo
 from scgnn.data.validation import validate
 from scgnn.errors import UserError
+from scgnn.execution.formatting import format_duration
 from scgnn.execution.resources import memory_limit
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.cost_model import DatasetSize, estimate_stages
-from scgnn.runs.preflight import check_fits_memory, format_duration, format_estimate, peak_memory_mb
+from scgnn.runs.preflight import check_fits_memory, format_estimate, peak_memory_mb
 
 
 @pytest.mark.parametrize("dense", [False, True])
@@ -76,7 +77,7 @@ def test_check_says_it(run_cli, tmp_path):
 
 def test_durations_are_in_the_unit_that_fits():
     assert [format_duration(s) for s in (0.2, 12, 240, 7200)] == [
-        "under 1 s",
+        "0.2 s",
         "12 s",
         "4 min",
         "2.0 h",

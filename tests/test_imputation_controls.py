@@ -12,7 +12,8 @@ from sklearn.decomposition import PCA
 
 from scgnn.cli.summary import format_imputation_scores
 from scgnn.evaluation.baselines import BASELINES, impute_baselines
-from scgnn.stats.effects import estimate_effects, get_direction
+from scgnn.evaluation.scores import get_direction
+from scgnn.stats.effects import estimate_effects
 from scgnn.study.tables import flatten_scores, list_score_names
 
 N_CELLS, N_GENES, K = 60, 80, 15

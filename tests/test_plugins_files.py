@@ -125,8 +125,8 @@ def test_a_mistake_in_a_plug_in_file_is_one_sentence(tmp_path, run_cli, text, sa
     [
         ("nowhere.py", "cannot be read (No such file or directory)"),
         ("folder.py", "cannot be read (Is a directory)"),
-        ("bytes.py", "not a text file, so not Python"),
-        ("mine.yaml", "not a Python file; a plug-in file ends in .py"),
+        ("bytes.py", "not a text file"),
+        ("mine.yaml", "not a Python file; plug-in files end in .py"),
     ],
 )
 def test_a_plug_in_file_that_cannot_be_read_is_one_sentence(tmp_path, name, said):

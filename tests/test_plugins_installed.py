@@ -82,7 +82,7 @@ def test_a_plug_in_never_takes_the_place_of_a_built_in(installed, run_cli):
     entry = "clusterer.leiden = plugged_leiden:Lump"
     installed("labs", entry, plugged_leiden=COMPONENT_TEMPLATE.format(name="leiden", cls="Lump"))
     assert get_component("clusterer.leiden") is built_in
-    said = "plug-in clusterer.leiden of labs 1.0 is not used: scgnn's own clusterer has that name\n"
+    said = "plug-in clusterer.leiden of labs 1.0 is ignored: scgnn has a clusterer of that name\n"
     assert run_cli("list").stderr == said
     doctor = run_cli("doctor")
     assert doctor.exit_code == 1
@@ -92,7 +92,7 @@ def test_a_plug_in_never_takes_the_place_of_a_built_in(installed, run_cli):
 def test_two_distributions_with_one_name_are_refused(installed, run_cli):
     for name in ("labs", "others"):
         installed(name, "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
-    said = "plug-in clusterer.lump is offered by labs 1.0 and others 1.0; uninstall all but one"
+    said = "plug-in clusterer.lump is provided by labs 1.0 and others 1.0; uninstall all but one"
     assert refusal("clusterer", "lump") == said
     assert run_cli("list").stderr == said + "\n"
     assert get_component("clusterer.leiden")
@@ -104,7 +104,7 @@ def test_a_name_offered_twice_does_not_come_in_through_a_neighbour(installed):
     installed("labs", both, plugged_two=two)
     installed("others", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
     assert get_component("clusterer.heap").__name__ == "Heap"
-    assert "is offered by labs 1.0 and others 1.0" in refusal("clusterer", "lump")
+    assert "is provided by labs 1.0 and others 1.0" in refusal("clusterer", "lump")
 
 
 def test_neighbours_in_a_module_are_both_there(installed):
@@ -120,18 +120,15 @@ def test_neighbours_in_a_module_are_both_there(installed):
     [
         ("import nowhere", "cannot be imported (ModuleNotFoundError: No module named 'nowhere')"),
         ("raise SystemExit", "cannot be imported (SystemExit)"),
-        (
-            "",
-            "cannot be imported (AttributeError: module 'plugged_lump' has no attribute 'Lump')",
-        ),
+        ("", "cannot be imported (AttributeError: module 'plugged_lump' has no attribute 'Lump')"),
         ("Lump = 3", ": plugged_lump:Lump is not a class of the kind clusterer"),
         (
             COMPONENT_TEMPLATE.format(name="heap", cls="Lump"),
-            ": plugged_lump:Lump registers as 'heap'; decorate it with .register(\"lump\")",
+            ": plugged_lump:Lump is registered as 'heap'; decorate it with .register(\"lump\")",
         ),
         (
             LUMP_PLUGIN.replace('@Clusterer.register("lump")', ""),
-            ': plugged_lump:Lump does not register; decorate it with .register("lump")',
+            ': plugged_lump:Lump is not registered; decorate it with .register("lump")',
         ),
         (
             COMPONENT_TEMPLATE.format(name="leiden", cls="Other") + LUMP_PLUGIN,
@@ -165,11 +162,11 @@ def test_a_broken_plug_in_breaks_nothing_else(installed, run_cli):
 
 
 def test_an_offer_of_no_kind_is_said_by_list(installed, run_cli):
-    installed("labs", "lump = plugged_lump:Lump\ncolour.red = plugged_lump:Lump")
+    installed("labs", "lump = plugged_lump:Lump\ncolor.red = plugged_lump:Lump")
     lines = run_cli("list", "clusterer").stderr.splitlines()
     assert [line.split(" (")[0] for line in lines] == [
-        "plug-in colour.red of labs 1.0: no kind 'colour'",
-        "plug-in lump of labs 1.0: no kind 'lump'",
+        "plug-in color.red of labs 1.0: unknown kind 'color'",
+        "plug-in lump of labs 1.0: unknown kind 'lump'",
     ]
 
 
@@ -182,7 +179,7 @@ def test_help_does_not_import_torch_with_plug_ins_there(installed, tmp_path):
     installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump="import torch")
     check = (
         "import sys, scgnn.cli, scgnn.registry.entry_points\n"
-        "assert 'clusterer.lump' in scgnn.registry.entry_points.offers()\n"
+        "assert 'clusterer.lump' in scgnn.registry.entry_points.discover_entry_points()\n"
         "sys.argv = ['scgnn-recipe', '--help']\n"
         "try:\n    scgnn.cli.main()\n"
         "except SystemExit:\n    sys.exit('torch' in sys.modules)\n"

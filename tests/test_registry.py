@@ -19,16 +19,16 @@ MEMBERS = [(kind, name) for kind, cls in kinds().items() for name in cls.names()
 
 
 @pytest.fixture
-def colour():
+def color():
     """A kind of its own, so that the built-in ones stay as they are."""
 
-    class Colour(Component, kind="colour"):
-        """What a colour is."""
+    class Color(Component, kind="color"):
+        """What a color is."""
 
-    yield Colour
+    yield Color
     from scgnn.registry import component
 
-    del component._KINDS["colour"]
+    del component._KINDS["color"]
 
 
 def made(kind: str, name: str) -> type[Component]:
@@ -47,12 +47,12 @@ def test_a_component_is_described_from_its_docstring(kind, name):
     assert said.startswith(f"{kind}.{name}\n\n{extract_summary(made(kind, name))}")
 
 
-def test_names_are_sorted_and_found(colour):
+def test_names_are_sorted_and_found(color):
     for name in ("red", "blue"):
-        colour.register(name)(type(name.title(), (colour,), {}))
-    assert colour.names() == ["blue", "red"]
-    assert colour.named("red").name == "red"
-    assert colour.named("red").kind == "colour"
+        color.register(name)(type(name.title(), (color,), {}))
+    assert color.names() == ["blue", "red"]
+    assert color.get("red").name == "red"
+    assert color.get("red").kind == "color"
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list():
@@ -64,28 +64,28 @@ def test_an_unknown_name_gets_the_nearest_and_the_list():
     )
 
 
-def test_a_component_never_takes_the_name_of_another(colour):
-    first = colour.register("red")(type("Red", (colour,), {}))
-    another = type("Red", (colour,), {"__module__": "elsewhere"})
-    with pytest.raises(ValueError, match=r"^colour 'red' is already .*Red; choose another name$"):
-        colour.register("red")(another)
-    assert colour.named("red") is first
+def test_a_component_never_takes_the_name_of_another(color):
+    first = color.register("red")(type("Red", (color,), {}))
+    another = type("Red", (color,), {"__module__": "elsewhere"})
+    with pytest.raises(ValueError, match=r"^color 'red' is already .*Red; choose another name$"):
+        color.register("red")(another)
+    assert color.get("red") is first
 
 
-def test_a_module_that_is_loaded_again_registers_again(colour):
-    colour.register("red")(type("Red", (colour,), {}))
-    again = colour.register("red")(type("Red", (colour,), {}))
-    assert colour.named("red") is again
+def test_a_module_that_is_loaded_again_registers_again(color):
+    color.register("red")(type("Red", (color,), {}))
+    again = color.register("red")(type("Red", (color,), {}))
+    assert color.get("red") is again
 
 
-def test_a_default_that_a_recipe_cannot_hold_is_refused(colour):
+def test_a_default_that_a_recipe_cannot_hold_is_refused(color):
     @dataclass(frozen=True)
-    class Odd(colour):
+    class Odd(color):
         rule: object = print
 
     with pytest.raises(ValueError, match="the default of 'rule' is a builtin_function_or_method"):
-        colour.register("odd")(Odd)
-    assert "odd" not in colour.names()
+        color.register("odd")(Odd)
+    assert "odd" not in color.names()
 
 
 def test_parts_are_a_component_and_all_that_is_inside_it():

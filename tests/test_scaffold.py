@@ -71,11 +71,11 @@ def test_a_package_has_what_pip_and_pytest_want(read_tree, work_dir):
     ("words", "said"),
     [
         (("encodr", "mine"), "unknown kind 'encodr'. Did you mean 'encoder'? Known: clusterer, "),
-        (("encoder", "Mine"), "'Mine' is no name of a component: lower-case letters and digits"),
-        (("encoder", "2mine"), "'2mine' is no name of a component"),
-        (("encoder", "my-own"), "'my-own' is no name of a component"),
-        (("encoder", "../mine"), "'../mine' is no name of a component"),
-        (("encoder", "mine_"), "'mine_' is no name of a component"),
+        (("encoder", "Mine"), "invalid component name 'Mine': use lower-case letters, digits"),
+        (("encoder", "2mine"), "invalid component name '2mine'"),
+        (("encoder", "my-own"), "invalid component name 'my-own'"),
+        (("encoder", "../mine"), "invalid component name '../mine'"),
+        (("encoder", "mine_"), "invalid component name 'mine_'"),
         (("encoder", "gat"), "encoder 'gat' is there already; choose another name"),
         (("encoder", "mine", "--out", "there"), "there is there already; name another folder"),
         (("encoder", "mine", "--out", "file/x"), "file/x cannot be written (Not a directory)"),
@@ -164,7 +164,7 @@ def test_installed_distributions_are_listed_tested_run_and_refused(environment, 
     broken = scaffold.write_package("stop", "broken")
     (broken / "scgnn_stop_broken.py").write_text("import nowhere\n")
     environment.install(broken)
-    said = "plug-in clusterer.far is offered by others 0.1.0 and scgnn-clusterer-far 0.1.0"
+    said = "plug-in clusterer.far is provided by others 0.1.0 and scgnn-clusterer-far 0.1.0"
     code, out, err = environment("-m", "scgnn", "check", "scgnn", "--set", "pipeline.clusterer=far")
     assert (code, out) == (2, "")
     assert said in err

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from scgnn.errors import InputError
-from scgnn.stats.effects import estimate_effects, get_direction
+from scgnn.evaluation.scores import get_direction
+from scgnn.stats.effects import estimate_effects
 from scgnn.stats.paired import minimum_detectable_effect
 from study_tables import make_table, select_row
 
@@ -17,9 +18,8 @@ from study_tables import make_table, select_row
 def test_a_change_that_is_always_better_says_so_with_its_interval():
     base = [0.50, 0.61, 0.72, 0.55, 0.66, 0.58]
     gain = [0.04, 0.05, 0.06, 0.05, 0.04, 0.06]
-    row = estimate_effects(
-        make_table({"base": base, "gat": [b + g for b, g in zip(base, gain, strict=True)]}), ["ari"]
-    ).iloc[0]
+    table = make_table({"base": base, "gat": [b + g for b, g in zip(base, gain, strict=True)]})
+    row = estimate_effects(table, ["ari"], directions={"ari": 1}).iloc[0]
     assert (row.variant, row.role, row.score) == ("gat", "change", "ari")
     assert (row.n_blocks, row.n_data, row.min_blocks) == (6, 1, 6)
     assert row.mean_base == pytest.approx(np.mean(base))
@@ -28,7 +28,7 @@ def test_a_change_that_is_always_better_says_so_with_its_interval():
     assert row.effect_size == 1
     assert row.sd_difference == pytest.approx(np.std(gain, ddof=1))
     assert 0 < row.ci_low < 0.042 and 0.058 < row.ci_high < 0.1
-    assert row.verdict.startswith("better by .050 (.03")
+    assert row.verdict.startswith("better by 0.050 (0.03")
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,9 @@ def test_a_change_that_is_always_better_says_so_with_its_interval():
 def test_better_and_worse_follow_the_score(score, sign, how):
     values = 10 + np.arange(8.0)
     change = values + sign * np.array([2, 2.1, 1.9, 2, 2.2, 1.8, 2, 2.0])
-    found = estimate_effects(make_table({"base": list(values), "x": list(change)}, score), [score])
-    assert found.verdict[0].startswith(f"{how} by 2.00 (1.")
+    table = make_table({"base": list(values), "x": list(change)}, score)
+    effects = estimate_effects(table, [score], directions={score: get_direction(score)})
+    assert effects.verdict[0].startswith(f"{how} by 2.00 (1.")
 
 
 def test_every_score_of_a_run_with_a_better_and_a_worse_has_its_direction():
@@ -56,9 +57,9 @@ def test_every_score_of_a_run_with_a_better_and_a_worse_has_its_direction():
 
 def test_too_few_blocks_say_how_many_are_needed():
     changes = {f"c{i}": [0.9, 0.8, 0.7, 0.9 + i / 10] for i in range(3)}
-    found = estimate_effects(make_table({"base": [0.1, 0.2, 0.3, 0.4], **changes}), ["ari"])
-    assert set(found.verdict) == {"too few blocks to tell: at least 7 are needed"}  # 2/2⁷ ≤ .05/3
-    assert set(found.minimum_detectable_effect) == {math.inf}
+    effects = estimate_effects(make_table({"base": [0.1, 0.2, 0.3, 0.4], **changes}), ["ari"])
+    assert set(effects.verdict) == {"too few blocks to tell: at least 7 are needed"}  # 2/2⁷ ≤ .05/3
+    assert set(effects.minimum_detectable_effect) == {math.inf}
 
 
 def test_no_difference_names_the_one_that_could_have_hidden():
@@ -67,7 +68,10 @@ def test_no_difference_names_the_one_that_could_have_hidden():
     row = estimate_effects(
         make_table({"base": [*base], "x": [*base + rng.normal(0, 0.05, 12)]}), ["ari"]
     ).iloc[0]
-    assert row.verdict == "no difference detectable with 12 blocks; one of .04 could have hidden"
+    assert (
+        row.verdict
+        == "no difference detected with 12 blocks; differences below 0.04 could not have been detected"
+    )
     assert row.minimum_detectable_effect == pytest.approx(
         row.sd_difference * minimum_detectable_effect(12, 0.05)
     )
@@ -76,9 +80,10 @@ def test_no_difference_names_the_one_that_could_have_hidden():
 def test_an_interval_that_holds_zero_makes_a_claim_a_perhaps():
     # all six better, so the smallest p there is, yet one of them far more than the others
     change = [0.01, 0.02, 0.01, 0.02, 0.01, 0.9]
-    row = estimate_effects(make_table({"base": [0.0] * 6, "x": change}), ["ari"]).iloc[0]
+    table = make_table({"base": [0.0] * 6, "x": change})
+    row = estimate_effects(table, ["ari"], directions={"ari": 1}).iloc[0]
     assert row.p == 2 / 64 and row.ci_low < 0
-    assert row.verdict.startswith("perhaps better by .2 (−.2 to ")
+    assert row.verdict.startswith("perhaps better by 0.2 (−0.2 to ")
 
 
 def test_equal_scores_are_no_difference_and_warn_of_nothing():
@@ -102,29 +107,29 @@ def test_a_failed_run_drops_its_pair_and_no_other():
     runs = make_table(
         {"base": [1, 2, math.nan, 4, 5], "x": [2, math.nan, 4, 5, 7], "y": [2, 3, 4, 5, 7]}
     )
-    found = estimate_effects(runs, ["ari"])
-    assert found.n_blocks.tolist() == [3, 4]
-    assert found.difference.tolist() == pytest.approx([4 / 3, 5 / 4])
-    assert found.mean_base.tolist() == pytest.approx([10 / 3, 12 / 4])
+    effects = estimate_effects(runs, ["ari"])
+    assert effects.n_blocks.tolist() == [3, 4]
+    assert effects.difference.tolist() == pytest.approx([4 / 3, 5 / 4])
+    assert effects.mean_base.tolist() == pytest.approx([10 / 3, 12 / 4])
 
 
 def test_a_change_whose_runs_all_failed_has_nothing_to_compare_and_costs_the_others_nothing():
     gone = [math.nan] * 6
     runs = {"base": [0.0] * 6, "x": [1, 2, 3, 4, 5, 6], "y": gone}
-    found = estimate_effects(make_table(runs), ["ari"])
-    assert select_row(found, variant="x").p_holm == 2 / 64
-    lost = select_row(found, variant="y")
+    effects = estimate_effects(make_table(runs), ["ari"])
+    assert select_row(effects, variant="x").p_holm == 2 / 64
+    lost = select_row(effects, variant="y")
     assert lost.n_blocks == 0 and math.isnan(lost.p_holm)
     assert lost.verdict == "nothing to compare: no block in which both runs have this score"
 
 
 def test_controls_are_a_family_of_their_own():
     better = [1.0, 2, 3, 4, 5, 6]
-    found = estimate_effects(
+    effects = estimate_effects(
         make_table({"base": [0.0] * 6, "x": better, "y": better, "random": better}), ["ari"]
     )
-    assert found.p.tolist() == [2 / 64] * 3
-    assert found.p_holm.tolist() == [4 / 64, 4 / 64, 2 / 64]
+    assert effects.p.tolist() == [2 / 64] * 3
+    assert effects.p_holm.tolist() == [4 / 64, 4 / 64, 2 / 64]
 
 
 def test_by_data_makes_each_data_set_one_block():

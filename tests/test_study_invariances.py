@@ -16,9 +16,9 @@ def study() -> pd.DataFrame:
 
 
 def test_the_order_of_rows_changes_nothing(study):
-    found = estimate_effects(study, ["ari"]).sort_values("variant", ignore_index=True)
+    result = estimate_effects(study, ["ari"]).sort_values("variant", ignore_index=True)
     again = estimate_effects(study.sample(frac=1, random_state=1), ["ari"])
-    pd.testing.assert_frame_equal(found, again.sort_values("variant", ignore_index=True))
+    pd.testing.assert_frame_equal(result, again.sort_values("variant", ignore_index=True))
 
 
 def test_what_a_block_adds_to_all_of_its_runs_changes_no_difference(study):

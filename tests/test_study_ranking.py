@@ -1,4 +1,4 @@
-"""Ranks of variants over blocks, Friedman's test, and groups that cannot be told apart."""
+"""Ranks of variants over blocks, Friedman's test, and groups that do not differ."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def test_ranks_and_friedman_by_hand():
     runs = make_table(
         {"base": [0.9, 0.8, 0.7, 0.9], "x": [0.8, 0.7, 0.6, 0.9], "y": [0.1, 0.2, 0.3, 0]}
     )
-    found = rank_variants(runs, "ari")
-    assert found.mean_ranks.to_dict() == pytest.approx({"base": 1.125, "x": 1.875, "y": 3})
+    result = rank_variants(runs, "ari")
+    assert result.mean_ranks.to_dict() == pytest.approx({"base": 1.125, "x": 1.875, "y": 3})
     expected = stats.friedmanchisquare(*runs.pivot(index="seed", columns="variant").ari.T.values)
-    assert (found.statistic, found.p) == pytest.approx(tuple(expected))
-    assert found.critical_difference == pytest.approx(2.343 * math.sqrt(3 * 4 / 24), abs=1e-3)
-    assert found.groups == (("base", "x"), ("x", "y"))
+    assert (result.statistic, result.p) == pytest.approx(tuple(expected))
+    assert result.critical_difference == pytest.approx(2.343 * math.sqrt(3 * 4 / 24), abs=1e-3)
+    assert result.groups == (("base", "x"), ("x", "y"))
 
 
 def test_ranks_turn_where_lower_is_better():
     runs = make_table({"base": [3.0, 4, 5], "x": [1.0, 2, 3], "y": [9.0, 9, 9]}, "seconds")
-    assert list(rank_variants(runs, "seconds").mean_ranks.index) == ["x", "base", "y"]
+    assert list(rank_variants(runs, "seconds", direction=-1).mean_ranks.index) == ["x", "base", "y"]
 
 
 @pytest.mark.parametrize(("k", "q"), [(2, 1.960), (3, 2.343), (5, 2.728), (10, 3.164)])
@@ -45,14 +45,18 @@ def test_groups_are_the_longest_runs_within_the_difference():
 
 def test_ranks_use_complete_blocks_and_say_so():
     runs = {"base": [1, 2, 3, math.nan], "x": [2, 3, 4, 5], "y": [3, math.nan, 5, 6]}
-    found = rank_variants(make_table({**runs, "gone": [math.nan] * 4}), "ari")
-    assert (found.n_blocks, found.n_incomplete_blocks, found.unscored_variants) == (2, 2, ("gone",))
+    result = rank_variants(make_table({**runs, "gone": [math.nan] * 4}), "ari")
+    assert (result.n_blocks, result.n_incomplete_blocks, result.unscored_variants) == (
+        2,
+        2,
+        ("gone",),
+    )
 
 
 def test_variants_that_all_tie_are_one_group():
-    found = rank_variants(make_table({name: [0.5] * 4 for name in ("base", "x", "y")}), "ari")
-    assert (found.statistic, found.p, found.groups) == (0, 1, (("base", "x", "y"),))
-    assert found.mean_ranks.tolist() == [2, 2, 2]
+    result = rank_variants(make_table({name: [0.5] * 4 for name in ("base", "x", "y")}), "ari")
+    assert (result.statistic, result.p, result.groups) == (0, 1, (("base", "x", "y"),))
+    assert result.mean_ranks.tolist() == [2, 2, 2]
 
 
 def test_one_and_two_variants_can_be_ranked():

@@ -82,7 +82,7 @@ def _find_communities() -> None:
 
     pair = sparse.csr_matrix([[0, 1.0], [1.0, 0]])
     for clusterer in (Louvain(), Leiden()):
-        clusterer(np.zeros((2, 1)), pair, 0)
+        clusterer.fit_predict(np.zeros((2, 1)), pair, 0)
 
 
 @app.command("doctor")

@@ -87,7 +87,7 @@ def run(
             "threads": threads or 1,
             "scheduler": scheduler,
         }
-        settings |= {"resume": resume, "fail_fast": fail_fast, "store": kept, "force": force}
+        settings |= {"resume": resume, "fail_fast": fail_fast, "cache": kept, "force": force}
         _run_study(
             load_study_from_options(recipe, data, labels_key, seeds, changes),
             settings,

@@ -60,7 +60,7 @@ def _check_kind_and_name(kind: str, name: str) -> None:
     if kind not in RECIPE_SNIPPETS or kind not in kinds():
         raise UserError(format_unknown_name("kind", kind, sorted(RECIPE_SNIPPETS)))
     if not NAME_PATTERN.fullmatch(name):
-        raise UserError(f"'{name}' is no name of a component: {NAME_RULE}")
+        raise UserError(f"invalid component name '{name}': {NAME_RULE}")
     if len(name) > MAX_NAME_LENGTH:
         raise UserError(f"'{name[:20]}…' is too long; a name has at most {MAX_NAME_LENGTH} letters")
     if name in kinds()[kind].names():

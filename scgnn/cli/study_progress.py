@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from scgnn.study.progress import StudyProgress, _format_duration
+from scgnn.execution.formatting import format_duration
+from scgnn.study.progress import StudyProgress
 
 MAX_ROWS = 12
 
@@ -47,7 +48,7 @@ class TableStudyProgress(LineStudyProgress):
             table.add_column(column, overflow="ellipsis", no_wrap=True)
         now = time.monotonic()
         for label, (what, began) in list(running.items())[:MAX_ROWS]:
-            table.add_row(label, what, _format_duration(now - began))
+            table.add_row(label, what, format_duration(now - began))
         return Group(Text(head), table)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from scgnn.errors import DivergenceError, UserError
 from scgnn.registry.entry_points import describe_source
 from scgnn.registry.introspection import is_builtin, iter_components
-from scgnn.registry.plugin_files import MODULE_PREFIX, _format_exception
+from scgnn.registry.plugin_files import MODULE_PREFIX, format_exception
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def attribute_errors(stage: str, args: tuple[Any, ...]) -> Iterator[None]:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
         where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
         whose = " and ".join(f"{cls.kind}.{cls.name} of {describe_source(cls)}" for cls in others)
-        said = str(error) if isinstance(error, DivergenceError) else _format_exception(error)
+        said = str(error) if isinstance(error, DivergenceError) else format_exception(error)
         first = others[0]
         named = first.__module__.startswith(MODULE_PREFIX)
         word = _source_file(first) if named else f"{first.kind}.{first.name}"

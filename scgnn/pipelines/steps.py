@@ -57,7 +57,7 @@ def cluster(
     seed: int,
 ) -> np.ndarray:
     """Labels 0 … K−1 by falling size; small and surplus clusters are made one, or join others."""
-    labels = np.asarray(clusterer(embedding, graph, seed))
+    labels = np.asarray(clusterer.fit_predict(embedding, graph, seed))
     if labels.shape != (len(embedding),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"it gave labels of shape {labels.shape} and type {labels.dtype} for "

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
+from scgnn.evaluation.scores import get_direction
 from scgnn.plotting.formatting import format_number, format_p_value, format_score_name
-from scgnn.stats.effects import ALPHA, get_direction, pivot
+from scgnn.stats.effects import ALPHA, pivot
 
 MARGIN_PERCENT = 4.0  # per cent of the width left free at both ends
 MAX_POINTS = 60  # blocks drawn in a row

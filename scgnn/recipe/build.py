@@ -142,9 +142,9 @@ def _check_requirements(
     value: Any, field: dataclasses.Field[Any], node: Node, problems: Problems, path: str
 ) -> None:
     """Refuse a component that reads what its slot cannot give."""
-    if value is INVALID or "gives" not in field.metadata:
+    if value is INVALID or "available" not in field.metadata:
         return
-    given = field.metadata["gives"]
+    given = field.metadata["available"]
     for part in iter_components(value):
         unmet = " and ".join(sorted(part.requires - given))
         if unmet:

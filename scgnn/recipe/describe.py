@@ -99,7 +99,7 @@ def _iter_slots(
         for option in expand_union(resolve_type_hints(cls)[field.name]):
             for kind in expand_union(get_item_type(option) or option):
                 if is_component_type(kind):
-                    yield here, kind, field.metadata.get("gives")
+                    yield here, kind, field.metadata.get("available")
                     members = [] if kind in ancestors else registered_components()[kind].values()
                     for member in members:
                         yield from _iter_slots(member, here, (*ancestors, kind))

@@ -6,22 +6,22 @@ from typing import Protocol
 
 
 class Finder(Protocol):
-    """A source of components; :data:`FINDERS` lists the active ones, in the order of lookup."""
+    """Source of components; :data:`FINDERS` lists the active ones in the order of lookup."""
 
     def import_builtins(self) -> None:
-        """Import the modules whose classes are registered by being imported."""
+        """Import the modules that register components on import."""
 
     def names(self, kind: str) -> set[str]:
-        """Return the names that can be loaded for a kind, without importing anything."""
+        """Return the names of a kind that can be loaded, without importing anything."""
         ...
 
     def load(self, kind: str, name: str) -> None:
-        """Register the component of that name, if this finder has it.
+        """Register a component if this finder has it.
 
         Raises
         ------
         ValueError
-            It has one that cannot be used.
+            The finder has it, but it cannot be used.
         """
 
 

@@ -1,4 +1,4 @@
-"""introspection"""
+"""Components inside a component, their requirements, recipe keys and docstrings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scgnn.registry.component import Component
 
 
 def iter_components(component: Any) -> Iterator[Component]:
-    """A component and every component inside it, outermost first."""
+    """Yield a component and all components inside it, outermost first."""
     if isinstance(component, Component):
         yield component
     if isinstance(component, tuple | list):
@@ -23,27 +23,35 @@ def iter_components(component: Any) -> Iterator[Component]:
 
 
 def collect_requirements(component: Any) -> set[str]:
-    """The State fields that a component and everything inside it read."""
-    return {need for part in iter_components(component) for need in part.requires}
+    """Return the fields of State that a component and all components inside it read."""
+    return {field for part in iter_components(component) for field in part.requires}
 
 
 def slot(default: Any, available: str = "") -> Any:
-    """A dataclass field that holds a component, and the State fields known when it is used."""
-    return dataclasses.field(default=default, metadata={"gives": frozenset(available.split())})
+    """Return a dataclass field for a component.
+
+    Parameters
+    ----------
+    default
+        Default component.
+    available
+        Fields of State that are available when the component is used, separated by spaces.
+    """
+    return dataclasses.field(default=default, metadata={"available": frozenset(available.split())})
 
 
 def extract_summary(component: type | object) -> str:
-    """The first line of a docstring."""
+    """Return the first line of a docstring without markup."""
     return strip_markup((component.__doc__ or "").strip().split("\n")[0])
 
 
 def strip_markup(docstring: str) -> str:
-    """Text of a docstring without its markup."""
+    """Return a docstring without its markup."""
     return re.sub(r":\w+:`~?([^`]+)`", r"\1", docstring).replace("``", "")
 
 
 def is_builtin(cls: type) -> bool:
-    """Whether a class is scgnn's own, not a plug-in's."""
+    """Return whether a class belongs to scgnn rather than to a plug-in."""
     return cls.__module__.partition(".")[0] == "scgnn"
 
 
@@ -53,7 +61,7 @@ def recipe_key(field: dataclasses.Field[Any]) -> str:
 
 
 def to_dict(value: Any) -> Any:
-    """Components as plain data, complete: every default is written out."""
+    """Return components as plain data, all defaults written out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {
             recipe_key(f): to_dict(getattr(value, f.name))

@@ -1,43 +1,41 @@
-"""Every kind of component, and what is registered for it."""
+"""Kinds of components and what is registered for each."""
 
 from __future__ import annotations
 
 from scgnn.registry.component import _KINDS, Component, format_unknown_name
 from scgnn.registry.finders import FINDERS
 
+Registrations = dict[type[Component], dict[str, type[Component]]]
+
 
 def kinds() -> dict[str, type[Component]]:
-    """Every kind by its word, with all built-in components registered."""
+    """Return every kind by name; registers all built-in components."""
     for finder in FINDERS:
         finder.import_builtins()
     return dict(sorted(_KINDS.items()))
 
 
 def get_component(qualified_name: str) -> type[Component]:
-    """The component that ``KIND.NAME`` means.
+    """Return the component ``KIND.NAME``.
 
     Raises
     ------
     ValueError
-        There is no such kind or name, or it is a plug-in that cannot be used.
+        There is no such kind or name, or it belongs to a plug-in that cannot be used.
     """
     kind, _, name = qualified_name.partition(".")
-    known = kinds()
-    if kind not in known:
-        raise ValueError(format_unknown_name("kind", kind, list(known)))
-    return known[kind].get(name)
-
-
-Registrations = dict[type[Component], dict[str, type[Component]]]
+    if kind not in kinds():
+        raise ValueError(format_unknown_name("kind", kind, list(kinds())))
+    return kinds()[kind].get(name)
 
 
 def registered_components() -> Registrations:
-    """What is registered now, by kind; plug-ins that nobody asked for yet are not."""
+    """Return what is registered by kind; plug-ins that were not used yet are not."""
     return {kind: dict(kind._members) for kind in _KINDS.values()}
 
 
 def restore(registrations: Registrations) -> None:
-    """Register exactly what was registered ``before``: a plug-in that fails leaves no trace."""
+    """Restore an earlier result of :func:`registered_components`."""
     _KINDS.clear()
     for kind, members in registrations.items():
         _KINDS[kind.kind], kind._members = kind, members

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from scgnn.evaluation.scores import get_direction
 from scgnn.execution.files import write_text
 from scgnn.plotting.critical_difference import describe_ranking, plot_critical_difference
 from scgnn.plotting.forest import (
@@ -34,7 +35,6 @@ from scgnn.report.tables import (
 from scgnn.report.template import render
 from scgnn.report.wording import TextTable, describe_design, select_main_score
 from scgnn.runs.provenance import collect_versions
-from scgnn.stats.effects import get_direction
 from scgnn.study.spec import Role
 from scgnn.study.tables import average_over_factors
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from scgnn.errors import RecipeError, UserError
+from scgnn.execution.formatting import format_duration
 from scgnn.execution.resources import memory_limit
 from scgnn.recipe.data import Data
 from scgnn.recipe.load import load_recipe
@@ -170,15 +171,6 @@ def _suggest_settings(recipe: Recipe, size: DatasetSize, limit_mb: float) -> str
         )
         return f"take{fewer} a machine with more memory"
     return f"{_format_options(chosen)} makes it fit (roughly {needed(chosen):,.0f} MB)"
-
-
-def format_duration(seconds: float) -> str:
-    """``3 s``, ``2 min``, ``1.5 h``, ``4 days``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s" if seconds >= 1 else "under 1 s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.0f} days"
 
 
 def _scale_size(size: DatasetSize, n_cells: int) -> DatasetSize:

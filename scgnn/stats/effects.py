@@ -1,17 +1,17 @@
-"""What a study's table says of each change: paired effects, tests, and a verdict in words."""
+"""Effects of the changes of a study: paired differences, tests and verdicts."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from scgnn.errors import InputError
+from scgnn.execution.formatting import format_count, format_number
 from scgnn.stats.paired import (
     FloatArray,
     compare_blocks,
@@ -20,44 +20,8 @@ from scgnn.stats.paired import (
     minimum_detectable_effect,
 )
 
-ALPHA = 0.05  # of the claims
-HIGHER_IS_BETTER = (
-    "ari",
-    "ami",
-    "nmi",
-    "completeness",
-    "fowlkes_mallows",
-    "v_measure",
-    "homogeneity",
-    "silhouette",
-    "calinski_harabasz",
-    "cosine",
-    "pearson",
-    "gene_correlation",
-    "cell_correlation",
-)
-LOWER_IS_BETTER = (
-    "davies_bouldin",
-    "median_l1",
-    "mean_l1",
-    "min_l1",
-    "max_l1",
-    "mse",
-    "poisson",
-    "false_signal",
-    "seconds",
-    "peak_memory_mb",
-    "peak_memory_mb_by_stage",
-)
-DIRECTIONS = dict.fromkeys(HIGHER_IS_BETTER, 1) | dict.fromkeys(LOWER_IS_BETTER, -1)
-
-
-def get_direction(score: str) -> int:
-    """1 where higher is better, −1 where lower is, 0 where that is not known.
-
-    Parts count: ``seconds.cluster`` is a ``seconds``, ``imputation.cosine`` a ``cosine``.
-    """
-    return next((DIRECTIONS[part] for part in re.split(r"[./]", score) if part in DIRECTIONS), 0)
+ALPHA = 0.05  # level of the claims
+NO_DIRECTIONS: Mapping[str, int] = MappingProxyType({})
 
 
 def estimate_effects(
@@ -69,48 +33,55 @@ def estimate_effects(
     by: str | None = None,
     alpha: float = ALPHA,
     seed: int = 0,
+    directions: Mapping[str, int] = NO_DIRECTIONS,
 ) -> pd.DataFrame:
-    """What each change and each control does to each score, over blocks that have it and the base.
+    """Estimate the effect of each change and control on each score, paired by block.
 
-    Blocks (data set, seed) answer whether a change makes a difference on the data sets of this
-    study, whose seeds are repeats of them. Whether it would on others is asked with ``by="data"``,
-    one value per data set, since seeds of one data set are no independent data sets (Demšar
-    2006); where effects differ among data sets, blocks of both claim too much of them.
+    Blocks (data set, seed) tell whether a change makes a difference on the data sets of this
+    study, whose seeds are repeats. Whether it would on other data sets is tested with
+    ``by="data"``, one value per data set, since seeds of one data set are not independent data
+    sets (Demšar 2006).
 
     Parameters
     ----------
     table
         One row per run: ``variant``, ``role`` (base, change, control), blocks, scores.
     scores
-        Columns of scores; a run that failed has NaN, and its pair is left out.
+        Columns of scores; the pair of a failed run (NaN) is left out.
     base
-        The variant that all others are compared with.
+        Variant that all others are compared with.
     blocks
-        Columns that name a block; every column that the study crosses.
+        Columns that identify a block; every column that the study crosses.
     by
-        One of ``blocks``: the differences of its blocks are averaged before anything is computed.
+        One of ``blocks``: differences are averaged over its other blocks first.
     alpha
-        Level of the intervals, and of the claims after correction.
+        One minus the confidence level of the intervals, and level of the claims after correction.
     seed
-        Of the bootstrap, and of the test's random sign patterns.
+        Seed of the bootstrap and of random sign patterns.
+    directions
+        1 where a higher score is better, -1 where a lower one is; other scores have no direction.
 
     Returns
     -------
     One row per variant and score, in the order of the table:
 
-    - ``n_blocks``, ``n_data``: blocks, and data sets, in which both succeeded
-    - ``mean_base``, ``mean_change``, ``difference``: over these blocks
-    - ``low``, ``high``: interval of the mean difference, bootstrap-t or Student's where that is
-      wider; not corrected for the number of changes
+    - ``n_blocks``, ``n_data``: blocks, and data sets, in which both runs succeeded
+    - ``mean_base``, ``mean_change``, ``difference``: means over these blocks
+    - ``ci_low``, ``ci_high``: interval of the mean difference, not corrected for the number of
+      changes
     - ``p``, ``p_holm``: sign-flip test, and corrected (Holm 1979) over the changes within one
-      score. Controls are a family of their own: they ask whether the base is worth its effort,
-      which should cost the changes no power
+      score. Controls are a family of their own, so that they cost the changes no power
     - ``effect_size``: matched-pairs rank-biserial correlation
-    - ``spread``: standard deviation of the differences
-    - ``minimum_detectable_effect``: the true difference found with 80 % power at ``alpha`` over the
-      number of changes, the spread being what it is; infinite with too few blocks
-    - ``min_blocks``: fewest with which any difference can be found at that level
-    - ``verdict``: in words. "Perhaps" where the test finds what the interval does not exclude.
+    - ``sd_difference``: standard deviation of the differences
+    - ``minimum_detectable_effect``: true difference detected with 80 % power at ``alpha`` over the
+      number of changes, given this standard deviation; infinite with too few blocks
+    - ``min_blocks``: fewest blocks with which any difference can be significant at that level
+    - ``verdict``: text; "perhaps" where the test is significant but the interval includes 0
+
+    Raises
+    ------
+    InputError
+        There is no base, or two runs in one block.
     """
     roles = table.drop_duplicates("variant").set_index("variant")["role"]
     if base not in roles:
@@ -119,27 +90,27 @@ def estimate_effects(
     for score in scores:
         wide = pivot(table, score, blocks, ["variant"])
         for variant, role in roles.drop(base).items():
-            pair = (wide[[variant]].to_numpy(), wide[[base]].to_numpy())
-            found = compare_pairs(*pair, wide.index, by, alpha, seed)
-            rows.append({"variant": variant, "role": role, "score": score} | found)
-    return add_verdicts(pd.DataFrame(rows), ["role", "score"], alpha)
+            pair = wide[[variant]].to_numpy(), wide[[base]].to_numpy()
+            result = compare_pairs(*pair, wide.index, by, alpha, seed)
+            rows.append({"variant": variant, "role": role, "score": score} | result)
+    return add_verdicts(pd.DataFrame(rows), ["role", "score"], alpha, directions)
 
 
 def pivot(
     table: pd.DataFrame, score: str, blocks: Sequence[str], columns: Sequence[str]
 ) -> pd.DataFrame:
-    """One score with a row per block and a column per value of ``across``, NaN where none is.
+    """Return one score with a row per block and a column per value of ``columns``.
 
     Raises
     ------
     InputError
-        Two runs have the same place.
+        Two runs have the same row and column.
     """
     keys = [*blocks, *columns]
-    twice = table.duplicated(keys)
-    if twice.any():
-        place = ", ".join(f"{key} {table.loc[twice, key].iloc[0]}" for key in keys)
-        raise InputError(f"two runs of one block ({place}): name all that is crossed as a block")
+    duplicated = table.duplicated(keys)
+    if duplicated.any():
+        run = ", ".join(f"{key} {table.loc[duplicated, key].iloc[0]}" for key in keys)
+        raise InputError(f"two runs of one block ({run}): add every crossed column to blocks")
     column = table.set_index(keys)[score].astype(float)
     wide = column.where(np.isfinite(column)).unstack(list(columns))
     assert isinstance(wide, pd.DataFrame)
@@ -149,91 +120,85 @@ def pivot(
 def compare_pairs(
     change: FloatArray, base: FloatArray, index: pd.Index, by: str | None, alpha: float, seed: int
 ) -> dict[str, Any]:
-    """Paired over blocks, each the mean of its pairs (blocks x pairs) of which none is missing."""
-    there = np.isfinite(change) & np.isfinite(base)
-    some: NDArray[np.bool_] = np.asarray(there.any(axis=1))
-    pairs = there[some].sum(axis=1)
+    """Compare over blocks, each the mean of its complete pairs (blocks x pairs, NaN missing)."""
+    complete = np.isfinite(change) & np.isfinite(base)
+    used = complete.any(axis=1)
+    n_pairs = complete[used].sum(axis=1)
     means = pd.DataFrame(
         {
-            "change": np.where(there, change, 0)[some].sum(axis=1) / pairs,
-            "base": np.where(there, base, 0)[some].sum(axis=1) / pairs,
+            name: np.where(complete, values, 0)[used].sum(axis=1) / n_pairs
+            for name, values in (("change", change), ("base", base))
         },
-        index=index[some],
+        index=index[used],
     )
     n_data = {"n_data": means.index.unique("data").size} if "data" in index.names else {}
     if by is not None:
         means = means.groupby(level=by).mean()
-    result = compare_blocks(
-        means["change"].to_numpy(), means["base"].to_numpy(), alpha, seed
-    )._asdict()
-    return {"n_blocks": result.pop("n_blocks")} | n_data | result
+    result = compare_blocks(means["change"].to_numpy(), means["base"].to_numpy(), alpha, seed)
+    return {"n_blocks": result.n_blocks} | n_data | result._asdict()
 
 
 def add_verdicts(
     rows: pd.DataFrame,
     family: list[str],
     alpha: float,
+    directions: Mapping[str, int],
     *,
     claim_template: str = "{how} by {size}",
     noun: str = "difference",
 ) -> pd.DataFrame:
-    """Compared rows with their corrected p, what they could have shown, and the verdict.
+    """Add corrected p-values, detectable effects and verdicts to compared rows.
 
-    ``family`` names the columns whose equal values make one family of tests.
+    Rows with equal values in the columns ``family`` are one family of tests.
     """
     if rows.empty:
         return rows
     parts = []
     for _, part in rows.groupby(family, sort=False):
         level = alpha / max(part["p"].notna().sum(), 1)
+        detectable = [
+            effect * sd if math.isfinite(effect := minimum_detectable_effect(n, level)) else effect
+            for n, sd in zip(part["n_blocks"], part["sd_difference"], strict=True)
+        ]
         parts.append(
             part.assign(
                 p_holm=holm_correction(part["p"].to_numpy()),
-                minimum_detectable_effect=[
-                    math.inf
-                    if math.isinf(least := minimum_detectable_effect(n, level))
-                    else least * spread
-                    for n, spread in zip(part["n_blocks"], part["sd_difference"], strict=True)
-                ],
+                minimum_detectable_effect=detectable,
                 min_blocks=minimum_blocks(level),
             )
         )
-    whole = pd.concat(parts).sort_index()
-    verdicts = [format_verdict(row, alpha, claim_template, noun) for _, row in whole.iterrows()]
-    return whole.assign(verdict=verdicts)
+    rows = pd.concat(parts).sort_index()
+    verdicts = [
+        format_verdict(row, alpha, directions.get(row.score, 0), claim_template, noun)
+        for row in rows.itertuples()
+    ]
+    return rows.assign(verdict=verdicts)
 
 
-def format_verdict(row: pd.Series, alpha: float, claim_template: str, noun: str) -> str:
-    """One row in words: what it shows, or what it could not have shown."""
+def format_verdict(row: Any, alpha: float, direction: int, claim_template: str, noun: str) -> str:
+    """Return what a row shows, or what it could not have shown, as text."""
     if not row.n_blocks:
         return "nothing to compare: no block in which both runs have this score"
-    count = f"{row.n_blocks} block{'s' if row.n_blocks > 1 else ''}"
+    count = format_count(row.n_blocks, "block")
     if row.p_holm <= alpha:
-        return _format_claim(row, claim_template)
+        return _format_claim(row, direction, claim_template)
     if row.difference == 0 and not row.sd_difference > 0:
         return f"no {noun} in any of {count}"
     if row.n_blocks < row.min_blocks:
         return f"too few blocks to tell: at least {row.min_blocks} are needed"
     if math.isinf(row.minimum_detectable_effect):  # no p of random sign patterns is that small
-        return "too many changes to tell any from the base at this level"
-    hidden = _format_number(row.minimum_detectable_effect, row.minimum_detectable_effect)
-    return f"no {noun} detectable with {count}; one of {hidden} could have hidden"
+        return "too many comparisons for any of them to be significant at this level"
+    limit = format_number(row.minimum_detectable_effect, row.minimum_detectable_effect)
+    return f"no {noun} detected with {count}; {noun}s below {limit} could not have been detected"
 
 
-def _format_claim(row: pd.Series, claim_template: str) -> str:
+def _format_claim(row: Any, direction: int, claim_template: str) -> str:
     sign = 1 if row.difference > 0 else -1
-    known = get_direction(row.score)
-    up, down = ("better", "worse") if known else ("higher", "lower")
-    how = up if sign == (known or 1) else down
+    up, down = ("better", "worse") if direction else ("higher", "lower")
     low, high = sorted((sign * row.ci_low, sign * row.ci_high))
     width = (high - low) or abs(row.difference)
-    shown = [_format_number(value, width) for value in (abs(row.difference), low, high)]
-    size = f"{shown[0]} ({shown[1]} to {shown[2]})"
-    return ("perhaps " if low <= 0 else "") + claim_template.format(how=how, size=size)
-
-
-def _format_number(value: float, uncertainty: float) -> str:
-    """With the digits that matter at ``size``, no zero before the point: .05, −1.5, 120."""
-    places = max(0, math.ceil(-math.log10(uncertainty / 4))) if uncertainty else 0
-    text = f"{round(value, places) + 0.0:.{places}f}".replace("-", "−")
-    return re.sub(r"^(−?)0\.", r"\1.", text)
+    size, start, end = (format_number(x, width) for x in (abs(row.difference), low, high))
+    claim = claim_template.format(
+        how=up if sign == (direction or 1) else down, size=f"{size} ({start} to {end})"
+    )
+    return f"perhaps {claim}" if low <= 0 else claim

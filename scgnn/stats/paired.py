@@ -1,7 +1,7 @@
-"""Paired differences of a few blocks: interval, test, effect size, and what could have hidden.
+"""Paired statistics of a few blocks: confidence interval, p-value, effect size and power.
 
-Pure functions of arrays. Which method does what was chosen by measured coverage and measured
-false positives, ``benchmarks/studies.py``.
+Pure functions of arrays. Each method was chosen by its measured coverage and false-positive rate,
+see ``benchmarks/studies.py``.
 """
 
 from __future__ import annotations
@@ -19,18 +19,29 @@ from scgnn.seeding import generator
 FloatArray = NDArray[np.float64]
 
 N_RESAMPLES = 9_999  # of the bootstrap, and of the test beyond 2^13 sign patterns
-MIN_SD_RATIO = 0.25  # of a resample, in spreads of the sample
+MIN_SD_RATIO = 0.25  # least standard deviation of a resample, in that of the sample
 POWER = 0.8
-SIGNIFICANT_DIGITS = 12  # of scores; what is behind them is rounding, and would break ties
-MAX_SIMULATED_BLOCKS = (
-    11  # blocks up to which the power of the test is simulated, its patterns being few
-)
+SIGNIFICANT_DIGITS = 12  # of scores; rounding errors behind them would break ties
+MAX_SIMULATED_BLOCKS = 11  # up to which the power of the test is simulated
 
 
 class PairedComparison(NamedTuple):
-    """One change against its base over the blocks in which both are there.
+    """Comparison of a change with its base over the blocks that have both.
 
-    ``spread`` is the standard deviation of the differences; the rest as in :func:`effects`.
+    Attributes
+    ----------
+    n_blocks
+        Blocks that have both scores.
+    mean_base, mean_change, difference
+        Means over these blocks.
+    ci_low, ci_high
+        Interval of the mean difference, :func:`confidence_interval`.
+    p
+        P-value of :func:`sign_flip_test`.
+    effect_size
+        :func:`rank_biserial_correlation`.
+    sd_difference
+        Standard deviation of the differences.
     """
 
     n_blocks: int
@@ -47,35 +58,44 @@ class PairedComparison(NamedTuple):
 def compare_blocks(
     change: FloatArray, base: FloatArray, alpha: float, seed: int
 ) -> PairedComparison:
-    """Everything that can be said of ``change − base``, two arrays over the same blocks."""
+    """Compare two arrays of scores over the same blocks.
+
+    Parameters
+    ----------
+    change, base
+        One score per block, without NaN.
+    alpha
+        One minus the confidence level of the interval.
+    seed
+        Seed of the bootstrap and of random sign patterns.
+    """
     n = len(base)
     if not n:
         return PairedComparison(0, *[math.nan] * 8)
     scale = max(np.abs(change).max(), np.abs(base).max())
-    places = SIGNIFICANT_DIGITS - math.ceil(math.log10(scale)) if scale else 0
-    unit = 10.0**places
-    whole = np.rint((change - base) * unit)  # whole numbers: sums of them tie exactly
-    low, high = confidence_interval(whole / unit, alpha, seed)
+    unit = 10.0 ** (SIGNIFICANT_DIGITS - math.ceil(math.log10(scale)) if scale else 0)
+    steps = np.rint((change - base) * unit)  # whole numbers, whose sums tie exactly
+    low, high = confidence_interval(steps / unit, alpha, seed)
     return PairedComparison(
         n_blocks=n,
         mean_base=float(base.mean()),
         mean_change=float(change.mean()),
-        difference=float(whole.mean() / unit),
+        difference=float(steps.mean() / unit),
         ci_low=low,
         ci_high=high,
-        p=sign_flip_test(whole, seed),
-        effect_size=rank_biserial_correlation(whole),
-        sd_difference=float(whole.std(ddof=1) / unit) if n > 1 else math.nan,
+        p=sign_flip_test(steps, seed),
+        effect_size=rank_biserial_correlation(steps),
+        sd_difference=float(steps.std(ddof=1) / unit) if n > 1 else math.nan,
     )
 
 
 def confidence_interval(differences: FloatArray, alpha: float, seed: int) -> tuple[float, float]:
-    """Interval of the mean of a few differences: bootstrap-t, never narrower than Student's.
+    """Return the interval of the mean of a few differences: bootstrap-t or Student's if wider.
 
-    Percentile and BCa intervals of 5 differences hold the truth 76 to 86 times in 100; bootstrap-t
-    alone loses it where many differences are equal, Student's where they are skewed. The wider of
-    the two at each end keeps near 95 in all of these, from 5 blocks on. Nothing can be said of one
-    block (NaN); differences that are all equal give a point.
+    Percentile and BCa intervals of 5 differences cover the truth in only 76 to 86 % of cases.
+    Bootstrap-t alone fails where many differences are equal, Student's where they are skewed. The
+    wider of the two at each end covers near 95 % in all of these, from 5 blocks on. The interval
+    of one block is NaN, that of equal differences a point.
     """
     n, mean = len(differences), float(differences.mean())
     if n < 2:
@@ -90,36 +110,36 @@ def confidence_interval(differences: FloatArray, alpha: float, seed: int) -> tup
 def bootstrap_t_interval(
     differences: FloatArray, alpha: float, seed: int, min_sd_ratio: float = MIN_SD_RATIO
 ) -> tuple[float, float]:
-    """``mean − q s/√n``, q the ``1 − α/2`` and ``α/2`` quantiles of ``(m* − m) / (s*/√n)``.
+    """Return ``mean − q s/√n``, q the ``1 − α/2`` and ``α/2`` quantiles of ``(m* − m) / (s*/√n)``.
 
-    Efron & Tibshirani 1993, section 12.5, but for resamples of nearly equal differences, which
-    few blocks have many of and whose ratio has no bound: their s* is ``least`` times s.
+    Efron & Tibshirani 1993, section 12.5. Few blocks have many resamples of nearly equal
+    differences, whose ratio is unbounded: s* is at least ``min_sd_ratio`` times s.
     """
-    n, mean, spread = len(differences), differences.mean(), differences.std(ddof=1)
-    centred = differences - mean
-    shares = _draw_block_weights(n, seed)
-    means = shares @ centred
-    spreads = np.sqrt(np.maximum(shares @ centred**2 - means**2, 0) * n / (n - 1))
-    ratios = np.sort(means / np.maximum(spreads, min_sd_ratio * spread))
+    n, mean, sd = len(differences), differences.mean(), differences.std(ddof=1)
+    centered = differences - mean
+    weights = _draw_block_weights(n, seed)
+    means = weights @ centered
+    sds = np.sqrt(np.maximum(weights @ centered**2 - means**2, 0) * n / (n - 1))
+    ratios = np.sort(means / np.maximum(sds, min_sd_ratio * sd))
     cut = int(len(ratios) * alpha / 2)
-    return float(mean - ratios[-1 - cut] * spread), float(mean - ratios[cut] * spread)
+    return float(mean - ratios[-1 - cut] * sd), float(mean - ratios[cut] * sd)
 
 
 @lru_cache(maxsize=4)
 def _draw_block_weights(n: int, seed: int) -> FloatArray:
-    """Share of each block in each resample, resamples x blocks; the same for every change."""
+    """Return the fraction of each block in each resample, resamples x blocks."""
     counts = generator(seed, "bootstrap", n).multinomial(n, np.full(n, 1 / n), size=N_RESAMPLES)
     return np.asarray(counts / n, dtype=np.float64)
 
 
 def sign_flip_test(differences: FloatArray, seed: int) -> float:
-    """Two-sided p of the mean when each difference may as well have had the other sign.
+    """Return the two-sided p-value of the mean under random signs of the differences.
 
-    The share of sign patterns whose mean is as far from 0: of all 2ⁿ up to 13 blocks, beyond it of
-    9,999 random ones and the one observed (Fisher 1935; as ``scipy.stats.permutation_test``, but a
-    hundred times as fast). Exact for whatever distribution, as a change without effect makes its
-    differences symmetric. Unlike Wilcoxon's it asks about the mean that is reported, and equal or
-    zero differences do it no harm.
+    The fraction of sign patterns whose mean is at least as far from 0: of all 2ⁿ up to 13 blocks,
+    beyond it of 9,999 random ones and the observed one (Fisher 1935; as
+    ``scipy.stats.permutation_test``, but a hundred times as fast). Exact for any distribution, as a
+    change without effect makes its differences symmetric. Unlike Wilcoxon's test it is about the
+    mean, which is what is reported, and tolerates equal and zero differences.
     """
     sums = np.abs(_make_sign_patterns(len(differences), seed) @ differences)
     return float(np.mean(sums >= abs(differences.sum())))
@@ -127,7 +147,7 @@ def sign_flip_test(differences: FloatArray, seed: int) -> float:
 
 @lru_cache(maxsize=16)
 def _make_sign_patterns(n: int, seed: int) -> FloatArray:
-    """Signs, patterns x blocks: all of them or, where these are too many, a random part."""
+    """Return signs, patterns x blocks: all of them or, where these are too many, a sample."""
     if 2.0**n <= N_RESAMPLES:
         bits = np.arange(2**n)[:, None] >> np.arange(n) & 1
     else:
@@ -137,28 +157,28 @@ def _make_sign_patterns(n: int, seed: int) -> FloatArray:
 
 
 def minimum_p_value(n: int) -> float:
-    """The smallest p that :func:`sign_flip_test` can give for ``n`` blocks."""
+    """Return the smallest p-value of :func:`sign_flip_test` with ``n`` blocks."""
     return 2 / 2.0**n if 2.0**n <= N_RESAMPLES else 1 / (N_RESAMPLES + 1)
 
 
 def minimum_blocks(level: float) -> int:
-    """The smallest n with ``2 / 2ⁿ ≤ level``: with fewer blocks no difference is ever found."""
+    """Return the smallest n with ``2 / 2ⁿ ≤ level``: fewer blocks cannot show any difference."""
     return math.ceil(1 - math.log2(level) - 1e-9)
 
 
 def rank_biserial_correlation(differences: FloatArray) -> float:
-    """Matched-pairs rank-biserial correlation, −1 to 1 (Kerby 2014).
+    """Return the matched-pairs rank-biserial correlation, −1 to 1 (Kerby 2014).
 
-    Share of the rank sum of |d| with d > 0 minus the share with d < 0. Zeros keep their ranks
-    (Pratt 1959), so that a change without consequence in most blocks is a small one. Unlike
-    Cohen's d_z it does not grow without bound when the blocks agree.
+    The fraction of the rank sum of |d| with d > 0 minus the fraction with d < 0. Zeros keep their
+    ranks (Pratt 1959), so that a change without effect in most blocks is a small one. Unlike
+    Cohen's d_z it stays bounded where the blocks agree.
     """
     ranks = stats.rankdata(np.abs(differences))
     return float((ranks * np.sign(differences)).sum() / ranks.sum())
 
 
 def holm_correction(p: FloatArray) -> FloatArray:
-    """P values of one family corrected by Holm (1979); NaN stays NaN and does not count.
+    """Correct the p-values of one family by Holm (1979); NaN stays NaN and is not counted.
 
     The i-th smallest of m is multiplied by ``m − i + 1``, and is at least its predecessor.
     """
@@ -171,13 +191,13 @@ def holm_correction(p: FloatArray) -> FloatArray:
 
 @lru_cache(maxsize=256)
 def minimum_detectable_effect(n: int, level: float) -> float:
-    """Smallest true difference, in spreads, that n blocks show at ``level`` with 80 % power.
+    """Return the smallest true difference, in SDs, that n blocks detect with 80 % power.
 
-    For normal differences. The sign-flip test rejects d = δ + z when at most k = ⌊level 2ⁿ / 2⌋
-    patterns are as extreme, that is when δ exceeds the k-th largest of ``−mean(z_F)`` over the
-    non-empty sets F of blocks; the 80 % quantile of that over 2,000 draws of z is the answer.
-    Beyond 11 blocks the test is as good as Student's: ``(t(1 − level/2) + t(0.8)) / √n``. Infinite
-    where no p reaches ``level``.
+    For normal differences and a test at ``level``. The sign-flip test rejects d = δ + z when at
+    most k = ⌊level 2ⁿ / 2⌋ patterns are as extreme, that is when δ exceeds the k-th largest of
+    ``−mean(z_F)`` over the non-empty sets F of blocks; the result is the 80 % quantile of that over
+    2,000 draws of z. Beyond 11 blocks the test is as good as Student's:
+    ``(t(1 − level/2) + t(0.8)) / √n``. Infinite where no p-value reaches ``level``.
     """
     if minimum_p_value(n) > level:
         return math.inf

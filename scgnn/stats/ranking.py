@@ -1,4 +1,4 @@
-"""Variants ranked within each block, and which of them the study cannot tell apart."""
+"""Ranks of variants within each block, and groups of variants that do not differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from scgnn.errors import InputError
-from scgnn.stats.effects import ALPHA, get_direction, pivot
+from scgnn.stats.effects import ALPHA, pivot
 
 
 @dataclass(frozen=True)
@@ -21,22 +21,22 @@ class Ranking:
     Parameters
     ----------
     score
-        What is ranked; 1 is the best rank, the highest value where no direction is known.
+        Score that is ranked.
     mean_ranks
-        One per variant, ascending; equal scores share the mean of their ranks.
+        One per variant, ascending, 1 the best; equal scores share the mean of their ranks.
     n_blocks
         Blocks in which every variant has a score; only these are used.
-    n_incomplete
-        Blocks left out because a variant has none.
-    without_scores
-        Variants left out because every run of theirs failed.
+    n_incomplete_blocks
+        Blocks left out because a variant has no score.
+    unscored_variants
+        Variants left out because all of their runs failed.
     statistic, p
-        Friedman's test that all variants rank alike, by its chi-square; NaN for fewer than three.
+        Friedman's chi-square test that all variants rank alike; NaN for fewer than three.
     critical_difference
-        Mean ranks that differ by more than this differ (Nemenyi 1963).
+        Mean ranks that differ by more than this are significantly different (Nemenyi 1963).
     groups
-        Variants that cannot be told apart: the longest runs of mean ranks within one critical
-        difference, or all of them where Friedman's test finds nothing.
+        Variants that do not differ significantly: the longest runs of mean ranks within one
+        critical difference, or all variants where Friedman's test is not significant.
     """
 
     score: str
@@ -58,6 +58,7 @@ def rank_variants(
     blocks: Sequence[str] = ("data", "seed"),
     by: str | None = None,
     alpha: float = ALPHA,
+    direction: int = 1,
 ) -> Ranking:
     """Rank the variants of a study on one score, as Demšar (2006) compares classifiers.
 
@@ -68,47 +69,56 @@ def rank_variants(
     score
         Column of the score; NaN where a run failed.
     variants
-        Those to rank; all of the table unless said.
+        Variants to rank; by default all of the table.
     blocks
-        Columns that name a block.
+        Columns that identify a block.
     by
-        One of ``blocks``: scores are averaged over its blocks first, complete ones alone. With
-        ``by="data"`` each data set ranks once, as Demšar has it.
+        One of ``blocks``: scores are averaged over its complete blocks first. With ``by="data"``
+        each data set is ranked once, as in Demšar.
     alpha
         Level of the critical difference and of Friedman's test.
+    direction
+        1 where the highest score is ranked first, -1 where the lowest is.
+
+    Raises
+    ------
+    InputError
+        No block has a score of every variant.
     """
     wide = pivot(table, score, blocks, ["variant"])
     if variants is not None:
         wide = wide[list(variants)]
-    failed = wide.columns[wide.isna().all()]
-    wide = wide.drop(columns=failed)
+    unscored = wide.columns[wide.isna().all()]
+    wide = wide.drop(columns=unscored)
     complete = wide.dropna()
     if complete.empty:
         raise InputError(f"no block in which every variant has '{score}': nothing to rank")
     n_incomplete = len(wide) - len(complete)
     if by is not None:
         complete = complete.groupby(level=by).mean()
-    values = complete.to_numpy() * -(get_direction(score) or 1)
-    means = pd.Series(stats.rankdata(values.round(12), axis=1).mean(axis=0), complete.columns)
+    values = (complete.to_numpy() * -direction).round(12)
+    means = pd.Series(stats.rankdata(values, axis=1).mean(axis=0), complete.columns)
     mean_ranks = means.sort_values(kind="stable")
-    statistic, p = friedman_test(values.round(12))
+    statistic, p = friedman_test(values)
     critical = critical_difference(*values.shape, alpha)
-    alike = p > alpha or len(means) < 2
     return Ranking(
         score=score,
         mean_ranks=mean_ranks,
         n_blocks=len(values),
         n_incomplete_blocks=n_incomplete,
-        unscored_variants=tuple(failed),
+        unscored_variants=tuple(unscored),
         statistic=statistic,
         p=p,
         critical_difference=critical,
-        groups=group_ranks(mean_ranks, math.inf if alike else critical),
+        groups=group_ranks(mean_ranks, math.inf if p > alpha or len(means) < 2 else critical),
     )
 
 
 def friedman_test(values: np.ndarray) -> tuple[float, float]:
-    """Friedman's chi-square and its p, corrected for ties; ``values`` is blocks x variants."""
+    """Return Friedman's chi-square and its p-value, corrected for ties.
+
+    ``values`` is blocks x variants; NaN for fewer than three variants.
+    """
     if values.shape[1] < 3:
         return math.nan, math.nan
     if (values == values[:, :1]).all():
@@ -118,7 +128,7 @@ def friedman_test(values: np.ndarray) -> tuple[float, float]:
 
 
 def critical_difference(n_blocks: int, n_variants: int, alpha: float = ALPHA) -> float:
-    """``q / √2 · √(k (k + 1) / 6n)``, q the studentized range of k means (Nemenyi 1963).
+    """Return ``q / √2 · √(k (k + 1) / 6n)``, q the studentized range of k means (Nemenyi 1963).
 
     NaN for fewer than two variants.
     """
@@ -129,7 +139,7 @@ def critical_difference(n_blocks: int, n_variants: int, alpha: float = ALPHA) ->
 
 
 def group_ranks(mean_ranks: pd.Series, max_difference: float) -> tuple[tuple[str, ...], ...]:
-    """Runs of ascending mean ranks no further apart than ``within``, none inside another."""
+    """Return the longest runs of ascending mean ranks that span at most ``max_difference``."""
     ends = [int((mean_ranks <= rank + max_difference + 1e-9).sum()) for rank in mean_ranks]
     starts = [i for i, end in enumerate(ends) if i == 0 or end > ends[i - 1]]
     return tuple(tuple(mean_ranks.index[i : ends[i]]) for i in starts)

@@ -19,6 +19,7 @@ from scgnn.components.readers import Demo
 from scgnn.components.stopping import NeverStop
 from scgnn.errors import UserError
 from scgnn.execution.fingerprint import digest
+from scgnn.execution.formatting import format_duration
 from scgnn.execution.stages import StageCost, StageResult, Stages, stage_label
 from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.runs.cost_model import (
@@ -28,7 +29,6 @@ from scgnn.runs.cost_model import (
     get_dataset_size,
     measure_flops,
 )
-from scgnn.runs.preflight import format_duration
 from scgnn.state import State
 from scgnn.stats.effects import ALPHA
 from scgnn.stats.paired import minimum_blocks

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from scgnn.execution.formatting import format_duration
 from scgnn.execution.progress import ProgressListener
 
 
@@ -56,7 +57,7 @@ class StudyProgress:
             return ""
         open_runs = self.n_runs - self.n_done - self.n_failed
         seconds = (time.monotonic() - self.start_time) / ended * open_runs
-        return f", about {_format_duration(seconds)} left" if open_runs else ""
+        return f", about {format_duration(seconds)} left" if open_runs else ""
 
 
 class _RunProgress(ProgressListener):
@@ -70,9 +71,3 @@ class _RunProgress(ProgressListener):
 
     def on_stage_end(self, stage: str, iteration: int, seconds: float, from_cache: bool) -> None:
         self.study_progress.on_stage_end(from_cache)
-
-
-def _format_duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from scgnn.evaluation.scores import get_direction
 from scgnn.stats.effects import estimate_effects
 from scgnn.stats.factorial import estimate_interactions, estimate_main_effects
 from scgnn.stats.ranking import Ranking, rank_variants
@@ -97,6 +98,7 @@ class StudyTables:
     def __init__(self, study: Study, outcome: StudyOutcome) -> None:
         self.runs = build_runs_table(study, outcome)
         self.scores = list_score_names(self.runs) if outcome.summaries else []
+        self._directions = {score: get_direction(score) for score in self.scores}
         axes = [axis.name for axis in study.axes]
         self.effects = self.effects_by_data = pd.DataFrame()
         self.main_effects = self.interactions = pd.DataFrame()
@@ -108,19 +110,20 @@ class StudyTables:
             if len({run.levels["data"] for run in study.runs}) > 1:
                 self.effects_by_data = self._estimate_effects(study, by="data")
         blocks = list(study.blocks)
+        directions = self._directions
         base = self.runs[self.runs["role"] == "base"]
         if study.factors:
             self.main_effects = estimate_main_effects(
-                base, self.scores, study.factors, blocks=blocks
+                base, self.scores, study.factors, blocks=blocks, directions=directions
             )
             if len(study.factors) > 1:
                 self.interactions = estimate_interactions(
-                    base, self.scores, study.factors, blocks=blocks
+                    base, self.scores, study.factors, blocks=blocks, directions=directions
                 )
         for score in (name for name in RANKED_SCORES if name in self.scores):
             rows = self.runs[self.runs["role"] != "control"] if study.factors else self.runs
             if len(study.variants) > 1:
-                self.rankings[score] = rank_variants(rows, score, blocks=axes)
+                self.rankings[score] = rank_variants(rows, score, blocks=axes, direction=get_direction(score) or 1)
             break
 
     def _estimate_effects(self, study: Study, by: str | None = None) -> pd.DataFrame:
@@ -128,10 +131,10 @@ class StudyTables:
         axes = [axis.name for axis in study.axes]
         changes = self.runs[self.runs["role"] != "control"]
         if not study.factors or len(changes) == len(self.runs):
-            return estimate_effects(self.runs, self.scores, blocks=axes, by=by)
-        found = estimate_effects(changes, self.scores, blocks=axes, by=by)
+            return estimate_effects(self.runs, self.scores, blocks=axes, by=by, directions=self._directions)
+        found = estimate_effects(changes, self.scores, blocks=axes, by=by, directions=self._directions)
         reduced = average_over_factors(self.runs, study, self.scores)
-        controls = estimate_effects(reduced, self.scores, blocks=list(study.blocks), by=by)
+        controls = estimate_effects(reduced, self.scores, blocks=list(study.blocks), by=by, directions=self._directions)
         both = pd.concat([found, controls], ignore_index=True) if len(found) else controls
         order = both["score"].map({score: at for at, score in enumerate(self.scores)})
         return both.iloc[order.argsort(kind="stable")].reset_index(drop=True)

@@ -1,8 +1,8 @@
-"""The conformance suite: the rules that every component keeps, plug-ins included.
+"""Conformance suite: the rules that every component keeps, plug-ins included.
 
 >>> from scgnn.testing import parametrize_with_checks
 >>> @parametrize_with_checks([MyEncoder])
-... def test_it_keeps_the_rules(component, check):
+... def test_conformance(component, check):
 ...     check(component)
 """
 

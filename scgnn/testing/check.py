@@ -1,4 +1,4 @@
-"""What a check is: a small function that holds a component to one rule."""
+"""Checks: functions that test a component against one rule of its kind."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from scgnn.registry.component import Component
 
 
 class CheckFailedError(AssertionError):
-    """A component breaks a rule; the message says how, in a sentence."""
+    """A component breaks a rule."""
 
 
 def require(condition: object, message: str) -> None:
-    """Raise :class:`Broken` with a sentence unless something holds."""
+    """Raise :class:`CheckFailedError` unless a condition is true."""
     if not condition:
         raise CheckFailedError(message)
 
 
 @dataclass(frozen=True)
 class Check:
-    """One rule, and the function that tries a component on it.
+    """A rule and the function that tests a component against it.
 
     Parameters
     ----------
     function
-        Takes a component; raises where the rule is broken.
+        Takes a component and raises an exception if it breaks the rule; its docstring states
+        the rule.
     kind
-        The kind it is for; null is for all.
+        Kind of component that the rule applies to; None for all kinds.
     slow
-        Whether it takes minutes.
+        Whether the check takes minutes.
     """
 
     function: Callable[..., None]
@@ -38,35 +39,42 @@ class Check:
 
     @property
     def name(self) -> str:
-        """Its name in tables and in the ids of tests."""
+        """Name of the check in reports and test ids."""
         return self.function.__name__.removeprefix("check_")
 
     @property
     def description(self) -> str:
-        """The rule in words."""
+        """The rule as a sentence: the first line of the function's docstring."""
         return (self.function.__doc__ or "").strip().split("\n")[0]
 
     def __call__(self, component: Component | type[Component]) -> None:
-        """Try a component, or a class with its defaults.
+        """Test a component, or a class with its defaults.
+
+        Parameters
+        ----------
+        component
+            A component of the check's kind, or its class.
 
         Raises
         ------
+        CheckFailedError
+            The component breaks the rule.
         Exception
-            The rule is broken: :class:`Broken` with a sentence, or what the component raised.
+            Whatever else the component raises.
         """
         self.function(component() if isinstance(component, type) else component)
 
 
-CHECKS: list[Check] = []
+CHECKS: list[Check] = []  # filled when the modules of the suite are imported
 
 
 def register_check(
     kind: str | None = None, slow: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Put a function among the checks of a kind, or of all kinds."""
+    """Return a decorator that registers a check of one kind, or of all kinds."""
 
-    def add(function: Callable[..., None]) -> Callable[..., None]:
+    def register(function: Callable[..., None]) -> Callable[..., None]:
         CHECKS.append(Check(function, kind, slow))
         return function
 
-    return add
+    return register

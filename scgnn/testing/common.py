@@ -1,16 +1,17 @@
-"""What every component keeps to, whatever its kind."""
+"""Checks of every component, whatever its kind."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
 import pickle
+from typing import Any
 
 import numpy as np
 
 from scgnn.recipe.build import INVALID, Problems, build
 from scgnn.recipe.describe import parse_parameter_docs
-from scgnn.recipe.yaml_tree import Node, SourceLocation, dump_yaml, parse_yaml
+from scgnn.recipe.yaml_tree import dump_yaml, parse_yaml
 from scgnn.registry.component import Component
 from scgnn.registry.introspection import extract_summary, to_dict
 from scgnn.registry.kinds import kinds, registered_components
@@ -19,163 +20,150 @@ from scgnn.testing.check import register_check, require
 from scgnn.testing.edge_cases import make_cells
 from scgnn.testing.exercise import collect_arrays, exercise, seed_global_generators
 
-SOURCE = "recipe"
+
+def _fields(component: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(component)
 
 
-def _class_name(component: Component) -> str:
-    return type(component).__name__
+def _build(component: Component, data: Any) -> tuple[Any, list[str]]:
+    """Build a component of the same kind from plain data, by way of YAML."""
+    node = parse_yaml(dump_yaml({"component": data}), "recipe").value["component"]
+    problems = Problems()
+    return build(node, kinds()[component.kind], problems), problems.format_lines()
 
 
 @register_check()
 def check_is_registered(component: Component) -> None:
-    """It is found under its name among the components of its kind."""
-    name = getattr(component, "name", None)
-    kind = kinds()[component.kind]
+    """It is registered under its name among the components of its kind."""
+    cls, name, kind = type(component), getattr(component, "name", None), kinds()[component.kind]
     advice = f'decorate it with @{kind.__name__}.register("name")'
-    require(name is not None, f"{_class_name(component)} has no name; {advice}")
-    found = registered_components()[kind].get(str(name))
+    require(name is not None, f"{cls.__name__} has no name; {advice}")
+    member = registered_components()[kind].get(str(name))
     require(
-        found is type(component),
-        f"the {component.kind} '{name}' is {found.__name__ if found else 'none'}, not "
-        f"{_class_name(component)}; {advice}",
+        member is cls,
+        f"{component.kind} '{name}' is {member.__name__ if member else 'not registered'}, not "
+        f"{cls.__name__}; {advice}",
     )
 
 
 @register_check()
 def check_is_frozen_dataclass(component: Component) -> None:
-    """It is a frozen dataclass of its own, equal to its like and usable as a key."""
-    parameters = getattr(type(component), "__dataclass_params__", None)
+    """It is a frozen dataclass itself, equal to its copy and hashable."""
+    cls = type(component)
+    advice = "decorate it with @dataclass(frozen=True)"
+    params = getattr(cls, "__dataclass_params__", None)
+    require(params is not None and params.frozen, f"{cls.__name__} is not frozen; {advice}")
+    names = {field.name for field in _fields(component)}
+    annotations = vars(cls).get("__annotations__", {}).items()
+    undeclared = sorted(n for n, t in annotations if n not in names and "ClassVar" not in str(t))
     require(
-        parameters is not None and parameters.frozen,
-        f"{_class_name(component)} is not frozen; decorate it with @dataclass(frozen=True)",
+        not undeclared, f"not a field of {cls.__name__}: {', '.join(undeclared)}; {advice} as well"
     )
-    own = vars(type(component)).get("__annotations__", {})
-    known = {field.name for field in dataclasses.fields(component)}  # type: ignore[arg-type]
-    plain = sorted(n for n, t in own.items() if n not in known and "ClassVar" not in str(t))
     require(
-        not plain,
-        f"{', '.join(plain)}: no field, for {_class_name(component)} itself is not decorated with "
-        "@dataclass(frozen=True)",
+        component == copy.deepcopy(component), "it differs from its copy; use plain data as fields"
     )
-    twin = copy.deepcopy(component)
-    require(component == twin, "it is not equal to its copy; its fields must be plain data")
     try:
         hash(component)
     except TypeError as error:
-        require(False, f"it cannot be a key ({error}); use tuples instead of lists")
+        require(False, f"it is not hashable ({error}); use tuples instead of lists")
 
 
 @register_check()
 def check_is_documented(component: Component) -> None:
-    """Its docstring has a first line that is a sentence, and says what each parameter is."""
-    said = extract_summary(type(component))
-    require(said, f"{_class_name(component)} has no docstring")
-    # a dataclass without a docstring gets its signature for one
-    signature = said.startswith(f"{_class_name(component)}(")
-    require(not signature, f"{_class_name(component)} has no docstring")
-    require(said.endswith("."), f"the first line of the docstring is no sentence: '{said}'")
-    docs = parse_parameter_docs(type(component))
-    silent = [f.name for f in dataclasses.fields(component) if not docs.get(f.name)]  # type: ignore[arg-type]
-    require(not silent, f"not in the docstring's Parameters: {', '.join(silent)}")
+    """Its docstring begins with a sentence and describes every parameter."""
+    cls = type(component)
+    summary = extract_summary(cls)
+    # a dataclass without a docstring gets its signature as docstring
+    require(
+        summary and not summary.startswith(f"{cls.__name__}("), f"{cls.__name__} has no docstring"
+    )
+    require(summary.endswith("."), f"the docstring does not begin with a sentence: '{summary}'")
+    docs = parse_parameter_docs(cls)
+    missing = [field.name for field in _fields(component) if not docs.get(field.name)]
+    require(not missing, f"missing in the docstring's Parameters: {', '.join(missing)}")
 
 
 @register_check()
 def check_has_default_parameters(component: Component) -> None:
-    """Every field has a default, so that its name alone is a recipe."""
-    bare = [
+    """Every field has a default, so that a recipe can give the name only."""
+    unset = dataclasses.MISSING
+    missing = [
         field.name
-        for field in dataclasses.fields(component)  # type: ignore[arg-type]
-        if field.init
-        and field.default is dataclasses.MISSING
-        and field.default_factory is dataclasses.MISSING
+        for field in _fields(component)
+        if field.init and field.default is unset and field.default_factory is unset
     ]
-    require(not bare, f"without a default: {', '.join(bare)}")
+    require(not missing, f"without a default: {', '.join(missing)}")
     type(component)()
 
 
 @register_check()
 def check_requires_known_state_fields(component: Component) -> None:
-    """What it requires are fields of State."""
-    wrong = component.requires - {field.name for field in dataclasses.fields(State)}
-    require(not wrong, f"requires {', '.join(sorted(wrong))}: no field of State")
+    """Everything it requires is a field of State."""
+    unknown = component.requires - {field.name for field in _fields(State)}
+    require(not unknown, f"requires {', '.join(sorted(unknown))}, which State does not have")
 
 
 @register_check()
 def check_round_trips_through_recipe(component: Component) -> None:
-    """Written into a recipe and read back, it is the same."""
+    """Written to a recipe and read back, it is equal."""
     try:
-        text = dump_yaml({"component": to_dict(component)})
-    except Exception as error:  # a value that YAML does not have
+        copied, problems = _build(component, to_dict(component))
+    except Exception as error:  # of a value that YAML cannot represent
         require(False, f"its fields are not plain data: {str(error).splitlines()[0]}")
-    problems = Problems()
-    back = build(_parse_component_node(text), kinds()[component.kind], problems)
-    require(back is not INVALID, "; ".join(problems.format_lines()))
-    require(back == component, f"it comes back as {back}, not {component}")
-
-
-def _parse_component_node(text: str) -> Node:
-    node: Node = parse_yaml(text, SOURCE).value["component"]
-    return node
+    require(copied is not INVALID, "; ".join(problems))
+    require(copied == component, f"it is read back as {copied}, not {component}")
 
 
 @register_check()
 def check_is_picklable(component: Component) -> None:
-    """Pickled and unpickled, it is the same."""
+    """Pickled and unpickled, it is equal."""
     try:
-        back = pickle.loads(pickle.dumps(component))
-    except Exception as error:  # pickle raises anything
-        require(False, f"it cannot be pickled ({error}); define its class at the top of a module")
-    require(back == component, f"it comes back as {back}, not {component}")
+        copied = pickle.loads(pickle.dumps(component))
+    except Exception as error:  # pickle raises many kinds
+        require(False, f"it cannot be pickled ({error}); define its class at module level")
+    require(copied == component, f"it is unpickled as {copied}, not {component}")
 
 
 @register_check()
 def check_rejects_misspelled_parameters(component: Component) -> None:
-    """A parameter that it does not have is refused, with the nearest suggested."""
-    known = [field.name for field in dataclasses.fields(component) if field.init]  # type: ignore[arg-type]
-    for name in known or ["parameter"]:
-        wrong = name + name[-1]
-        problems = Problems()
-        given = Node(
-            {
-                "name": Node(component.name, SourceLocation(SOURCE)),
-                wrong: Node(1, SourceLocation(SOURCE)),
-            },
-            SourceLocation(SOURCE),
-        )
-        build(given, kinds()[component.kind], problems)
-        suggestion = f"Did you mean '{name}'?" if known else "Known: none"
+    """A misspelled parameter is rejected with a suggestion."""
+    names = [field.name for field in _fields(component) if field.init]
+    for name in names or ["parameter"]:
+        typo = name + name[-1]
+        _, problems = _build(component, {"name": component.name, typo: 1})
+        expected = f"Did you mean '{name}'?" if names else "Known: none"
         require(
-            any(suggestion in line for line in problems.format_lines()),
-            f"the misspelling '{wrong}' does not get \"{suggestion}\"",
+            any(expected in problem for problem in problems),
+            f"the misspelling '{typo}' is not answered with \"{expected}\"",
         )
         try:
-            type(component)(**{wrong: 1})
+            type(component)(**{typo: 1})
         except TypeError:
             continue
-        require(False, f"the misspelling '{wrong}' is accepted; let @dataclass write __init__")
+        require(False, f"the misspelling '{typo}' is accepted; let @dataclass write __init__")
 
 
 @register_check()
 def check_is_deterministic_given_seed(component: Component) -> None:
-    """One seed gives one answer, whatever the random generators of the process are doing."""
-    answers = []
-    for other in (1, 2):
-        with seed_global_generators(other):
-            answers.append(exercise(component, make_cells(), seed=1))
-    same = len(answers[0]) == len(answers[1]) and all(
-        np.array_equal(one, two, equal_nan=one.dtype.kind == "f")
-        for one, two in zip(*answers, strict=True)
+    """The result depends on the seed, not on the global random generators."""
+    results = []
+    for state in (1, 2):
+        with seed_global_generators(state):
+            results.append(exercise(component, make_cells(), seed=1))
+    first, second = results
+    same = len(first) == len(second) and all(
+        np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        for a, b in zip(first, second, strict=True)
     )
-    require(same, "two calls with one seed differ; draw from np.random.default_rng(seed)")
+    require(same, "two calls with the same seed differ; draw from np.random.default_rng(seed)")
 
 
 @register_check()
 def check_does_not_modify_inputs(component: Component) -> None:
-    """What it is given keeps every value."""
-    given = make_cells()
-    held = collect_arrays(given)
+    """Its inputs keep every value."""
+    cells = make_cells()
+    before = collect_arrays(cells)
     with seed_global_generators(1):
-        exercise(component, given, seed=1)
-    after = collect_arrays(given)
-    same = all(np.array_equal(one, two) for one, two in zip(held, after, strict=True))
-    require(same, "it writes into its input; work on a copy")
+        exercise(component, cells, seed=1)
+    same = all(map(np.array_equal, before, collect_arrays(cells)))
+    require(same, "it modifies its inputs; work on a copy")

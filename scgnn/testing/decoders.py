@@ -1,4 +1,4 @@
-"""What decoders keep to."""
+"""Checks of decoders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scgnn.testing.exercise import (
 
 
 def _run_decoder(decoder: Decoder) -> tuple[Tensor, Tensor, Tensor]:
-    """An embedding, the expression or the embedding that comes back, and the loss."""
+    """Return an embedding, its reconstruction (of a graph decoder: the embedding) and the loss."""
     decoder = mirror_encoder(decoder)
     z = make_latent(decoder, make_cells()).requires_grad_()
     output, loss = decode(decoder, build_decoder_network(decoder).train(), z, make_cells())
@@ -30,41 +30,42 @@ def _run_decoder(decoder: Decoder) -> tuple[Tensor, Tensor, Tensor]:
 
 @register_check("decoder")
 def check_declares_target(decoder: Decoder) -> None:
-    """Its target is features or graph; one of the graph is a GraphDecoder."""
-    require(decoder.target in ("features", "graph"), f"target is '{decoder.target}'")
-    of_graphs = isinstance(decoder, GraphDecoder)
+    """Its target is features or graph; a decoder of the graph derives from GraphDecoder."""
+    target, is_graph_decoder = decoder.target, isinstance(decoder, GraphDecoder)
+    require(target in ("features", "graph"), f"target is '{target}', not 'features' or 'graph'")
     require(
-        of_graphs == (decoder.target == "graph"),
-        f"target is '{decoder.target}', but the class is {'a' if of_graphs else 'no'} GraphDecoder",
+        is_graph_decoder == (target == "graph"),
+        f"target is '{target}', but the class is {'' if is_graph_decoder else 'not '}a "
+        "GraphDecoder",
     )
 
 
 @register_check("decoder")
 def check_output_has_expected_shape(decoder: Decoder) -> None:
-    """Expression comes back as cells x genes; a graph decoder hands on cells x width."""
-    _, rebuilt, _ = _run_decoder(decoder)
-    wanted = len(make_cells().x), EMBEDDING_DIM if decoder.target == "graph" else N_GENES
+    """The reconstruction is cells x genes; the embedding of a graph decoder is cells x width."""
+    _, output, _ = _run_decoder(decoder)
+    shape = len(make_cells().x), EMBEDDING_DIM if decoder.target == "graph" else N_GENES
     require(
-        tuple(rebuilt.shape) == wanted,
-        f"what comes back is {' x '.join(map(str, rebuilt.shape))}, not {wanted[0]} x {wanted[1]}",
+        tuple(output.shape) == shape,
+        f"the output is {' x '.join(map(str, output.shape))}, not {shape[0]} x {shape[1]}",
     )
-    require(bool(rebuilt.isfinite().all()), "what comes back is not finite")
+    require(bool(output.isfinite().all()), "the output is not finite")
 
 
 @register_check("decoder")
 def check_loss_is_nonnegative_scalar(decoder: Decoder) -> None:
-    """Its loss is a scalar, finite and not negative."""
+    """Its loss is a finite, nonnegative scalar."""
     _, _, loss = _run_decoder(decoder)
-    require(loss.dim() == 0, f"the loss has shape {tuple(loss.shape)}; it must be one number")
+    require(loss.dim() == 0, f"the loss has shape {tuple(loss.shape)}; it must be a scalar")
     require(bool(loss.isfinite()), f"the loss is {loss.item()}")
     require(loss.item() >= 0, f"the loss is {loss.item():.4g}, below 0")
 
 
 @register_check("decoder")
 def check_loss_is_differentiable(decoder: Decoder) -> None:
-    """Its loss has a finite gradient in the embedding."""
+    """Its loss has a finite gradient with respect to the embedding."""
     z, _, loss = _run_decoder(decoder)
-    require(loss.requires_grad, "the loss has no gradient; stay within torch")
+    require(loss.requires_grad, "the loss has no gradient; use torch operations only")
     (gradient,) = torch.autograd.grad(loss, z, allow_unused=True)
     require(gradient is not None and gradient.any(), "the loss does not depend on the embedding")
     require(bool(gradient.isfinite().all()), "the gradient is not finite")
@@ -72,12 +73,12 @@ def check_loss_is_differentiable(decoder: Decoder) -> None:
 
 @register_check("decoder")
 def check_all_weights_receive_gradients(decoder: Decoder) -> None:
-    """Each weight has a part in the loss."""
+    """Every weight contributes to the loss."""
     decoder = mirror_encoder(decoder)
     module = build_decoder_network(decoder).train()
     for scale in (1.0, -1.0, 5.0):  # a unit may be dead for some inputs
         _, loss = decode(decoder, module, scale * make_latent(decoder, make_cells()), make_cells())
         if loss.requires_grad:
             loss.backward()  # type: ignore[no-untyped-call]
-    left = find_weights_without_gradient(module)
-    require(not left, f"no gradient reaches {', '.join(left)}")
+    names = find_weights_without_gradient(module)
+    require(not names, f"no gradient reaches {', '.join(names)}")

@@ -1,11 +1,11 @@
-"""Inputs that real data are like on a bad day."""
+"""Small inputs with the difficulties of real data: duplicates, empty and isolated cells."""
 
 from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, fields, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 N_CELLS, N_GENES, EMBEDDING_DIM = 30, 12, 6
-DUPLICATE_CELLS = (3, 4)  # two cells with equal rows
-EMPTY_CELL = 7  # a cell of zeros
-ISOLATED_CELL = N_CELLS - 1  # a cell without neighbours
+DUPLICATE_CELLS = (3, 4)  # equal rows
+EMPTY_CELL = 7  # zeros only
+ISOLATED_CELL = N_CELLS - 1  # without edges
 
 
 @dataclass(frozen=True)
 class SyntheticCells:
-    """Thirty cells: two groups without an edge between them, twins, an empty and a lone cell.
+    """Everything that components read of a few cells.
 
     Parameters
     ----------
     counts
-        Cells x genes, whole numbers.
+        Counts, cells x genes.
     embedding
-        Cells x 6, the groups far apart.
+        Embedding, cells x 6.
     graph
-        Cells x cells, symmetric CSR with unequal weights, two components and a lone cell.
-    labels
-        Cluster of each cell, by falling size, the last of one cell.
+        Cell graph, cells x cells, symmetric CSR.
+    clusters
+        Cluster of each cell, by decreasing size.
     batch
         Batch of each cell.
     """
@@ -47,12 +47,12 @@ class SyntheticCells:
 
     @property
     def x(self) -> np.ndarray:
-        """Logarithms of the counts plus one, cells x genes."""
+        """``log(counts + 1)``, cells x genes, float32."""
         return np.asarray(np.log1p(self.counts), dtype=np.float32)
 
     @property
     def adata(self) -> AnnData:
-        """The counts as an AnnData with names, a column of each kind and a layer."""
+        """The counts as AnnData with names, a column in ``obs`` and ``var`` and a layer."""
         import pandas as pd
         from anndata import AnnData
 
@@ -61,26 +61,26 @@ class SyntheticCells:
         counts = sparse.csr_matrix(self.counts.astype(np.float32))
         return AnnData(counts, obs=obs, var=var, layers={"spliced": counts.copy()})
 
-    def to_state(self, x: np.ndarray | None = None) -> State:
-        """A state in which everything is known."""
-        x = self.x if x is None else x
-        known: dict[str, Any] = {
-            "ltmg_states": sparse.csr_matrix(np.minimum(self.counts, 2).astype(np.int8)),
-            "embedding": self.embedding,
-            "graph": self.graph,
-            "graph_embedding": self.embedding,
-            "clusters": self.clusters,
-            "reconstruction": x,
-            "batch": self.batch,
-        }
-        names = {field.name for field in fields(State)}
-        cells, genes = (np.array([f"{i}" for i in range(n)]) for n in x.shape)
-        return State(x, genes, cells, **{k: v for k, v in known.items() if k in names})
+    def to_state(self) -> State:
+        """Return a state in which every input of a component is known."""
+        cells, genes = (np.arange(n).astype(str) for n in self.counts.shape)
+        return State(
+            self.x,
+            genes,
+            cells,
+            batch=self.batch,
+            ltmg_states=sparse.csr_matrix(np.minimum(self.counts, 2).astype(np.int8)),
+            embedding=self.embedding,
+            graph=self.graph,
+            graph_embedding=self.embedding,
+            clusters=self.clusters,
+            reconstruction=self.x,
+        )
 
     def take(self, indices: np.ndarray) -> SyntheticCells:
-        """The same cells in another order, or some of them."""
-        moved = {f.name: getattr(self, f.name)[indices] for f in fields(self) if f.name != "graph"}
-        return replace(self, graph=self.graph[indices][:, indices], **moved)
+        """Return cells by their indices, in this order."""
+        rows = {f.name: getattr(self, f.name)[indices] for f in fields(self) if f.name != "graph"}
+        return replace(self, graph=self.graph[indices][:, indices], **rows)
 
 
 @cache
@@ -95,45 +95,45 @@ def _generate_cells() -> SyntheticCells:
     upper = np.triu(rng.random((N_CELLS, N_CELLS)) < 0.5, k=1)
     upper &= group[:, None] == group  # no edge between the groups
     chain = np.arange(N_CELLS - 2)
-    upper[chain, chain + 2] = True  # each group hangs together
+    upper[chain, chain + 2] = True  # each group is connected
     upper[ISOLATED_CELL] = upper[:, ISOLATED_CELL] = False
     weights = upper * rng.uniform(0.5, 2.0, upper.shape)
     graph = sparse.csr_matrix(weights + weights.T, dtype=np.float32)
-    labels = group.copy()
-    labels[ISOLATED_CELL] = 2
-    return SyntheticCells(counts, embedding, graph, labels, np.arange(N_CELLS) % 3 // 2)
+    clusters = group.copy()
+    clusters[ISOLATED_CELL] = 2
+    return SyntheticCells(counts, embedding, graph, clusters, np.arange(N_CELLS) % 3 // 2)
 
 
 def make_cells() -> SyntheticCells:
-    """A copy of the awkward cells, so that nothing done to them stays."""
+    """Return 30 cells in two groups without an edge between them, and an isolated cell.
+
+    Two cells are duplicates and one is empty. Each call returns a new copy.
+    """
     return copy.deepcopy(_generate_cells())
 
 
 def make_blobs(n: int = 15) -> SyntheticCells:
-    """Two far groups of cells, each linked within itself alone."""
+    """Return two distant blobs of ``n`` cells, each a complete graph without edges to the other."""
     rng = np.random.default_rng(1)
     group = np.repeat([0, 1], n)
     embedding = (rng.normal(size=(2 * n, EMBEDDING_DIM)) + 20 * group[:, None]).astype(np.float32)
-    linked = (group[:, None] == group) & ~np.eye(2 * n, dtype=bool)
+    edges = (group[:, None] == group) & ~np.eye(2 * n, dtype=bool)
     counts = rng.poisson(1 + 5 * group[:, None], (2 * n, N_GENES)).astype(np.float32)
-    graph = sparse.csr_matrix(linked, dtype=np.float32)
-    return SyntheticCells(counts, embedding, graph, group, group % 2)
-
-
-def make_few_cells(n: int) -> SyntheticCells:
-    """The first cells, linked in a row."""
-    return replace(
-        make_cells().take(np.arange(n)),
-        graph=_make_path_graph(n),
-        clusters=np.zeros(n, dtype=np.int64),
+    return SyntheticCells(
+        counts, embedding, sparse.csr_matrix(edges, dtype=np.float32), group, group % 2
     )
 
 
-def _make_path_graph(n: int) -> sparse.csr_matrix:
-    links = np.eye(n, k=1) + np.eye(n, k=-1)
-    return sparse.csr_matrix(links, dtype=np.float32)
+def make_few_cells(n: int) -> SyntheticCells:
+    """Return the first ``n`` cells, connected as a path."""
+    cells = make_cells().take(np.arange(n))
+    return replace(cells, graph=_make_path_graph(n), clusters=np.zeros(n, dtype=np.int64))
 
 
 def make_identical_cells(n: int) -> SyntheticCells:
-    """Cells that are all the same, linked in a row."""
+    """Return ``n`` identical cells, connected as a path."""
     return replace(make_few_cells(1).take(np.zeros(n, dtype=np.int64)), graph=_make_path_graph(n))
+
+
+def _make_path_graph(n: int) -> sparse.csr_matrix:
+    return sparse.csr_matrix(np.eye(n, k=1) + np.eye(n, k=-1), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What encoders keep to."""
+"""Checks of encoders."""
 
 from __future__ import annotations
 
@@ -16,34 +16,32 @@ from scgnn.testing.edge_cases import N_GENES, SyntheticCells, make_cells, make_f
 from scgnn.testing.exercise import build_encoder_network, encode
 from scgnn.training.fit import from_arrays, to_arrays
 
+ALTERNATIVE_SETTINGS = {"dropout": 0.5, "normalization": "layer", "activation": "tanh"}
 
-def _compute_embedding(encoder: Encoder, cells: SyntheticCells, seed: int = 1) -> Tensor:
-    """A clean forward pass of a new network."""
+
+def _embed(encoder: Encoder, cells: SyntheticCells, seed: int = 1) -> Tensor:
+    """Embed cells by a new network in eval mode."""
     module = build_encoder_network(encoder, make_cells()).eval()
     with torch.no_grad():
         return encode(encoder, module, cells, seed)
 
 
-def _allclose(actual: Tensor, expected: Tensor) -> bool:
-    return torch.allclose(actual, expected, rtol=1e-3, atol=1e-4)
-
-
 @register_check("encoder")
 def check_embedding_has_declared_width(encoder: Encoder) -> None:
-    """Cells x features become cells x width, floating point and finite."""
-    found = _compute_embedding(encoder, make_cells())
-    wanted = len(make_cells().x), encoder.embedding_width(N_GENES)
+    """The embedding is cells x width, float32 and finite."""
+    z = _embed(encoder, make_cells())
+    n_cells, width = len(make_cells().x), encoder.embedding_width(N_GENES)
     require(
-        tuple(found.shape) == wanted,
-        f"the embedding is {' x '.join(map(str, found.shape))}, not {wanted[0]} cells x "
-        f"{wanted[1]} (its width)",
+        tuple(z.shape) == (n_cells, width),
+        f"the embedding is {' x '.join(map(str, z.shape))}, not {n_cells} cells x {width} "
+        "(embedding_width)",
     )
-    require(found.dtype == torch.float32, f"the embedding is {found.dtype}, not torch.float32")
-    require(bool(found.isfinite().all()), "the embedding is not finite")
+    require(z.dtype == torch.float32, f"the embedding is {z.dtype}, not torch.float32")
+    require(bool(z.isfinite().all()), "the embedding is not finite")
 
 
 def find_weights_without_gradient(module: nn.Module) -> list[str]:
-    """The weights of a network that no gradient has come to."""
+    """Return the names of the weights whose gradient is missing or 0."""
     return [
         name
         for name, weight in module.named_parameters()
@@ -53,120 +51,114 @@ def find_weights_without_gradient(module: nn.Module) -> list[str]:
 
 @register_check("encoder")
 def check_all_weights_receive_gradients(encoder: Encoder) -> None:
-    """Each weight has a part in the embedding."""
+    """Every weight contributes to the embedding."""
     module = build_encoder_network(encoder, make_cells()).train()
-    for seed in range(3):  # a unit may be dead at one start; the gradients add up
-        found = encode(encoder, module, make_cells(), seed)
-        if not found.requires_grad:
+    for seed in range(3):  # gradients accumulate: a unit may be dead for one seed
+        z = encode(encoder, module, make_cells(), seed)
+        if not z.requires_grad:
             break
         with use_torch_seed(seed):
-            (found * torch.randn(found.shape)).sum().backward()  # type: ignore[no-untyped-call]
-    left = find_weights_without_gradient(module)
-    require(not left, f"no gradient reaches {', '.join(left)}")
+            (z * torch.randn(z.shape)).sum().backward()  # type: ignore[no-untyped-call]
+    names = find_weights_without_gradient(module)
+    require(not names, f"no gradient reaches {', '.join(names)}")
 
 
 @register_check("encoder")
 def check_forward_does_not_modify_inputs(encoder: Encoder) -> None:
-    """A forward pass changes none of the values that it is given."""
-    some = make_cells()
-    module = build_encoder_network(encoder, some)
-    for mode in (module.train(), module.eval()):
-        given = torch.from_numpy(some.x.copy())
+    """A forward pass does not modify its input."""
+    cells = make_cells()
+    module = build_encoder_network(encoder, cells)
+    for training in (True, False):
+        x = torch.from_numpy(cells.x.copy())
         with torch.no_grad(), use_torch_seed(1):
-            mode(encoder.prepare_graph(some.graph), given)
+            module.train(training)(encoder.prepare_graph(cells.graph), x)
         require(
-            np.array_equal(given.numpy(), some.x),
-            "the network overwrites its input; compute a new tensor instead",
+            np.array_equal(x.numpy(), cells.x),
+            "the network modifies its input in place; return a new tensor",
         )
 
 
 @register_check("encoder")
 def check_is_deterministic_in_eval_mode(encoder: Encoder) -> None:
-    """Outside training nothing is dropped or drawn."""
-    one, two = (_compute_embedding(encoder, make_cells(), seed) for seed in (1, 2))
+    """In eval mode nothing is random."""
+    first, second = (_embed(encoder, make_cells(), seed) for seed in (1, 2))
     require(
-        torch.equal(one, two), "in eval mode two passes differ; use self.training or nn.Dropout"
+        torch.equal(first, second),
+        "two passes in eval mode differ; use self.training or nn.Dropout",
     )
-
-
-ALTERNATIVE_SETTINGS = {"dropout": 0.5, "normalization": "layer", "activation": "tanh"}
 
 
 @register_check("encoder")
 def check_settings_take_effect(encoder: Encoder) -> None:
-    """Where it has dropout, a normalisation or an activation, another one gives another embedding.
+    """Dropout, normalization and activation change the embedding where they are parameters.
 
-    Those between layers are looked at where there are several.
+    The latter two act between layers, so they are tested with two or more layers only.
     """
-    known = {field.name for field in fields(encoder)}  # type: ignore[arg-type]
-    between = {"normalization", "activation"} if len(getattr(encoder, "hidden", ())) < 2 else set()
-    for name in sorted((known & ALTERNATIVE_SETTINGS.keys()) - between):
-        other = replace(encoder, **{name: ALTERNATIVE_SETTINGS[name]})  # type: ignore[type-var]
-        if other == encoder:
+    names = {field.name for field in fields(encoder)} & ALTERNATIVE_SETTINGS.keys()  # type: ignore[arg-type]
+    if len(getattr(encoder, "hidden", ())) < 2:
+        names &= {"dropout"}
+    for name in sorted(names):
+        value, default = ALTERNATIVE_SETTINGS[name], getattr(encoder, name)
+        if value == default:
             continue
-        one, two = (
+        first, second = (
             encode(e, build_encoder_network(e, make_cells()).train(), make_cells())
-            for e in (encoder, other)
+            for e in (encoder, replace(encoder, **{name: value}))  # type: ignore[type-var]
         )
         require(
-            not torch.equal(one, two),
-            f"{name}: {ALTERNATIVE_SETTINGS[name]} gives what {name}: {getattr(encoder, name)} gives; use it, "
-            "or leave the setting out",
+            not torch.equal(first, second),
+            f"{name}: {value} has the same result as {name}: {default}; use the parameter or "
+            "remove it",
         )
 
 
 @register_check("encoder")
 def check_is_permutation_equivariant(encoder: Encoder) -> None:
-    """The order of the cells means nothing."""
+    """Permuting the cells permutes the embedding."""
     order = np.random.default_rng(0).permutation(len(make_cells().x))
-    before, after = (
-        _compute_embedding(encoder, make_cells()),
-        _compute_embedding(encoder, make_cells().take(order)),
-    )
+    expected = _embed(encoder, make_cells())[torch.from_numpy(order)]
+    z = _embed(encoder, make_cells().take(order))
     require(
-        _allclose(before[torch.from_numpy(order)], after),
-        "cells in another order get other embeddings",
+        torch.allclose(expected, z, rtol=1e-3, atol=1e-4),
+        "the embedding of a cell depends on the order of the cells",
     )
 
 
 @register_check("encoder")
 def check_accepts_isolated_cells(encoder: Encoder) -> None:
-    """Cells without neighbours, and a cell by itself, get finite embeddings."""
+    """Cells without neighbors and a single cell have finite embeddings."""
     edgeless = sparse.csr_matrix(make_cells().graph.shape, dtype=np.float32)
-    for some, what in (
+    for cells, context in (
         (replace(make_cells(), graph=edgeless), "a graph without edges"),
         (make_few_cells(1), "one cell"),
     ):
-        found = _compute_embedding(encoder, some)
-        require(bool(found.isfinite().all()), f"{what}: the embedding is not finite")
-        require(len(found) == len(some.x), f"{what}: {len(found)} rows for {len(some.x)} cells")
+        z = _embed(encoder, cells)
+        require(bool(z.isfinite().all()), f"{context}: the embedding is not finite")
+        require(len(z) == len(cells.x), f"{context}: {len(z)} rows for {len(cells.x)} cells")
 
 
 @register_check("encoder")
 def check_state_dict_is_complete(encoder: Encoder) -> None:
-    """Its weights, put into another network of it, give the same embedding."""
-    made, other = (
-        build_encoder_network(encoder, make_cells(), 1),
-        build_encoder_network(encoder, make_few_cells(3), 2),
-    )
-    from_arrays(other, to_arrays(made))
+    """Loading its weights into another network reproduces the embedding."""
+    source = build_encoder_network(encoder, make_cells(), 1)
+    restored = build_encoder_network(encoder, make_few_cells(3), 2)
+    from_arrays(restored, to_arrays(source))
     with torch.no_grad():
-        one, two = (encode(encoder, module.eval(), make_cells()) for module in (made, other))
-    require(torch.equal(one, two), "state_dict does not hold all; use parameters and buffers")
+        first, second = (encode(encoder, m.eval(), make_cells()) for m in (source, restored))
+    require(
+        torch.equal(first, second), "state_dict is incomplete; use nn.Parameter or register_buffer"
+    )
 
 
 @register_check("encoder")
 def check_supports_other_widths(encoder: Encoder) -> None:
-    """It can be widened, as variational graph decoders ask; or it refuses in a sentence."""
+    """Its width can be changed, as variational graph decoders need, or it refuses with a reason."""
     width = 2 * encoder.embedding_width(N_GENES)
     try:
         wider = encoder.replace_width(width)
     except ValueError as error:
-        require(str(error), "widened refuses without a word")
+        require(str(error), "replace_width raises ValueError without a reason")
         return
-    require(
-        wider.embedding_width(N_GENES) == width,
-        f"widened to {width} it has {wider.embedding_width(N_GENES)}",
-    )
-    found = _compute_embedding(wider, make_cells()).shape[1]
-    require(found == width, f"widened to {width} its embedding has {found} columns")
+    declared, actual = wider.embedding_width(N_GENES), _embed(wider, make_cells()).shape[1]
+    require(declared == width, f"after replace_width({width}) embedding_width is {declared}")
+    require(actual == width, f"after replace_width({width}) the embedding has {actual} columns")

@@ -1,4 +1,4 @@
-"""Where a check does not apply, and why: the one place for it."""
+"""Exemptions: checks that do not apply to some components, with the reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scgnn.components.regularizers import Regularizer
 from scgnn.components.stopping import NeverStop
 from scgnn.registry.component import Component
 
-CALLING_CHECKS = (  # the checks that call a component
+CALLING_CHECKS = (  # the checks that call a reader
     "is_deterministic_given_seed",
     "does_not_modify_inputs",
     "returns_counts",
@@ -27,33 +27,21 @@ class Exemption:
     Parameters
     ----------
     checks
-        Their names.
-    applies
-        Says whether a component is one of those.
+        Names of the checks.
+    applies_to
+        Whether a component class is exempt.
     reason
-        Why they do not apply, in words.
+        Why the checks do not apply.
     """
 
     checks: tuple[str, ...]
-    applies_to: Callable[[type[Component]], bool]
+    applies_to: Callable[[type[Any]], bool]
     reason: str
 
 
 def _requires_path(cls: type[Any]) -> bool:
-    fields = {field.name: field.default for field in dataclasses.fields(cls)}
-    return issubclass(cls, Reader) and fields.get("path") == ""
-
-
-def _is_in_memory(cls: type[Any]) -> bool:
-    return issubclass(cls, InMemory)
-
-
-def _never_stops(cls: type[Any]) -> bool:
-    return issubclass(cls, NeverStop)
-
-
-def _is_control(cls: type[Any]) -> bool:
-    return bool(getattr(cls, "control", False))
+    defaults = {field.name: field.default for field in dataclasses.fields(cls)}
+    return issubclass(cls, Reader) and defaults.get("path") == ""
 
 
 def _penalizes_embedding(cls: type[Any]) -> bool:
@@ -61,26 +49,30 @@ def _penalizes_embedding(cls: type[Any]) -> bool:
 
 
 EXEMPTIONS = (
-    Exemption(CALLING_CHECKS, _requires_path, "it reads a file, and there is none to read"),
+    Exemption(CALLING_CHECKS, _requires_path, "it reads a file, and none is available"),
     Exemption(
-        CALLING_CHECKS, _is_in_memory, "its data are handed over in Python, and none are here"
+        CALLING_CHECKS,
+        lambda cls: issubclass(cls, InMemory),
+        "its data are passed from Python, and none are available",
     ),
-    Exemption(("reports_stop_reason",), _never_stops, "it never stops: that is what it is for"),
+    Exemption(
+        ("reports_stop_reason",), lambda cls: issubclass(cls, NeverStop), "it never stops by design"
+    ),
     Exemption(
         ("separates_distant_blobs",),
-        _is_control,
-        "it declares itself a control: it sets the floor that others are read against",
+        lambda cls: bool(getattr(cls, "is_baseline", False)),
+        "it declares itself a baseline (is_baseline), which need not find structure",
     ),
     Exemption(
         ("is_zero_at_perfect_reconstruction",),
         _penalizes_embedding,
-        "it overrides penalty: it looks at the embedding, which the reconstruction does not decide",
+        "it overrides penalty: its term depends on the embedding, not on the reconstruction",
     ),
 )
 
 
 def get_exemption_reason(check: str, component: Component | type[Component]) -> str:
-    """Why a check does not apply to a component, "" where it does."""
+    """Return why a check does not apply to a component, "" if it does."""
     cls = component if isinstance(component, type) else type(component)
     if not dataclasses.is_dataclass(cls):
         return ""

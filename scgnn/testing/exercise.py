@@ -1,4 +1,4 @@
-"""Each kind of component used once, as a pipeline uses it."""
+"""Calls of each kind of component, in the way that pipelines call it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,8 @@ from torch import Tensor, nn
 from scgnn.components.decoders import Decoder, GraphDecoder, make_graph_target
 from scgnn.components.encoders import VAE, Encoder, MLPEncoder
 from scgnn.components.graph_builders import GraphBuilder
-from scgnn.components.pruners import Pruner
-from scgnn.components.readers import Demo, Reader
+from scgnn.components.readers import Demo
 from scgnn.components.regularizers import ForwardPass, Regularizer
-from scgnn.components.stopping import StoppingRule
-from scgnn.components.transforms import Transform
 from scgnn.execution.stages import Stages
 from scgnn.pipelines import Pipeline
 from scgnn.registry.component import Component
@@ -30,16 +27,16 @@ from scgnn.state import Snapshot, State
 from scgnn.testing.edge_cases import EMBEDDING_DIM, N_GENES, SyntheticCells
 from scgnn.training.budget import Training
 
-CONVERGED_SHIFTS = (0, *[1] * 12)  # how far cells have moved on in rounds that come to rest
+CONVERGED_SHIFTS = (0, *[1] * 12)  # shifts of snapshots that do not change after the first
 
 
 def exercise(component: Component, cells: SyntheticCells, seed: int) -> list[np.ndarray]:
-    """What a component gives on some cells, as arrays."""
-    return collect_arrays(_EXERCISERS[component.kind](component, cells, seed))
+    """Return everything that a component computes for some cells."""
+    return collect_arrays(_EXERCISES[component.kind](component, cells, seed))
 
 
 def build_encoder_network(encoder: Encoder, cells: SyntheticCells, seed: int = 1) -> nn.Module:
-    """A new network of an encoder, made for the expression of some cells."""
+    """Build and prepare the network of an encoder."""
     with use_torch_seed(seed):
         module = encoder.build(N_GENES)
     encoder.prepare(module, cells.x, seed)
@@ -47,34 +44,34 @@ def build_encoder_network(encoder: Encoder, cells: SyntheticCells, seed: int = 1
 
 
 def encode(encoder: Encoder, module: nn.Module, cells: SyntheticCells, seed: int = 1) -> Tensor:
-    """The embedding of some cells; what is drawn on the way is drawn from ``seed``."""
+    """Embed cells by a network; random numbers are drawn from ``seed``."""
     with use_torch_seed(seed):
-        found: Tensor = module(encoder.prepare_graph(cells.graph), torch.from_numpy(cells.x))
-        return found
+        z: Tensor = module(encoder.prepare_graph(cells.graph), torch.from_numpy(cells.x))
+        return z
 
 
 def mirror_encoder(decoder: Decoder) -> Decoder:
-    """A decoder that knows its encoder."""
+    """Return a decoder that mirrors an MLP encoder."""
     return decoder.mirror(MLPEncoder(hidden=(8, EMBEDDING_DIM)))
 
 
 def build_decoder_network(decoder: Decoder, seed: int = 1) -> nn.Module:
-    """A new network of a decoder that knows its encoder."""
+    """Build the network of a decoder that has been mirrored."""
     with use_torch_seed(seed):
         return decoder.build(EMBEDDING_DIM, N_GENES)
 
 
 def make_latent(decoder: Decoder, cells: SyntheticCells) -> Tensor:
-    """What a decoder is handed: an embedding, or all that an encoder gives for one."""
-    width = (
-        decoder.encoder_width(EMBEDDING_DIM) if isinstance(decoder, GraphDecoder) else EMBEDDING_DIM
-    )
+    """Return the input of a decoder: cells x the width that it expects of its encoder."""
+    width = EMBEDDING_DIM
+    if isinstance(decoder, GraphDecoder):
+        width = decoder.encoder_width(width)
     z = np.tile(cells.embedding, (1, -(-width // EMBEDDING_DIM)))[:, :width] / 10
     return torch.from_numpy(z.astype(np.float32))
 
 
 def make_target(decoder: Decoder, cells: SyntheticCells) -> Any:
-    """What a decoder must rebuild."""
+    """Return the target of a decoder: a graph, counts or expression."""
     if decoder.target == "graph":
         return make_graph_target(cells.graph)
     return torch.from_numpy(cells.counts if decoder.requires_counts else cells.x)
@@ -83,20 +80,20 @@ def make_target(decoder: Decoder, cells: SyntheticCells) -> Any:
 def decode(
     decoder: Decoder, module: nn.Module, z: Tensor, cells: SyntheticCells
 ) -> tuple[Any, Tensor]:
-    """The output of a decoder and its loss."""
+    """Return the output of a decoder's network and the loss."""
     with use_torch_seed(1):
         output = module(z)
         return output, decoder.loss(output, make_target(decoder, cells))
 
 
 def build_graph(builder: GraphBuilder, cells: SyntheticCells, seed: int = 1) -> sparse.csr_matrix:
-    """The graph of an embedding; the batches where they are asked for."""
-    more = (cells.batch,) if "batch" in builder.requires else ()
-    return builder(cells.embedding, seed, *more)
+    """Build the graph of some cells, with their batches if the builder requires them."""
+    batch = (cells.batch,) if "batch" in builder.requires else ()
+    return builder(cells.embedding, seed, *batch)
 
 
 def compute_neighbors(cells: SyntheticCells, k: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest cells of each cell and their distances, cells x k, nearest first."""
+    """Return the k nearest neighbors of each cell and their distances, cells x k."""
     distances = np.linalg.norm(cells.embedding[:, None] - cells.embedding, axis=2).astype(float)
     np.fill_diagonal(distances, np.inf)
     nearest = np.argsort(distances, axis=1, kind="stable")[:, : min(k, len(distances) - 1)]
@@ -104,9 +101,9 @@ def compute_neighbors(cells: SyntheticCells, k: int = 5) -> tuple[np.ndarray, np
 
 
 def make_forward_batch(cells: SyntheticCells) -> ForwardPass:
-    """Some cells on their way through a variational autoencoder that rebuilds them badly.
+    """Return a forward pass of cells through a variational autoencoder.
 
-    The reconstruction is a leaf, so that its gradient can be looked at.
+    The reconstruction is poor, and a leaf tensor so that its gradient can be taken.
     """
     x = torch.from_numpy(cells.x)
     module = build_encoder_network(VAE(hidden=(8, EMBEDDING_DIM)), cells)
@@ -118,13 +115,13 @@ def make_forward_batch(cells: SyntheticCells) -> ForwardPass:
 def compute_penalty(
     regularizer: Regularizer, batch: ForwardPass, state: State, rows: Tensor | None = None
 ) -> Tensor:
-    """The term that a regularizer adds for a batch."""
+    """Return the term that a regularizer adds to the loss of a batch."""
     with use_torch_seed(1):
         return regularizer.penalty(batch, regularizer.prepare(state), rows)
 
 
 def reduce_budget(pipeline: Pipeline) -> Pipeline:
-    """The same pipeline with next to no training."""
+    """Return the pipeline with one iteration and two epochs for each training."""
     changes: dict[str, Any] = {
         field.name: replace(value, epochs=2)
         for field in fields(pipeline)  # type: ignore[arg-type]
@@ -136,7 +133,7 @@ def reduce_budget(pipeline: Pipeline) -> Pipeline:
 
 
 def make_demo_state(n_cells: int = 40) -> State:
-    """Simulated cells, as a pipeline is given them."""
+    """Return the state of simulated cells at the start of a pipeline."""
     adata = Demo(n_cells=n_cells, n_genes=30)()
     x = sparse.csr_matrix(adata.X, dtype=np.float32).log1p()
     names = np.asarray(adata.var_names, str), np.asarray(adata.obs_names, str)
@@ -144,17 +141,15 @@ def make_demo_state(n_cells: int = 40) -> State:
 
 
 def run_on_demo(pipeline: Pipeline, seed: int = 1) -> State:
-    """A pipeline on the demo."""
+    """Run a pipeline on simulated cells."""
     return pipeline(make_demo_state(), Stages(), seed)
 
 
 def make_snapshots(cells: SyntheticCells, *shifts: int) -> list[Snapshot]:
-    """Rounds of a pipeline, each with its cells moved on by so many places."""
-    return [
-        Snapshot(shifted.graph, shifted.clusters)
-        for by in shifts
-        for shifted in [cells.take(np.roll(np.arange(len(cells.clusters)), by))]
-    ]
+    """Return snapshots of a run, each with the cells rotated by a shift."""
+    order = np.arange(len(cells.clusters))
+    rotated = [cells.take(np.roll(order, shift)) for shift in shifts]
+    return [Snapshot(moved.graph, moved.clusters) for moved in rotated]
 
 
 def _exercise_encoder(encoder: Encoder, cells: SyntheticCells, seed: int) -> Any:
@@ -168,76 +163,50 @@ def _exercise_decoder(decoder: Decoder, cells: SyntheticCells, seed: int) -> Any
     return decode(decoder, module, make_latent(decoder, cells), cells), module.state_dict()
 
 
-def _exercise_clusterer(clusterer: Any, cells: SyntheticCells, seed: int) -> Any:
-    return clusterer(cells.embedding, cells.graph, seed)
-
-
-def _exercise_pruner(pruner: Pruner, cells: SyntheticCells, seed: int) -> Any:
-    return pruner(*compute_neighbors(cells.take(np.arange(5))), seed)  # some are slow by the cell
-
-
-def _exercise_reader(reader: Reader, _cells: SyntheticCells, _seed: int) -> Any:
-    return reader()
-
-
-def _exercise_regularizer(regularizer: Regularizer, cells: SyntheticCells, _seed: int) -> Any:
-    return compute_penalty(regularizer, make_forward_batch(cells), cells.to_state())
-
-
-def _exercise_transform(transform: Transform, cells: SyntheticCells, _seed: int) -> Any:
-    return transform(cells.adata)
-
-
-def _exercise_stop(stop: StoppingRule, cells: SyntheticCells, _seed: int) -> Any:
-    return np.array(stop(make_snapshots(cells, *CONVERGED_SHIFTS)))
-
-
-def _exercise_pipeline(pipeline: Pipeline, _cells: SyntheticCells, seed: int) -> Any:
-    return run_on_demo(reduce_budget(pipeline), seed)
-
-
-_EXERCISERS: dict[str, Callable[[Any, SyntheticCells, int], Any]] = {
-    "clusterer": _exercise_clusterer,
+_EXERCISES: dict[str, Callable[[Any, SyntheticCells, int], Any]] = {
+    "clusterer": lambda c, cells, seed: c.fit_predict(cells.embedding, cells.graph, seed),
     "decoder": _exercise_decoder,
     "encoder": _exercise_encoder,
     "graph_builder": build_graph,
-    "pipeline": _exercise_pipeline,
-    "pruner": _exercise_pruner,
-    "reader": _exercise_reader,
-    "regularizer": _exercise_regularizer,
-    "stop": _exercise_stop,
-    "transform": _exercise_transform,
+    "pipeline": lambda c, cells, seed: run_on_demo(reduce_budget(c), seed),
+    # five cells: some pruners take long for each cell
+    "pruner": lambda c, cells, seed: c(*compute_neighbors(cells.take(np.arange(5))), seed),
+    "reader": lambda c, cells, seed: c(),
+    "regularizer": lambda c, cells, seed: compute_penalty(
+        c, make_forward_batch(cells), cells.to_state()
+    ),
+    "stop": lambda c, cells, seed: np.array(c(make_snapshots(cells, *CONVERGED_SHIFTS))),
+    "transform": lambda c, cells, seed: c(cells.adata),
 }
 
 
 def collect_arrays(value: Any) -> list[np.ndarray]:
-    """Every array in a value, in order."""
+    """Return copies of all arrays in a value, in a fixed order."""
     if isinstance(value, Tensor):
         return [value.detach().numpy().copy()]
     if isinstance(value, np.ndarray | np.generic):
         return [np.array(value)]
+    parts: list[Any] = []
     if sparse.issparse(value):
-        return collect_arrays([value.indptr, value.indices, value.data])
-    if isinstance(value, dict):
-        return collect_arrays(list(value.values()))
-    if isinstance(value, tuple | list):
-        return [array for item in value for array in collect_arrays(item)]
-    if is_dataclass(value) and not isinstance(value, type):
-        return collect_arrays([getattr(value, field.name) for field in fields(value)])
-    if hasattr(value, "obs_names"):
-        frames = [value.obs.to_numpy(str), value.var.to_numpy(str)]
+        parts = [value.indptr, value.indices, value.data]
+    elif isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, tuple | list):
+        parts = list(value)
+    elif is_dataclass(value) and not isinstance(value, type):
+        parts = [getattr(value, field.name) for field in fields(value)]
+    elif hasattr(value, "obs_names"):
+        tables = [table.to_numpy(str) for table in (value.obs, value.var)]
         names = [np.asarray(n, str) for n in (value.obs_names, value.var_names)]
-        return collect_arrays(
-            [value.X, *(value.layers[key] for key in value.layers), *frames, *names]
-        )
-    return []
+        parts = [value.X, *(value.layers[key] for key in value.layers), *tables, *names]
+    return [array for part in parts for array in collect_arrays(part)]
 
 
 @contextmanager
 def seed_global_generators(seed: int) -> Iterator[None]:
-    """The random generators of the process in a known state; afterwards they are as before."""
+    """Seed the global random generators of numpy, random and torch; restore them afterwards."""
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002  # the very generator that a component must not use
+    np.random.seed(seed)  # noqa: NPY002  # the generator that a component must not use
     random.seed(seed)
     try:
         with use_torch_seed(seed):
@@ -248,5 +217,5 @@ def seed_global_generators(seed: int) -> Iterator[None]:
 
 
 def needs_graph(component: Component) -> bool:
-    """Whether a component or anything inside it reads the graph."""
+    """Return whether a component or a part of it requires the graph."""
     return "graph" in collect_requirements(component)

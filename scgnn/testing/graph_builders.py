@@ -1,4 +1,4 @@
-"""What graph builders and pruners keep to."""
+"""Checks of graph builders."""
 
 from __future__ import annotations
 
@@ -19,54 +19,56 @@ from scgnn.testing.exercise import build_graph
 
 
 def _require_valid_graph(builder: GraphBuilder, cells: SyntheticCells, context: str) -> None:
-    """Build the graph of some cells, and demand all that a cell graph must be."""
-    graph, n = build_graph(builder, cells), len(cells.embedding)
-    require(sparse.issparse(graph) and graph.format == "csr", f"{context}: no CSR matrix")
-    require(graph.shape == (n, n), f"{context}: the graph is {graph.shape}, not ({n}, {n})")
+    """Require a symmetric CSR graph of the cells with positive weights and no self-loops."""
+    graph, shape = build_graph(builder, cells), cells.graph.shape
+    require(sparse.issparse(graph) and graph.format == "csr", f"{context}: not a CSR matrix")
+    require(graph.shape == shape, f"{context}: the graph is {graph.shape}, not {shape}")
     require(bool(np.isfinite(graph.data).all()), f"{context}: a weight is not finite")
     require(abs(graph - graph.T).nnz == 0, f"{context}: the graph is not symmetric")
-    require(not graph.diagonal().any(), f"{context}: a cell is linked to itself")
+    require(not graph.diagonal().any(), f"{context}: the graph has self-loops")
     require(bool((graph.data > 0).all()), f"{context}: a stored weight is not above 0")
 
 
 @register_check("graph_builder")
 def check_builds_valid_graph(builder: GraphBuilder) -> None:
-    """Symmetric CSR, no self-loops, weights above 0."""
+    """The graph is a symmetric CSR matrix with positive weights and no self-loops."""
     _require_valid_graph(builder, make_cells(), "30 cells")
 
 
 @register_check("graph_builder")
 def check_graph_has_edges(builder: GraphBuilder) -> None:
-    """Thirty cells get edges."""
-    require(build_graph(builder, make_cells()).nnz, "30 cells get a graph without edges")
+    """The graph of 30 cells has edges."""
+    require(build_graph(builder, make_cells()).nnz, "the graph of 30 cells has no edges")
 
 
 @register_check("graph_builder")
 def check_accepts_identical_cells(builder: GraphBuilder) -> None:
-    """More equal cells than any neighbourhood holds still make a sound graph."""
-    _require_valid_graph(builder, make_identical_cells(30), "30 equal cells")
+    """The graph is valid with more identical cells than a neighborhood holds."""
+    _require_valid_graph(builder, make_identical_cells(30), "30 identical cells")
 
 
 @register_check("graph_builder")
 def check_accepts_few_cells(builder: GraphBuilder) -> None:
-    """Fewer cells than neighbours asked for make a sound graph."""
+    """The graph is valid with fewer cells than neighbors."""
     for n in (2, 3):
         _require_valid_graph(builder, make_few_cells(n), f"{n} cells")
 
 
 @register_check("graph_builder")
 def check_accepts_single_cell(builder: GraphBuilder) -> None:
-    """One cell makes a graph without edges."""
+    """The graph of a single cell has no edges."""
     _require_valid_graph(builder, make_few_cells(1), "one cell")
 
 
 @register_check("graph_builder")
 def check_is_permutation_equivariant(builder: GraphBuilder) -> None:
-    """The order of the cells means nothing, where no two distances are equal."""
+    """Permuting the cells permutes the graph, where no two distances are equal."""
     rng = np.random.default_rng(0)
     embedding = rng.normal(size=make_cells().embedding.shape).astype(np.float32)
-    some, order = replace(make_cells(), embedding=embedding), rng.permutation(len(embedding))
-    before, after = build_graph(builder, some), build_graph(builder, some.take(order))
-    moved = before[order][:, order]
-    same = np.allclose(moved.toarray(), after.toarray(), rtol=1e-3, atol=1e-5)
-    require(same, "cells in another order get other edges or weights")
+    cells, order = replace(make_cells(), embedding=embedding), rng.permutation(len(embedding))
+    expected = build_graph(builder, cells)[order][:, order].toarray()
+    graph = build_graph(builder, cells.take(order)).toarray()
+    require(
+        np.allclose(expected, graph, rtol=1e-3, atol=1e-5),
+        "the edges of a cell depend on the order of the cells",
+    )

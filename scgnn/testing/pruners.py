@@ -1,4 +1,4 @@
-"""pruners"""
+"""Checks of pruners."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from scgnn.testing.exercise import compute_neighbors
 
 
 def _make_five_cells() -> SyntheticCells:
-    """The first cells, twins and the empty one among them: some pruners are slow by the cell."""
+    """Return the first cells, duplicates among them: some pruners take long for each cell."""
     return make_cells().take(np.arange(5))
 
 
 @register_check("pruner")
 def check_returns_boolean_mask(pruner: Pruner) -> None:
-    """A mask of the shape of the neighbours, true for edges kept."""
-    near, distances = compute_neighbors(_make_five_cells())
-    mask = np.asarray(pruner(near, distances, 1))
-    require(mask.shape == near.shape, f"the mask is {mask.shape}, not {near.shape}")
+    """It returns a boolean mask of the shape of the neighbors, true for edges to keep."""
+    neighbors, distances = compute_neighbors(_make_five_cells())
+    mask = np.asarray(pruner(neighbors, distances, 1))
+    require(mask.shape == neighbors.shape, f"the mask is {mask.shape}, not {neighbors.shape}")
     require(mask.dtype == bool, f"the mask is {mask.dtype}, not bool")
 
 
 @register_check("pruner")
 def check_keeps_nearest_neighbor(pruner: Pruner) -> None:
-    """Each cell keeps its nearest neighbour."""
-    for some, what in ((_make_five_cells(), "5 cells"), (make_identical_cells(5), "equal cells")):
+    """Every cell keeps the edge to its nearest neighbor."""
+    for cells, context in (
+        (_make_five_cells(), "5 cells"),
+        (make_identical_cells(5), "5 identical cells"),
+    ):
         for k in (1, 4):
-            mask = pruner(*compute_neighbors(some, k), 1)
-            lost = int((~mask[:, 0]).sum())
-            require(not lost, f"{what}, k = {k}: {lost} lose their nearest")
+            mask = pruner(*compute_neighbors(cells, k), 1)
+            n_lost = int((~mask[:, 0]).sum())
+            require(not n_lost, f"{context}, k = {k}: {n_lost} cells lose their nearest neighbor")

@@ -1,7 +1,8 @@
-"""What regularizers keep to."""
+"""Checks of regularizers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -15,76 +16,69 @@ from scgnn.testing.edge_cases import SyntheticCells, make_cells
 from scgnn.testing.exercise import compute_penalty, make_forward_batch
 
 
-def _make_batches() -> list[tuple[str, ForwardPass, Tensor | None]]:
-    """All cells, and a few of them, some without a link to the others."""
-    rows = torch.tensor([0, 3, 4, 7, 29])
-    return [
-        ("all cells", make_forward_batch(make_cells()), None),
-        ("5 cells", make_forward_batch(make_cells().take(rows.numpy())), rows),
-    ]
+def _iter_terms(regularizer: Regularizer) -> Iterator[tuple[str, ForwardPass, Tensor]]:
+    """Yield the terms of all cells and of five cells, some without an edge to the others."""
+    state, rows = make_cells().to_state(), torch.tensor([0, 3, 4, 7, 29])
+    batch = make_forward_batch(make_cells())
+    yield "all cells", batch, compute_penalty(regularizer, batch, state)
+    batch = make_forward_batch(make_cells().take(rows.numpy()))
+    yield "5 cells", batch, compute_penalty(regularizer, batch, state, rows)
 
 
 @register_check("regularizer")
 def check_penalty_is_nonnegative_scalar(regularizer: Regularizer) -> None:
-    """Its term is a scalar, finite and not negative, for all cells and for a batch."""
-    for what, batch, rows in _make_batches():
-        term = compute_penalty(regularizer, batch, make_cells().to_state(), rows)
-        require(term.dim() == 0, f"{what}: the term has shape {tuple(term.shape)}, not one number")
-        require(bool(term.isfinite()), f"{what}: the term is {term.item()}")
-        require(term.item() >= 0, f"{what}: the term is {term.item():.4g}, below 0")
-
-
-def _replace_weight(regularizer: Regularizer, weight: float) -> Regularizer:
-    return replace(regularizer, weight=weight)  # type: ignore[type-var]
+    """Its term is a finite, nonnegative scalar, for all cells and for a batch."""
+    for context, _, term in _iter_terms(regularizer):
+        require(term.dim() == 0, f"{context}: the term has shape {tuple(term.shape)}, not a scalar")
+        require(bool(term.isfinite()), f"{context}: the term is {term.item()}")
+        require(term.item() >= 0, f"{context}: the term is {term.item():.4g}, below 0")
 
 
 @register_check("regularizer")
 def check_is_linear_in_weight(regularizer: Regularizer) -> None:
-    """Twice the weight is twice the term, no weight is none."""
-    terms = [
-        compute_penalty(
-            _replace_weight(regularizer, weight),
-            make_forward_batch(make_cells()),
-            make_cells().to_state(),
-        ).item()
+    """Its term is proportional to the weight."""
+    batch, state = make_forward_batch(make_cells()), make_cells().to_state()
+    one, two, zero = (
+        compute_penalty(replace(regularizer, weight=weight), batch, state).item()  # type: ignore[type-var]
         for weight in (1.0, 2.0, 0.0)
-    ]
-    require(terms[0] > 0, "the term of a bad reconstruction is 0")
-    require(
-        bool(np.isclose(terms[1], 2 * terms[0], rtol=1e-4)),
-        f"with weight 1 the term is {terms[0]:.4g}, with weight 2 it is {terms[1]:.4g}",
     )
-    require(terms[2] == 0, f"with weight 0 the term is {terms[2]:.4g}")
+    require(one > 0, "the term of a poor reconstruction is 0")
+    require(
+        bool(np.isclose(two, 2 * one, rtol=1e-4)),
+        f"with weight 1 the term is {one:.4g}, with weight 2 it is {two:.4g}",
+    )
+    require(zero == 0, f"with weight 0 the term is {zero:.4g}")
 
 
 @register_check("regularizer")
 def check_is_differentiable(regularizer: Regularizer) -> None:
-    """Its term has a finite gradient in the reconstruction, or in the embedding's network."""
-    for what, batch, rows in _make_batches():
-        term = compute_penalty(regularizer, batch, make_cells().to_state(), rows)
-        require(term.requires_grad, f"{what}: the term has no gradient; stay within torch")
+    """Its term has a finite gradient with respect to the reconstruction or the encoder."""
+    for context, batch, term in _iter_terms(regularizer):
+        require(
+            term.requires_grad, f"{context}: the term has no gradient; use torch operations only"
+        )
         leaves = [batch.x_hat, *batch.encoder.parameters()]
-        found = [g for g in torch.autograd.grad(term, leaves, allow_unused=True) if g is not None]
-        require(any(bool(g.any()) for g in found), f"{what}: no gradient comes back")
-        finite = all(bool(g.isfinite().all()) for g in found)
-        require(finite, f"{what}: the gradient is not finite")
+        gradients = torch.autograd.grad(term, leaves, allow_unused=True, materialize_grads=True)
+        require(any(bool(g.any()) for g in gradients), f"{context}: the gradient is 0")
+        finite = all(bool(g.isfinite().all()) for g in gradients)
+        require(finite, f"{context}: the gradient is not finite")
 
 
 def homogenize_components(cells: SyntheticCells) -> SyntheticCells:
-    """The cells with the counts of the first cell of each connected group."""
-    _, group = connected_components(cells.graph, directed=False)
-    _, first = np.unique(group, return_index=True)
-    return replace(cells, counts=cells.counts[first[group]])
+    """Return the cells with equal counts within each connected component of the graph."""
+    _, component = connected_components(cells.graph, directed=False)
+    _, first = np.unique(component, return_index=True)
+    return replace(cells, counts=cells.counts[first[component]])
 
 
 @register_check("regularizer")
 def check_is_zero_at_perfect_reconstruction(regularizer: Regularizer) -> None:
-    """Its term is 0, with a finite gradient, when x_hat equals x and linked cells are alike."""
-    some = homogenize_components(make_cells())
-    batch = make_forward_batch(some)
+    """Its term is 0 with a finite gradient if x_hat equals x and connected cells are equal."""
+    cells = homogenize_components(make_cells())
+    batch = make_forward_batch(cells)
     batch = batch._replace(x_hat=batch.x.clone().requires_grad_())
-    term = compute_penalty(regularizer, batch, some.to_state())
+    term = compute_penalty(regularizer, batch, cells.to_state())
     require(term.item() < 1e-6, f"the term of a perfect reconstruction is {term.item():.4g}")
     (gradient,) = torch.autograd.grad(term, batch.x_hat, allow_unused=True)
     finite = gradient is None or bool(gradient.isfinite().all())
-    require(finite, "at a perfect reconstruction the gradient is not finite")
+    require(finite, "the gradient at a perfect reconstruction is not finite")

@@ -1,4 +1,4 @@
-"""stopping"""
+"""Checks of stopping rules."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from scgnn.testing.exercise import CONVERGED_SHIFTS, make_snapshots
 
 @register_check("stop")
 def check_continues_while_clusters_change(stop: StoppingRule) -> None:
-    """Labels and graph that are new in each round are no reason to stop."""
-    for moved in ((0, 1), (0, 1, 4)):
-        reason = stop(make_snapshots(make_cells(), *moved))
-        require(isinstance(reason, str), f"it says {reason!r}; a reason is text, none is ''")
-        require(not reason, f"it stops though everything moves: {reason}")
+    """It does not stop while clusters and graph change."""
+    for shifts in ((0, 1), (0, 1, 4)):
+        reason = stop(make_snapshots(make_cells(), *shifts))
+        require(isinstance(reason, str), f"it returns {reason!r}; return a reason, or '' to go on")
+        require(not reason, f"it stops while clusters and graph change: {reason}")
 
 
 @register_check("stop")
 def check_reports_stop_reason(stop: StoppingRule) -> None:
-    """When labels and graph stand still it stops, and says why."""
+    """It stops once clusters and graph have converged, and returns the reason."""
     reason = stop(make_snapshots(make_cells(), *CONVERGED_SHIFTS))
-    require(isinstance(reason, str) and reason, f"all stands still, and it says {reason!r}")
+    require(
+        isinstance(reason, str) and reason,
+        f"clusters and graph have converged, and it returns {reason!r}",
+    )

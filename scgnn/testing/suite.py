@@ -1,4 +1,4 @@
-"""The checks of a component, run one by one or as tests of pytest."""
+"""The conformance suite: all checks of a component, run directly or by pytest."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from scgnn.recipe.describe import format_inline
 from scgnn.registry.component import Component
-from scgnn.testing import (  # noqa: F401  # each registers its checks
+from scgnn.testing import (  # noqa: F401  # importing registers the checks
     clusterers,
     common,
     decoders,
@@ -27,7 +27,7 @@ ComponentOrClass = Component | type[Component]
 
 
 class CheckResult(NamedTuple):
-    """What one check found."""
+    """Result of one check of a component."""
 
     check: Check
     status: Literal["passed", "failed", "exempt"]
@@ -35,86 +35,96 @@ class CheckResult(NamedTuple):
 
 
 def get_checks(component: ComponentOrClass) -> list[Check]:
-    """The checks for a component, those for all kinds first."""
-    return [c for c in CHECKS if c.kind is None] + [c for c in CHECKS if c.kind == component.kind]
-
-
-def run_checks(component: ComponentOrClass) -> Iterator[CheckResult]:
-    """Try a component on every check of its kind.
+    """Return the checks of a component, those of all kinds first.
 
     Parameters
     ----------
     component
-        A component, or a class, which is tried with its defaults.
+        A component or its class.
     """
+    return [c for kind in (None, component.kind) for c in CHECKS if c.kind == kind]
+
+
+def run_checks(component: ComponentOrClass) -> Iterator[CheckResult]:
+    """Run every check of a component.
+
+    Parameters
+    ----------
+    component
+        A component, or a class, which is tested with its defaults.
+
+    Yields
+    ------
+    CheckResult
+        The result of each check; if a class has no defaults, of that check only.
+    """
+    checks = get_checks(component)
     if isinstance(component, type):
         try:
             component()
         except Exception as error:
-            check = next(c for c in CHECKS if c.function is common.check_has_default_parameters)
+            check = next(c for c in checks if c.name == "has_default_parameters")
             yield CheckResult(check, "failed", f"{type(error).__name__}: {error}")
             return
-    for check in get_checks(component):
-        exempt = get_exemption_reason(check.name, component)
-        if exempt:
-            yield CheckResult(check, "exempt", exempt)
+    for check in checks:
+        if exemption := get_exemption_reason(check.name, component):
+            yield CheckResult(check, "exempt", exemption)
             continue
         try:
             check(component)
-        except CheckFailedError as broken:
-            yield CheckResult(check, "failed", str(broken))
-        except Exception as error:  # a stranger's component raises anything
+        except CheckFailedError as error:
+            yield CheckResult(check, "failed", str(error))
+        except Exception as error:  # third-party components can raise anything
             yield CheckResult(check, "failed", f"{type(error).__name__}: {error}")
         else:
             yield CheckResult(check, "passed", "")
 
 
 def check_component(component: ComponentOrClass) -> None:
-    """Hold a component to every rule of its kind.
+    """Test a component against every rule of its kind.
 
     Parameters
     ----------
     component
-        A component, or a class, which is tried with its defaults.
+        A component, or a class, which is tested with its defaults.
 
     Raises
     ------
-    Broken
-        With every rule that it breaks, one line each.
+    CheckFailedError
+        The component breaks rules; the message has a line for each.
     """
-    failed = [o for o in run_checks(component) if o.status == "failed"]
+    failed = [result for result in run_checks(component) if result.status == "failed"]
     if failed:
-        raise CheckFailedError("\n".join(f"{o.check.name}: {o.reason}" for o in failed))
+        raise CheckFailedError("\n".join(f"{r.check.name}: {r.reason}" for r in failed))
 
 
 def parametrize_with_checks(components: Sequence[ComponentOrClass]) -> Any:
-    """Decorate a test ``(component, check)`` so that pytest runs it once a rule.
+    """Return a pytest decorator that runs a test ``(component, check)`` once for each check.
 
-    A check that does not apply is skipped with its reason, and one that takes minutes is marked
-    ``slow``.
+    Checks that do not apply are skipped with their reason, and checks that take minutes are
+    marked ``slow``.
 
     Parameters
     ----------
     components
-        Components, or classes, which are tried with their defaults.
+        Components, or classes, which are tested with their defaults.
     """
-    import pytest  # only tests need it
+    import pytest  # a dependency of tests only
 
-    def case(component: ComponentOrClass, check: Check) -> Any:
-        exempt = get_exemption_reason(check.name, component)
-        marks = [pytest.mark.skip(reason=exempt)] if exempt else []
+    def make_case(component: ComponentOrClass, check: Check) -> Any:
+        exemption = get_exemption_reason(check.name, component)
+        marks = [pytest.mark.skip(reason=exemption)] if exemption else []
         marks += [pytest.mark.slow] if check.slow else []
-        return pytest.param(
-            component, check, marks=marks, id=f"{_format_test_id(component)}-{check.name}"
-        )
+        name = f"{_format_test_id(component)}-{check.name}"
+        return pytest.param(component, check, marks=marks, id=name)
 
-    cases = [case(component, check) for component in components for check in get_checks(component)]
+    cases = [make_case(c, check) for c in components for check in get_checks(c)]
     return pytest.mark.parametrize(("component", "check"), cases)
 
 
 def _format_test_id(component: ComponentOrClass) -> str:
-    """A component in the id of a test: its kind and name, and its settings if it has any."""
+    """Return kind and name of a component, and its parameters that are not defaults."""
     cls = component if isinstance(component, type) else type(component)
     name = f"{cls.kind}.{getattr(cls, 'name', cls.__name__)}"
-    changed = not isinstance(component, type) and component != cls()
-    return f"{name}-{format_inline(component)}" if changed else name
+    has_defaults = isinstance(component, type) or component == cls()
+    return name if has_defaults else f"{name}-{format_inline(component)}"

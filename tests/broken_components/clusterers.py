@@ -20,7 +20,7 @@ def split_in_halves(n: int) -> np.ndarray:
 class OneBased(Clusterer):
     """Counts from one."""
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return split_in_halves(len(embedding)) + 1
 
 
@@ -28,7 +28,7 @@ class OneBased(Clusterer):
 class FloatClusters(Clusterer):
     """Counts in fractions."""
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return split_in_halves(len(embedding)) / 1
 
 
@@ -38,7 +38,7 @@ class FloatClusters(Clusterer):
 class AscendingSizes(Clusterer):
     """Numbers the smallest first."""
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return np.minimum(np.arange(len(embedding)), 1)
 
 
@@ -51,7 +51,7 @@ class NonSeparating(SingleCluster):
 class EqualityBased(Clusterer):
     """Numbers cells by whether they differ from the mean."""
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return (embedding == embedding[0]).all(1).astype(np.int64)
 
 
@@ -59,7 +59,7 @@ class EqualityBased(Clusterer):
 class AtLeastThreeCells(Clusterer):
     """Wants three cells."""
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return split_in_halves(max(3, len(embedding)))
 
 
@@ -67,7 +67,7 @@ class AtLeastThreeCells(Clusterer):
 class EdgeDependent(Clusterer):
     """Numbers cells by whether any has a link."""
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return np.full(len(embedding), int(graph.nnz == 0))
 
 
@@ -77,5 +77,5 @@ class EdgeDependent(Clusterer):
 class UndeclaredGraph(Clusterer):
     """Reads the graph and does not say so."""
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return np.zeros(graph.shape[0], dtype=np.int64)

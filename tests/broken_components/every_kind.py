@@ -15,7 +15,7 @@ from scgnn.components.clusterers import Clusterer, relabel_by_size
 class SingleCluster(Clusterer):
     """Puts every cell into one cluster."""
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return np.zeros(len(embedding), dtype=np.int64)
 
 
@@ -141,7 +141,7 @@ class AnyKeyword(SingleCluster):
 class GlobalGenerator(Clusterer):
     """Draws from the generator of the whole process."""
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return relabel_by_size(np.array([random.randrange(3) for _ in embedding]))
 
 
@@ -149,6 +149,6 @@ class GlobalGenerator(Clusterer):
 class InputModifier(SingleCluster):
     """Writes where it should read."""
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         embedding[0] = 0
-        return super().__call__(embedding, graph, seed)
+        return super().fit_predict(embedding, graph, seed)

@@ -1,16 +1,15 @@
-"""Our numbers against those of the published scGNN and of METHOD.md, one file per module.
+"""Tests against the published scGNN and the formulas of METHOD.md, one file per array file.
 
-The numbers lie outside the repository, in ``../shared/reference/scgnn`` with a README that gives
-every formula and tolerance; without them these tests are skipped (but for ``test_traps_…``).
-``ARRAYS`` in each file says which test uses which array: a pattern for the whole name, and the
-name of a test, ``input`` (data, parameters, starting weights) or ``information``.
+The arrays are in ``tests/data/scgnn``; its README gives the formula and tolerance of each.
+``ARRAYS`` in each test module maps a pattern of array names to the test that uses them, to
+``input`` (data, parameters, initial weights) or to ``information``.
 """
 
 import numpy as np
 
 
 def assert_near(actual, expected, atol: float = 0.0, rtol: float = 0.0) -> None:
-    """``|a − b| <= atol + rtol · max|b|``, the README's tolerance: over the array, not by entry."""
+    """Assert ``|a − b| <= atol + rtol · max|b|``, the maximum taken over the whole array."""
     expected = np.asarray(expected)
     assert np.shape(actual) == expected.shape
     largest = np.abs(expected).max(initial=0.0)

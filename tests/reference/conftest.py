@@ -1,7 +1,8 @@
-"""The reference numbers as a fixture, and small cells."""
+"""Reference arrays and a small state as fixtures."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +12,27 @@ from scgnn.state import State
 
 from .small_scgnn import make_three_groups
 
-REFERENCE_DIR = Path(__file__).parents[2].parent / "shared" / "reference" / "scgnn"
+DATA = Path(__file__).parents[1] / "data" / "scgnn"
 
 
 @pytest.fixture(scope="module")
-def arrays(request) -> dict[str, np.ndarray]:
-    """All arrays of the file that a test module is named after: test_knn.py reads knn.npz."""
-    return load_reference(request.module.__name__.rpartition("test_")[2])
+def arrays(request, load_arrays) -> dict[str, np.ndarray]:
+    """Return the arrays of the file named like the test module: test_knn.py reads knn.npz."""
+    return load_arrays(request.module.__name__.rpartition("test_")[2])
 
 
 @pytest.fixture(scope="session")
-def load_arrays():
-    """Gives the arrays of a file by its name without .npz."""
-    return load_reference
+def load_arrays() -> Callable[[str], dict[str, np.ndarray]]:
+    """Return a function that loads the arrays of a file, named without .npz."""
 
+    def load(name: str) -> dict[str, np.ndarray]:
+        with np.load(DATA / f"{name}.npz", allow_pickle=False) as file:
+            return dict(file)
 
-def load_reference(name: str) -> dict[str, np.ndarray]:
-    file = REFERENCE_DIR / f"{name}.npz"
-    if not file.exists():
-        pytest.skip("the reference numbers are not here")
-    with np.load(file, allow_pickle=False) as opened:
-        return dict(opened)
+    return load
 
 
 @pytest.fixture
 def cells() -> State:
-    """Three groups of cells, mixed."""
+    """Return cells of three groups in random order."""
     return make_three_groups()

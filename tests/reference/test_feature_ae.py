@@ -56,7 +56,7 @@ def first_step(arrays, regularizers, l1, l2, fidelity=0.1):
 def gradients(fitted):
     """Adam's first moment after one step is a tenth of the gradient."""
     return {
-        theirs: fitted.optimizer[f"{number}.exp_avg"] / (1 - 0.9)
+        theirs: fitted.optimizer_state[f"{number}.exp_avg"] / (1 - 0.9)
         for number, theirs in enumerate(WEIGHT_NAMES.values())
     }
 

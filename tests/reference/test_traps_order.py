@@ -28,7 +28,7 @@ def test_row_4_labels_belong_to_the_cells_whose_graph_it_is(clusterer):
     graph = sparse.csr_matrix(groups[:, None] == groups, dtype=np.float32)
     graph.setdiag(0)
     graph.eliminate_zeros()
-    labels = clusterer(np.zeros((40, 1)), graph, seed=1)
+    labels = clusterer.fit_predict(np.zeros((40, 1)), graph, seed=1)
     np.testing.assert_array_equal(labels, relabel_by_size(groups))
 
 

@@ -49,7 +49,7 @@ class Given(Clusterer):
 
     labels: tuple[int, ...]
 
-    def __call__(self, embedding, graph, seed):
+    def fit_predict(self, embedding, graph, seed):
         return np.array(self.labels)
 
 

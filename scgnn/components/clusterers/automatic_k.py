@@ -1,4 +1,4 @@
-"""Clusterers that find by themselves how many clusters there are."""
+"""Clusterers that determine the number of clusters themselves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.components.clusterers.contract import Clusterer, check_max_cells, suppress_warnings
 from scgnn.components.clusterers.relabel import reassign_noise, relabel_by_size
@@ -14,45 +14,41 @@ from scgnn.components.graph_builders import kneighbors
 from scgnn.field_types import DampingFactor, IntAtLeastTwo, OpenFraction, PositiveInt
 from scgnn.seeding import generator
 
-MAX_BANDWIDTH_CELLS, MAX_SEEDS = (
-    2000,
-    500,
-)  # cells by which a bandwidth is chosen, and who look for peaks
+MAX_BANDWIDTH_CELLS = 2000  # sampled to estimate the bandwidth
+MAX_SEEDS = 500  # cells from which mean shift starts
 
 
 class AutomaticK(Clusterer):
-    """What clusterers share that find the number of clusters.
+    """Base class of clusterers that determine the number of clusters themselves.
 
-    A cell that they take for noise joins the cluster of the nearest cell that is none; where all
-    are noise they are one cluster.
+    A noise cell is assigned to the cluster of the nearest cell that is not noise; if all cells
+    are noise, they form one cluster.
     """
 
-    def __call__(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
-    ) -> np.ndarray:
+    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
         points = np.array(embedding, dtype=np.float64)
         if len(np.unique(points, axis=0)) == 1:
             return np.zeros(len(points), dtype=np.int64)
-        points -= points.mean(0)  # far from the origin near cells are no longer told apart
-        with suppress_warnings():  # all cells noise, no convergence: the labels are what there is
-            labels = self._fit(points, seed)
-        return relabel_by_size(reassign_noise(labels, points))
+        points -= points.mean(0)  # distances far from the origin are inexact
+        with suppress_warnings():
+            clusters = self._fit(points, seed)
+        return relabel_by_size(reassign_noise(clusters, points))
 
     def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
-        """Labels [cells] in any order, -1 for noise."""
+        """Return clusters [cells] in any order, -1 for noise."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class DensityBased(AutomaticK):
-    """What clusterers share that look for dense places.
+    """Base class of density-based clusterers.
 
     Parameters
     ----------
     min_cluster_size
-        Cells that make a cluster, before noise joins it.
+        Minimum number of cells in a cluster, before noise cells are assigned.
     min_samples
-        Cells near a cell, itself among them, that tell how dense its place is.
+        Number of neighbors, including the cell itself, that define the density at a cell.
     """
 
     min_cluster_size: IntAtLeastTwo = 10
@@ -62,94 +58,118 @@ class DensityBased(AutomaticK):
 @Clusterer.register("hdbscan")
 @dataclass(frozen=True)
 class HDBSCAN(DensityBased):
-    """The dense places that last longest as density rises (Campello 2013; scikit-learn).
+    """Hierarchical density-based clustering: the most persistent clusters (Campello et al. 2013).
+
+    Implemented by scikit-learn.
 
     Parameters
     ----------
     cluster_selection_method
-        eom takes the clusters that last longest, leaf the finest ones.
+        eom selects the clusters that persist over the widest range of densities, leaf the smallest
+        ones.
+
+    References
+    ----------
+    Campello, Moulavi, Sander (2013) Density-based clustering based on hierarchical density
+    estimates. PAKDD.
     """
 
     cluster_selection_method: Literal["eom", "leaf"] = "eom"
 
     def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
-        from sklearn.cluster import HDBSCAN as Algorithm
+        from sklearn import cluster
 
-        model = Algorithm(
+        model = cluster.HDBSCAN(
             min_cluster_size=self.min_cluster_size,
             min_samples=min(self.min_samples, len(points)),
             cluster_selection_method=self.cluster_selection_method,
             copy=True,
         )
-        return np.asarray(model.fit_predict(points))
+        return model.fit_predict(points)
 
 
 @Clusterer.register("optics")
 @dataclass(frozen=True)
 class OPTICS(DensityBased):
-    """Dense places along a walk from near cells to far ones (Ankerst 1999; scikit-learn).
+    """Clusters from the reachability plot of OPTICS (Ankerst et al. 1999).
+
+    Implemented by scikit-learn.
 
     Parameters
     ----------
     xi
-        Share by which the density must fall at the edge of a cluster.
+        Minimum relative drop of the density at the boundary of a cluster.
+
+    References
+    ----------
+    Ankerst, Breunig, Kriegel, Sander (1999) OPTICS: ordering points to identify the clustering
+    structure. SIGMOD Record 28:49.
     """
 
     xi: OpenFraction = 0.05
 
     def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
-        from sklearn.cluster import OPTICS as Algorithm
+        from sklearn import cluster
 
-        model = Algorithm(
+        model = cluster.OPTICS(
             min_samples=min(self.min_samples, len(points)),
             min_cluster_size=min(self.min_cluster_size, len(points)),
             xi=self.xi,
         )
-        return np.asarray(model.fit_predict(points))
+        return model.fit_predict(points)
 
 
 @Clusterer.register("mean_shift")
 @dataclass(frozen=True)
 class MeanShift(AutomaticK):
-    """The peaks of the density, each cell with the nearest one (Comaniciu 2002; scikit-learn).
+    """Modes of the density by mean shift; each cell joins the nearest (Comaniciu & Meer 2002).
 
-    The peaks are those that 500 cells, drawn at random, climb to.
+    The shifts start at 500 cells drawn at random. Implemented by scikit-learn.
 
     Parameters
     ----------
     quantile
-        Share of the different cells within a bandwidth of a cell, on average.
+        Average fraction of the distinct cells within one bandwidth of a cell.
+
+    References
+    ----------
+    Comaniciu, Meer (2002) Mean shift: a robust approach toward feature space analysis. IEEE TPAMI
+    24:603.
     """
 
     quantile: OpenFraction = 0.3
 
     def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
-        from sklearn.cluster import MeanShift as Algorithm
+        from sklearn import cluster
 
-        different = np.unique(points, axis=0)
-        sample = generator(seed, "mean_shift").permutation(different)[:MAX_BANDWIDTH_CELLS]
-        within = max(1, round(self.quantile * len(sample)))
-        bandwidth = kneighbors(sample, within, "euclidean")[1][:, -1].mean()
-        model = Algorithm(bandwidth=bandwidth, seeds=sample[:MAX_SEEDS])
-        return np.asarray(model.fit_predict(points))
+        distinct = np.unique(points, axis=0)
+        sample = generator(seed, "mean_shift").permutation(distinct)[:MAX_BANDWIDTH_CELLS]
+        n_neighbors = max(1, round(self.quantile * len(sample)))
+        bandwidth = kneighbors(sample, n_neighbors, "euclidean")[1][:, -1].mean()
+        return cluster.MeanShift(bandwidth=bandwidth, seeds=sample[:MAX_SEEDS]).fit_predict(points)
 
 
 @Clusterer.register("affinity_propagation")
 @dataclass(frozen=True)
 class AffinityPropagation(AutomaticK):
-    """Cells that elect exemplars among them (Frey & Dueck 2007; scikit-learn).
+    """Clusters around exemplars chosen by affinity propagation (Frey & Dueck 2007).
 
-    Holds five numbers for every pair of cells: 8 GB at 14,000 cells.
+    Similarity is the negative squared distance. Five numbers for each pair of cells are kept in
+    memory: 8 GB at 14,000 cells. Implemented by scikit-learn.
 
     Parameters
     ----------
     preference
-        How likely a cell is to be an exemplar: the minimum of all similarities gives few clusters,
-        the median many.
+        Preference of each cell to be an exemplar: the minimum of all similarities leads to few
+        clusters, the median to many.
     damping
-        Share of the old messages kept from one round to the next.
+        Weight of the previous messages in each update.
     max_cells
-        More than these are refused.
+        Maximum number of cells; more raise an error.
+
+    References
+    ----------
+    Frey, Dueck (2007) Clustering by passing messages between data points. Science 315:972.
     """
 
     preference: Literal["minimum", "median"] = "minimum"
@@ -157,17 +177,17 @@ class AffinityPropagation(AutomaticK):
     max_cells: PositiveInt = 14_000
 
     def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
-        from sklearn.cluster import AffinityPropagation as Algorithm
+        from sklearn import cluster
         from sklearn.metrics import pairwise_distances
 
         check_max_cells(self.name, len(points), self.max_cells, "hdbscan")
         similarity = -pairwise_distances(points, metric="sqeuclidean")
-        choose = np.min if self.preference == "minimum" else np.median
-        model = Algorithm(
+        preference = np.min if self.preference == "minimum" else np.median
+        model = cluster.AffinityPropagation(
             affinity="precomputed",
-            preference=choose(similarity),
+            preference=preference(similarity),
             damping=self.damping,
             max_iter=1000,
             random_state=seed,
         )
-        return np.asarray(model.fit_predict(similarity))
+        return model.fit_predict(similarity)

@@ -1,4 +1,4 @@
-"""Clusterers that find communities of the cell graph."""
+"""Community detection in the cell graph."""
 
 from __future__ import annotations
 
@@ -7,69 +7,66 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix, triu
 
 from scgnn.components.clusterers.contract import Clusterer
 from scgnn.components.clusterers.relabel import relabel_by_size
 from scgnn.field_types import PositiveFloat, PositiveInt
 from scgnn.seeding import use_igraph_seed
 
-MAX_BISECTIONS = 40  # of a resolution, for a wished number of communities
-MIN_RESOLUTION_RATIO = 1.0001  # ratio of resolutions that are no longer told apart
+MAX_BISECTIONS = 40
+MIN_RESOLUTION_RATIO = 1.0001  # of upper to lower bound, below which the bisection ends
 
 
 @dataclass(frozen=True)
 class CommunityDetection(Clusterer):
-    """What finders of communities share.
+    """Base class of community detection with a resolution.
 
     Parameters
     ----------
     resolution
-        Above 1 gives more communities, below 1 fewer.
+        Resolution; higher values lead to more communities.
     n_clusters
-        Number of communities wished for; null takes those of the resolution. It is sought by
-        bisection, from the resolution on; where none gives it exactly the nearest is taken.
+        Number of communities, for which the resolution is searched by bisection; if no resolution
+        gives it exactly, the closest number is used. null keeps ``resolution``.
     """
 
     resolution: PositiveFloat = 1.0
     n_clusters: PositiveInt | None = None
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
 
-    def __call__(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
-    ) -> np.ndarray:
+    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
         assert graph is not None
         network = to_igraph(graph)
 
-        def cluster_at(resolution: float) -> np.ndarray:
-            return relabel_by_size(np.asarray(self._detect_communities(network, resolution, seed)))
+        def cluster(resolution: float) -> np.ndarray:
+            return relabel_by_size(self._detect_communities(network, resolution, seed))
 
         if self.n_clusters is None:
-            return cluster_at(self.resolution)
-        parts = len(network.connected_components())  # which no resolution joins
-        return search_resolution(
-            min(max(self.n_clusters, parts), network.vcount()), cluster_at, self.resolution
-        )
+            return cluster(self.resolution)
+        n_parts = len(network.connected_components())  # which no resolution merges
+        n_clusters = min(max(self.n_clusters, n_parts), network.vcount())
+        return search_resolution(n_clusters, cluster, self.resolution)
 
     def _detect_communities(self, network: Any, resolution: float, seed: int) -> list[int]:
-        """The community of each vertex of an igraph Graph."""
+        """Return the community of each vertex of an igraph Graph."""
         raise NotImplementedError
 
 
 def search_resolution(
-    n_clusters: int, cluster_at: Callable[[float], np.ndarray], initial_resolution: float
+    n_clusters: int, cluster: Callable[[float], np.ndarray], resolution: float
 ) -> np.ndarray:
-    """Canonical labels of the resolution whose number of clusters is nearest to ``k``."""
-    low, high, resolution = 0.0, np.inf, initial_resolution
-    best, miss = np.empty(0), np.inf
+    """Bisect the resolution of ``cluster``, and return the clusters closest in number."""
+    low, high = 0.0, np.inf
+    best, best_miss = np.empty(0), np.inf
     for _ in range(MAX_BISECTIONS):
-        labels = cluster_at(resolution)
-        count = int(labels.max()) + 1
-        if abs(count - n_clusters) < miss:
-            best, miss = labels, abs(count - n_clusters)
-        if miss == 0 or (low > 0 and high / low < MIN_RESOLUTION_RATIO):
+        clusters = cluster(resolution)
+        excess = int(clusters.max()) + 1 - n_clusters
+        if abs(excess) < best_miss:
+            best, best_miss = clusters, abs(excess)
+        if best_miss == 0 or (low > 0 and high / low < MIN_RESOLUTION_RATIO):
             break
-        low, high = (resolution, high) if count < n_clusters else (low, resolution)
+        low, high = (resolution, high) if excess < 0 else (low, resolution)
         if low == 0:
             resolution = high / 2
         else:
@@ -80,34 +77,43 @@ def search_resolution(
 @Clusterer.register("louvain")
 @dataclass(frozen=True)
 class Louvain(CommunityDetection):
-    """Communities of the graph by modularity (Blondel 2008; igraph's multilevel).
+    """Louvain communities, which maximize modularity (Blondel et al. 2008).
 
-    Modularity is ``Σ_ij (A_ij − resolution · d_i d_j / 2m) / 2m`` over the pairs of cells in one
-    community, d their degrees, m the sum of all weights.
+    Modularity is ``Σ_ij (A_ij − resolution · d_i d_j / 2m) / 2m`` over pairs of cells in the same
+    community, with degrees d and total weight m. Implemented by igraph (multilevel).
+
+    References
+    ----------
+    Blondel et al. (2008) Fast unfolding of communities in large networks. Journal of Statistical
+    Mechanics P10008.
     """
 
     def _detect_communities(self, network: Any, resolution: float, seed: int) -> list[int]:
         with use_igraph_seed(seed):
-            found = network.community_multilevel(weights="weight", resolution=resolution)
-        return list(found.membership)
+            return network.community_multilevel("weight", resolution=resolution).membership
 
 
 @Clusterer.register("leiden")
 @dataclass(frozen=True)
 class Leiden(CommunityDetection):
-    """Communities that are connected (Traag 2019): Louvain's successor.
+    """Leiden communities, which unlike those of Louvain are connected (Traag et al. 2019).
 
-    Modularity is that of ``louvain``.
+    Modularity is as in ``louvain``.
 
     Parameters
     ----------
     resolution
-        Above 1 gives more communities, below 1 fewer; surprise and significance have none.
+        Resolution; higher values lead to more communities. Not used by surprise and significance.
     objective
-        What is maximised: modularity and cpm by igraph, rber, surprise and significance by
+        Objective function: modularity and cpm by igraph; rber, surprise and significance by
         leidenalg.
     n_iterations
-        Passes over the graph; -1 goes on until nothing moves.
+        Number of iterations; -1 iterates until the partition no longer changes.
+
+    References
+    ----------
+    Traag, Waltman, van Eck (2019) From Louvain to Leiden: guaranteeing well-connected communities.
+    Scientific Reports 9:5233.
     """
 
     objective: Literal["modularity", "cpm", "rber", "surprise", "significance"] = "modularity"
@@ -115,42 +121,42 @@ class Leiden(CommunityDetection):
 
     def __post_init__(self) -> None:
         if self.n_clusters is not None and self.objective in ("surprise", "significance"):
-            raise ValueError(f"n_clusters: {self.objective} has no resolution by which to find it")
+            raise ValueError(
+                f"n_clusters: {self.objective} has no resolution to search; use another objective"
+            )
 
     def _detect_communities(self, network: Any, resolution: float, seed: int) -> list[int]:
         if self.objective not in ("modularity", "cpm"):
             return self._run_leidenalg(network, resolution, seed)
         with use_igraph_seed(seed):
-            found = network.community_leiden(
+            return network.community_leiden(
                 objective_function=self.objective,
                 weights="weight",
                 resolution=resolution,
                 n_iterations=self.n_iterations,
-            )
-        return list(found.membership)
+            ).membership
 
     def _run_leidenalg(self, network: Any, resolution: float, seed: int) -> list[int]:
         import leidenalg
 
-        partition = {
-            "rber": leidenalg.RBERVertexPartition,
-            "surprise": leidenalg.SurpriseVertexPartition,
-            "significance": leidenalg.SignificanceVertexPartition,
+        partition, settings = {
+            "rber": (
+                leidenalg.RBERVertexPartition,
+                {"weights": "weight", "resolution_parameter": resolution},
+            ),
+            "surprise": (leidenalg.SurpriseVertexPartition, {"weights": "weight"}),
+            "significance": (leidenalg.SignificanceVertexPartition, {}),
         }[self.objective]
-        settings: dict[str, Any] = {} if self.objective == "significance" else {"weights": "weight"}
-        if self.objective == "rber":
-            settings["resolution_parameter"] = resolution
-        found = leidenalg.find_partition(
+        return leidenalg.find_partition(
             network, partition, n_iterations=self.n_iterations, seed=seed % 2**31, **settings
-        )
-        return list(found.membership)
+        ).membership
 
 
-def to_igraph(graph: sparse.csr_matrix) -> Any:
-    """A symmetric CSR graph as an igraph Graph: vertex i is cell i, weights kept."""
+def to_igraph(graph: csr_matrix) -> Any:
+    """Return a symmetric cell graph as an igraph Graph: vertex i is cell i, edges have weights."""
     import igraph
 
-    upper = sparse.triu(graph, k=1).tocoo()
+    upper = triu(graph, k=1).tocoo()
     edges = np.column_stack([upper.row, upper.col])
     return igraph.Graph(
         n=graph.shape[0], edges=edges, edge_attrs={"weight": upper.data.astype(float)}

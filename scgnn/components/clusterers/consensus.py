@@ -1,4 +1,4 @@
-"""The partition that stands for a family of them."""
+"""Consensus of several Leiden partitions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.components.clusterers.community import Leiden
 from scgnn.components.clusterers.contract import Clusterer
@@ -18,55 +18,51 @@ from scgnn.field_types import PositiveFloats, PositiveInts
 @Clusterer.register("consensus")
 @dataclass(frozen=True)
 class Consensus(Clusterer):
-    """Of many Leiden partitions the one that agrees best with the others.
+    """Medoid of Leiden partitions over a grid of parameters, by mean adjusted Rand index.
 
-    One partition for every resolution, number of neighbours and number of dimensions; agreement
-    is the mean adjusted Rand index, and so the answer is one of them, their medoid (Vega-Pons &
-    Ruiz-Shulcloper 2011). Neighbours are those of the embedding: the pipeline's graph is not read.
+    One partition is computed for each resolution, number of neighbors and number of principal
+    components. The graph of the pipeline is not used.
 
     Parameters
     ----------
     resolutions
-        Of Leiden.
+        Resolutions of Leiden.
     n_neighbors
-        Nearest neighbours in the graph.
+        Numbers of neighbors in the graphs.
     n_pcs
-        Leading principal components of the embedding; all where it has no more.
+        Numbers of leading principal components of the embedding, at most its dimension.
+
+    References
+    ----------
+    Vega-Pons, Ruiz-Shulcloper (2011) A survey of clustering ensemble algorithms. International
+    Journal of Pattern Recognition and Artificial Intelligence 25:337.
     """
 
     resolutions: PositiveFloats = (0.5, 1.0, 1.5)
     n_neighbors: PositiveInts = (10, 20)
     n_pcs: PositiveInts = (10, 30)
 
-    def __call__(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
-    ) -> np.ndarray:
-        family = list(self._iter_partitions(np.asarray(embedding, dtype=np.float64), seed))
-        return family[int(np.argmax(compute_mean_agreements(family)))]
+    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
+        partitions = list(self._iter_partitions(np.asarray(embedding, dtype=np.float64), seed))
+        return partitions[int(np.argmax(compute_mean_agreements(partitions)))]
 
     def _iter_partitions(self, embedding: np.ndarray, seed: int) -> Iterator[np.ndarray]:
-        n = len(embedding)
-        scores = compute_principal_components(embedding)
-        widths = dict.fromkeys(min(d, scores.shape[1]) for d in self.n_pcs)
-        sizes = dict.fromkeys(max(1, min(k, n - 1)) for k in self.n_neighbors)
-        for d, k in product(widths, sizes):
-            graph = KNN(n_neighbors=k, prune=None)(scores[:, :d], seed)
+        """Yield the partition of each distinct set of parameters."""
+        u, s, _ = np.linalg.svd(embedding - embedding.mean(0), full_matrices=False)
+        pcs = u * s  # cells x min(cells, d)
+        n_pcs = dict.fromkeys(min(n, pcs.shape[1]) for n in self.n_pcs)
+        n_neighbors = dict.fromkeys(max(1, min(k, len(pcs) - 1)) for k in self.n_neighbors)
+        for n, k in product(n_pcs, n_neighbors):
+            graph = KNN(n_neighbors=k, prune=None)(pcs[:, :n], seed)
             for resolution in dict.fromkeys(self.resolutions):
-                yield Leiden(resolution=resolution)(scores, graph, seed)
+                yield Leiden(resolution=resolution).fit_predict(pcs, graph, seed)
 
 
 def compute_mean_agreements(partitions: list[np.ndarray]) -> np.ndarray:
-    """Mean adjusted Rand index of each partition with all of them."""
+    """Return the mean adjusted Rand index of each partition with all of them."""
     from sklearn.metrics import adjusted_rand_score
 
     table = np.eye(len(partitions))
     for i, j in zip(*np.triu_indices(len(partitions), k=1), strict=True):
         table[i, j] = table[j, i] = adjusted_rand_score(partitions[i], partitions[j])
-    return np.asarray(table.mean(1))
-
-
-def compute_principal_components(embedding: np.ndarray) -> np.ndarray:
-    """The embedding turned so that its dimensions fall in variance, cells x min(cells, d)."""
-    centred = embedding - embedding.mean(0)
-    left, lengths, _ = np.linalg.svd(centred, full_matrices=False)
-    return np.asarray(left * lengths)
+    return table.mean(1)

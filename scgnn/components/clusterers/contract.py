@@ -1,4 +1,4 @@
-"""What a clusterer is."""
+"""Contract of clusterers."""
 
 from __future__ import annotations
 
@@ -7,44 +7,49 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.errors import UserError
 from scgnn.registry.component import Component
 
 
 class Clusterer(Component, kind="clusterer"):
-    """Groups cells by their embedding or their graph.
+    """Base class of clusterers, which partition cells by their embedding or their graph."""
 
-    Labels are whole numbers 0 … K−1, none missing, the largest cluster first; clusters of equal
-    size are numbered by their first cell.
-    """
+    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
+        """Return the cluster of each cell.
 
-    def __call__(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
-    ) -> np.ndarray:
-        """Labels [cells] from an embedding, cells x d, and a graph, cells x cells."""
+        Parameters
+        ----------
+        embedding
+            Embedding of the cells, cells x d.
+        graph
+            Cell graph, cells x cells, symmetric; None where no graph is available, which a
+            clusterer that needs it rules out by ``requires = frozenset({"graph"})``.
+        seed
+            Seed of all random numbers.
+
+        Returns
+        -------
+        ndarray
+            Integers 0 … K−1 [cells] without gaps, by decreasing cluster size, ties by first cell:
+            :func:`scgnn.components.clusterers.relabel_by_size` renumbers any partition so.
+        """
         raise NotImplementedError
 
 
 @contextmanager
 def suppress_warnings() -> Iterator[None]:
-    """Without the warnings of scikit-learn about data on which its answer is taken as it is."""
+    """Silence scikit-learn's warnings about degenerate data and slow convergence."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
 
 
 def check_max_cells(name: str, n_cells: int, max_cells: int, alternatives: str) -> None:
-    """Refuse more cells than a clusterer that holds every pair of them has memory for.
-
-    Raises
-    ------
-    UserError
-        Naming what to do instead.
-    """
+    """Raise UserError for more cells than a clusterer with quadratic memory accepts."""
     if n_cells > max_cells:
         raise UserError(
             f"{name} holds every pair of cells in memory, and {n_cells:,} cells are more than its "
-            f"max_cells, {max_cells:,}; take {alternatives}, or set a higher max_cells"
+            f"max_cells, {max_cells:,}; use {alternatives}, or set a higher max_cells"
         )

@@ -1,4 +1,4 @@
-"""Clusterers that are told how many clusters to make, or count them first."""
+"""Clusterers with a given or estimated number of clusters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.components.clusterers.community import Louvain
 from scgnn.components.clusterers.contract import Clusterer, check_max_cells, suppress_warnings
@@ -21,51 +21,47 @@ from scgnn.field_types import PositiveFloat, PositiveInt
 
 @dataclass(frozen=True)
 class GivenK(Clusterer):
-    """What clusterers share that make a given number of clusters.
+    """Base class of clusterers with a given or estimated number of clusters.
 
     Parameters
     ----------
     n_clusters
-        Number of clusters, never more than there are different cells; or who counts them.
-        silhouette is the number from 2 to 30 by which k-means has the best mean silhouette (2,000
-        cells at most); eigengap the one after which the eigenvalues of the graph's Laplacian rise
-        the most; a clusterer's count K becomes k = int(K · n_clusters_factor), at least 2.
+        Number of clusters, limited by the number of distinct cells, or how to estimate it:
+        silhouette is the number from 2 to 30 with the largest mean silhouette of k-means (on at
+        most 2,000 cells); eigengap the number before the largest gap in the spectrum of the graph's
+        Laplacian; another clusterer that finds K clusters gives int(K · n_clusters_factor), at
+        least 2.
     n_clusters_factor
-        Factor on the count of a clusterer; auto is 0.8 below 2,000 cells and 0.5 from there on, as
-        in scGNN. Every other k is taken as it is.
+        Factor on the number of clusters of another clusterer; auto is 0.8 below 2,000 cells and 0.5
+        from there on, as in scGNN. Not used with any other n_clusters.
     """
 
     n_clusters: PositiveInt | Literal["silhouette", "eigengap"] | Clusterer = Louvain()
     n_clusters_factor: PositiveFloat | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
-        if self.n_clusters == "eigengap":  # so that a pipeline without a graph refuses it
+        if self.n_clusters == "eigengap":  # rejected by pipelines without a graph
             object.__setattr__(self, "requires", self.requires | {"graph"})
 
-    def __call__(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
-    ) -> np.ndarray:
-        different = len(np.unique(embedding, axis=0))
-        k = 1 if different == 1 else min(self.resolve_n_clusters(embedding, graph, seed), different)
-        if k == 1:
+    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
+        n_distinct = len(np.unique(embedding, axis=0))
+        k = 1 if n_distinct == 1 else self.resolve_n_clusters(embedding, graph, seed)
+        if (k := min(k, n_distinct)) == 1:
             return np.zeros(len(embedding), dtype=np.int64)
-        with (
-            suppress_warnings()
-        ):  # fewer clusters than wished, slow convergence: the labels are what there is
+        with suppress_warnings():
             return relabel_by_size(self._fit_given_k(embedding, graph, k, seed))
 
     def _fit_given_k(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, n_clusters: int, seed: int
+        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
     ) -> np.ndarray:
-        """Labels [cells] of k clusters, in any order."""
+        """Return k > 1 clusters [cells] in any order."""
         raise NotImplementedError
 
-    def resolve_n_clusters(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
-    ) -> int:
+    def resolve_n_clusters(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> int:
+        """Return the number of clusters that ``n_clusters`` means for these cells."""
         if isinstance(self.n_clusters, Clusterer):
-            counted = int(self.n_clusters(embedding, graph, seed).max()) + 1
-            return scale_n_clusters(counted, len(embedding), self.n_clusters_factor)
+            n_found = int(self.n_clusters.fit_predict(embedding, graph, seed).max()) + 1
+            return scale_n_clusters(n_found, len(embedding), self.n_clusters_factor)
         if self.n_clusters == "silhouette":
             return select_n_clusters_by_silhouette(embedding, seed)
         if self.n_clusters == "eigengap":
@@ -77,41 +73,54 @@ class GivenK(Clusterer):
 @Clusterer.register("kmeans")
 @dataclass(frozen=True)
 class KMeans(GivenK):
-    """k-means (Lloyd 1982; scikit-learn).
+    """k-means (Lloyd 1982).
 
-    Least ``Σ ‖z − c‖²`` over cells, c the centre of a cell's cluster.
+    Minimizes ``Σ ‖z − c‖²`` over cells, where c is the centroid of a cell's cluster. Implemented
+    by scikit-learn.
 
     Parameters
     ----------
     n_init
-        Random starts, of which the best is kept.
+        Number of random initializations, of which the best result is kept.
+
+    References
+    ----------
+    Lloyd (1982) Least squares quantization in PCM. IEEE Transactions on Information Theory
+    28:129.
     """
 
     n_init: PositiveInt = 10
 
     def _fit_given_k(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, n_clusters: int, seed: int
+        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
     ) -> np.ndarray:
-        from sklearn.cluster import KMeans as Algorithm
+        from sklearn import cluster
 
-        model = Algorithm(n_clusters=n_clusters, n_init=self.n_init, random_state=seed)
-        return np.asarray(model.fit_predict(embedding))
+        model = cluster.KMeans(n_clusters=k, n_init=self.n_init, random_state=seed)
+        return model.fit_predict(embedding)
 
 
 @Clusterer.register("gaussian_mixture")
 @dataclass(frozen=True)
 class GaussianMixture(GivenK):
-    """A mixture of Gaussians, each cell in its likeliest one (Dempster 1977; scikit-learn).
+    """Gaussian mixture model fitted by EM; each cell joins its most probable component.
+
+    Implemented by scikit-learn (Dempster et al. 1977).
 
     Parameters
     ----------
     covariance_type
-        full lets every cluster have a shape of its own, tied gives all the same shape, diag takes
-        dimensions as independent, spherical as equal too.
+        Covariance of the components: full is one matrix for each, tied one matrix for all, diag one
+        diagonal matrix for each, spherical one variance for each.
     reg_covar
-        Added to variances, as a share of the embedding's mean variance.
+        Added to the variances, in units of the embedding's mean variance.
     n_init
-        Random starts, of which the best is kept.
+        Number of random initializations, of which the best result is kept.
+
+    References
+    ----------
+    Dempster, Laird, Rubin (1977) Maximum likelihood from incomplete data via the EM algorithm.
+    Journal of the Royal Statistical Society B 39:1.
     """
 
     covariance_type: Literal["full", "tied", "diag", "spherical"] = "full"
@@ -119,105 +128,119 @@ class GaussianMixture(GivenK):
     n_init: PositiveInt = 1
 
     def _fit_given_k(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, n_clusters: int, seed: int
+        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
     ) -> np.ndarray:
-        from sklearn.mixture import GaussianMixture as Algorithm
+        from sklearn import mixture
 
-        points = np.asarray(embedding, dtype=np.float64)
-        model = Algorithm(
-            n_components=n_clusters,
+        model = mixture.GaussianMixture(
+            n_components=k,
             covariance_type=self.covariance_type,
             reg_covar=self.reg_covar,
             n_init=self.n_init,
             random_state=seed,
         )
-        return np.asarray(model.fit_predict((points - points.mean(0)) / compute_scale(points)))
+        return model.fit_predict(standardize(embedding))
 
 
 @Clusterer.register("birch")
 @dataclass(frozen=True)
 class Birch(GivenK):
-    """A tree of tight groups of cells, whose leaves are joined to k clusters.
+    """BIRCH: leaves of a clustering feature tree, merged by Ward's method (Zhang et al. 1996).
 
-    Zhang et al. 1996, by scikit-learn, which joins by Ward's rule. The leaves' radius is halved
-    until there are enough of them, as an embedding has no unit.
+    The radius of the leaves is halved until there are enough, since an embedding has no natural
+    unit. Implemented by scikit-learn.
 
     Parameters
     ----------
     min_leaves_per_cluster
-        Leaves for each cluster, at least; one a cell where there are fewer different cells.
+        Minimum number of leaves per cluster, limited by the number of distinct cells.
+
+    References
+    ----------
+    Zhang, Ramakrishnan, Livny (1996) BIRCH: an efficient data clustering method for very large
+    databases. SIGMOD Record 25:103.
     """
 
     min_leaves_per_cluster: PositiveInt = 10
 
     def _fit_given_k(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, n_clusters: int, seed: int
+        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
     ) -> np.ndarray:
-        from sklearn.cluster import Birch as Algorithm
+        from sklearn import cluster
 
-        points = np.asarray(embedding, dtype=np.float64)
-        points = (points - points.mean(0)) / compute_scale(points)
-        enough = min(self.min_leaves_per_cluster * n_clusters, len(np.unique(points, axis=0)))
-        for halved in range(1, 30):
-            model = Algorithm(threshold=0.5**halved, n_clusters=None).fit(points)
-            if len(model.subcluster_centers_) >= enough:
+        points = standardize(embedding)
+        min_leaves = min(self.min_leaves_per_cluster * k, len(np.unique(points, axis=0)))
+        for n_halvings in range(1, 30):
+            model = cluster.Birch(threshold=0.5**n_halvings, n_clusters=None).fit(points)
+            if len(model.subcluster_centers_) >= min_leaves:
                 break
-        model.set_params(n_clusters=n_clusters).partial_fit()
-        return np.asarray(model.predict(points))
+        return model.set_params(n_clusters=k).partial_fit().predict(points)
 
 
 @Clusterer.register("agglomerative")
 @dataclass(frozen=True)
 class Agglomerative(GivenK):
-    """The two nearest clusters joined until k are left (Ward 1963; scikit-learn).
+    """Agglomerative clustering, which merges the two closest clusters until k are left (Ward 1963).
 
-    Holds a distance for every pair of cells: 8 GB at 30,000 cells.
+    The distance of each pair of cells is kept in memory: 8 GB at 30,000 cells. Implemented by
+    scikit-learn.
 
     Parameters
     ----------
     linkage
-        The distance of clusters: ward is the growth of the variance within, average the mean
-        distance of their cells, complete the largest, single the smallest.
+        Distance of two clusters: ward is the increase of the variance within clusters, average,
+        complete and single the mean, largest and smallest distance of their cells.
     max_cells
-        More than these are refused.
+        Maximum number of cells; more raise an error.
+
+    References
+    ----------
+    Ward (1963) Hierarchical grouping to optimize an objective function. Journal of the American
+    Statistical Association 58:236.
     """
 
     linkage: Literal["ward", "average", "complete", "single"] = "ward"
     max_cells: PositiveInt = 30_000
 
     def _fit_given_k(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, n_clusters: int, seed: int
+        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
     ) -> np.ndarray:
-        from sklearn.cluster import AgglomerativeClustering as Algorithm
+        from sklearn import cluster
 
         check_max_cells(self.name, len(embedding), self.max_cells, "birch or kmeans")
-        points = np.asarray(embedding, dtype=np.float64)
-        return np.asarray(
-            Algorithm(n_clusters=n_clusters, linkage=self.linkage).fit_predict(points)
-        )
+        model = cluster.AgglomerativeClustering(n_clusters=k, linkage=self.linkage)
+        return model.fit_predict(np.asarray(embedding, dtype=np.float64))
 
 
 @Clusterer.register("spectral")
 @dataclass(frozen=True)
 class Spectral(GivenK):
-    """k-means on the smallest eigenvectors of the graph's Laplacian (Ng 2001; scikit-learn)."""
+    """k-means on the leading eigenvectors of the graph's normalized Laplacian (Ng et al. 2001).
+
+    Implemented by scikit-learn.
+
+    References
+    ----------
+    Ng, Jordan, Weiss (2001) On spectral clustering: analysis and an algorithm. NIPS 14.
+    """
 
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
 
     def _fit_given_k(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, n_clusters: int, seed: int
+        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
     ) -> np.ndarray:
-        from sklearn.cluster import SpectralClustering as Algorithm
+        from sklearn import cluster
 
         assert graph is not None
-        # lobpcg finds all of several equal eigenvalues, as a graph in parts has, and factors no
-        # matrix, which makes it ten times faster than arpack at 10,000 cells
-        model = Algorithm(
-            n_clusters, affinity="precomputed", eigen_solver="lobpcg", random_state=seed
+        # lobpcg finds repeated eigenvalues, which a disconnected graph has, and needs no
+        # factorization, which makes it ten times faster than arpack at 10,000 cells
+        model = cluster.SpectralClustering(
+            k, affinity="precomputed", eigen_solver="lobpcg", random_state=seed
         )
-        return np.asarray(model.fit_predict(graph.astype(np.float64)))
+        return model.fit_predict(graph.astype(np.float64))
 
 
-def compute_scale(points: np.ndarray) -> float:
-    """Square root of the mean variance of the dimensions: the unit of an embedding."""
-    return float(np.sqrt(points.var(0).mean())) or 1.0
+def standardize(embedding: np.ndarray) -> np.ndarray:
+    """Center an embedding, cells x d, and scale it to a mean variance of 1, in float64."""
+    points = np.asarray(embedding, dtype=np.float64)
+    return (points - points.mean(0)) / (float(np.sqrt(points.var(0).mean())) or 1.0)

@@ -1,4 +1,4 @@
-"""Clusters that mean nothing: the floor that any clusterer must pass."""
+"""Random clusters, a baseline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.components.clusterers.contract import Clusterer
 from scgnn.components.clusterers.relabel import relabel_by_size
@@ -17,20 +17,17 @@ from scgnn.seeding import generator
 @Clusterer.register("random")
 @dataclass(frozen=True)
 class RandomClusters(Clusterer):
-    """Each cell in one of k clusters at random, whatever it is like: a control.
+    """Uniformly random clusters, independent of the data: a baseline.
 
     Parameters
     ----------
     n_clusters
-        Number of clusters; fewer where there are fewer cells.
+        Number of clusters, of which some can be empty where cells are few.
     """
 
     n_clusters: PositiveInt = 10
-    is_baseline: ClassVar[bool] = True  # exempt from having to find anything
+    is_baseline: ClassVar[bool] = True  # exempt from checks that it finds structure
 
-    def __call__(
-        self, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
-    ) -> np.ndarray:
-        return relabel_by_size(
-            generator(seed, "random").integers(self.n_clusters, size=len(embedding))
-        )
+    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
+        drawn = generator(seed, "random").integers(self.n_clusters, size=len(embedding))
+        return relabel_by_size(drawn)

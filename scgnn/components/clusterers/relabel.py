@@ -1,12 +1,13 @@
-"""What is done to labels after they are found."""
+"""Numbering of clusters, and reassignment of small clusters and noise."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def relabel_by_size(clusters: np.ndarray) -> np.ndarray:
-    """The same partition as 0 … K−1 by falling size, ties by first cell."""
+def relabel_by_size(clusters: ArrayLike) -> np.ndarray:
+    """Renumber clusters as 0 … K−1 by decreasing size, ties by first cell."""
     _, first, inverse, sizes = np.unique(
         clusters, return_index=True, return_inverse=True, return_counts=True
     )
@@ -16,12 +17,26 @@ def relabel_by_size(clusters: np.ndarray) -> np.ndarray:
 
 
 def merge_small(clusters: np.ndarray, min_size: int, max_clusters: int) -> np.ndarray:
-    """Clusters under ``min_size`` cells or numbered ``max_clusters`` and beyond, made one.
+    """Merge all small and surplus clusters into one.
 
-    Kept clusters keep their order as 0 … m−1; the merged one is m. Labels must be 0 … K−1
-    (METHOD of scGNN, util_function.trimClustering, with its counting put right).
+    Corresponds to ``util_function.trimClustering`` of the published scGNN code, whose counting
+    of clusters is corrected.
+
+    Parameters
+    ----------
+    clusters
+        Integers 0 … K−1 [cells].
+    min_size
+        Cells below which a cluster is small.
+    max_clusters
+        Number from which on clusters are surplus.
+
+    Returns
+    -------
+    ndarray
+        The other clusters in their order as 0 … m−1, the merged one as m [cells].
     """
-    drop = _find_small_clusters(clusters, min_size, max_clusters)
+    drop = _is_small(clusters, min_size, max_clusters)
     new = np.cumsum(~drop) - 1
     new[drop] = (~drop).sum()
     return new[clusters]
@@ -30,25 +45,34 @@ def merge_small(clusters: np.ndarray, min_size: int, max_clusters: int) -> np.nd
 def reassign_small(
     clusters: np.ndarray, embedding: np.ndarray, min_size: int, max_clusters: int
 ) -> np.ndarray:
-    """Cells of the clusters that :func:`merge_small` would make one, moved to those kept.
+    """Reassign the cells of small and surplus clusters to the cluster with the nearest centroid.
 
-    Each goes to the cluster whose centroid in ``embedding``, cells x d, is nearest to it. Where
-    none is kept all cells are one cluster. Kept clusters keep their order as 0 … m−1.
+    Parameters
+    ----------
+    clusters, min_size, max_clusters
+        As for :func:`merge_small`.
+    embedding
+        Space of the centroids, cells x d.
+
+    Returns
+    -------
+    ndarray
+        The other clusters in their order as 0 … m−1 [cells]; all 0 where there are none.
     """
-    drop = _find_small_clusters(clusters, min_size, max_clusters)
-    kept = np.flatnonzero(~drop)
-    if len(kept) == 0:
+    drop = _is_small(clusters, min_size, max_clusters)
+    large = np.flatnonzero(~drop)
+    if len(large) == 0:
         return np.zeros_like(clusters)
     points = np.asarray(embedding, dtype=np.float64)
-    centroids = np.stack([points[clusters == cluster].mean(0) for cluster in kept])
-    new = np.searchsorted(kept, clusters)
+    centroids = np.stack([points[clusters == cluster].mean(0) for cluster in large])
+    new = np.searchsorted(large, clusters)
     for cell in np.flatnonzero(drop[clusters]):
         new[cell] = np.square(centroids - points[cell]).sum(1).argmin()
     return new
 
 
 def reassign_noise(clusters: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Labels in which each cell of noise, -1, has the label of the nearest cell that has one."""
+    """Reassign each noise cell, -1, to the cluster of the nearest cell that is not noise."""
     from sklearn.neighbors import NearestNeighbors
 
     noise = clusters == -1
@@ -56,12 +80,12 @@ def reassign_noise(clusters: np.ndarray, points: np.ndarray) -> np.ndarray:
         return clusters
     search = NearestNeighbors(n_neighbors=1).fit(points[~noise])
     nearest = search.kneighbors(points[noise], return_distance=False)[:, 0]
-    joined = clusters.copy()
-    joined[noise] = clusters[~noise][nearest]
-    return joined
+    new = clusters.copy()
+    new[noise] = clusters[~noise][nearest]
+    return new
 
 
-def _find_small_clusters(clusters: np.ndarray, min_size: int, max_clusters: int) -> np.ndarray:
-    """Which clusters are too small or too many."""
+def _is_small(clusters: np.ndarray, min_size: int, max_clusters: int) -> np.ndarray:
+    """Return a mask [clusters] of the small and surplus ones."""
     sizes = np.bincount(clusters)
     return (sizes < min_size) | (np.arange(len(sizes)) >= max_clusters)
