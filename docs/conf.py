@@ -1,4 +1,4 @@
-"""Sphinx reads this: `make docs`."""
+"""Sphinx configuration; ``make docs`` builds the pages."""
 
 import sys
 from pathlib import Path
@@ -7,12 +7,30 @@ DOCS_DIR = Path(__file__).parent
 sys.path.insert(0, str(DOCS_DIR))
 
 project = "scgnn"
-extensions = ["myst_parser"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+smartquotes = False  # keep the two hyphens of command-line flags
+
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!scgnn).*")]  # references to other packages are not resolved
+
 myst_enable_extensions = ["attrs_inline"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
-nitpicky = True
-smartquotes = False  # two hyphens are the beginning of a flag
+
+nb_execution_mode = "force"  # the tutorial runs each time the pages are built
+nb_execution_raise_on_error = True
+nb_execution_in_temp = True
+nb_execution_timeout = 600  # seconds per cell
+nb_execution_show_tb = True
+nb_output_stderr = "remove"
+
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+python_maximum_signature_line_length = 88
 
 html_theme = "furo"
 html_title = "scgnn"
@@ -23,7 +41,7 @@ html_show_copyright = False
 
 
 def setup(app):
-    """Write the pages of components and recipes before any page is read."""
+    """Generate the component and recipe pages before Sphinx reads the sources."""
     from components import write_pages
 
     app.connect("builder-inited", lambda _: write_pages(DOCS_DIR / "components"))

@@ -70,7 +70,7 @@ def test_mutual_knn_is_knn_with_mutual_edges():
 
 
 def jaccard(x, k):
-    near, _ = kneighbors(x, k, "euclidean")
+    _, near = kneighbors(x, k, "euclidean")
     sets = [{cell, *map(int, row)} for cell, row in enumerate(near)]
     n = len(x)
     found = np.array([[len(a & b) / len(a | b) for b in sets] for a in sets])
@@ -154,7 +154,7 @@ def test_umap_is_the_fuzzy_simplicial_set_of_umap_learn(k):
 
     x = make_embedding(80)
     x[:20] *= 10
-    near, distances = kneighbors(x, k, "euclidean")
+    distances, near = kneighbors(x, k, "euclidean")
     itself = np.arange(len(x))[:, None]
     expected, _, _ = fuzzy_simplicial_set(
         x,
@@ -172,7 +172,7 @@ def test_umap_with_twins_is_that_of_umap_learn():
     from umap.umap_ import fuzzy_simplicial_set
 
     x = np.vstack([np.repeat(make_embedding(2), 3, axis=0), make_embedding(20, seed=1)])
-    near, distances = kneighbors(x, 5, "euclidean")
+    distances, near = kneighbors(x, 5, "euclidean")
     itself = np.arange(len(x))[:, None]
     knn = {
         "knn_indices": np.hstack([itself, near]),

@@ -148,7 +148,7 @@ def test_neighbours_where_single_precision_has_too_few_digits(scale, offset, fir
     points = np.random.default_rng(0).normal(size=(300, 16))
     points[0] = first
     nasty = points * scale + offset
-    _, distances = neighbors.kneighbors(nasty, 10, "euclidean")
+    distances, _ = neighbors.kneighbors(nasty, 10, "euclidean")
     apart = np.sqrt(np.square(nasty[:, None] - nasty[None]).sum(-1))
     np.fill_diagonal(apart, np.inf)
     np.testing.assert_allclose(distances, np.sort(apart, axis=1)[:, :10], rtol=1e-6)

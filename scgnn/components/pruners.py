@@ -1,4 +1,4 @@
-"""Pruners: which of a cell's neighbours are too far to be neighbours."""
+"""Pruners, which drop long edges of a nearest-neighbor graph."""
 
 from __future__ import annotations
 
@@ -10,28 +10,43 @@ import numpy as np
 from scgnn.field_types import NonNegativeFloat, PositiveInt
 from scgnn.registry.component import Component
 
-VALUES_PER_BLOCK = 2**21  # of the trees that grow together
+VALUES_PER_BLOCK = 2**21  # of trees grown at a time
 
 
 class Pruner(Component, kind="pruner"):
-    """Says which edges to keep from each cell's sorted neighbours and their distances."""
+    """Base class of pruners, which select the edges to keep from each cell's neighbors."""
 
     def __call__(self, neighbors: np.ndarray, distances: np.ndarray, seed: int = 0) -> np.ndarray:
-        """A mask, cells x k, of the edges kept; both inputs are cells x k, nearest first."""
+        """Return the mask of the edges to keep.
+
+        Parameters
+        ----------
+        neighbors
+            Indices of the neighbors, cells x k, by increasing distance.
+        distances
+            Their distances, cells x k.
+        seed
+            Seed of all random numbers.
+
+        Returns
+        -------
+        ndarray
+            True for the edges to keep, cells x k.
+        """
         raise NotImplementedError
 
 
 @Pruner.register("mean_std")
 @dataclass(frozen=True)
 class MeanStd(Pruner):
-    """Drops edges longer than mean + sd of the cell's own distances (scGNN's code).
+    """Drop edges longer than mean + standard deviation of the cell's distances (scGNN's code).
 
-    Kept is ``d ≤ mean + n_std · sd`` over the k distances of the cell.
+    Edges with ``d ≤ mean + n_std · std`` over the k distances of the cell are kept.
 
     Parameters
     ----------
     n_std
-        How many population standard deviations above the mean an edge may be.
+        Number of population standard deviations above the mean.
     """
 
     n_std: NonNegativeFloat = 1.0
@@ -41,26 +56,24 @@ class MeanStd(Pruner):
         return distances <= limit
 
 
-def _is_within_median(distances: np.ndarray) -> np.ndarray:
-    """Which edges are no longer than their cell's median."""
-    return distances <= np.median(distances, axis=1, keepdims=True)
-
-
 @Pruner.register("isolation_forest")
 @dataclass(frozen=True)
 class IsolationForest(Pruner):
-    """Drops the far edges that an isolation forest of the cell's distances sets apart.
+    """Drop edges that an isolation forest of the cell's distances finds too long (scGNN's paper).
 
-    The rule that scGNN's paper names (Liu et al. 2008): an edge whose mean path in random trees of
-    the cell's k distances is shorter than that of a random search tree, ``c(k)``. The forests of
-    all cells are grown together, from the same random numbers; one forest a cell by scikit-learn
-    gives the same up to these numbers, at a tenth of a second each. An edge no longer than the
-    cell's median is never dropped.
+    An edge is dropped if its mean path length in random trees of the cell's k distances is below
+    ``c(k)``, the mean path length in a random search tree, unless it is no longer than the cell's
+    median. The forests of all cells share their random numbers and are grown together, which
+    otherwise agrees with scikit-learn's and is much faster.
 
     Parameters
     ----------
     n_estimators
-        Trees in each forest.
+        Number of trees in each forest.
+
+    References
+    ----------
+    Liu, Ting, Zhou (2008) Isolation forest. ICDM.
     """
 
     n_estimators: PositiveInt = 100
@@ -74,57 +87,30 @@ class IsolationForest(Pruner):
         order = np.argsort(distances, axis=1, kind="stable")
         ascending = np.take_along_axis(distances, order, 1)
         lengths = np.empty(distances.shape)
-        cells = max(1, VALUES_PER_BLOCK // (self.n_estimators * k * k))
-        for start in range(0, len(distances), cells):
-            rows = slice(start, start + cells)
+        block_size = max(1, VALUES_PER_BLOCK // (self.n_estimators * k * k))
+        for start in range(0, len(distances), block_size):
+            rows = slice(start, start + block_size)
             paths = _compute_path_lengths(ascending[rows], draws)
             np.put_along_axis(lengths[rows], order[rows], paths, 1)
         return _is_within_median(distances) | (lengths >= _average_path_length(np.array(k)))
 
 
-def _compute_path_lengths(sorted_distances: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Mean path of each value, cells x k ascending, in trees that split at random.
-
-    A node is a run of neighbouring values, first to last; ``draws``, depth x trees x k, says where
-    the node that starts at a value is split.
-    """
-    n_cells, k = sorted_distances.shape
-    shape = n_cells, draws.shape[1], k
-    first, last = np.zeros(shape, dtype=np.intp), np.full(shape, k - 1)
-    path = np.zeros(shape)
-    cell, tree, place = np.ogrid[:n_cells, : shape[1], :k]
-    for draw in draws:
-        low, high = sorted_distances[cell, first], sorted_distances[cell, last]
-        splits = high > low
-        at = low + draw[tree, first] * (high - low)
-        left = (sorted_distances[:, None, None, :] <= at[..., None]).sum(
-            -1
-        ) - 1  # last of the left half
-        path += splits
-        last = np.where(splits & (place <= left), left, last)
-        first = np.where(splits & (place > left), left + 1, first)
-    return (path + _average_path_length(last - first + 1)).mean(1)
-
-
-def _average_path_length(n: np.ndarray) -> np.ndarray:
-    """c(n): mean depth of a leaf among n in a random search tree."""
-    more = np.maximum(n, 3)
-    average = 2 * (np.log(more - 1) + np.euler_gamma) - 2 * (more - 1) / more
-    return np.where(n > 2, average, np.where(n == 2, 1.0, 0.0))
-
-
 @Pruner.register("local_outlier_factor")
 @dataclass(frozen=True)
 class LocalOutlierFactor(Pruner):
-    """Drops the far edges whose length lies in a sparse place among the cell's distances.
+    """Drop edges whose length is a local outlier among the cell's distances (Breunig et al. 2000).
 
-    Breunig et al. 2000, by scikit-learn, cell by cell, so slow; an edge no longer than the cell's
-    median is never dropped.
+    Edges no longer than the cell's median are kept. Slow, as scikit-learn is called for each cell.
 
     Parameters
     ----------
     n_neighbors
-        Distances that each is compared with, all where there are fewer.
+        Number of distances that each distance is compared with, at most all.
+
+    References
+    ----------
+    Breunig, Kriegel, Ng, Sander (2000) LOF: identifying density-based local outliers. SIGMOD
+    Record 29:93.
     """
 
     n_neighbors: PositiveInt = 5
@@ -134,9 +120,47 @@ class LocalOutlierFactor(Pruner):
 
         keep = _is_within_median(distances)
         for cell in np.flatnonzero(~keep.all(axis=1)):
-            own = distances[cell, :, None]
+            row = distances[cell, :, None]
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # equal distances: those are kept
-                detector = Detector(n_neighbors=min(self.n_neighbors, len(own) - 1))
-                keep[cell] |= detector.fit_predict(own) == 1
+                warnings.simplefilter("ignore", UserWarning)  # of equal distances, which are kept
+                detector = Detector(n_neighbors=min(self.n_neighbors, len(row) - 1))
+                keep[cell] |= detector.fit_predict(row) == 1
         return keep
+
+
+def _is_within_median(distances: np.ndarray) -> np.ndarray:
+    """Return the mask of the edges that are no longer than their cell's median, cells x k."""
+    return distances <= np.median(distances, axis=1, keepdims=True)
+
+
+def _compute_path_lengths(distances: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Return the mean path length of each distance in randomly split trees, cells x k.
+
+    Parameters
+    ----------
+    distances
+        Distances in increasing order, cells x k. A node is a run of them, first to last.
+    draws
+        Positions of the split between the distances of a node, by its first, depth x trees x k.
+    """
+    n_cells, k = distances.shape
+    shape = n_cells, draws.shape[1], k
+    first, last = np.zeros(shape, dtype=np.intp), np.full(shape, k - 1)
+    path = np.zeros(shape)
+    cell, tree, i = np.ogrid[:n_cells, : shape[1], :k]
+    for draw in draws:
+        low, high = distances[cell, first], distances[cell, last]
+        splits = high > low
+        threshold = low + draw[tree, first] * (high - low)
+        left = (distances[:, None, None, :] <= threshold[..., None]).sum(-1) - 1  # last on the left
+        path += splits
+        last = np.where(splits & (i <= left), left, last)
+        first = np.where(splits & (i > left), left + 1, first)
+    return (path + _average_path_length(last - first + 1)).mean(1)
+
+
+def _average_path_length(n: np.ndarray) -> np.ndarray:
+    """Return c(n), the mean depth of a leaf in a random search tree with n leaves."""
+    m = np.maximum(n, 3)
+    average = 2 * (np.log(m - 1) + np.euler_gamma) - 2 * (m - 1) / m
+    return np.where(n > 2, average, np.where(n == 2, 1.0, 0.0))

@@ -37,7 +37,8 @@ class Neighborhood(NamedTuple):
         model.prepare(module, x, seed)
         axes = module.components.numpy()
         embedding = np.asarray(x @ axes) - module.mean.numpy() @ axes
-        return cls(*kneighbors(embedding, N_NEIGHBORS, "euclidean"))
+        distances, neighbors = kneighbors(embedding, N_NEIGHBORS, "euclidean")
+        return cls(neighbors, distances)
 
     def to_matrix(self, weights: np.ndarray) -> sparse.csr_matrix:
         """Weights of the neighbours, cells x cells, sparse; 1 for a cell itself."""

@@ -13,7 +13,7 @@ from scgnn.recipe.build import INVALID, Problems, build
 from scgnn.recipe.describe import parse_parameter_docs
 from scgnn.recipe.yaml_tree import dump_yaml, parse_yaml
 from scgnn.registry.component import Component
-from scgnn.registry.introspection import extract_summary, to_dict
+from scgnn.registry.introspection import extract_summary, recipe_key, to_dict
 from scgnn.registry.kinds import kinds, registered_components
 from scgnn.state import State
 from scgnn.testing.check import register_check, require
@@ -127,7 +127,7 @@ def check_is_picklable(component: Component) -> None:
 @register_check()
 def check_rejects_misspelled_parameters(component: Component) -> None:
     """A misspelled parameter is rejected with a suggestion."""
-    names = [field.name for field in _fields(component) if field.init]
+    names = [recipe_key(field) for field in _fields(component) if field.init]
     for name in names or ["parameter"]:
         typo = name + name[-1]
         _, problems = _build(component, {"name": component.name, typo: 1})

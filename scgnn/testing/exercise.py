@@ -168,15 +168,15 @@ _EXERCISES: dict[str, Callable[[Any, SyntheticCells, int], Any]] = {
     "decoder": _exercise_decoder,
     "encoder": _exercise_encoder,
     "graph_builder": build_graph,
-    "pipeline": lambda c, cells, seed: run_on_demo(reduce_budget(c), seed),
+    "pipeline": lambda c, _cells, seed: run_on_demo(reduce_budget(c), seed),
     # five cells: some pruners take long for each cell
     "pruner": lambda c, cells, seed: c(*compute_neighbors(cells.take(np.arange(5))), seed),
-    "reader": lambda c, cells, seed: c(),
-    "regularizer": lambda c, cells, seed: compute_penalty(
+    "reader": lambda c, _cells, _seed: c(),
+    "regularizer": lambda c, cells, _seed: compute_penalty(
         c, make_forward_batch(cells), cells.to_state()
     ),
-    "stop": lambda c, cells, seed: np.array(c(make_snapshots(cells, *CONVERGED_SHIFTS))),
-    "transform": lambda c, cells, seed: c(cells.adata),
+    "stop": lambda c, cells, _seed: np.array(c(make_snapshots(cells, *CONVERGED_SHIFTS))),
+    "transform": lambda c, cells, _seed: c(cells.adata),
 }
 
 

@@ -1,7 +1,7 @@
-"""Components that break one rule each, by the kind and the name of the check that sees it."""
+"""Components that break one rule each, with the message of the check that detects it."""
 
 from importlib import import_module
 from pkgutil import iter_modules
 
 for module in iter_modules(__path__):
-    import_module(f"{__name__}.{module.name}")  # each adds its own to case.CASES
+    import_module(f"{__name__}.{module.name}")  # registers its cases

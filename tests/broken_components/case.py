@@ -1,4 +1,4 @@
-"""What a broken component is, and the list of them all."""
+"""Broken components and the list of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class BrokenComponent(NamedTuple):
-    """A component that breaks a rule, and the words in which the check says so."""
+    """A component that breaks a rule, and the message of the check."""
 
     check: str
     component: Any
@@ -18,11 +18,11 @@ CASES: list[BrokenComponent] = []
 
 
 def register_broken(check: str, message: str, **settings: Any):
-    """Put a class among the cases; it is made a frozen dataclass without parameters."""
+    """Return a decorator that makes a class a frozen dataclass and adds it to the cases."""
 
-    def add(cls):
+    def register(cls):
         cls = cls if "__dataclass_fields__" in vars(cls) else dataclass(frozen=True)(cls)
         CASES.append(BrokenComponent(check, cls(**settings), message))
         return cls
 
-    return add
+    return register

@@ -1,4 +1,4 @@
-"""Clusterers that break one rule of their kind each."""
+"""Clusterers that break one rule each."""
 
 from __future__ import annotations
 
@@ -10,62 +10,66 @@ from scgnn.components.clusterers import Clusterer
 
 
 def split_in_halves(n: int) -> np.ndarray:
-    """Two clusters, the larger first."""
+    """Return two clusters, the larger one first."""
     return (np.arange(n) >= (n + 1) // 2).astype(np.int64)
 
 
 @register_broken(
-    "clusters_are_consecutive", "30 cells: labels are 1, 2, not 0 … 1; see clusterers.canonical"
+    "clusters_are_consecutive",
+    "30 cells: clusters are 1, 2, not 0 … 1; use clusterers.relabel_by_size",
 )
 class OneBased(Clusterer):
-    """Counts from one."""
+    """Numbers clusters from 1."""
 
     def fit_predict(self, embedding, graph, seed):
         return split_in_halves(len(embedding)) + 1
 
 
-@register_broken("clusters_are_consecutive", "30 cells: labels are float64, not whole numbers")
+@register_broken("clusters_are_consecutive", "30 cells: clusters are float64, not integers")
 class FloatClusters(Clusterer):
-    """Counts in fractions."""
+    """Returns floats."""
 
     def fit_predict(self, embedding, graph, seed):
         return split_in_halves(len(embedding)) / 1
 
 
 @register_broken(
-    "clusters_are_sorted_by_size", "30 cells: clusters have 1, 29 cells, in this order"
+    "clusters_are_sorted_by_size",
+    "30 cells: clusters have 1, 29 cells, not in decreasing order",
 )
 class AscendingSizes(Clusterer):
-    """Numbers the smallest first."""
+    """Numbers the smallest cluster first."""
 
     def fit_predict(self, embedding, graph, seed):
         return np.minimum(np.arange(len(embedding)), 1)
 
 
-@register_broken("separates_distant_blobs", "most cells of two far groups are in one cluster, 0")
+@register_broken(
+    "separates_distant_blobs", "most cells of two distant blobs are in the same cluster, 0"
+)
 class NonSeparating(SingleCluster):
-    """Sees no difference."""
+    """Ignores all differences."""
 
 
-@register_broken("accepts_identical_cells", "10 equal cells: labels are 1, not 0 … 0")
+@register_broken("accepts_identical_cells", "10 identical cells: clusters are 1, not 0 … 0")
 class EqualityBased(Clusterer):
-    """Numbers cells by whether they differ from the mean."""
+    """Numbers cells by whether they equal the first one."""
 
     def fit_predict(self, embedding, graph, seed):
         return (embedding == embedding[0]).all(1).astype(np.int64)
 
 
-@register_broken("accepts_few_cells", "1 cell: labels have the shape (3,), not (1,)")
+@register_broken("accepts_few_cells", "1 cell: clusters have shape (3,), not (1,)")
 class AtLeastThreeCells(Clusterer):
-    """Wants three cells."""
+    """Assumes three cells or more."""
 
     def fit_predict(self, embedding, graph, seed):
         return split_in_halves(max(3, len(embedding)))
 
 
-@register_broken("accepts_edgeless_graph", "no edges: labels are 1, not 0 … 0")
+@register_broken("accepts_edgeless_graph", "no edges: clusters are 1, not 0 … 0")
 class EdgeDependent(Clusterer):
-    """Numbers cells by whether any has a link."""
+    """Numbers cells by whether the graph has edges."""
 
     def fit_predict(self, embedding, graph, seed):
         return np.full(len(embedding), int(graph.nnz == 0))
@@ -75,7 +79,7 @@ class EdgeDependent(Clusterer):
     "declares_graph_requirement", "without a graph: AttributeError: 'NoneType' object has"
 )
 class UndeclaredGraph(Clusterer):
-    """Reads the graph and does not say so."""
+    """Reads the graph without declaring it."""
 
     def fit_predict(self, embedding, graph, seed):
         return np.zeros(graph.shape[0], dtype=np.int64)

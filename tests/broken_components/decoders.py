@@ -22,16 +22,16 @@ class LinearDecoder(Decoder):
         return (output - target).square().sum()
 
 
-@register_broken("declares_target", "target is 'graph', but the class is no GraphDecoder")
+@register_broken("declares_target", "target is 'graph', but the class is not a GraphDecoder")
 class WrongTarget(LinearDecoder):
-    """Says graph and rebuilds expression."""
+    """Declares the graph as target and reconstructs expression."""
 
     target: ClassVar[Any] = "graph"
 
 
-@register_broken("output_has_expected_shape", "what comes back is 30 x 13, not 30 x 12")
+@register_broken("output_has_expected_shape", "the output is 30 x 13, not 30 x 12")
 class ExtraGene(LinearDecoder):
-    """Gives a gene more."""
+    """Returns one gene too many."""
 
     def build(self, n_latent, n_features):
         return nn.Linear(n_latent, n_features + 1)
@@ -42,23 +42,23 @@ class ExtraGene(LinearDecoder):
 
 @register_broken("loss_is_nonnegative_scalar", "below 0")
 class NegativeLoss(LinearDecoder):
-    """Takes more off than there is."""
+    """Subtracts a constant."""
 
     def loss(self, output, target, weights=None):
         return super().loss(output, target) - 1e6
 
 
-@register_broken("loss_is_nonnegative_scalar", "the loss has shape (30,); it must be one number")
+@register_broken("loss_is_nonnegative_scalar", "the loss has shape (30,); it must be a scalar")
 class PerCellLoss(LinearDecoder):
-    """Gives a loss for each cell."""
+    """Returns a loss for each cell."""
 
     def loss(self, output, target, weights=None):
         return (output - target).square().sum(1)
 
 
-@register_broken("loss_is_differentiable", "the loss has no gradient; stay within torch")
+@register_broken("loss_is_differentiable", "the loss has no gradient; use torch operations only")
 class DetachedLoss(LinearDecoder):
-    """Leaves torch on the way."""
+    """Detaches the output."""
 
     def loss(self, output, target, weights=None):
         return super().loss(output.detach(), target)
@@ -66,14 +66,14 @@ class DetachedLoss(LinearDecoder):
 
 @register_broken("all_weights_receive_gradients", "no gradient reaches bias")
 class UnusedBias(LinearDecoder):
-    """Subtracts its bias again."""
+    """Ignores its bias."""
 
     def build(self, n_latent, n_features):
         return BiaslessLinear(n_latent, n_features)
 
 
 class BiaslessLinear(nn.Linear):
-    """A bias that has no part."""
+    """A linear layer whose bias is unused."""
 
     def forward(self, z):
         return nn.functional.linear(z, self.weight)

@@ -36,22 +36,23 @@ class LinearEncoder(Encoder):
 
 
 def register_broken_network(check: str, message: str):
-    """Put an encoder among the cases whose network is the given class."""
+    """Return a decorator that adds an encoder with the given network to the cases."""
 
-    def add(module):
+    def register(module):
         register_broken(check, message)(
             type("Broken" + module.__name__, (LinearEncoder,), {"module": module})
         )
         return module
 
-    return add
+    return register
 
 
 @register_broken(
-    "embedding_has_declared_width", "the embedding is 30 x 4, not 30 cells x 5 (its width)"
+    "embedding_has_declared_width",
+    "the embedding is 30 x 4, not 30 cells x 5 (embedding_width)",
 )
 class WrongWidth(LinearEncoder):
-    """Says that it is wider."""
+    """Declares another width."""
 
     def embedding_width(self, n_features):
         return self.hidden[-1] + 1
@@ -59,11 +60,11 @@ class WrongWidth(LinearEncoder):
 
 @register_broken(
     "settings_take_effect",
-    "dropout: 0.5 gives what dropout: 0.0 gives; use it, or leave the setting out",
+    "dropout: 0.5 has the same result as dropout: 0.0; use the parameter or remove it",
 )
 @dataclass(frozen=True)
 class IgnoredDropout(LinearEncoder):
-    """Has a setting that nothing reads."""
+    """Has an unused parameter."""
 
     dropout: float = 0.0
 
@@ -72,7 +73,7 @@ class IgnoredDropout(LinearEncoder):
     "embedding_has_declared_width", "the embedding is torch.float64, not torch.float32"
 )
 class Float64Network(LinearNetwork):
-    """Works in float64."""
+    """Returns float64."""
 
     def forward(self, graph, x):
         return super().forward(graph, x).double()
@@ -82,7 +83,7 @@ class Float64Network(LinearNetwork):
     "all_weights_receive_gradients", "no gradient reaches unused.weight, unused.bias"
 )
 class UnusedLayer(LinearNetwork):
-    """Has a layer for nothing."""
+    """Has an unused layer."""
 
     def __init__(self, n_in, n_out):
         super().__init__(n_in, n_out)
@@ -90,28 +91,29 @@ class UnusedLayer(LinearNetwork):
 
 
 @register_broken_network(
-    "forward_does_not_modify_inputs", "the network overwrites its input; compute a new tensor"
+    "forward_does_not_modify_inputs",
+    "the network modifies its input in place; return a new tensor",
 )
 class InPlaceNetwork(LinearNetwork):
-    """Doubles what it is given, in place."""
+    """Doubles its input in place."""
 
     def forward(self, graph, x):
         return super().forward(graph, x.mul_(2))
 
 
-@register_broken_network("is_deterministic_in_eval_mode", "in eval mode two passes differ")
+@register_broken_network("is_deterministic_in_eval_mode", "two passes in eval mode differ")
 class EvalNoise(LinearNetwork):
-    """Always adds noise."""
+    """Adds noise in eval mode."""
 
     def forward(self, graph, x):
         return super().forward(graph, x) + torch.rand(len(x), 1)
 
 
 @register_broken_network(
-    "is_permutation_equivariant", "cells in another order get other embeddings"
+    "is_permutation_equivariant", "the embedding of a cell depends on the order of the cells"
 )
 class OrderDependent(LinearNetwork):
-    """Looks at the place of a cell."""
+    """Adds the index of the cell."""
 
     def forward(self, graph, x):
         return super().forward(graph, x) + torch.arange(len(x))[:, None]
@@ -129,10 +131,10 @@ class DegreeDivision(LinearNetwork):
 
 
 @register_broken_network(
-    "state_dict_is_complete", "state_dict does not hold all; use parameters and buffers"
+    "state_dict_is_complete", "state_dict is incomplete; use nn.Parameter or register_buffer"
 )
 class UnsavedTensor(LinearNetwork):
-    """Keeps a number where nobody looks."""
+    """Holds a tensor that is not a buffer."""
 
     def __init__(self, n_in, n_out):
         super().__init__(n_in, n_out)
@@ -142,9 +144,9 @@ class UnsavedTensor(LinearNetwork):
         return super().forward(graph, x) + self.shift
 
 
-@register_broken("supports_other_widths", "widened to 8 it has 4")
+@register_broken("supports_other_widths", "after replace_width(8) embedding_width is 4")
 class FixedWidth(LinearEncoder):
-    """Stays as it is."""
+    """Ignores the requested width."""
 
     def replace_width(self, width):
         return self

@@ -1,4 +1,4 @@
-"""Components that break a rule of every kind, all of them clusterers."""
+"""Clusterers that break a rule of every kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scgnn.components.clusterers import Clusterer, relabel_by_size
 
 
 class SingleCluster(Clusterer):
-    """Puts every cell into one cluster."""
+    """Assigns all cells to one cluster."""
 
     def fit_predict(self, embedding, graph, seed):
         return np.zeros(len(embedding), dtype=np.int64)
@@ -21,22 +21,22 @@ class SingleCluster(Clusterer):
 
 @register_broken("is_registered", "Nameless has no name; decorate it with @Clusterer.register")
 class Nameless(SingleCluster):
-    """Nobody finds it."""
+    """Is not registered."""
 
 
 @register_broken(
-    "is_frozen_dataclass", "Thawed is not frozen; decorate it with @dataclass(frozen=True)"
+    "is_frozen_dataclass", "NotFrozen is not frozen; decorate it with @dataclass(frozen=True)"
 )
 @dataclass
 class NotFrozen(SingleCluster):
-    """Can be changed."""
+    """Is mutable."""
 
     k: int = 1
 
 
 @register_broken(
     "is_frozen_dataclass",
-    "it cannot be a key (unhashable type: 'list'); use tuples instead of lists",
+    "it is not hashable (unhashable type: 'list'); use tuples instead of lists",
 )
 @dataclass(frozen=True)
 class ListField(SingleCluster):
@@ -48,14 +48,14 @@ class ListField(SingleCluster):
         object.__setattr__(self, "k", [])
 
 
-@register_broken("is_frozen_dataclass", "k: no field, for Undecorated itself is not decorated")
+@register_broken("is_frozen_dataclass", "not a field of Undecorated: k; decorate it")
 @dataclass(frozen=True)
 class Decorated(SingleCluster):
-    """Is one."""
+    """Is a dataclass."""
 
 
 class Undecorated(Decorated):
-    """Inherits a dataclass and is none."""
+    """Derives from a dataclass and is not decorated."""
 
     k: int = 1
 
@@ -63,44 +63,44 @@ class Undecorated(Decorated):
 CASES[-1] = CASES[-1]._replace(component=Undecorated())
 
 
-@register_broken("is_documented", "not in the docstring's Parameters: k")
+@register_broken("is_documented", "missing in the docstring's Parameters: k")
 @dataclass(frozen=True)
 class UndocumentedParameter(SingleCluster):
-    """Does not say what k is."""
+    """Does not describe k."""
 
     k: int = 1
 
 
-@register_broken("is_documented", "Bare has no docstring")
+@register_broken("is_documented", "NoDocstring has no docstring")
 @dataclass(frozen=True)
 class NoDocstring(SingleCluster):
     k: int = 1
 
 
-@register_broken("is_documented", "the first line of the docstring is no sentence: 'Lumps'")
+@register_broken("is_documented", "the docstring does not begin with a sentence: 'Clusters'")
 class IncompleteSentence(SingleCluster):
-    """Lumps"""
+    """Clusters"""
 
 
 @register_broken("has_default_parameters", "without a default: k", k=1)
 @dataclass(frozen=True)
 class MissingDefault(SingleCluster):
-    """Wants to be told."""
+    """Has a parameter without a default."""
 
     k: int
 
 
-@register_broken("requires_known_state_fields", "requires colour: no field of State")
+@register_broken("requires_known_state_fields", "requires color, which State does not have")
 class UnknownRequirement(SingleCluster):
-    """Reads what nobody has."""
+    """Requires an unknown field."""
 
-    requires: ClassVar[frozenset[str]] = frozenset({"colour"})
+    requires: ClassVar[frozenset[str]] = frozenset({"color"})
 
 
 @register_broken("round_trips_through_recipe", 'must be a whole number, not "three"')
 @dataclass(frozen=True)
 class WrongDefaultType(SingleCluster):
-    """Says number and means text."""
+    """Has a default of another type."""
 
     k: int = "three"  # type: ignore[assignment]
 
@@ -108,14 +108,14 @@ class WrongDefaultType(SingleCluster):
 @register_broken("round_trips_through_recipe", "its fields are not plain data")
 @dataclass(frozen=True)
 class NonPlainField(SingleCluster):
-    """Holds an object."""
+    """Holds a function."""
 
     k: Any = field(default_factory=lambda: print)
 
 
 @register_broken("is_picklable", "it cannot be pickled")
 class Unpicklable(SingleCluster):
-    """Is elsewhere than it says."""
+    """Has a wrong qualified name."""
 
 
 Unpicklable.__qualname__ = "somewhere.<locals>.Hidden"
@@ -127,7 +127,7 @@ Unpicklable.__qualname__ = "somewhere.<locals>.Hidden"
 )
 @dataclass(frozen=True, init=False)
 class AnyKeyword(SingleCluster):
-    """Takes anything."""
+    """Accepts any keyword argument."""
 
     k: int = 1
 
@@ -136,18 +136,19 @@ class AnyKeyword(SingleCluster):
 
 
 @register_broken(
-    "is_deterministic_given_seed", "two calls with one seed differ; draw from np.random"
+    "is_deterministic_given_seed",
+    "two calls with the same seed differ; draw from np.random.default_rng(seed)",
 )
 class GlobalGenerator(Clusterer):
-    """Draws from the generator of the whole process."""
+    """Draws from the global random generator."""
 
     def fit_predict(self, embedding, graph, seed):
         return relabel_by_size(np.array([random.randrange(3) for _ in embedding]))
 
 
-@register_broken("does_not_modify_inputs", "it writes into its input; work on a copy")
+@register_broken("does_not_modify_inputs", "it modifies its inputs; work on a copy")
 class InputModifier(SingleCluster):
-    """Writes where it should read."""
+    """Writes into the embedding."""
 
     def fit_predict(self, embedding, graph, seed):
         embedding[0] = 0

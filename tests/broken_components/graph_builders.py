@@ -10,10 +10,10 @@ from scgnn.components.graph_builders import GraphBuilder
 
 
 class DenseWeightsBuilder(GraphBuilder):
-    """Weights between all cells, by a rule."""
+    """Connects all pairs of cells with a weight above 0."""
 
     def compute_weights(self, embedding):
-        """Cells x cells, the diagonal left out afterwards."""
+        """Return the weights, cells x cells; the diagonal is ignored."""
         return np.ones((len(embedding),) * 2)
 
     def __call__(self, embedding, seed):
@@ -23,15 +23,15 @@ class DenseWeightsBuilder(GraphBuilder):
 
 @register_broken("builds_valid_graph", "30 cells: the graph is not symmetric")
 class Asymmetric(DenseWeightsBuilder):
-    """Links in one direction."""
+    """Builds a directed graph."""
 
     def compute_weights(self, embedding):
         return np.triu(super().compute_weights(embedding))
 
 
-@register_broken("builds_valid_graph", "30 cells: a cell is linked to itself")
+@register_broken("builds_valid_graph", "30 cells: the graph has self-loops")
 class SelfLoops(DenseWeightsBuilder):
-    """Links a cell to itself."""
+    """Connects each cell to itself."""
 
     def __call__(self, embedding, seed):
         return sparse.csr_matrix(self.compute_weights(embedding))
@@ -39,23 +39,23 @@ class SelfLoops(DenseWeightsBuilder):
 
 @register_broken("builds_valid_graph", "30 cells: a stored weight is not above 0")
 class NegativeWeights(DenseWeightsBuilder):
-    """Has weights below 0."""
+    """Has negative weights."""
 
     def compute_weights(self, embedding):
         return -super().compute_weights(embedding)
 
 
-@register_broken("graph_has_edges", "30 cells get a graph without edges")
+@register_broken("graph_has_edges", "the graph of 30 cells has no edges")
 class NoEdges(DenseWeightsBuilder):
-    """Links nothing."""
+    """Connects no cells."""
 
     def compute_weights(self, embedding):
         return 0 * super().compute_weights(embedding)
 
 
-@register_broken("accepts_identical_cells", "30 equal cells: a weight is not finite")
+@register_broken("accepts_identical_cells", "30 identical cells: a weight is not finite")
 class InverseDistance(DenseWeightsBuilder):
-    """One by the distance."""
+    """Weights edges by the inverse distance."""
 
     def __call__(self, embedding, seed):
         distances = np.linalg.norm(embedding[:, None] - embedding, axis=2)
@@ -67,7 +67,7 @@ class InverseDistance(DenseWeightsBuilder):
 
 @register_broken("accepts_few_cells", "2 cells: the graph is (5, 5), not (2, 2)")
 class AtLeastFiveCells(DenseWeightsBuilder):
-    """Wants five cells."""
+    """Assumes five cells or more."""
 
     def compute_weights(self, embedding):
         return np.ones((max(5, len(embedding)),) * 2)
@@ -75,15 +75,17 @@ class AtLeastFiveCells(DenseWeightsBuilder):
 
 @register_broken("accepts_single_cell", "one cell: the graph is (2, 2), not (1, 1)")
 class AtLeastTwoCells(DenseWeightsBuilder):
-    """Wants two cells."""
+    """Assumes two cells or more."""
 
     def compute_weights(self, embedding):
         return np.ones((max(2, len(embedding)),) * 2)
 
 
-@register_broken("is_permutation_equivariant", "cells in another order get other edges or weights")
+@register_broken(
+    "is_permutation_equivariant", "the edges of a cell depend on the order of the cells"
+)
 class Chain(DenseWeightsBuilder):
-    """Links each cell to the next one."""
+    """Connects consecutive cells."""
 
     def compute_weights(self, embedding):
         return np.eye(len(embedding), k=1) + np.eye(len(embedding), k=-1)

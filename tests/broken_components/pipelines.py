@@ -13,53 +13,53 @@ from scgnn.registry.introspection import slot
 
 
 class SingleClusterPipeline(Pipeline):
-    """Puts every cell into one cluster, by a stage."""
+    """Assigns all cells to one cluster, in a stage."""
 
     def __call__(self, state, stages, seed):
-        labels = stages(assign_single_cluster, state.n_cells)
-        return replace(state, clusters=labels, stop_reason="at once")
+        clusters = stages(assign_single_cluster, state.n_cells)
+        return replace(state, clusters=clusters, stop_reason="at once")
 
 
 def assign_single_cluster(n: int) -> np.ndarray:
-    """Zeros."""
+    """Return zeros."""
     return np.zeros(n, dtype=np.int64)
 
 
-@register_broken("runs_on_demo_data", "not every cell has a label")
+@register_broken("runs_on_demo_data", "not every cell has a cluster")
 class NoClusters(SingleClusterPipeline):
-    """Does nothing."""
+    """Returns its input."""
 
     def __call__(self, state, stages, seed):
         return state
 
 
-@register_broken("runs_on_demo_data", "stopped is empty: say why the pipeline ended")
+@register_broken("runs_on_demo_data", "stop_reason is empty; state why the pipeline ended")
 class NoStopReason(SingleClusterPipeline):
-    """Does not say why it ended."""
+    """Does not report why it ended."""
 
     def __call__(self, state, stages, seed):
         return replace(super().__call__(state, stages, seed), stop_reason="")
 
 
-@register_broken("reports_stages", "no step went through stages")
+@register_broken("reports_stages", "nothing was computed through stages")
 class NoStages(SingleClusterPipeline):
-    """Works on its own."""
+    """Computes without stages."""
 
     def __call__(self, state, stages, seed):
         return replace(state, clusters=assign_single_cluster(state.n_cells), stop_reason="at once")
 
 
 @register_broken(
-    "slots_accept_all_components", "stop all_of: TypeError: BothStop; stop any_of: TypeErr"
+    "slots_accept_all_components", "stop all_of: TypeError: AllOf; stop any_of: TypeError: AnyOf"
 )
 @dataclass(frozen=True)
 class SingleStoppingRule(SingleClusterPipeline):
-    """Takes one stop alone.
+    """Accepts one stopping rule only.
 
     Parameters
     ----------
     stop
-        When to stop.
+        Stopping rule.
     """
 
     stop: StoppingRule = slot(NeverStop())

@@ -10,7 +10,7 @@ from scgnn.components.pruners import Pruner
 
 @register_broken("returns_boolean_mask", "the mask is (5, 1), not (5, 4)")
 class WrongMaskShape(Pruner):
-    """Looks at the nearest alone."""
+    """Returns a mask of the nearest neighbors only."""
 
     def __call__(self, neighbors, distances, seed=0):
         return np.ones((len(distances), 1), dtype=bool)
@@ -18,15 +18,15 @@ class WrongMaskShape(Pruner):
 
 @register_broken("returns_boolean_mask", "the mask is float64, not bool")
 class FloatMask(Pruner):
-    """Keeps edges by half."""
+    """Returns floats."""
 
     def __call__(self, neighbors, distances, seed=0):
         return np.full(distances.shape, 0.5)
 
 
-@register_broken("keeps_nearest_neighbor", "5 cells, k = 1: 5 lose their nearest")
+@register_broken("keeps_nearest_neighbor", "5 cells, k = 1: 5 cells lose their nearest neighbor")
 class NoEdgesKept(Pruner):
-    """Keeps nothing."""
+    """Drops all edges."""
 
     def __call__(self, neighbors, distances, seed=0):
         return np.zeros(distances.shape, dtype=bool)

@@ -8,9 +8,9 @@ from broken_components.case import register_broken
 from scgnn.components.readers import Demo, Reader
 
 
-@register_broken("returns_counts", "X is not CSR")
+@register_broken("returns_counts", "X is not a CSR matrix")
 class DenseReader(Reader):
-    """Gives a dense matrix."""
+    """Returns a dense matrix."""
 
     def __call__(self):
         adata = Demo(n_cells=20, n_genes=10)()
@@ -18,7 +18,7 @@ class DenseReader(Reader):
         return adata
 
 
-@register_broken("returns_fresh_copy", "two calls give the same AnnData")
+@register_broken("returns_fresh_copy", "two calls return the same AnnData")
 class CachedReader(Reader):
     """Reads once."""
 
@@ -28,5 +28,5 @@ class CachedReader(Reader):
 
 @cache
 def read_demo_cached():
-    """The demo, always the same object."""
+    """Return the same object in each call."""
     return Demo(n_cells=20, n_genes=10)()

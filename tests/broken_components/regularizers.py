@@ -15,9 +15,9 @@ class SquaredErrorTerm(Regularizer):
     Parameters
     ----------
     weight
-        Of the term.
+        Factor of the term.
     phases
-        In which it takes part.
+        Trainings in which the term is active.
     """
 
     weight: float = 1.0
@@ -37,15 +37,17 @@ class NegativePenalty(SquaredErrorTerm):
 
 @register_broken("is_linear_in_weight", "with weight 1 the term is")
 class QuadraticWeight(SquaredErrorTerm):
-    """Takes the weight twice."""
+    """Applies the weight twice."""
 
     def loss(self, x_hat, x, prepared, cells):
         return self.weight * super().loss(x_hat, x, prepared, cells)
 
 
-@register_broken("is_differentiable", "all cells: the term has no gradient; stay within torch")
+@register_broken(
+    "is_differentiable", "all cells: the term has no gradient; use torch operations only"
+)
 class DetachedPenalty(SquaredErrorTerm):
-    """Leaves torch on the way."""
+    """Detaches the reconstruction."""
 
     def loss(self, x_hat, x, prepared, cells):
         return super().loss(x_hat.detach(), x, prepared, cells)
@@ -53,17 +55,18 @@ class DetachedPenalty(SquaredErrorTerm):
 
 @register_broken("is_zero_at_perfect_reconstruction", "the term of a perfect reconstruction is")
 class MagnitudePenalty(SquaredErrorTerm):
-    """Wants small values."""
+    """Penalizes large values."""
 
     def loss(self, x_hat, x, prepared, cells):
         return self.weight * x_hat.square().sum()
 
 
 @register_broken(
-    "is_zero_at_perfect_reconstruction", "at a perfect reconstruction the gradient is not finite"
+    "is_zero_at_perfect_reconstruction",
+    "the gradient at a perfect reconstruction is not finite",
 )
 class RootPenalty(SquaredErrorTerm):
-    """Takes a root that has no slope at 0."""
+    """Takes a square root, which has no derivative at 0."""
 
     def loss(self, x_hat, x, prepared, cells):
         return self.weight * (x_hat - x).square().sum().sqrt()

@@ -9,23 +9,23 @@ from broken_components.case import register_broken
 from scgnn.components.transforms import Transform
 
 
-@register_broken("preserves_names", "cells are in another order, or twice")
+@register_broken("preserves_names", "cells are reordered or duplicated")
 class ReversedCells(Transform):
-    """Turns the cells around."""
+    """Reverses the cells."""
 
     def __call__(self, adata):
         return adata[::-1].copy()
 
 
-@register_broken("preserves_names", "it drops 1 cells or genes, but selects is False")
+@register_broken("preserves_names", "it drops 1 cells or genes, but drops_cells_or_genes is False")
 class DroppedCell(Transform):
-    """Drops a cell without saying so."""
+    """Drops a cell without declaring it."""
 
     def __call__(self, adata):
         return adata[1:].copy()
 
 
-@register_broken("modifies_only_x", "a layer is lost")
+@register_broken("modifies_only_x", "a layer is missing")
 class DroppedLayers(Transform):
     """Drops the layers."""
 
@@ -47,9 +47,9 @@ class CellFractions(Transform):
         return new
 
 
-@register_broken("sparse_and_dense_agree", "a dense X gives other values than a sparse one")
+@register_broken("sparse_and_dense_agree", "a dense and a sparse X give different values")
 class SparseOnly(Transform):
-    """Doubles what is sparse."""
+    """Doubles sparse values only."""
 
     def __call__(self, adata):
         new = adata.copy()

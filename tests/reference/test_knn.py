@@ -37,21 +37,22 @@ def graph(arrays, metric, **settings):
 
 @all_metrics
 def test_neighbours_are_the_same_in_the_same_order(arrays, metric, found):
-    neighbours, _ = found
-    cells = np.repeat(np.arange(len(neighbours)), neighbours.shape[1])
-    edges = np.column_stack([cells, neighbours.ravel()])
+    _, neighbors = found
+    cells = np.repeat(np.arange(len(neighbors)), neighbors.shape[1])
+    edges = np.column_stack([cells, neighbors.ravel()])
     np.testing.assert_array_equal(edges, arrays[f"{metric}_edges"])
 
 
 @all_metrics
 def test_distances_are_the_same(arrays, metric, found):
-    _, distances = found
+    distances, _ = found
     assert_near(distances.ravel(), arrays[f"{metric}_distance"], rtol=1e-10)
 
 
 @all_metrics
 def test_mean_plus_one_sd_drops_the_same_edges(arrays, metric, found):
-    kept = MeanStd()(*found)
+    distances, neighbors = found
+    kept = MeanStd()(neighbors, distances)
     np.testing.assert_array_equal(kept.ravel(), arrays[f"{metric}_weight_published"])
 
 
@@ -63,11 +64,11 @@ def test_the_boundary_is_the_mean_plus_the_population_sd(arrays, metric, found):
     that one stays; with hardly fewer it goes.
     """
     for cell, boundary in enumerate(arrays[f"{metric}_boundary"]):
-        neighbours, distances = (array[[cell]] for array in found)
+        distances, neighbors = (array[[cell]] for array in found)
         mean, farthest = distances.mean(), distances.max()
         sds = (farthest - mean) / (boundary - mean)
-        assert MeanStd(n_std=sds * (1 + 1e-9))(neighbours, distances).all()
-        assert not MeanStd(n_std=sds * (1 - 1e-9))(neighbours, distances)[0, -1]
+        assert MeanStd(n_std=sds * (1 + 1e-9))(neighbors, distances).all()
+        assert not MeanStd(n_std=sds * (1 - 1e-9))(neighbors, distances)[0, -1]
 
 
 @all_metrics

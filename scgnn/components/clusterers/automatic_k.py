@@ -145,7 +145,7 @@ class MeanShift(AutomaticK):
         distinct = np.unique(points, axis=0)
         sample = generator(seed, "mean_shift").permutation(distinct)[:MAX_BANDWIDTH_CELLS]
         n_neighbors = max(1, round(self.quantile * len(sample)))
-        bandwidth = kneighbors(sample, n_neighbors, "euclidean")[1][:, -1].mean()
+        bandwidth = kneighbors(sample, n_neighbors, "euclidean")[0][:, -1].mean()
         return cluster.MeanShift(bandwidth=bandwidth, seeds=sample[:MAX_SEEDS]).fit_predict(points)
 
 

@@ -1,4 +1,4 @@
-"""Graph builders: an embedding into a graph of cells."""
+"""Graph builders, which connect cells by their embedding."""
 
 from scgnn.components.graph_builders.bbknn import BBKNN
 from scgnn.components.graph_builders.contract import GraphBuilder

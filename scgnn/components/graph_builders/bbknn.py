@@ -1,13 +1,13 @@
-"""Neighbour graphs that bridge batches."""
+"""Batch-balanced nearest-neighbor graphs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.components.graph_builders.contract import GraphBuilder
 from scgnn.components.graph_builders.edges import (
@@ -24,61 +24,55 @@ from scgnn.components.graph_builders.neighbors import (
 )
 
 
-class NeighborSearchResult(NamedTuple):
-    """Some cells, and their nearest neighbours in one batch, cells x k, nearest first."""
-
-    cells: np.ndarray
-    neighbors: np.ndarray
-    distances: np.ndarray
-    batch: int
-
-
 @GraphBuilder.register("bbknn")
 @dataclass(frozen=True)
 class BBKNN(WeightedNeighborGraph):
-    """The k nearest neighbours of a cell in each batch (BBKNN, Polanski et al. 2019).
+    """Batch-balanced kNN graph: k nearest neighbors in each batch (Polański et al. 2020).
 
-    Every cell has neighbours in all batches, so that no batch stays by itself. k, pruning and the
-    σ of gaussian weights hold within each batch. BBKNN's own weights are those of UMAP.
+    Number of neighbors, pruning and the σ of gaussian weights apply within each batch. The
+    published BBKNN weights edges as UMAP does.
+
+    References
+    ----------
+    Polański et al. (2020) BBKNN: fast batch alignment of single cell transcriptomes.
+    Bioinformatics 36:964.
     """
 
     requires: ClassVar[frozenset[str]] = frozenset({"batch"})
 
-    def __call__(  # type: ignore[override]  # the batches are one argument more
+    def __call__(  # type: ignore[override]  # batch is an additional argument
         self, embedding: np.ndarray, seed: int, batch: np.ndarray
-    ) -> sparse.csr_matrix:
+    ) -> csr_matrix:
         n = len(embedding)
-        _, code = np.unique(batch, return_inverse=True)
-        farthest = np.zeros((n, code.max() + 1))  # cells x batches
+        _, codes = np.unique(batch, return_inverse=True)
+        kth_distances = np.zeros((n, codes.max() + 1))  # cells x batches
         edges = []
-        for found in self._search(embedding, code):
-            farthest[found.cells, found.batch] = found.distances[:, -1]
-            keep = self.select_edges(found.neighbors, found.distances, seed)
-            cells = np.broadcast_to(found.cells[:, None], keep.shape)
-            edges.append((cells[keep], found.neighbors[keep], found.distances[keep]))
+        for b, cells, distances, neighbors in self._search(embedding, codes):
+            kth_distances[cells, b] = distances[:, -1]
+            keep = self.select_edges(neighbors, distances, seed)
+            sources = np.broadcast_to(cells[:, None], keep.shape)
+            edges.append((sources[keep], neighbors[keep], distances[keep]))
         if not edges:
             return make_empty_graph(n)
-        one, other, distances = (np.concatenate(column) for column in zip(*edges, strict=True))
-        sigma = compute_local_scales(farthest)
-        widths = sigma[one, code[other]] * sigma[other, code[one]]
-        weights = compute_edge_weights(self.weights, distances, widths)
-        one_way = sparse.csr_matrix((weights, (one, other)), (n, n))
-        return canonicalize(one_way.maximum(one_way.T))
+        i, j, d = (np.concatenate(column) for column in zip(*edges, strict=True))
+        sigma = compute_local_scales(kth_distances)
+        scales = sigma[i, codes[j]] * sigma[j, codes[i]]
+        weights = compute_edge_weights(self.weights, d, scales)
+        directed = csr_matrix((weights, (i, j)), (n, n))
+        return canonicalize(directed.maximum(directed.T))
 
     def _search(
-        self, embedding: np.ndarray, batch_codes: np.ndarray
-    ) -> Iterator[NeighborSearchResult]:
-        """Neighbours in each batch, for its own cells and for all others."""
-        for batch in range(batch_codes.max() + 1):
-            inside, outside = (
-                np.flatnonzero(batch_codes == batch),
-                np.flatnonzero(batch_codes != batch),
-            )
+        self, embedding: np.ndarray, codes: np.ndarray
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield batch, cells, and their distances and neighbors in that batch, cells x k."""
+        for b in range(codes.max() + 1):
+            inside, outside = np.flatnonzero(codes == b), np.flatnonzero(codes != b)
             k = resolve_n_neighbors(self.n_neighbors, len(inside))
-            members = embedding[inside]
             if len(inside) > 1:
-                neighbours, distances = kneighbors(members, k, self.metric)
-                yield NeighborSearchResult(inside, inside[neighbours], distances, batch)
+                distances, neighbors = kneighbors(embedding[inside], k, self.metric)
+                yield b, inside, distances, inside[neighbors]
             if len(outside):
-                found, distances = cross_kneighbors(embedding[outside], members, k, self.metric)
-                yield NeighborSearchResult(outside, inside[found], distances, batch)
+                distances, neighbors = cross_kneighbors(
+                    embedding[outside], embedding[inside], k, self.metric
+                )
+                yield b, outside, distances, inside[neighbors]

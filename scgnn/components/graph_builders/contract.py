@@ -1,20 +1,33 @@
-"""What a graph builder is."""
+"""Contract of graph builders."""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.registry.component import Component
 
 
 class GraphBuilder(Component, kind="graph_builder"):
-    """Connects cells that are near each other in an embedding.
+    """Base class of graph builders, which connect cells that are close in an embedding.
 
-    A builder that declares ``requires = frozenset({"batch"})`` is called with one argument more,
-    the batch of each cell as a whole number [cells].
+    A builder with ``requires = frozenset({"batch"})`` is called with a third argument, the integer
+    batch of each cell [cells].
     """
 
-    def __call__(self, embedding: np.ndarray, seed: int) -> sparse.csr_matrix:
-        """The graph, cells x cells: symmetric CSR, no self-loops, weights > 0."""
+    def __call__(self, embedding: np.ndarray, seed: int) -> csr_matrix:
+        """Return the cell graph.
+
+        Parameters
+        ----------
+        embedding
+            Embedding of the cells, cells x d.
+        seed
+            Seed of all random numbers.
+
+        Returns
+        -------
+        csr_matrix
+            Edge weights > 0, cells x cells, float32: symmetric, without self-loops.
+        """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Graphs made of the k nearest neighbours of each cell."""
+"""k-nearest-neighbor graphs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix, identity, vstack
 
 from scgnn.components.graph_builders.contract import GraphBuilder
 from scgnn.components.graph_builders.edges import (
@@ -30,11 +30,11 @@ from scgnn.components.graph_builders.neighbors import (
 from scgnn.components.pruners import MeanStd, Pruner
 from scgnn.field_types import Fraction, NeighborCount, PositiveFloat, PositiveInt
 
-CELLS_PER_BLOCK = 2**12  # whose shared neighbours are counted together
+CELLS_PER_BLOCK = 2**12  # whose shared neighbors are counted at a time
 
 
 class PrunedNeighbors(NamedTuple):
-    """The k nearest neighbours of each cell, all cells x k, nearest first."""
+    """k nearest neighbors, all cells x k, by increasing distance."""
 
     neighbors: np.ndarray
     distances: np.ndarray
@@ -43,23 +43,23 @@ class PrunedNeighbors(NamedTuple):
 
 @dataclass(frozen=True)
 class NeighborGraph(GraphBuilder):
-    """What builders of neighbour graphs share.
+    """Base class of k-nearest-neighbor graphs.
 
     Parameters
     ----------
     n_neighbors
-        Neighbours of a cell besides itself, fewer where there are fewer cells; below 1 a share of
-        the cells; adaptive is half the square root of their number, between 5 and 30.
+        Number of neighbors of a cell, not counting itself, limited by the number of cells; below 1
+        a fraction of the cells; adaptive is half the square root of their number, within 5 and 30.
     metric
         Distance between embeddings: euclidean, cosine (1 − cos) or correlation (1 − Pearson).
     prune
-        Which of a cell's k edges are dropped again.
+        Pruner that drops some of the k edges of each cell; null keeps all.
     exact_up_to
-        Cells up to which neighbours are exact. Beyond, they come from an index (Malkov & Yashunin
-        2020; faiss, by ``pip install scgnn[scale]``); without faiss they stay exact.
+        Number of cells up to which the neighbor search is exact. Beyond, it is approximate (HNSW,
+        Malkov & Yashunin 2020; requires faiss, ``pip install scgnn[scale]``, else exact).
     recall
-        Share of the exact neighbours that the index finds at least; the log says what it is. What
-        is hard to find is mostly noise: cells that many others are as near to.
+        Minimum fraction of the exact neighbors that the approximate search finds; the fraction
+        reached is logged.
     """
 
     n_neighbors: NeighborCount = 10
@@ -68,153 +68,142 @@ class NeighborGraph(GraphBuilder):
     exact_up_to: PositiveInt = DEFAULT_EXACT_UP_TO
     recall: Fraction = DEFAULT_RECALL
 
-    def __call__(self, embedding: np.ndarray, seed: int) -> sparse.csr_matrix:
+    def __call__(self, embedding: np.ndarray, seed: int) -> csr_matrix:
         k = resolve_n_neighbors(self.n_neighbors, len(embedding))
-        neighbours, distances = kneighbors(embedding, k, self.metric, self.exact_up_to, self.recall)
-        if neighbours.shape[1] == 0:
+        distances, neighbors = kneighbors(embedding, k, self.metric, self.exact_up_to, self.recall)
+        if neighbors.shape[1] == 0:
             return make_empty_graph(len(embedding))
-        keep = self.select_edges(neighbours, distances, seed)
-        return self.connect(PrunedNeighbors(neighbours, distances, keep))
+        keep = self.select_edges(neighbors, distances, seed)
+        return self.connect(PrunedNeighbors(neighbors, distances, keep))
 
     def select_edges(self, neighbors: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
-        """A mask, cells x k, of the edges that the pruner keeps."""
+        """Return the mask of the edges that ``prune`` keeps, cells x k."""
         if self.prune is None:
             return np.ones(distances.shape, dtype=bool)
         return self.prune(neighbors, distances, seed)
 
-    def connect(self, knn: PrunedNeighbors) -> sparse.csr_matrix:
-        """The graph of these neighbourhoods."""
+    def connect(self, knn: PrunedNeighbors) -> csr_matrix:
+        """Return the graph of these neighbors, cells x cells."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class WeightedNeighborGraph(NeighborGraph):
-    """What neighbour graphs share whose edges can be weighted.
+    """Base class of k-nearest-neighbor graphs with a choice of edge weights.
 
     Parameters
     ----------
     weights
-        binary is 1; inverse_distance is 1 / (1 + d); gaussian is exp(−d² / (σ_i σ_j)), σ a cell's distance
-        to its k-th neighbour (Zelnik-Manor & Perona 2004).
+        Edge weights: binary is 1; inverse_distance is 1 / (1 + d); gaussian is
+        exp(−d² / (σ_i σ_j)), σ a cell's distance to its k-th neighbor (Zelnik-Manor & Perona 2004).
     """
 
     weights: EdgeWeighting = "binary"
 
-    def build_weighted_graph(self, knn: PrunedNeighbors, symmetry: Symmetry) -> sparse.csr_matrix:
-        """The weighted edges, made symmetric."""
+    def build_weighted_graph(self, knn: PrunedNeighbors, symmetry: Symmetry) -> csr_matrix:
+        """Return the symmetric graph with weights, cells x cells."""
         sigma = compute_local_scales(knn.distances[:, -1])
-        widths = sigma[:, None] * sigma[knn.neighbors]
-        weights = compute_edge_weights(self.weights, knn.distances, widths)
+        scales = sigma[:, None] * sigma[knn.neighbors]
+        weights = compute_edge_weights(self.weights, knn.distances, scales)
         return symmetrize(knn.neighbors, weights * knn.keep, symmetry)
 
 
 @GraphBuilder.register("knn")
 @dataclass(frozen=True)
 class KNN(WeightedNeighborGraph):
-    """k nearest neighbours, far ones pruned, every edge in both directions (scGNN).
+    """k-nearest-neighbor graph, pruned and symmetrized (scGNN, Wang et al. 2021).
 
     Parameters
     ----------
     symmetry
-        union keeps an edge that either cell kept, mutual one that both kept. last_written is what
-        scGNN's code hands to Louvain: where two cells name each other, the later cell decides.
+        union keeps edges of either direction, mutual of both. last_written follows the graph that
+        scGNN's code clusters: where both directions exist, that of the later cell decides.
     """
 
     symmetry: Symmetry = "union"
 
-    def select_edges(self, neighbors: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
-        """A mask, cells x k, of the edges that the pruner keeps."""
-        if self.prune is None:
-            return np.ones(distances.shape, dtype=bool)
-        return self.prune(neighbors, distances, seed)
-
-    def connect(self, knn: PrunedNeighbors) -> sparse.csr_matrix:
+    def connect(self, knn: PrunedNeighbors) -> csr_matrix:
         return self.build_weighted_graph(knn, self.symmetry)
 
 
 @GraphBuilder.register("mutual_knn")
 @dataclass(frozen=True)
 class MutualKNN(WeightedNeighborGraph):
-    """Cells that are each among the other's k nearest neighbours (Brito et al. 1997).
+    """Mutual k-nearest-neighbor graph: both cells are neighbors of each other (Brito et al. 1997).
 
-    A cell that is nobody's neighbour in return stays alone.
+    A cell without mutual neighbors is isolated.
+
+    References
+    ----------
+    Brito, Chávez, Quiroz, Yukich (1997) Connectivity of the mutual k-nearest-neighbor graph in
+    clustering and outlier detection. Statistics & Probability Letters 35:33.
     """
 
-    def select_edges(self, neighbors: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
-        """A mask, cells x k, of the edges that the pruner keeps."""
-        if self.prune is None:
-            return np.ones(distances.shape, dtype=bool)
-        return self.prune(neighbors, distances, seed)
-
-    def connect(self, knn: PrunedNeighbors) -> sparse.csr_matrix:
+    def connect(self, knn: PrunedNeighbors) -> csr_matrix:
         return self.build_weighted_graph(knn, "mutual")
 
 
 @GraphBuilder.register("snn")
 @dataclass(frozen=True)
 class SNN(NeighborGraph):
-    """Cells that share neighbours, weighted by how many (Jarvis & Patrick 1973; Seurat).
+    """Shared-nearest-neighbor graph, weighted by the Jaccard index (Jarvis & Patrick 1973).
 
-    The weight is the Jaccard index of the two sets of k neighbours, each with the cell itself, as
-    Seurat's FindNeighbors has it (whose k.param counts the cell and so is k + 1).
+    The Jaccard index is that of two cells' sets of k neighbors and the cell itself, as in Seurat's
+    FindNeighbors, whose k.param counts the cell and corresponds to k + 1.
 
     Parameters
     ----------
     min_jaccard
-        Edges under this weight are dropped; Seurat's prune.SNN.
+        Minimum weight; edges below are dropped (prune.SNN of Seurat).
+
+    References
+    ----------
+    Jarvis, Patrick (1973) Clustering using a similarity measure based on shared near neighbors.
+    IEEE Transactions on Computers C-22:1025.
     """
 
     prune: Pruner | None = None
     min_jaccard: Fraction = 1 / 15
 
-    def select_edges(self, neighbors: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
-        """A mask, cells x k, of the edges that the pruner keeps."""
-        if self.prune is None:
-            return np.ones(distances.shape, dtype=bool)
-        return self.prune(neighbors, distances, seed)
-
-    def connect(self, knn: PrunedNeighbors) -> sparse.csr_matrix:
+    def connect(self, knn: PrunedNeighbors) -> csr_matrix:
         n = len(knn.keep)
-        sets = build_directed_graph(knn.neighbors, knn.keep) + sparse.identity(n, np.float32, "csr")
-        parts = [
-            self._compute_jaccard(sets, np.arange(start, min(start + CELLS_PER_BLOCK, n)))
-            for start in range(0, n, CELLS_PER_BLOCK)
-        ]
-        return canonicalize(sparse.vstack(parts))
+        sets = build_directed_graph(knn.neighbors, knn.keep) + identity(n, np.float32, "csr")
+        starts = range(0, n, CELLS_PER_BLOCK)
+        return canonicalize(vstack([self._compute_jaccard(sets, start) for start in starts]))
 
-    def _compute_jaccard(
-        self, neighbor_sets: sparse.csr_matrix, cells: np.ndarray
-    ) -> sparse.csr_matrix:
-        """Jaccard index of some cells with all others, cells given x cells."""
-        sizes = np.diff(neighbor_sets.indptr)
-        both = (neighbor_sets[cells] @ neighbor_sets.T).tocoo()
-        one, other = cells[both.row], both.col
-        jaccard = both.data / (sizes[one] + sizes[other] - both.data)
-        keep = (jaccard >= self.min_jaccard) & (one != other)
-        return sparse.csr_matrix((jaccard[keep], (both.row[keep], other[keep])), both.shape)
+    def _compute_jaccard(self, sets: csr_matrix, start: int) -> csr_matrix:
+        """Return the Jaccard indices of a block of cells with all others, block x cells."""
+        sizes = np.diff(sets.indptr)
+        shared = (sets[start : start + CELLS_PER_BLOCK] @ sets.T).tocoo()
+        i, j = shared.row + start, shared.col
+        weights = shared.data / (sizes[i] + sizes[j] - shared.data)
+        keep = (i != j) & (weights >= self.min_jaccard)
+        return csr_matrix((weights[keep], (shared.row[keep], j[keep])), shared.shape)
 
 
 @GraphBuilder.register("gaussian")
 @dataclass(frozen=True)
 class GaussianKernelGraph(NeighborGraph):
-    """Neighbours weighted by one Gaussian kernel, ``exp(−d² / 2h²)`` (Belkin & Niyogi 2003).
+    """k-nearest-neighbor graph with Gaussian weights of one bandwidth (Belkin & Niyogi 2003).
+
+    Weights are ``exp(−d² / 2h²)``.
 
     Parameters
     ----------
     bandwidth
-        h, in the metric's unit; auto is the median distance of a cell to its k-th neighbour.
+        Bandwidth h, in units of the metric; auto is the median distance of a cell to its k-th
+        neighbor.
+
+    References
+    ----------
+    Belkin, Niyogi (2003) Laplacian eigenmaps for dimensionality reduction and data representation.
+    Neural Computation 15:1373.
     """
 
     prune: Pruner | None = None
     bandwidth: PositiveFloat | Literal["auto"] = "auto"
 
-    def select_edges(self, neighbors: np.ndarray, distances: np.ndarray, seed: int) -> np.ndarray:
-        """A mask, cells x k, of the edges that the pruner keeps."""
-        if self.prune is None:
-            return np.ones(distances.shape, dtype=bool)
-        return self.prune(neighbors, distances, seed)
-
-    def connect(self, knn: PrunedNeighbors) -> sparse.csr_matrix:
+    def connect(self, knn: PrunedNeighbors) -> csr_matrix:
         auto = self.bandwidth == "auto"
         h = np.median(compute_local_scales(knn.distances[:, -1])) if auto else self.bandwidth
         weights = compute_exponential_kernel(np.square(knn.distances / h) / 2)

@@ -1,4 +1,4 @@
-"""Which cells are near which: exact, in blocks, or approximate with a known recall."""
+"""Nearest-neighbor searches: exact, or approximate for many cells."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 Metric = Literal["euclidean", "cosine", "correlation"]
 
 DEFAULT_EXACT_UP_TO = 30_000  # cells
-DEFAULT_RECALL = 0.9  # of the exact neighbours beyond
+DEFAULT_RECALL = 0.9
 ROWS_PER_BLOCK = 256
-EDGES_PER_BLOCK = 2**16  # whose coordinates are held together when their lengths are taken
+EDGES_PER_BLOCK = 2**16
 
 
 def resolve_n_neighbors(n_neighbors: NeighborCount, n_cells: int) -> int:
-    """How many neighbours ``k`` means among so many cells, at least 1.
+    """Return the number of neighbors, at least 1.
 
-    A share is a share of the cells; adaptive is half the square root of their number, between 5
-    and 30.
+    Parameters
+    ----------
+    n_neighbors
+        A number, a fraction of the cells, or adaptive: ``√n_cells / 2``, within 5 and 30.
+    n_cells
+        Number of cells.
     """
     if isinstance(n_neighbors, str):
         return int(np.clip(round(np.sqrt(n_cells) / 2), 5, 30))
@@ -40,99 +44,107 @@ def kneighbors(
     exact_up_to: int = DEFAULT_EXACT_UP_TO,
     recall: float = DEFAULT_RECALL,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest other cells and their distances, both cells x k, nearest first.
+    """Return the nearest neighbors of each cell, without the cell itself.
 
-    Neighbours come from an exact search in blocks, beyond ``exact_up_to`` cells from
-    :func:`scgnn.components.graph_builders.approximate.approximate` where faiss is installed; the
-    distances are then recomputed in float64, and ties are ordered by cell.
+    Parameters
+    ----------
+    embedding
+        Embedding of the cells, cells x d.
+    n_neighbors
+        Number of neighbors k, limited by the number of other cells.
+    metric
+        euclidean, cosine (1 − cos) or correlation (1 − Pearson).
+    exact_up_to
+        Number of cells up to which the search is exact; beyond, it is approximate
+        (:func:`scgnn.components.graph_builders.approximate.approximate_kneighbors`).
+    recall
+        Minimum recall of the approximate search, 0 to 1.
+
+    Returns
+    -------
+    distances, neighbors
+        Distances in float64 and indices, both cells x k, by increasing distance, ties by index: in
+        the order of scikit-learn's ``kneighbors``.
     """
     points = _transform_for_metric(embedding, metric)
     n = len(points)
-    n_neighbors = min(n_neighbors, n - 1)
-    if n_neighbors < 1:
-        return np.empty((n, 0), dtype=np.int64), np.empty((n, 0))
-    few = n <= exact_up_to
-    found = (
-        exact_kneighbors(points, points, n_neighbors + 1)
-        if few
-        else approximate_kneighbors(points, n_neighbors + 1, recall)
-    )
-    return _sort_by_distance(points, points, found, metric, n_neighbors, exclude_self=True)
+    k = min(n_neighbors, n - 1)
+    if k < 1:
+        return np.empty((n, 0)), np.empty((n, 0), dtype=np.int64)
+    if n <= exact_up_to:
+        candidates = exact_kneighbors(points, points, k + 1)
+    else:
+        candidates = approximate_kneighbors(points, k + 1, recall)
+    return _select_nearest(points, points, candidates, metric, k, exclude_self=True)
 
 
 def cross_kneighbors(
-    query_embedding: np.ndarray, embedding: np.ndarray, n_neighbors: int, metric: Metric
+    queries: np.ndarray, embedding: np.ndarray, n_neighbors: int, metric: Metric
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For each row of ``others`` the k nearest rows of ``embedding``, as :func:`nearest`."""
-    queries, points = (
-        _transform_for_metric(query_embedding, metric),
-        _transform_for_metric(embedding, metric),
-    )
-    n_neighbors = min(n_neighbors, len(points))
-    return _sort_by_distance(
-        queries, points, exact_kneighbors(queries, points, n_neighbors), metric, n_neighbors
-    )
+    """Return the exact nearest rows of ``embedding`` for each query, as :func:`kneighbors`."""
+    a, b = (_transform_for_metric(x, metric) for x in (queries, embedding))
+    k = min(n_neighbors, len(b))
+    return _select_nearest(a, b, exact_kneighbors(a, b, k), metric, k)
 
 
 def radius_neighbors(
     embedding: np.ndarray, radius: float, metric: Metric
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every pair of cells no farther apart than ``radius``: first, second > first, distance."""
+    """Return all pairs of cells within a radius, inclusive: i, j > i and distance, each [pairs]."""
     from sklearn.neighbors import NearestNeighbors
 
     points = _transform_for_metric(embedding, metric)
     square = radius**2 if metric == "euclidean" else 2 * radius
-    # a little more than wanted, as the search rounds; the exact distances decide
+    # slightly larger, since the search rounds; distances in float64 decide
     limit = np.sqrt(square * (1 + 1e-9) + 1e-12 * np.square(points).sum(1).max())
     search = NearestNeighbors(radius=limit, algorithm="brute").fit(points)
-    found = search.radius_neighbors(points, return_distance=False)
-    one = np.repeat(np.arange(len(points)), [len(row) for row in found])
-    other = np.concatenate(found)
-    once = one < other
-    one, other = one[once], other[once]
-    distances = np.empty(len(one))
-    for start in range(0, len(one), EDGES_PER_BLOCK):
-        edges = slice(start, start + EDGES_PER_BLOCK)
-        apart = points[one[edges]] - points[other[edges]]
-        distances[edges] = _compute_distances(torch.from_numpy(apart), metric)
+    neighbors = search.radius_neighbors(points, return_distance=False)
+    i = np.repeat(np.arange(len(points)), [len(row) for row in neighbors])
+    j = np.concatenate(neighbors)
+    i, j = i[i < j], j[i < j]
+    distances = np.empty(len(i))
+    for start in range(0, len(i), EDGES_PER_BLOCK):
+        pairs = slice(start, start + EDGES_PER_BLOCK)
+        differences = torch.from_numpy(points[i[pairs]] - points[j[pairs]])
+        distances[pairs] = _compute_distances(differences, metric)
     near = distances <= radius
-    return one[near], other[near], distances[near]
+    return i[near], j[near], distances[near]
 
 
-def _sort_by_distance(
+def _select_nearest(
     queries: np.ndarray,
     points: np.ndarray,
     candidates: np.ndarray,
     metric: Metric,
-    n_neighbors: int,
+    k: int,
     exclude_self: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest of the points found, by their distance in float64 and then by number."""
+    """Return the distances in float64 and the indices of the k nearest candidates, ties by index."""
     candidates = np.sort(candidates, axis=1)
     distances = np.empty(candidates.shape)
     ends, starts = torch.from_numpy(points), torch.from_numpy(queries)[:, None]
     for start in range(0, len(candidates), ROWS_PER_BLOCK):
         rows = slice(start, start + ROWS_PER_BLOCK)
-        apart = ends[torch.from_numpy(candidates[rows])] - starts[rows]
-        distances[rows] = _compute_distances(apart, metric)
+        differences = ends[torch.from_numpy(candidates[rows])] - starts[rows]
+        distances[rows] = _compute_distances(differences, metric)
     if exclude_self:
         distances[candidates == np.arange(len(candidates))[:, None]] = np.inf
-    order = distances.argsort(axis=1, kind="stable")[:, :n_neighbors]
-    return np.take_along_axis(candidates, order, 1), np.take_along_axis(distances, order, 1)
+    order = distances.argsort(axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(distances, order, 1), np.take_along_axis(candidates, order, 1)
 
 
 def _compute_distances(differences: Tensor, metric: Metric) -> np.ndarray:
-    """Distances along the last axis from differences of points, which it uses up."""
+    """Return distances from differences of points, ... x d, which are overwritten."""
     squares = differences.square_().sum(-1)
     return (squares.sqrt_() if metric == "euclidean" else squares / 2).numpy()
 
 
 def _transform_for_metric(embedding: np.ndarray, metric: Metric) -> np.ndarray:
-    """Points whose Euclidean distance ranks cells as the metric does: |a − b|² = 2 (1 − cos)."""
-    embedding = np.require(embedding, np.float64, ["C", "W"])  # torch reads nothing else
+    """Return points whose Euclidean distance ranks as the metric: |a − b|² = 2 (1 − cos)."""
+    embedding = np.require(embedding, np.float64, ["C", "W"])  # as torch requires
     if metric == "euclidean":
         return embedding
     if metric == "correlation":
         embedding = embedding - embedding.mean(1, keepdims=True)
-    length = np.linalg.norm(embedding, axis=1, keepdims=True)
-    return np.divide(embedding, length, out=np.zeros_like(embedding), where=length > 0)
+    norms = np.linalg.norm(embedding, axis=1, keepdims=True)
+    return np.divide(embedding, norms, out=np.zeros_like(embedding), where=norms > 0)

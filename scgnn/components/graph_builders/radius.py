@@ -1,4 +1,4 @@
-"""Graphs of the cells within a radius."""
+"""Radius graphs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.components.graph_builders.contract import GraphBuilder
 from scgnn.components.graph_builders.edges import (
@@ -27,22 +27,27 @@ from scgnn.field_types import NeighborCount, PositiveFloat
 @GraphBuilder.register("radius")
 @dataclass(frozen=True)
 class RadiusGraph(GraphBuilder):
-    """All cells within a radius of each other (the ε-graph of Belkin & Niyogi 2003).
+    """Radius graph (ε-graph): all pairs of cells within a distance (Belkin & Niyogi 2003).
 
-    A cell with none inside stays alone; where the cells are dense so is the graph.
+    Cells without others in their radius are isolated; cells in dense regions have many edges.
 
     Parameters
     ----------
     radius
-        In the metric's unit; auto is the median distance of a cell to its k-th neighbour, so that
-        half of the cells have k neighbours or more.
+        Radius, in units of the metric; auto is the median distance of a cell to its k-th neighbor,
+        so that half of the cells have k neighbors or more.
     n_neighbors
-        The neighbour that auto goes by: a number, below 1 a share of the cells, or adaptive, half
-        the square root of their number, between 5 and 30.
+        k of the auto radius: a number, below 1 a fraction of the cells, or adaptive, half the
+        square root of their number, within 5 and 30.
     metric
         Distance between embeddings: euclidean, cosine (1 − cos) or correlation (1 − Pearson).
     weights
-        binary is 1; inverse_distance is 1 / (1 + d); gaussian is exp(−d² / radius²).
+        Edge weights: binary is 1; inverse_distance is 1 / (1 + d); gaussian is exp(−d² / radius²).
+
+    References
+    ----------
+    Belkin, Niyogi (2003) Laplacian eigenmaps for dimensionality reduction and data representation.
+    Neural Computation 15:1373.
     """
 
     radius: PositiveFloat | Literal["auto"] = "auto"
@@ -50,16 +55,16 @@ class RadiusGraph(GraphBuilder):
     metric: Metric = "euclidean"
     weights: EdgeWeighting = "binary"
 
-    def __call__(self, embedding: np.ndarray, seed: int) -> sparse.csr_matrix:
+    def __call__(self, embedding: np.ndarray, seed: int) -> csr_matrix:
         n = len(embedding)
         if n == 1:
             return make_empty_graph(n)
         radius = self._compute_auto_radius(embedding) if self.radius == "auto" else self.radius
-        one, other, distances = radius_neighbors(embedding, radius, self.metric)
+        i, j, distances = radius_neighbors(embedding, radius, self.metric)
         weights = compute_edge_weights(self.weights, distances, radius**2 or 1.0)
-        half = sparse.csr_matrix((weights, (one, other)), (n, n))
-        return canonicalize(half + half.T)
+        upper = csr_matrix((weights, (i, j)), (n, n))
+        return canonicalize(upper + upper.T)
 
     def _compute_auto_radius(self, embedding: np.ndarray) -> float:
         k = resolve_n_neighbors(self.n_neighbors, len(embedding))
-        return float(np.median(kneighbors(embedding, k, self.metric)[1][:, -1]))
+        return float(np.median(kneighbors(embedding, k, self.metric)[0][:, -1]))

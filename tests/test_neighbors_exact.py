@@ -43,7 +43,7 @@ HARD = {
 @pytest.mark.parametrize("name", HARD)
 def test_neighbours_are_those_of_brute_force(name):
     expected, lengths = brute(HARD[name], 10)
-    found, distances = kneighbors(HARD[name], 10, "euclidean")
+    distances, found = kneighbors(HARD[name], 10, "euclidean")
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_allclose(distances, lengths, rtol=1e-12)
 
@@ -59,7 +59,7 @@ def test_of_many_cells_at_one_distance_the_first_are_taken(kind, threads):
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        found, _ = kneighbors(x, 15, "euclidean")
+        _, found = kneighbors(x, 15, "euclidean")
     finally:
         torch.set_num_threads(before)
     np.testing.assert_array_equal(found, brute(x, 15)[0])
@@ -69,6 +69,6 @@ def test_of_many_cells_at_one_distance_the_first_are_taken(kind, threads):
 def test_an_index_tells_cells_apart_far_from_zero_and_close_together(change):
     pytest.importorskip("faiss")
     x = change(cells(2000))
-    found, _ = kneighbors(x, 10, "euclidean", exact_up_to=500)
+    _, found = kneighbors(x, 10, "euclidean", exact_up_to=500)
     shared = [np.isin(a, b).mean() for a, b in zip(found, brute(x, 10)[0], strict=True)]
     assert np.mean(shared) > 0.9

@@ -1,4 +1,4 @@
-"""Stops that break one rule each."""
+"""Stopping rules that break one rule each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from broken_components.case import register_broken
 from scgnn.components.stopping import StoppingRule
 
 
-@register_broken("continues_while_clusters_change", "it stops though everything moves: enough")
+@register_broken(
+    "continues_while_clusters_change", "it stops while clusters and graph change: enough"
+)
 class ImmediateStop(StoppingRule):
     """Stops at once."""
 
@@ -14,9 +16,9 @@ class ImmediateStop(StoppingRule):
         return "enough"
 
 
-@register_broken("reports_stop_reason", "all stands still, and it says ''")
+@register_broken("reports_stop_reason", "clusters and graph have converged, and it returns ''")
 class NoStop(StoppingRule):
-    """Goes on."""
+    """Never stops."""
 
     def __call__(self, snapshots):
         return ""

@@ -24,8 +24,8 @@ def cells():
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_nearly_all_neighbours_are_found(cells, metric, caplog):
     caplog.set_level(logging.INFO, "scgnn")
-    exact, _ = kneighbors(cells, 10, metric)
-    found, distances = kneighbors(cells, 10, metric, exact_up_to=100)
+    _, exact = kneighbors(cells, 10, metric)
+    distances, found = kneighbors(cells, 10, metric, exact_up_to=100)
     assert found.shape == distances.shape == (CELLS, 10)
     assert (found != np.arange(CELLS)[:, None]).all()
     assert (np.diff(distances, axis=1) >= 0).all()
@@ -44,13 +44,13 @@ def test_a_higher_floor_searches_more_finely(cells, monkeypatch, caplog):
         caplog.clear()
         kneighbors(cells, 10, "euclidean", exact_up_to=100, recall=floor)
         said = next(r.getMessage() for r in caplog.records if "of the exact ones" in r.getMessage())
-        candidates.append(int(said.split("searches of ")[1].split()[0].replace(",", "")))
+        candidates.append(int(said.split("with ")[1].split()[0].replace(",", "")))
     assert candidates[0] < candidates[1]
 
 
 def test_a_floor_out_of_reach_ends_in_an_exact_search(cells, caplog):
-    exact, _ = kneighbors(cells, 10, "euclidean")
-    found, _ = kneighbors(cells, 10, "euclidean", exact_up_to=100, recall=1.1)
+    _, exact = kneighbors(cells, 10, "euclidean")
+    _, found = kneighbors(cells, 10, "euclidean", exact_up_to=100, recall=1.1)
     np.testing.assert_array_equal(found, exact)
     assert "searched exactly" in caplog.text
 
@@ -68,14 +68,14 @@ def test_few_cells_are_exact(cells, monkeypatch):
 
 def test_equal_cells_are_no_trouble():
     same = np.zeros((500, 4))
-    neighbours, distances = kneighbors(same, 5, "euclidean", exact_up_to=10)
-    assert neighbours.shape == (500, 5)
+    distances, neighbors = kneighbors(same, 5, "euclidean", exact_up_to=10)
+    assert neighbors.shape == (500, 5)
     assert not distances.any()
 
 
 def test_without_faiss_the_search_is_exact_and_says_what_would_help(cells, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "faiss", None)
-    exact, _ = kneighbors(cells, 10, "euclidean")
-    found, _ = kneighbors(cells, 10, "euclidean", exact_up_to=100)
+    _, exact = kneighbors(cells, 10, "euclidean")
+    _, found = kneighbors(cells, 10, "euclidean", exact_up_to=100)
     np.testing.assert_array_equal(found, exact)
     assert "pip install scgnn[scale]" in caplog.text
