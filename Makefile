@@ -6,6 +6,8 @@ PYTHON ?= $(shell for p in python3.11 python3 python python3.10; do \
 	if [ "$$v" = 3.11 ] || [ "$$v" = 3.10 ]; then echo $$p; exit; fi; done)
 RUN := $(VENV)/bin
 INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# two workers with one thread each, which tests/conftest.py sets
+PARALLEL := --numprocesses 2 --dist worksteal
 SPHINX := $(RUN)/python -m sphinx -q --nitpicky --fail-on-warning --keep-going -d docs/_build/trees
 
 .PHONY: demo test test-all lint bench docs docs-links size clean
@@ -15,16 +17,18 @@ demo: $(VENV)/installed
 	$(RUN)/scgnn-recipe run scgnn --labels-key group --out runs/demo
 
 test: $(VENV)/tested
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest $(PARALLEL)
 
 test-all: $(VENV)/tested
-	$(RUN)/python -m pytest -m "slow or not slow" --hypothesis-profile=other
+	$(RUN)/python -m pytest $(PARALLEL) -m "slow or not slow" --hypothesis-profile=other
 
 lint: $(VENV)/linted
 	$(RUN)/ruff check --no-cache .
 	$(RUN)/ruff format --no-cache --check .
 	$(RUN)/mypy scgnn
 	$(RUN)/lint-imports
+	$(RUN)/codespell
+	$(RUN)/python tests/words.py
 
 bench: $(VENV)/installed
 	$(RUN)/python benchmarks/ltmg.py

@@ -1,6 +1,11 @@
-"""What tests share: small budgets, small data, the command in-process, recipes, plug-ins."""
+"""Shared fixtures: small budgets and data, the command in-process, recipes, plug-ins."""
 
 from __future__ import annotations
+
+import os
+
+# before numpy and torch are imported: parallel workers with several threads each are slower
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +19,7 @@ from anndata import AnnData
 from hypothesis import settings
 from scipy import sparse
 
+from budgets import REDUCED_BUDGET, SINGLE_PASS_BUDGET, SMALL_DATA
 from plugin_texts import LUMP_PLUGIN
 from scgnn.cli import main
 from scgnn.errors import RecipeError
@@ -22,30 +28,20 @@ from scgnn.recipe.recipe import Recipe
 from scgnn.registry import plugin_files
 from scgnn.registry.kinds import registered_components, restore
 
-settings.register_profile("same", derandomize=True)  # the same examples each time
+settings.register_profile("same", derandomize=True)  # the same examples in every run
 settings.register_profile("other", settings.get_profile("default"))  # `make test-all`
 settings.load_profile("same")
-
-SMALL_DATA = {"data.reader.n_cells": 60, "data.reader.n_genes": 50}
-TRAININGS = ("feature", "graph", "cluster", "iteration", "imputation")
-REDUCED_BUDGET = {f"pipeline.{word}_training.epochs": 2 for word in TRAININGS}
-REDUCED_BUDGET |= {"pipeline.feature_encoder.hidden": [16, 8], "pipeline.max_iterations": 2}
-SINGLE_PASS_BUDGET = {
-    "pipeline.feature_encoder": {"name": "mlp", "hidden": [16, 8]},
-    "pipeline.feature_decoder": "mlp",
-    "pipeline.feature_training.epochs": 2,
-}
 
 
 @pytest.fixture
 def reduced_budget() -> dict[str, Any]:
-    """Changes that make a pipeline with iterations small; the data are as they are."""
+    """Return the changes that make a pipeline with iterations small; the data stay as they are."""
     return dict(REDUCED_BUDGET)
 
 
 @pytest.fixture
 def make_small_changes() -> Callable[[str], dict[str, Any]]:
-    """Changes that make a bundled recipe small: few cells and genes, few epochs."""
+    """Return a function from a bundled recipe to the changes that make data and training small."""
     return lambda recipe: (
         SMALL_DATA | (SINGLE_PASS_BUDGET if recipe.startswith("pca") else REDUCED_BUDGET)
     )
@@ -53,16 +49,14 @@ def make_small_changes() -> Callable[[str], dict[str, Any]]:
 
 @pytest.fixture
 def to_set_options() -> Callable[[Mapping[str, Any]], list[str]]:
-    """Changes as words of the command line."""
-
-    def words(changes: Mapping[str, Any]) -> list[str]:
-        return [word for path, value in changes.items() for word in ("--set", f"{path}={value}")]
-
-    return words
+    """Return a function from changes to ``--set`` options."""
+    return lambda changes: [
+        arg for path, value in changes.items() for arg in ("--set", f"{path}={value}")
+    ]
 
 
 class CommandResult(NamedTuple):
-    """A command that has ended."""
+    """Result of a command."""
 
     exit_code: int
     stdout: str
@@ -71,56 +65,56 @@ class CommandResult(NamedTuple):
 
 @pytest.fixture
 def run_cli(monkeypatch, capsys) -> Callable[..., CommandResult]:
-    """The command scgnn-recipe, in this process."""
+    """Return a function that runs scgnn-recipe in this process."""
 
-    def call(*words: object) -> CommandResult:
-        monkeypatch.setattr(sys, "argv", ["scgnn-recipe", *map(str, words)])
+    def run(*args: object) -> CommandResult:
+        monkeypatch.setattr(sys, "argv", ["scgnn-recipe", *map(str, args)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as exit_info:
             main()
-        return CommandResult(ended.value.code or 0, *capsys.readouterr())
+        return CommandResult(exit_info.value.code or 0, *capsys.readouterr())
 
-    return call
+    return run
 
 
 @pytest.fixture
 def work_dir(tmp_path, monkeypatch) -> Path:
-    """An empty folder, to work in."""
+    """Change to an empty folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def run_rejected(run_cli, work_dir, read_tree) -> Callable[..., list[str]]:
-    """What a command says that ends with exit code 2 and leaves every file as it was."""
+    """Return a function from a command that exits with 2 and writes no file to its messages."""
 
-    def call(*words: object) -> list[str]:
+    def run(*args: object) -> list[str]:
         before = read_tree(work_dir)
-        done = run_cli(*words)
-        assert done.exit_code == 2
-        assert done.stdout == ""
-        assert "Traceback" not in done.stderr
+        result = run_cli(*args)
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert "Traceback" not in result.stderr
         assert read_tree(work_dir) == before
-        return done.stderr.splitlines()
+        return result.stderr.splitlines()
 
-    return call
+    return run
 
 
 @pytest.fixture
 def run_args(to_set_options, reduced_budget) -> list[str]:
-    """The words of a small run with iterations, of data that are given as a file."""
+    """Return the arguments of a small run with iterations; the caller adds the data."""
     return ["run", "scgnn", *to_set_options(reduced_budget)]
 
 
 @pytest.fixture
 def reject_run(run_rejected, run_args) -> Callable[..., str]:
-    """The sentence with which such a run is refused."""
-    return lambda *more: run_rejected(*run_args, *more)[-1]
+    """Return a function from further arguments of such a run to the message that rejects it."""
+    return lambda *args: run_rejected(*run_args, *args)[-1]
 
 
 @pytest.fixture
 def restore_registry() -> Iterator[None]:
-    """Leaves the registry, and the modules of plug-ins, as they were."""
+    """Restore the registry and the modules of plug-ins after the test."""
     before, modules = registered_components(), set(sys.modules)
     yield
     restore(before)
@@ -131,7 +125,7 @@ def restore_registry() -> Iterator[None]:
 
 @pytest.fixture
 def lump_plugin(tmp_path) -> Path:
-    """A plug-in file with the clusterer lump."""
+    """Write a plug-in file with the clusterer ``lump``."""
     path = tmp_path / "lump.py"
     path.write_text(LUMP_PLUGIN)
     return path
@@ -139,7 +133,7 @@ def lump_plugin(tmp_path) -> Path:
 
 @pytest.fixture
 def load_recipe_text(tmp_path) -> Callable[..., Recipe]:
-    """Loads the text of a recipe, from the file my.yaml."""
+    """Return a function that writes a recipe to my.yaml and loads it."""
 
     def load_text(text: str, changes: Mapping[str, Any] | None = None) -> Recipe:
         file = tmp_path / "my.yaml"
@@ -151,19 +145,19 @@ def load_recipe_text(tmp_path) -> Callable[..., Recipe]:
 
 @pytest.fixture
 def collect_errors(load_recipe_text, tmp_path) -> Callable[..., list[str]]:
-    """The mistakes of a recipe, with the folder taken off."""
+    """Return a function from an invalid recipe to its problems, without the folder."""
 
-    def lines(text: str, changes: Mapping[str, Any] | None = None) -> list[str]:
-        with pytest.raises(RecipeError) as refused:
+    def collect(text: str, changes: Mapping[str, Any] | None = None) -> list[str]:
+        with pytest.raises(RecipeError) as error:
             load_recipe_text(text, changes)
-        return [line.replace(f"{tmp_path}/", "") for line in refused.value.problems]
+        return [line.replace(f"{tmp_path}/", "") for line in error.value.problems]
 
-    return lines
+    return collect
 
 
 @pytest.fixture
 def make_counts() -> Callable[..., AnnData]:
-    """Makes an AnnData of counts, cells x genes, with two groups of cells in ``obs["group"]``."""
+    """Return a function that makes counts, cells x genes, of two groups (``obs["group"]``)."""
 
     def make(x: Any = None, n_cells: int = 40, n_genes: int = 30, seed: int = 0) -> AnnData:
         if x is None:
@@ -180,44 +174,40 @@ def make_counts() -> Callable[..., AnnData]:
 
 @pytest.fixture
 def collect_arrays() -> Callable[[AnnData], dict[str, np.ndarray]]:
-    """Everything a run adds to an AnnData, by name, to be compared bit by bit."""
+    """Return a function that collects all arrays that a run adds to an AnnData, by name."""
     return _collect_arrays
 
 
 def _collect_arrays(adata: AnnData) -> dict[str, np.ndarray]:
-    found = {"obs": adata.obs["scgnn"].to_numpy(str)}
+    arrays = {"obs": adata.obs["scgnn"].to_numpy(str)}
     for slot in ("obsm", "obsp", "layers"):
         for key, value in getattr(adata, slot).items():
             if sparse.issparse(value):
-                for word in ("data", "indices", "indptr"):
-                    found[f"{slot} {key} {word}"] = getattr(value, word)
+                for name in ("data", "indices", "indptr"):
+                    arrays[f"{slot} {key} {name}"] = getattr(value, name)
             else:
-                found[f"{slot} {key}"] = np.asarray(value)
-    return found
+                arrays[f"{slot} {key}"] = np.asarray(value)
+    return arrays
 
 
 @pytest.fixture
 def assert_bit_identical(collect_arrays) -> Callable[[AnnData, AnnData], None]:
-    """Two results agree in obs, obsm, obsp and layers, in every bit."""
+    """Return a function that asserts that two results have the same bits."""
 
-    def check(one: AnnData, other: AnnData) -> None:
-        left, right = collect_arrays(one), collect_arrays(other)
+    def compare(actual: AnnData, expected: AnnData) -> None:
+        left, right = collect_arrays(actual), collect_arrays(expected)
         assert left.keys() == right.keys()
         for name in left:
             assert left[name].dtype == right[name].dtype, name
             np.testing.assert_array_equal(left[name], right[name], err_msg=name)
 
-    return check
+    return compare
 
 
 @pytest.fixture
 def read_tree() -> Callable[[Path], dict[str, bytes | None]]:
-    """Everything below a folder, by path, to see that nothing was left or touched."""
-
-    def look(folder: Path) -> dict[str, bytes | None]:
-        return {
-            str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-            for path in sorted(folder.rglob("*"))
-        }
-
-    return look
+    """Return a function from a folder to the contents of all paths in it."""
+    return lambda folder: {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }

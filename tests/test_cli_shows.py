@@ -120,7 +120,7 @@ def test_show_explains_a_component(run_cli):
     assert "Graph attention" in out
     assert "heads: 2    (a whole number above 0)" in out
     assert "Attention heads: side by side in the inner layers, averaged in the last." in out
-    assert out.endswith("needs: graph\n")
+    assert out.endswith("requires: graph\n")
 
 
 def test_diff_names_what_differs(run_cli):

@@ -150,7 +150,7 @@ def test_baseline_need_not_separate_blobs():
 
 def test_regularizer_of_the_embedding_need_not_be_zero():
     reason = exemptions_of(Sparsity())["is_zero_at_perfect_reconstruction"]
-    assert reason.startswith("it overrides penalty")
+    assert reason.startswith("its acts_on is not reconstruction")
     assert exemptions_of(register(SquaredErrorTerm)()) == {}
 
 

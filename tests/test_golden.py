@@ -1,7 +1,6 @@
-"""Numbers of whole runs, the words of every seed, the checks of every kind, and the label firewall.
+"""Recorded numbers of complete runs, seed strings, counts of checks, and the label firewall.
 
-``python tests/test_golden.py`` records the numbers again, after a change that is meant to move
-them.
+``python tests/test_golden.py`` records the numbers after a change that is meant to affect them.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import inspect
 import json
 import math
 import platform
+from collections import Counter
 from importlib import metadata
 from pathlib import Path
 from typing import ClassVar
@@ -22,7 +22,7 @@ import pytest
 import torch
 
 import scgnn
-import scgnn.testing.suite  # fills CHECKS
+import scgnn.testing.suite  # registers the checks
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.run import execute
 from scgnn.testing.check import CHECKS
@@ -56,7 +56,7 @@ NOT_COMPARED = {"seconds", "peak_memory_mb", "peak_memory_mb_by_stage", "stop_re
 
 
 def machine() -> str:
-    """What the last bits depend on."""
+    """Return the libraries and processor that the last bits depend on."""
     names = ("torch", "numpy", "scipy", "scikit-learn", "dgl", "igraph", "leidenalg")
     versions = [f"{name} {metadata.version(name)}" for name in names]
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
@@ -68,16 +68,16 @@ def digest(rows) -> str:
     return hashlib.blake2b(repr(rows).encode(), digest_size=16).hexdigest()
 
 
-def flat(scores, path=""):
+def flatten(scores, path=""):
     for key, value in scores.items():
         if isinstance(value, dict):
-            yield from flat(value, f"{path}{key}.")
+            yield from flatten(value, f"{path}{key}.")
         else:
             yield f"{path}{key}", value
 
 
 def numbers(recipe: str) -> dict:
-    """Everything a run gives: clusters, history and scores."""
+    """Return digests of clusters and history, the scores and the last value of each loss."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -88,9 +88,7 @@ def numbers(recipe: str) -> dict:
     history = [
         [r.iteration, r.stage, r.quantity, r.epoch, float(r.value)] for r in result.state.history
     ]
-    scores = {
-        k: v for k, v in flat({k: v for k, v in result.metrics.items() if k not in NOT_COMPARED})
-    }
+    scores = dict(flatten({k: v for k, v in result.metrics.items() if k not in NOT_COMPARED}))
     last = {f"{stage}, {quantity}": value for _, stage, quantity, _, value in history}
     return {
         "clusters": digest(clusters),
@@ -101,22 +99,22 @@ def numbers(recipe: str) -> dict:
 
 
 @pytest.mark.parametrize("recipe", RUNS)
-def test_a_run_gives_the_recorded_numbers(recipe):
+def test_run_gives_the_recorded_numbers(recipe):
     golden = json.loads(FILE.read_text())
-    expected, found = golden["runs"][recipe], json.loads(json.dumps(numbers(recipe)))
+    expected, actual = golden["runs"][recipe], json.loads(json.dumps(numbers(recipe)))
     if golden["machine"] == machine():
-        assert found == expected
+        assert actual == expected
         return
-    assert found["scores"].keys() == expected["scores"].keys()  # elsewhere the last bits differ
-    assert found["last"].keys() == expected["last"].keys()
+    assert actual["scores"].keys() == expected["scores"].keys()  # the last bits differ
+    assert actual["last"].keys() == expected["last"].keys()
     for name, value in expected["last"].items():
         if name.endswith("loss"):
-            assert math.isclose(found["last"][name], value, rel_tol=0.05), name
+            assert math.isclose(actual["last"][name], value, rel_tol=0.05), name
 
 
-def test_the_words_of_the_seeds_are_those_of_the_first_release():
-    """Seeds are hashes of these words: another word is another result."""
-    words = set()
+def test_seed_strings_are_unchanged():
+    """Seeds are hashes of these strings: another string changes the results."""
+    strings = set()
     for path in Path(scgnn.__file__).parent.rglob("*.py"):
         if path.name == "seeding.py":
             continue
@@ -124,8 +122,8 @@ def test_the_words_of_the_seeds_are_those_of_the_first_release():
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 if name in ("seed_for", "generator"):
-                    words |= {a.value for a in node.args if isinstance(a, ast.Constant)}
-    assert words == {
+                    strings |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+    assert strings == {
         0, "bootstrap", "cells drawn", "cluster_autoencoders", "clusterer", "decoder", "detectable",
         "encoder", "feature_autoencoder", "final_clusterer", "graph_builder", "graph_encoder",
         "held_out", "holdout", "imputation", "imputation_controls", "mean_shift", "permuted",
@@ -133,56 +131,55 @@ def test_the_words_of_the_seeds_are_those_of_the_first_release():
     }  # fmt: skip
 
 
-def test_no_check_of_the_suite_is_lost():
-    counted = {}
-    for check in CHECKS:
-        counted[check.kind or "every kind"] = counted.get(check.kind or "every kind", 0) + 1
-    assert counted == json.loads(FILE.read_text())["checks"]
+def count_checks() -> dict[str, int]:
+    return dict(Counter(check.kind or "every kind" for check in CHECKS))
+
+
+def test_number_of_conformance_checks_is_unchanged():
+    assert count_checks() == json.loads(FILE.read_text())["checks"]
 
 
 class Tripwire:
-    """A label that notes which module of scgnn looks at it."""
+    """A label that records which module of scgnn reads it."""
 
-    touched: ClassVar[set[str]] = set()
+    readers: ClassVar[set[str]] = set()
 
     def __init__(self, text: str) -> None:
         self.text = text
 
-    def _note(self) -> None:
-        modules = (f.frame.f_globals.get("__name__", "") for f in inspect.stack())
-        self.touched.add(next((m for m in modules if m.partition(".")[0] == "scgnn"), "?"))
+    def _record_reader(self) -> None:
+        modules = (f.frame.f_globals.get("__name__", "") for f in inspect.stack(0))
+        self.readers.add(next((m for m in modules if m.partition(".")[0] == "scgnn"), "?"))
 
     def __str__(self) -> str:
-        self._note()
+        self._record_reader()
         return self.text
 
     def __eq__(self, other: object) -> bool:
-        self._note()
+        self._record_reader()
         return self.text == str(other)
 
     def __hash__(self) -> int:
-        self._note()
+        self._record_reader()
         return hash(self.text)
 
     def __repr__(self) -> str:
         return str(self)
 
 
-def test_only_the_scores_look_at_true_labels(make_counts):
+def test_only_the_scores_read_true_labels(make_counts):
     adata = make_counts(n_cells=60)
     adata.obs["truth"] = pd.Series(
         [Tripwire("ab"[i % 2]) for i in range(60)], index=adata.obs_names, dtype=object
     )
-    Tripwire.touched.clear()
+    Tripwire.readers.clear()
     small = {key: value for key, value in LOOP.items() if not key.startswith("data.")}
     result = execute(load_recipe("scgnn_quick", small | {"data.labels_key": "truth"}), adata)
     assert result.metrics["ari"] is not None
-    assert Tripwire.touched == {"scgnn.evaluation.clustering"}
+    assert Tripwire.readers == {"scgnn.evaluation.clustering"}
 
 
 if __name__ == "__main__":
-    kinds: dict[str, int] = {}
-    for check in CHECKS:
-        kinds[check.kind or "every kind"] = kinds.get(check.kind or "every kind", 0) + 1
-    golden = {"machine": machine(), "checks": kinds, "runs": {name: numbers(name) for name in RUNS}}
+    runs = {name: numbers(name) for name in RUNS}
+    golden = {"machine": machine(), "checks": count_checks(), "runs": runs}
     FILE.write_text(json.dumps(golden, indent=1, default=np.ndarray.tolist) + "\n")

@@ -67,8 +67,8 @@ def test_a_plug_in_that_breaks_in_a_run_is_named(
     done = run_cli(*words, "--out", tmp_path / "out", "--plugin", tmp_path / "own.py")
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1] == (
-        "clustering: NameError: name 'k' is not defined (own.py:23), with clusterer.ragged of "
-        f"own.py; scgnn-recipe test {tmp_path / 'own.py'} tries it alone"
+        "clustering: NameError: name 'k' is not defined (own.py:23), in clusterer.ragged of "
+        f"own.py; run 'scgnn-recipe test {tmp_path / 'own.py'}' to debug it"
     )
 
 

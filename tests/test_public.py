@@ -1,4 +1,4 @@
-"""What the package offers from outside: names, version, quick import."""
+"""The public interface of the package: names, version, import time."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ CHECKOUT = pytest.mark.skipif(
 )
 
 
-def test_the_public_names_are_sorted_and_listed():
+def test_public_names_are_sorted_and_listed():
     assert scgnn.__all__ == sorted(set(scgnn.__all__))
     assert set(scgnn.__all__) <= set(dir(scgnn))
 
 
 @pytest.mark.parametrize("name", scgnn.__all__)
-def test_a_public_name_can_be_imported_and_says_what_it_is(name):
-    thing = getattr(scgnn, name)
-    assert inspect.getdoc(thing)
-    assert thing.__name__ == name
+def test_public_name_can_be_imported_and_is_documented(name):
+    member = getattr(scgnn, name)
+    assert inspect.getdoc(member)
+    assert member.__name__ == name
 
 
-def test_a_name_that_is_not_there_is_an_attribute_error():
+def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'rum'"):
         scgnn.rum  # noqa: B018
     with pytest.raises(ImportError):
         from scgnn import rum  # noqa: F401
 
 
-def test_importing_the_package_loads_nothing_heavy():
-    check = (
+def test_import_loads_no_large_library():
+    code = (
         "import sys, scgnn\n"
         "heavy = {'torch', 'numpy', 'scipy', 'dgl', 'anndata', 'pandas'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 @CHECKOUT
-def test_the_version_is_that_of_the_setup_file_and_of_the_changelog():
+def test_version_is_that_of_setup_file_and_changelog():
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
     assert setup["metadata"]["version"] == "attr: scgnn.__version__"
@@ -58,7 +58,7 @@ def test_the_version_is_that_of_the_setup_file_and_of_the_changelog():
     assert newest[1] == scgnn.__version__
 
 
-def test_the_version_is_that_of_the_installed_package():
+def test_version_is_that_of_the_installed_package():
     assert metadata.version("scgnn") == scgnn.__version__
 
 
@@ -72,7 +72,7 @@ def test_every_package_folder_is_installed():
 
 
 def test_only_the_scores_and_the_runner_read_true_labels():
-    """``true_labels`` is the one way to them; the column is taken away before the pipeline."""
+    """``get_true_labels`` is the only access; the column is removed before the pipeline runs."""
     readers = {
         str(path.relative_to(ROOT / "scgnn"))
         for path in (ROOT / "scgnn").rglob("*.py")
@@ -81,7 +81,7 @@ def test_only_the_scores_and_the_runner_read_true_labels():
     assert readers == {"evaluation/clustering.py", "runs/run.py"}
 
 
-def test_dgl_is_imported_in_one_package_alone():
+def test_dgl_is_imported_in_one_package_only():
     importers = {
         path.parent.name
         for path in (ROOT / "scgnn").rglob("*.py")

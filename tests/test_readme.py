@@ -1,4 +1,4 @@
-"""What the README shows works as it stands."""
+"""The README: its recipe, commands and code work."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from budgets import SINGLE_ITERATION
 from scgnn.recipe.load import list_bundled_recipes, load_recipe
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -15,22 +16,22 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.S)
 
 
-def test_the_recipe_at_the_top_is_the_bundled_one():
-    shown = yaml.safe_load(blocks("yaml")[0])
-    assert load_recipe(shown) == load_recipe("scgnn_gat_leiden")
+def test_first_recipe_is_the_bundled_one():
+    recipe = yaml.safe_load(blocks("yaml")[0])
+    assert load_recipe(recipe) == load_recipe("scgnn_gat_leiden")
 
 
-def test_every_bundled_recipe_is_in_the_table():
+def test_every_bundled_recipe_is_listed():
     assert set(list_bundled_recipes()) <= set(re.findall(r"`(\w+)`", README))
 
 
-def test_every_command_shown_is_one():
+def test_every_command_exists():
     from typer.main import get_command
 
     from scgnn.cli import app
 
-    known = set(get_command(app).commands)
-    assert set(re.findall(r"scgnn-recipe (\w+)", README)) <= known
+    commands = set(get_command(app).commands)
+    assert set(re.findall(r"scgnn-recipe (\w+)", README)) <= commands
 
 
 @pytest.fixture
@@ -43,16 +44,16 @@ def registered_encoder():
     del Encoder._members["my_gnn"]
 
 
-def test_the_encoder_shown_runs_in_a_recipe(registered_encoder):
+def test_encoder_runs_in_a_recipe(registered_encoder):
     from scgnn.runs.run import execute
 
-    few = {"epochs": 2}
     recipe = load_recipe(
         {
             "base": "scgnn_quick",
             "data": {"reader": {"name": "demo", "n_cells": 40, "n_genes": 30}},
-            "pipeline": {"graph_encoder": "my_gnn", "feature_training": few, "max_iterations": 1},
-        }
+            "pipeline": {"graph_encoder": "my_gnn"},
+        },
+        SINGLE_ITERATION,
     )
     assert isinstance(recipe.pipeline.graph_encoder, registered_encoder)
     assert execute(recipe).state.graph_embedding.shape == (40, 16)

@@ -9,7 +9,7 @@ from scgnn.components.clusterers import Clusterer, KMeans, Leiden, Louvain
 from scgnn.components.encoders import GAT
 from scgnn.components.transforms import Log1p, Scale, TopGenes
 from scgnn.errors import RecipeError
-from scgnn.recipe import diff
+from scgnn.recipe import diff_recipes
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
 
@@ -63,7 +63,7 @@ def at(value, path):
 
 
 def differing(recipe):
-    return [path for path, _, _ in diff(Recipe(), recipe)]
+    return [path for path, _, _ in diff_recipes(Recipe(), recipe)]
 
 
 def test_changes_come_one_after_the_other():
@@ -148,12 +148,12 @@ def test_a_difference_is_named_by_its_setting():
         "data.transforms.1.n_top_genes": 5,
         "pipeline.clusterer": "leiden",
     }
-    assert diff(Recipe(), load_recipe("scgnn", changes)) == [
+    assert diff_recipes(Recipe(), load_recipe("scgnn", changes)) == [
         ("data.transforms.1.n_top_genes", 2000, 5),
         ("pipeline.graph_builder.n_neighbors", 10, 7),
         ("pipeline.clusterer", KMeans(), Leiden()),
     ]
-    assert diff(Recipe(), Recipe()) == []
+    assert diff_recipes(Recipe(), Recipe()) == []
 
 
 def test_the_gat_leiden_recipe_differs_in_two_parts():

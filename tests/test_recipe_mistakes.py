@@ -45,7 +45,7 @@ def test_an_unknown_recipe_is_suggested_and_told_from_a_file():
         load_recipe("scgnn_quik")
     line = str(refused.value)
     assert line.startswith("unknown recipe 'scgnn_quik'. Did you mean 'scgnn_quick'? Known: ")
-    assert line.endswith("(a file of your own needs a slash or the ending .yaml)")
+    assert line.endswith("(the path of a file needs a slash or the ending .yaml)")
 
 
 def test_honest_aliases_are_welcome(load_recipe_text):
@@ -64,8 +64,8 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path):
 @pytest.mark.parametrize("encoder", ["gcn", "gat"])
 def test_a_graph_encoder_cannot_encode_features(collect_errors, encoder):
     assert collect_errors(f"base: scgnn\npipeline:\n  feature_encoder: {encoder}") == [
-        f"my.yaml:3: pipeline.feature_encoder: {encoder} needs the graph, which is not known yet "
-        "here (known: expression only)"
+        f"my.yaml:3: pipeline.feature_encoder: {encoder} requires the graph, which is not available "
+        "in this slot (available: expression)"
     ]
 
 

@@ -41,7 +41,7 @@ def test_runs_are_base_and_changes_times_everything_crossed_and_controls_times_b
     assert len({run.label for run in study.runs}) == len(study.runs)
     first = {run.variant: run.recipe for run in reversed(study.runs)}
     assert first["no loop"].pipeline.max_iterations == 0
-    assert first["no loop"].pipeline.impute is None
+    assert first["no loop"].pipeline.imputation is None
     assert first["graph_encoder=null"].pipeline.graph_encoder is None
     assert {run.recipe.seed for run in study.runs} == {3, 5, 8}
 
@@ -52,7 +52,7 @@ def test_a_control_keeps_its_own_transforms_and_takes_the_data_and_the_seed():
     controls = {run.variant: run.recipe for run in study.runs if run.role == "control"}
     assert list(controls) == ["pca_kmeans", "pca_leiden", "random"]  # unless the study says others
     control, own = controls["pca_leiden"], load_recipe("pca_leiden")
-    assert (control.seed, control.data.reader.cells, control.data.labels) == (4, 70, "group")
+    assert (control.seed, control.data.reader.n_cells, control.data.labels_key) == (4, 70, "group")
     assert (control.pipeline, control.data.transforms) == (own.pipeline, own.data.transforms)
 
 

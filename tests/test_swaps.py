@@ -1,4 +1,4 @@
-"""Every slot of scGNN takes every component of its kind, and changing one is one line."""
+"""Every slot of scGNN accepts every component of its kind, and a swap is one line."""
 
 import warnings
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import scgnn
+from budgets import SINGLE_ITERATION, SMALL_DATA, set_epochs
 from scgnn.components.clusterers import Clusterer
 from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import Encoder
@@ -15,26 +16,24 @@ from scgnn.components.regularizers import Regularizer
 from scgnn.components.stopping import StoppingRule
 from scgnn.components.transforms import Transform
 from scgnn.errors import RecipeError
+from scgnn.execution.cache import StageCache
+from scgnn.execution.stages import Stages
 from scgnn.recipe.load import list_bundled_recipes, load_recipe
+from scgnn.runs.run import execute
 
-TWO_EPOCHS = {
-    "pipeline.max_iterations": 1,
-    **{
-        f"pipeline.{name}_training.epochs": 2
-        for name in ("feature", "graph", "cluster", "iteration", "imputation")
-    },
-}
-SMALL = TWO_EPOCHS | {
-    "data.reader.n_cells": 90,
-    "data.reader.n_genes": 60,
-    "pipeline.feature_encoder.hidden": [16, 8],
-    "pipeline.feature_regularizers.ltmg.max_components": 3,
-}
+SMALL = (
+    SMALL_DATA
+    | SINGLE_ITERATION
+    | {
+        "pipeline.feature_encoder.hidden": [16, 8],
+        "pipeline.feature_regularizers.ltmg.max_components": 3,
+    }
+)
 
-NO_GRAPH_YET = "needs the graph, which is not known yet here"
-REFUSED = {  # what cannot work, and the reason given before any data is read
+NO_GRAPH = r"requires the graph, which is not available in this slot \(available: expression\)"
+REJECTED = {  # combinations that cannot work, and the reason given before any data is read
     **{
-        ("feature_encoder", name): NO_GRAPH_YET
+        ("feature_encoder", name): NO_GRAPH
         for name in Encoder.names()
         if "graph" in Encoder.get(name).requires
     },
@@ -63,94 +62,96 @@ SLOTS = {
     "stop": StoppingRule,
 }
 SWAPS = [(slot, name) for slot, kind in SLOTS.items() for name in kind.names()]
-MANY = ("feature_regularizers", "cluster_regularizers", "imputation_regularizers")
+LISTS = ("feature_regularizers", "cluster_regularizers", "imputation_regularizers")
 
 
-def changes(slot, name):
-    """The one line of a swap, and a small budget."""
-    small = dict(SMALL)
+def swap(slot, name):
+    """Return the one line of a swap, and a small budget."""
+    changes = dict(SMALL)
     if slot == "feature_encoder":
-        del small["pipeline.feature_encoder.hidden"]
-    if slot in MANY:  # a run has one LTMG, so that of the recipe stays as it is
-        del small["pipeline.feature_regularizers.ltmg.max_components"]
-    if name == "kl":  # says something of distributions alone
-        small["pipeline.feature_encoder"] = {"name": "vae", "hidden": [16, 8]}
-        del small["pipeline.feature_encoder.hidden"]
-    return small | {f"pipeline.{slot}": [name] if slot in MANY else name}
+        del changes["pipeline.feature_encoder.hidden"]
+    if slot == "feature_regularizers" or (slot in LISTS and name.startswith("ltmg")):
+        # a run fits one LTMG, so all its regularizers need the same parameters
+        del changes["pipeline.feature_regularizers.ltmg.max_components"]
+    if name == "kl":  # needs a variational encoder
+        changes["pipeline.feature_encoder"] = {"name": "vae", "hidden": [16, 8]}
+        del changes["pipeline.feature_encoder.hidden"]
+    return changes | {f"pipeline.{slot}": [name] if slot in LISTS else name}
 
 
-@pytest.mark.parametrize(("slot", "name"), [s for s in SWAPS if s not in REFUSED])
-def test_a_slot_takes_every_component_of_its_kind(slot, name):
+@pytest.fixture(scope="session")
+def run_cached(tmp_path_factory):
+    """Return a function that runs scgnn with changes; equal stages of the runs are shared."""
+    cache = StageCache(tmp_path_factory.mktemp("stages"))
+    return lambda changes: execute(load_recipe("scgnn", changes), stages=Stages(cache)).adata
+
+
+@pytest.mark.parametrize(("slot", "name"), [s for s in SWAPS if s not in REJECTED])
+def test_slot_accepts_every_component_of_its_kind(run_cached, slot, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = scgnn.run("scgnn", **changes(slot, name))
-    assert found.n_obs == 90
-    assert np.isfinite(found.obsm["X_scgnn"]).all()
-    assert np.isfinite(found.layers["scgnn_imputed"]).all()
-    labels = found.obs["scgnn"].astype(int)
-    assert sorted(labels.unique()) == list(range(labels.max() + 1))
+        adata = run_cached(swap(slot, name))
+    assert adata.n_obs == 60
+    assert np.isfinite(adata.obsm["X_scgnn"]).all()
+    assert np.isfinite(adata.layers["scgnn_imputed"]).all()
+    clusters = adata.obs["scgnn"].astype(int)
+    assert sorted(clusters.unique()) == list(range(clusters.max() + 1))
 
 
-@pytest.mark.parametrize(("slot", "name"), REFUSED)
-def test_what_cannot_work_is_refused_with_the_reason(slot, name):
-    with pytest.raises(RecipeError, match=REFUSED[slot, name]):
-        load_recipe("scgnn", changes(slot, name))
+@pytest.mark.parametrize(("slot", "name"), REJECTED)
+def test_impossible_swap_is_rejected_with_the_reason(slot, name):
+    with pytest.raises(RecipeError, match=REJECTED[slot, name]):
+        load_recipe("scgnn", swap(slot, name))
 
 
-def test_kl_refuses_an_encoder_that_gives_points():
+def test_kl_rejects_an_encoder_without_distributions():
     with pytest.raises(RecipeError, match="kl: mlp gives one point per cell, not a distribution"):
         load_recipe("scgnn", {"pipeline.imputation_regularizers": ["kl"]})
 
 
-def test_batches_and_counts_work_where_the_recipe_gives_them():
-    found = scgnn.run(
-        "scgnn",
-        **(SMALL | {"pipeline.graph_builder": "bbknn", "data.batch_key": "group"}),
-    )
-    assert found.obsp["scgnn_connectivities"].nnz
-    for decoder in ("nb", "zinb"):
-        found = scgnn.run("scgnn_zinb", **(zinb_budget() | {"pipeline.feature_decoder": decoder}))
-        assert (found.layers["scgnn_imputed"] >= 0).all()
+def test_batches_are_available_where_the_recipe_names_their_column(run_cached):
+    adata = run_cached(SMALL | {"pipeline.graph_builder": "bbknn", "data.batch_key": "group"})
+    assert adata.obsp["scgnn_connectivities"].nnz
 
 
-def zinb_budget():
-    return TWO_EPOCHS | {"data.reader.n_cells": 90, "data.reader.n_genes": 60}
+@pytest.mark.parametrize("decoder", ["nb", "zinb"])
+def test_count_decoders_work_in_a_recipe_without_log1p(decoder):
+    changes = SMALL_DATA | SINGLE_ITERATION | {"pipeline.feature_decoder": decoder}
+    adata = scgnn.run("scgnn_zinb", **changes)
+    assert (adata.layers["scgnn_imputed"] >= 0).all()
 
 
-def test_a_plain_graph_autoencoder_may_leave_the_embedding_as_it_is():
-    plain = {"pipeline.graph_encoder": "identity", "pipeline.graph_decoder.variational": False}
-    found = scgnn.run("scgnn", **(SMALL | plain))
-    np.testing.assert_array_equal(found.obsm["X_scgnn"], found.obsm["X_scgnn_features"])
+def test_nonvariational_graph_autoencoder_can_keep_the_embedding(run_cached):
+    changes = {"pipeline.graph_encoder": "identity", "pipeline.graph_decoder.variational": False}
+    adata = run_cached(SMALL | changes)
+    np.testing.assert_array_equal(adata.obsm["X_scgnn"], adata.obsm["X_scgnn_features"])
 
 
 @pytest.mark.parametrize("name", ["scgnn2", "scgnn_no_dead_units", "vgae", "gae", "pca_consensus"])
-def test_recipes_of_other_methods_run(name):
-    budget = {"data.reader.n_cells": 90, "data.reader.n_genes": 60}
+def test_recipe_of_another_method_runs(name):
+    budget = set_epochs(2, "graph") if name in ("vgae", "gae") else {}
     if name.startswith("scgnn"):
-        budget |= TWO_EPOCHS
-    elif name != "pca_consensus":
-        budget |= {"pipeline.graph_training.epochs": 2}
-    found = scgnn.run(name, **budget)
-    assert found.obs["scgnn"].nunique() >= 1
+        budget = SINGLE_ITERATION
+    assert scgnn.run(name, **SMALL_DATA, **budget).obs["scgnn"].nunique() >= 1
 
 
 @pytest.mark.parametrize("kind", [Encoder, Clusterer], ids=lambda kind: kind.kind)
-def test_every_encoder_and_clusterer_has_a_recipe_of_its_own(kind):
-    with_one = {"mlp", "gcn", "kmeans"}  # those of scgnn itself
-    assert {f"scgnn_{name}" for name in set(kind.names()) - with_one} <= set(list_bundled_recipes())
+def test_every_encoder_and_clusterer_has_a_recipe(kind):
+    defaults = {"mlp", "gcn", "kmeans"}  # those of scgnn itself
+    assert {f"scgnn_{name}" for name in set(kind.names()) - defaults} <= set(list_bundled_recipes())
 
 
 @pytest.mark.parametrize("name", sorted(list_bundled_recipes()))
-def test_every_bundled_recipe_loads(name):
+def test_bundled_recipe_loads(name):
     load_recipe(name)
 
 
-def test_the_catalogue_is_complete():
-    catalogue = {
+def test_catalog_is_complete():
+    catalog = {
         Regularizer: "ltmg ltmg_binary degree cluster_size graph_smooth nonzero_error kl sparsity "
         "contrastive",
         GraphBuilder: "knn mutual_knn snn radius umap gaussian bbknn",
-        Pruner: "mean_std isolation_forest local_outlier_factor none",
+        Pruner: "mean_std isolation_forest local_outlier_factor",
         Encoder: "identity pca mlp vae gcn gat gatv2 sage gin tag sgc appnp chebnet transformer "
         "gcn2",
         Decoder: "mlp nb zinb inner_product inner_product_sampled",
@@ -159,5 +160,5 @@ def test_the_catalogue_is_complete():
         StoppingRule: "clusters graph all_of any_of plateau never",
         Transform: "filter top_genes normalize_total log1p scale",
     }
-    for kind, names in catalogue.items():
+    for kind, names in catalog.items():
         assert set(kind.names()) == set(names.split())

@@ -27,7 +27,7 @@ def write_folder(result: RunResult, out: Path) -> list[Path]:
     list of Path
         The files, in the order in which they were written.
     """
-    from scgnn.report import render_run_page
+    from scgnn.report.run import render_run_page
 
     files = build_text_writers(result.state, result.recipe, result.metrics)
 

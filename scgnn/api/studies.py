@@ -94,7 +94,7 @@ def run_study(
         outcome = run_all(study, place, client, workers, stages, shown, data, **settings)
         result = StudyResult(study, place, StudyTables(study, outcome), outcome)
         write_study_tables(result)
-        from scgnn.report import write_report
+        from scgnn.report.study import write_report
 
         write_report(result)
         log.info("%s", result.format_cost())

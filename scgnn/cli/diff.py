@@ -16,11 +16,11 @@ from scgnn.cli.options import (
 def diff(a: RecipeArgument, b: RecipeArgument, _plugins: PluginOption = None) -> None:
     """Print what differs between two recipes, defaults filled in."""
     with suspend_gc(), lazy_import("torch"):
-        from scgnn.recipe import diff as differences
+        from scgnn.recipe import diff_recipes
         from scgnn.recipe.describe import format_inline
         from scgnn.recipe.load import load_recipe
 
-    found = differences(load_recipe(a), load_recipe(b))
+    found = diff_recipes(load_recipe(a), load_recipe(b))
     if not found:
         typer.echo("no difference")
     for path, left, right in found:

@@ -1,4 +1,4 @@
-"""A plug-in package written from the templates beside this file, ready to install and to test."""
+"""Plug-in packages written from templates, ready to install and to test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scgnn.errors import UserError
 from scgnn.registry.component import NAME_PATTERN, NAME_RULE, format_unknown_name
 from scgnn.registry.kinds import kinds
 
-RECIPE_SNIPPETS = {  # the line of a recipe that takes a component of a kind
+RECIPE_SNIPPETS = {  # uses the component of a kind
     "clusterer": "pipeline:\n  clusterer: $name",
     "decoder": "pipeline:\n  feature_decoder: $name",
     "encoder": "pipeline:\n  graph_encoder: $name",
@@ -26,33 +26,42 @@ RECIPE_SNIPPETS = {  # the line of a recipe that takes a component of a kind
     "stop": "pipeline:\n  stop: $name",
     "transform": "data:\n  transforms: [filter, top_genes, $name]",
 }
-
 MAX_NAME_LENGTH = 60
 
 
 def write_package(kind: str, name: str, out: Path | None = None) -> Path:
-    """Write the package of a new component; gives its folder.
+    """Write a package with a new component.
 
     Parameters
     ----------
     kind, name
-        Of the component.
+        Kind and name of the component.
     out
-        The folder; by default scgnn-KIND-NAME in the present one.
+        Folder of the package; by default scgnn-KIND-NAME in the working directory.
+
+    Returns
+    -------
+    Path
+        The folder.
 
     Raises
     ------
     UserError
-        The kind or the name cannot be used, or the folder is there already.
+        The kind or the name is invalid, or the folder exists or cannot be written.
     """
     _check_kind_and_name(kind, name)
-    words = {"kind": kind, "name": name, "module": f"scgnn_{kind}_{name}"}
-    words["distribution"] = words["module"].replace("_", "-")
-    words["class_name"] = "".join(word.title() for word in f"{name}_{kind}".split("_"))
-    folder = out or Path(words["distribution"])
+    module = f"scgnn_{kind}_{name}"
+    variables = {
+        "kind": kind,
+        "name": name,
+        "module": module,
+        "distribution": module.replace("_", "-"),
+        "class_name": f"{name}_{kind}".title().replace("_", ""),
+    }
+    folder = out or Path(variables["distribution"])
     if folder.exists() or folder.is_symlink():
-        raise UserError(f"{folder} is there already; name another folder with --out")
-    _write_atomic(folder, _render_files(words))
+        raise UserError(f"{folder} already exists; choose another folder with --out")
+    _write_folder(folder, _render_files(variables))
     return folder
 
 
@@ -62,31 +71,31 @@ def _check_kind_and_name(kind: str, name: str) -> None:
     if not NAME_PATTERN.fullmatch(name):
         raise UserError(f"invalid component name '{name}': {NAME_RULE}")
     if len(name) > MAX_NAME_LENGTH:
-        raise UserError(f"'{name[:20]}…' is too long; a name has at most {MAX_NAME_LENGTH} letters")
+        raise UserError(
+            f"component name '{name[:20]}…' is longer than {MAX_NAME_LENGTH} characters"
+        )
     if name in kinds()[kind].names():
-        raise UserError(f"{kind} '{name}' is there already; choose another name")
+        raise UserError(f"{kind} '{name}' already exists; choose another name")
 
 
 def _render_files(variables: dict[str, str]) -> dict[str, str]:
-    """The text of each file by its path."""
-    component = _render_template(f"component/{variables['kind']}.py", variables)
-    said = re.search(r'^class .*\n    """(.*)', component, re.M)
-    assert said is not None
-    variables = {
-        **variables,
-        "summary": said[1].replace("``", ""),
-        "setting": Template(RECIPE_SNIPPETS[variables["kind"]]).substitute(variables),
+    """Return the text of each file of a package by its path."""
+    kind, name, module = (variables[key] for key in ("kind", "name", "module"))
+    component = _render_template(f"component/{kind}.py", variables)
+    summary = re.search(r'^class .*\n    """(.*)', component, re.M)
+    assert summary is not None
+    variables = variables | {
+        "summary": summary[1].replace("``", ""),
+        "setting": Template(RECIPE_SNIPPETS[kind]).substitute(variables),
     }
+    templates = {
+        file: file for file in ("README.md", "pyproject.toml", "recipe.yaml", "setup.cfg")
+    } | {f"tests/test_{name}.py": "test.py"}
     files = {
-        name: _render_template(f"plugin/{name}", variables)
-        for name in ("README.md", "pyproject.toml", "recipe.yaml", "setup.cfg")
+        file: _render_template(f"plugin/{template}", variables)
+        for file, template in templates.items()
     }
-    test = f"tests/test_{variables['name']}.py"
-    return {
-        **files,
-        f"{variables['module']}.py": component,
-        test: _render_template("plugin/test.py", variables),
-    }
+    return files | {f"{module}.py": component}
 
 
 def _render_template(template: str, variables: dict[str, str]) -> str:
@@ -94,16 +103,16 @@ def _render_template(template: str, variables: dict[str, str]) -> str:
     return Template(file.read_text(encoding="utf-8")).substitute(variables)
 
 
-def _write_atomic(folder: Path, files: dict[str, str]) -> None:
-    """Write files beside a folder that is not there yet, and rename them to it when all are."""
-    unfinished = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
+def _write_folder(folder: Path, files: dict[str, str]) -> None:
+    """Write files to a temporary folder and rename it, so that no partial package remains."""
+    partial = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
     try:
         for name, text in files.items():
-            path = unfinished / name
+            path = partial / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        os.rename(unfinished, folder)
+        os.rename(partial, folder)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror})") from None
+        raise UserError(f"cannot write {folder}: {error.strerror}") from None
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""attribution"""
+"""Attribution of errors in stages to the third-party components that caused them."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from scgnn.registry.plugin_files import MODULE_PREFIX, format_exception
 
 @contextmanager
 def attribute_errors(stage: str, args: tuple[Any, ...]) -> Iterator[None]:
-    """Name the components that are not scgnn's own when a stage that uses them breaks.
+    """Name the third-party components among the arguments of a stage that fails.
 
     Raises
     ------
     UserError
-        Instead of the error, with the last line of theirs that it went through.
+        In place of the error, with the last line of third-party code in its traceback.
     """
     try:
         yield
-    except Exception as error:  # a stranger's code raises anything
-        others = list(
-            {type(part): None for part in iter_components(args) if not is_builtin(type(part))}
+    except Exception as error:  # third-party code raises anything
+        classes = list(
+            dict.fromkeys(type(c) for c in iter_components(args) if not is_builtin(type(c)))
         )
-        if not others or (isinstance(error, UserError) and not isinstance(error, DivergenceError)):
+        if not classes or (isinstance(error, UserError) and not isinstance(error, DivergenceError)):
             raise
-        files = {_source_file(cls): None for cls in others}
+        files = set(map(_source_file, classes))
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
         where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-        whose = " and ".join(f"{cls.kind}.{cls.name} of {describe_source(cls)}" for cls in others)
-        said = str(error) if isinstance(error, DivergenceError) else format_exception(error)
-        first = others[0]
-        named = first.__module__.startswith(MODULE_PREFIX)
-        word = _source_file(first) if named else f"{first.kind}.{first.name}"
+        names = " and ".join(f"{cls.kind}.{cls.name} of {describe_source(cls)}" for cls in classes)
+        cause = str(error) if isinstance(error, DivergenceError) else format_exception(error)
+        first = classes[0]
+        is_file = first.__module__.startswith(MODULE_PREFIX)
+        target = _source_file(first) if is_file else f"{first.kind}.{first.name}"
         raise UserError(
-            f"{stage}: {said}{where}, with {whose}; scgnn-recipe test {word} tries it alone"
+            f"{stage}: {cause}{where}, in {names}; run 'scgnn-recipe test {target}' to debug it"
         ) from error
 
 
 def _source_file(cls: type) -> str:
-    return str(getattr(sys.modules[cls.__module__], "__file__", ""))
+    return str(getattr(sys.modules.get(cls.__module__), "__file__", ""))

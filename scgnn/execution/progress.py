@@ -1,4 +1,4 @@
-"""Who is told what a run is doing. Silent unless the command sets a listener."""
+"""Progress callbacks of runs; silent unless a listener is set."""
 
 from __future__ import annotations
 
@@ -8,30 +8,31 @@ from contextvars import ContextVar
 
 
 class ProgressListener:
-    """Told of stages and epochs; this one says nothing."""
+    """Receiver of progress events; this one ignores them."""
 
     def on_stage_start(self, stage: str, iteration: int) -> None:
-        """A stage starts."""
+        """Handle the start of a stage."""
 
     def on_epoch_end(self, epoch: int, n_epochs: int, loss: float) -> None:
-        """An epoch of the current stage ended with this loss."""
+        """Handle the end of an epoch of the current stage."""
 
     def on_stage_end(self, stage: str, iteration: int, seconds: float, from_cache: bool) -> None:
-        """A stage ended; ``reused`` when its value came from the store."""
+        """Handle the end of a stage; ``from_cache`` if it was not computed."""
 
 
-_NO_PROGRESS = ProgressListener()
-_progress: ContextVar[ProgressListener] = ContextVar("progress", default=_NO_PROGRESS)
+_SILENT = ProgressListener()
+# a context variable, since the runs of a study are threads with a listener each
+_progress: ContextVar[ProgressListener] = ContextVar("progress", default=_SILENT)
 
 
 def get_progress() -> ProgressListener:
-    """The listener of this run."""
+    """Return the listener of the current run."""
     return _progress.get()
 
 
 @contextmanager
 def use_progress(progress: ProgressListener) -> Iterator[None]:
-    """Inside the block, ``progress`` is told."""
+    """Send progress events to a listener inside the block."""
     token = _progress.set(progress)
     try:
         yield

@@ -1,4 +1,4 @@
-"""How much memory there is, how much a block of code used at most, and what is kept when freed."""
+"""Threads and memory of this process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,55 @@ import os
 import threading
 from functools import cache
 from pathlib import Path
-from types import TracebackType
+from typing import Any
+
+SPIN_COUNT = 1000  # of a waiting OpenMP thread before it sleeps
+SAMPLING_INTERVAL = 0.02  # seconds
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+CGROUP_LIMIT_FILES = ("memory.max", "memory/memory.limit_in_bytes")  # of version 2, of version 1
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+
+
+def configure_process(threads: int | None = None) -> None:
+    """Prepare this process for a run; takes full effect before torch is first imported.
+
+    Parameters
+    ----------
+    threads
+        Threads of all numerical libraries; None leaves them as they are.
+    """
+    set_spin_count()
+    set_malloc_thresholds()
+    set_threads(threads)
+
+
+def set_spin_count() -> None:
+    """Let waiting OpenMP threads sleep soon, unless the user has set their policy.
+
+    By default they spin, which makes training up to ten times slower where other processes need
+    the processor. libgomp reads the variable when torch is first imported.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", str(SPIN_COUNT))
+
+
+@cache
+def set_malloc_thresholds() -> None:
+    """Let glibc keep 64 MiB of freed memory, and serve arrays of up to 32 MiB from it.
+
+    Each training step frees its gradients and allocates as many bytes again; new pages from the
+    system cost up to a third of the step. Other C libraries are left as they are.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:
+        return
+    libc.mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
+    libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
 
 
 def set_threads(threads: int | None) -> None:
-    """Limit torch and every other library to a number of threads, also those not loaded yet."""
+    """Set the number of threads of torch and all other libraries, loaded or not; None: as is."""
     if threads is not None:
         import threadpoolctl
         import torch
@@ -22,53 +66,33 @@ def set_threads(threads: int | None) -> None:
         threadpoolctl.threadpool_limits(threads)
 
 
-SAMPLING_INTERVAL = 0.02  # seconds between looks
-CGROUP_ROOT = Path("/sys/fs/cgroup")
-CGROUP_LIMIT_FILES = ("memory.max", "memory/memory.limit_in_bytes")  # of a container
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
-
-
 def memory_limit() -> float:
-    """Memory that this process may use, in 10^6 bytes: the machine's, or less in a container."""
+    """Return the memory of the machine, or of the container, in 10^6 bytes."""
     import psutil
 
-    found = [psutil.virtual_memory().total]
+    limits = [psutil.virtual_memory().total]
     for name in CGROUP_LIMIT_FILES:
         file = CGROUP_ROOT / name
-        if file.is_file() and (limit := file.read_text(encoding="ascii").strip()).isdigit():
-            found.append(int(limit))
-    return min(found) / 1e6
-
-
-@cache
-def set_malloc_thresholds() -> None:
-    """Let glibc keep up to 64 MB that were freed, and arrays up to 32 MB in what it keeps.
-
-    Every step of a training frees its gradients and takes as many bytes again. From the system,
-    these are new pages, which cost up to a third of the step. Other C libraries stay as they are.
-    """
-    try:
-        allocator = ctypes.CDLL("libc.so.6")
-    except OSError:
-        return
-    allocator.mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
-    allocator.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        if file.is_file() and (text := file.read_text(encoding="ascii").strip()).isdigit():
+            limits.append(int(text))
+    return min(limits) / 1e6
 
 
 class PeakMemory:
-    """Highest resident memory of this process inside a ``with`` block, looked at 50 times a second.
+    """Highest resident memory of this process during a ``with`` block, sampled 50 times a second.
 
     Attributes
     ----------
     megabytes
-        In 10^6 bytes, after the block; includes what was resident before it.
+        Peak in 10^6 bytes, what was resident before the block included; set after the block.
     """
 
     def __enter__(self) -> PeakMemory:
         import psutil
 
-        self._process = psutil.Process(os.getpid())
-        self._peak = self._process.memory_info().rss
+        self._process = psutil.Process()
+        self._peak = 0
+        self._sample()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._poll, daemon=True)
         self._thread.start()
@@ -81,12 +105,7 @@ class PeakMemory:
     def _sample(self) -> None:
         self._peak = max(self._peak, self._process.memory_info().rss)
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        exc_traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: Any) -> None:
         self._done.set()
         self._thread.join()
         self._sample()

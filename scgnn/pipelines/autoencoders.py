@@ -76,7 +76,7 @@ class Autoencoder:
         if not is_builtin(type(self.encoder)) or not is_builtin(type(self.decoder)):
             return False  # a stranger's network may hold layers fixed, or hook into them
         seen = (type(each) for each in self.regularizers)
-        return all(is_builtin(cls) or cls.penalty is Regularizer.penalty for cls in seen)
+        return all(is_builtin(cls) or cls.acts_on != "encoder" for cls in seen)
 
     def __call__(self, module: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Any]:
         """The embedding of cells, and what the decoder gives for them (None without one)."""

@@ -29,8 +29,8 @@ def is_lazy(decoder: Decoder | None, n_cells: int, n_genes: int) -> bool:
 
     Only for one whose output is the expression itself; others need the counts of the cells too.
     """
-    itself = decoder is not None and type(decoder).reconstruct is Decoder.reconstruct
-    return itself and (n_cells * n_genes > MAX_STORED_VALUES or collectives.is_distributed())
+    large = n_cells * n_genes > MAX_STORED_VALUES or collectives.is_distributed()
+    return decoder is not None and not decoder.needs_target and large
 
 
 @dataclass(frozen=True, eq=False)

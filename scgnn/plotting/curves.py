@@ -1,4 +1,4 @@
-"""Losses by epoch, the trainings of all iterations after one another."""
+"""Line plots by epoch and iteration: losses, and the agreement of consecutive clusterings."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from scgnn.plotting.formatting import format_count
+from scgnn.execution.formatting import format_count
 from scgnn.plotting.svg import ACCENT, LINE, MUTED, Margins, SvgFigure, render_svg
 
-MAX_POINTS = 200  # of a line, all trainings together
-MIN_POINTS = 12  # of one training
 FIGURE_SIZE = (300.0, 170.0)
-LOG_SCALE_RATIO = 30  # ratio of the largest to the least loss from which the axis is logarithmic
+MAX_POINTS = 200  # of a run
+MIN_POINTS = 12  # of one training
+LOG_SCALE_RATIO = 30  # largest over smallest loss from which the axis is logarithmic
 
 
 def plot_loss_curves(runs: Iterable[Mapping[str, pd.DataFrame]], title: str) -> list[SvgFigure]:
-    """A picture for each stage that is trained, a line for each run."""
+    """Plot the loss of each trained stage, one line per run.
+
+    Parameters
+    ----------
+    runs
+        Losses by stage, with columns ``iteration``, ``epoch`` and ``value``.
+    title
+        First words of the description for screen readers.
+    """
     stages: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
         for stage, losses in run.items():
@@ -27,7 +35,7 @@ def plot_loss_curves(runs: Iterable[Mapping[str, pd.DataFrame]], title: str) -> 
 
 
 def plot_agreement(history: pd.DataFrame | None) -> SvgFigure | None:
-    """How alike the clusters of consecutive iterations are."""
+    """Plot the ARI between the clusters of consecutive iterations; None without iterations."""
     if history is None:
         return None
     rows = history[history["quantity"] == "agreement"]
@@ -42,64 +50,50 @@ def plot_agreement(history: pd.DataFrame | None) -> SvgFigure | None:
         ax.yaxis.grid(color=LINE, linewidth=0.7)
 
     values = ", ".join(f"{value:.2f}" for value in rows["value"])
-    alt = f"Agreement of each iteration's clusters with those before it: {values}"
-    caption = "agreement with the clusters before (ARI)"
+    alt = f"Agreement (ARI) of each iteration's clusters with those of the previous one: {values}"
+    caption = "agreement with the previous clusters (ARI)"
     return render_svg(alt, FIGURE_SIZE, draw, Margins(40, 36, 10, 8), caption)
 
 
 def _plot_stage_loss(stage: str, runs: list[pd.DataFrame], title: str) -> SvgFigure:
-    epochs = _count_epochs(runs)
-    starts = dict(zip(epochs, np.cumsum([0, *epochs.values()])[:-1].tolist(), strict=True))
+    # epochs of each iteration, of the run with most of them
+    lengths = pd.concat(run.groupby("iteration")["epoch"].max() for run in runs)
+    epochs = lengths.groupby(level=0).max()
+    starts = epochs.cumsum() - epochs
     values = np.concatenate([run["value"].to_numpy(float) for run in runs])
     values = values[np.isfinite(values)]
-    steep = bool(len(values)) and values.min() > 0 and values.max() > LOG_SCALE_RATIO * values.min()
-
-    points = max(MIN_POINTS, MAX_POINTS // len(epochs))
+    is_log = bool(len(values)) and 0 < LOG_SCALE_RATIO * values.min() < values.max()
+    n_points = max(MIN_POINTS, MAX_POINTS // len(epochs))
+    alpha = max(0.4, min(1.0, 3 / len(runs)))
 
     def draw(ax: Axes) -> None:
         for run in runs:
             for iteration, part in run.groupby("iteration"):
-                few = part.iloc[_thin_evenly(np.arange(len(part)), points)]
-                x = few["epoch"] + starts[int(str(iteration))]
-                ax.plot(
-                    x, few["value"], color=ACCENT, alpha=_choose_alpha(len(runs)), linewidth=1.2
-                )
-        for start in list(starts.values())[1:]:
+                points = part.iloc[_thin_evenly(np.arange(len(part)), n_points)]
+                x = points["epoch"] + starts[iteration]
+                ax.plot(x, points["value"], color=ACCENT, alpha=alpha, linewidth=1.2)
+        for start in starts[1:]:
             ax.axvline(start, color=MUTED, linewidth=0.7, linestyle=(0, (2, 3)))
-        if steep:
+        if is_log:
             ax.set_yscale("log")
             ax.minorticks_off()
         else:
             ax.ticklabel_format(axis="y", scilimits=(-3, 4))
-        ax.set_xlim(0, sum(epochs.values()) + 1)
+        ax.set_xlim(0, epochs.sum() + 1)
         ax.set_xlabel("epoch")
         ax.yaxis.grid(color=LINE, linewidth=0.7)
 
-    ends = [float(run["value"].iloc[-1]) for run in runs]
+    final = [float(run["value"].iloc[-1]) for run in runs]
     alt = (
         f"{title}, loss of the {stage}: {format_count(len(runs), 'run')}, "
-        f"{format_count(len(epochs), 'training')}, at the end {min(ends):.4g} to {max(ends):.4g}"
+        f"{format_count(len(epochs), 'training')}, final loss {min(final):.4g} to {max(final):.4g}"
     )
-    caption = f"{stage}{', log scale' if steep else ''}"
+    caption = f"{stage}, log scale" if is_log else stage
     return render_svg(alt, FIGURE_SIZE, draw, Margins(46, 36, 10, 14), caption)
 
 
-def _count_epochs(runs: list[pd.DataFrame]) -> dict[int, int]:
-    """The epochs of each iteration, in the run that has most of them."""
-    longest: dict[int, int] = {}
-    for run in runs:
-        for iteration, epoch in run.groupby("iteration")["epoch"].max().items():
-            key = int(str(iteration))
-            longest[key] = max(longest.get(key, 0), int(epoch))
-    return dict(sorted(longest.items()))
-
-
-def _thin_evenly(values: np.ndarray, max_points: int = 8) -> np.ndarray:
-    """At most so many of them, evenly spread, both ends among them."""
-    if len(values) <= max_points:
+def _thin_evenly(values: np.ndarray, max_length: int = 8) -> np.ndarray:
+    """Return at most ``max_length`` evenly spaced values, with the first and the last."""
+    if len(values) <= max_length:
         return values
-    return values[np.unique(np.linspace(0, len(values) - 1, max_points).round().astype(int))]
-
-
-def _choose_alpha(n: int) -> float:
-    return max(0.4, min(1.0, 3 / n))
+    return values[np.unique(np.linspace(0, len(values) - 1, max_length).round().astype(int))]

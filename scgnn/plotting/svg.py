@@ -1,4 +1,4 @@
-"""Pictures as SVG that takes its colours and letters from the page, light or dark."""
+"""SVG figures that take their colors and font from the page, in light and dark mode."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from scgnn.execution.fingerprint import digest
 
 log = logging.getLogger("scgnn")
 
-# stand-ins that the page's own colours replace
+# placeholders, replaced by the colors of the page
 INK, MUTED, LINE, ACCENT = "#010203", "#020304", "#030405", "#040506"
 CSS_VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line", ACCENT: "--accent"}
 
-# Okabe and Ito (2008), its yellow darkened for white paper; after eight the marker changes
+# Okabe and Ito (2008), with a darker yellow for white paper; the marker changes every 8 clusters
 COLORS = (
     *("#0072b2", "#e69f00", "#009e73", "#d55e00"),
     *("#56b4e9", "#cc79a7", "#a89a00", "#8c8c8c"),
 )
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 
+RASTER_DPI = 144
 RC_PARAMS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "scgnn",
@@ -45,11 +46,10 @@ RC_PARAMS: Any = {
     "text.color": INK,
     "path.simplify": True,
 }
-RASTER_DPI = 144  # of what is drawn as pixels
 
 
 class SvgFigure(NamedTuple):
-    """A drawing, or why there is none."""
+    """A figure as inline SVG, or the reason why it could not be drawn."""
 
     svg: Markup
     alt: str
@@ -59,47 +59,58 @@ class SvgFigure(NamedTuple):
 class Margins(NamedTuple):
     """Space around the axes, in pixels."""
 
-    left: float = 8
-    bottom: float = 8
-    right: float = 8
-    top: float = 8
-
-
-DEFAULT_MARGINS = Margins()
+    left: float
+    bottom: float
+    right: float
+    top: float
 
 
 def render_svg(
     alt: str,
     size: tuple[float, float],
     draw: Callable[[Axes], None],
-    margins: Margins = DEFAULT_MARGINS,
+    margins: Margins = Margins(8, 8, 8, 8),
     caption: str = "",
 ) -> SvgFigure:
-    """Let ``draw`` fill axes of a size in pixels; a drawing that fails says so in its place."""
+    """Render what ``draw`` draws on axes as SVG.
+
+    An exception becomes a message in place of the figure.
+
+    Parameters
+    ----------
+    alt
+        Description of the figure for screen readers.
+    size
+        Width and height in pixels.
+    draw
+        Function that draws on axes.
+    margins
+        Space around the axes.
+    caption
+        Text above the figure.
+    """
     width, height = size
     with rc_context(RC_PARAMS), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has fonts of its own
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has its own fonts
         try:
             figure = Figure(figsize=(width / 72, height / 72))
-            left, bottom = margins.left / width, margins.bottom / height
+            x, y = margins.left / width, margins.bottom / height
             inner = (width - margins.left - margins.right, height - margins.bottom - margins.top)
-            draw(figure.add_axes((left, bottom, inner[0] / width, inner[1] / height)))
+            draw(figure.add_axes((x, y, inner[0] / width, inner[1] / height)))
             buffer = io.StringIO()
-            nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-            figure.savefig(buffer, format="svg", transparent=True, dpi=RASTER_DPI, metadata=nothing)
-        except Exception as error:  # whatever the numbers of somebody else's component lead to
+            metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+            figure.savefig(
+                buffer, format="svg", transparent=True, dpi=RASTER_DPI, metadata=metadata
+            )
+        except Exception as error:  # values of third-party components can be anything
             log.debug("%s", alt, exc_info=error)
-            return SvgFigure(format_missing_figure(f"could not be drawn: {error}"), alt, caption)
-    return SvgFigure(_inline_svg(buffer.getvalue(), alt, width), alt, caption)
+            reason = Markup('<p class="missing">could not be drawn: {}</p>').format(error)
+            return SvgFigure(reason, alt, caption)
+    return SvgFigure(_to_inline(buffer.getvalue(), alt, width), alt, caption)
 
 
-def format_missing_figure(reason: str) -> Markup:
-    """Words in the place of a picture."""
-    return Markup('<p class="missing">{}</p>').format(reason)
-
-
-def _inline_svg(svg: str, alt: str, width: float) -> Markup:
-    """The drawing alone: names of its own, short numbers, colours and font of the page."""
+def _to_inline(svg: str, alt: str, width: float) -> Markup:
+    """Make ids unique, shorten numbers, and use the colors and the font of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
     used = set(re.findall(r'(?:url\(#|href="#)([\w-]+)', svg))
@@ -107,21 +118,16 @@ def _inline_svg(svg: str, alt: str, width: float) -> Markup:
     prefix = f"p{digest(svg, alt)[:8]}-"
     svg = re.sub(r'(url\(#|href="#| id=")(?=[\w-]+)', rf"\g<1>{prefix}", svg)
     svg = re.sub(r'xmlns(:xlink)?="[^"]*"', "", svg)
-    for colour, variable in CSS_VARIABLES.items():
-        svg = svg.replace(colour, f"var({variable})")
+    for color, variable in CSS_VARIABLES.items():
+        svg = svg.replace(color, f"var({variable})")
     svg = re.sub(r"font: (?:\w+ )?([\d.]+)px [^;\"]*", r"font-size: \1px", svg)
-    parts = re.split(r'("data:[^"]*"|>[^<]*<)', svg)  # pixels and words stay as they are
+    parts = re.split(r'("data:[^"]*"|>[^<]*<)', svg)  # images and text are not changed
     parts[::2] = [re.sub(r"-?\d+\.\d{2,}", _shorten_number, part) for part in parts[::2]]
     svg = re.sub(r"\s*\n\s*", "\n", "".join(parts))
     head = f'<svg role="img" aria-label="{escape(alt)}" style="max-width:{width:g}px"'
-    svg = re.sub(r'^<svg[^>]*?(viewBox="[^"]*")[^>]*>', rf"{_escape_backslashes(head)} \1>", svg)
-    return Markup(svg)
+    return Markup(re.sub(r'^<svg[^>]*?(viewBox="[^"]*")[^>]*>', lambda m: f"{head} {m[1]}>", svg))
 
 
 def _shorten_number(match: re.Match[str]) -> str:
     text = f"{float(match[0]):.1f}" if abs(float(match[0])) >= 1 else f"{float(match[0]):.4f}"
     return text.rstrip("0").rstrip(".") or "0"
-
-
-def _escape_backslashes(text: str) -> str:
-    return text.replace("\\", "\\\\")

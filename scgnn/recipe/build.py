@@ -1,4 +1,4 @@
-"""From a tree to components and back. All mistakes at once, each with its file and line."""
+"""Build recipes and studies from trees; all mistakes at once, each with its file and line."""
 
 from __future__ import annotations
 
@@ -9,16 +9,9 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from scgnn.errors import RecipeError
 from scgnn.recipe.yaml_tree import Node, SourceLocation, to_plain
-from scgnn.registry.annotations import (
-    _plain_data_type,
-    describe_type,
-    expand_union,
-    get_item_type,
-    is_component_type,
-    is_plain_dataclass,
-    resolve_type_hints,
-)
+from scgnn.registry.annotations import classify, describe_type, resolve_type_hints
 from scgnn.registry.component import Component, format_unknown_name
 from scgnn.registry.introspection import iter_components, recipe_key
 
@@ -26,101 +19,120 @@ INVALID = object()
 
 
 class Problems:
-    """The mistakes found so far."""
+    """Mistakes and their locations."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[SourceLocation, str]] = []
 
     def add(self, location: SourceLocation, path: str, message: str) -> None:
-        self.entries.append((location, f"{location}: {path + ': ' if path else ''}{message}"))
+        """Add a mistake in the setting at a dotted path."""
+        self.add_lines(location, [f"{location}: {path + ': ' if path else ''}{message}"])
+
+    def add_lines(self, location: SourceLocation, lines: list[str]) -> None:
+        """Add complete lines, e.g. those of a RecipeError."""
+        self.entries += [(location, line) for line in lines]
 
     def format_lines(self) -> list[str]:
-        """The mistakes in file order, none twice."""
+        """Return the mistakes in file order without duplicates."""
         ordered = sorted(self.entries, key=lambda item: (item[0].source, item[0].line))
         return list(dict.fromkeys(line for _, line in ordered))
 
+    def raise_if_any(self) -> None:
+        """Raise a RecipeError with all mistakes, if there are any."""
+        if self.entries:
+            raise RecipeError(self.format_lines())
 
-def build(node: Node, annotation: Any, problems: Problems, path: str = "") -> Any:
-    """The value that a node stands for, by the type that is wanted there.
 
-    A component type takes a name or a mapping with ``name``; another dataclass takes a mapping;
-    a tuple takes a list; everything else is validated as plain data. Returns ``MISSING`` after
-    adding to ``problems`` when it cannot be built.
+def build(
+    node: Node, annotation: Any, problems: Problems, path: str = "", default: Any = None
+) -> Any:
+    """Build the value of a node.
+
+    A component type takes a name or a mapping with ``name``; another dataclass takes a mapping with
+    its fields; ``tuple[X, ...]`` takes a list and ``Mapping[str, X]`` a mapping of these; a
+    :class:`Node` is not built; everything else is validated as plain data.
+
+    Parameters
+    ----------
+    node
+        Tree of the value.
+    annotation
+        Type of the value.
+    problems
+        Receives every mistake.
+    path
+        Dotted path of the value in messages.
+    default
+        Component or dataclass that a mapping without ``name`` changes.
+
+    Returns
+    -------
+    The value, or INVALID if there was a mistake.
     """
-    return _build(node, annotation, None, problems, path)
-
-
-def _build(node: Node, annotation: Any, default: Any, problems: Problems, path: str) -> Any:
-    options = expand_union(annotation)
-    if node.value is None and type(None) in options:
-        return None
-    kinds = [option for option in options if is_component_type(option)]
-    plain_option = _plain_data_type(options)
-    if kinds and (isinstance(node.value, dict) or _is_component_name(node, plain_option)):
-        return _build_component(node, kinds[0], default, problems, path)
-    records = [option for option in options if is_plain_dataclass(option)]
-    if records and isinstance(node.value, dict):
-        start = default if isinstance(default, records[0]) else None
-        return _build_dataclass(node, records[0], start, problems, path)
-    lists = [option for option in options if get_item_type(option) is not None]
-    if lists and isinstance(node.value, list):
-        inner = get_item_type(lists[0])
-        items = [
-            _build(item, inner, None, problems, f"{path}.{i}") for i, item in enumerate(node.value)
-        ]
-        return INVALID if any(item is INVALID for item in items) else tuple(items)
-    return _build_plain(node, annotation, plain_option, problems, path)
-
-
-def _is_component_name(node: Node, plain_option: Any) -> bool:
-    """A word names a component unless the field also takes that word as plain data."""
-    return isinstance(node.value, str) and not (
-        plain_option is not None and _is_valid(node, plain_option)
-    )
+    field_type, value = classify(annotation), node.value
+    is_mapping = isinstance(value, dict)
+    if field_type.record is Node:
+        return node
+    is_name = isinstance(value, str) and not _is_valid(node, field_type.plain)
+    if field_type.kind and (is_mapping or is_name):
+        return _build_component(node, field_type.kind, default, problems, path)
+    if field_type.record and is_mapping:
+        base = default if isinstance(default, field_type.record) else None
+        return _build_dataclass(node, field_type.record, base, problems, path)
+    if is_mapping and field_type.value is not None:
+        items = {k: build(v, field_type.value, problems, f"{path}.{k}") for k, v in value.items()}
+        return INVALID if INVALID in items.values() else items
+    if isinstance(value, list) and field_type.item is not None:
+        built = [build(v, field_type.item, problems, f"{path}.{i}") for i, v in enumerate(value)]
+        return INVALID if INVALID in built else tuple(built)
+    if field_type.plain is not None and not is_mapping and _is_valid(node, field_type.plain):
+        return _get_type_adapter(field_type.plain).validate_json(_to_json(node), strict=True)
+    shown = _to_json(node)
+    shown = shown if len(shown) < 60 else f"{shown[:57]}..."
+    problems.add(node.location, path, f"must be {describe_type(annotation)}, not {shown}")
+    return INVALID
 
 
 def _build_component(
     node: Node, kind: type[Component], default: Any, problems: Problems, path: str
 ) -> Any:
-    name = node.name
-    named = isinstance(node.value, dict) and "name" in node.value
-    if name is None and not named and isinstance(default, kind):
-        cls: type[Component] = type(default)
-    else:
-        default = default if isinstance(default, kind) and default.name == name else None
-        where = node.value["name"].location if named else node.location
-        if not isinstance(name, str):
-            message = f"give the {kind.kind} a name: one of {', '.join(kind.names())}"
-            problems.add(where, path, message)
-            return INVALID
-        try:
-            cls = kind.get(name)
-        except ValueError as error:
-            problems.add(where, f"{path}.name", str(error))
-            return INVALID
-    mapping = node.value if isinstance(node.value, dict) else {}
-    given = {key: value for key, value in mapping.items() if key != "name"}
-    return _build_dataclass(Node(given, node.location), cls, default, problems, path)
+    name_node = node if isinstance(node.value, str) else node.get("name")
+    default = default if isinstance(default, kind) else None
+    if name_node is None and default is not None:
+        return _build_dataclass(node, type(default), default, problems, path)
+    location = (name_node or node).location
+    if not isinstance(node.name, str):
+        names = ", ".join(kind.names())
+        problems.add(location, path, f"give the {kind.kind} a name: one of {names}")
+        return INVALID
+    try:
+        cls = kind.get(node.name)
+    except ValueError as error:
+        problems.add(location, f"{path}.name", str(error))
+        return INVALID
+    base = default if default is not None and default.name == node.name else None
+    return _build_dataclass(node.without("name"), cls, base, problems, path)
 
 
 def _build_dataclass(node: Node, cls: type, base: Any, problems: Problems, path: str) -> Any:
-    """An instance of a dataclass from a mapping, beginning at ``start`` or at the defaults."""
-    known = {recipe_key(field): field for field in dataclasses.fields(cls) if field.init}
+    """Build a dataclass from a mapping; fields that are not set are those of ``base``, if given."""
+    fields = {recipe_key(field): field for field in dataclasses.fields(cls) if field.init}
     hints = resolve_type_hints(cls)
     values: dict[str, Any] = {}
     for key, child in node.value.items():
-        here = f"{path}.{key}" if path else key
-        if key not in known:
-            problems.add(child.location, here, _format_unknown_key(cls, key, list(known)))
+        child_path = f"{path}.{key}" if path else key
+        if key not in fields:
+            problems.add(child.location, child_path, _format_unknown_key(cls, key, list(fields)))
             continue
-        field = known[key]
-        default = getattr(base, field.name) if base is not None else _get_field_default(field)
-        values[field.name] = _build(child, hints[field.name], default, problems, here)
-        _check_requirements(values[field.name], field, child, problems, here)
-    if any(value is INVALID for value in values.values()):
+        field = fields[key]
+        default = get_default(field) if base is None else getattr(base, field.name)
+        value = build(child, hints[field.name], problems, child_path, default)
+        _check_requirements(value, field, child, problems, child_path)
+        values[field.name] = value
+    if INVALID in values.values():
         return INVALID
     try:
-        return dataclasses.replace(base, **values) if base is not None else cls(**values)
+        return cls(**values) if base is None else dataclasses.replace(base, **values)
     except ValueError as error:
         problems.add(node.location, path, str(error))
         return INVALID
@@ -132,7 +144,8 @@ def _format_unknown_key(cls: type, key: str, known: list[str]) -> str:
     return format_unknown_name("key", key, known)
 
 
-def _get_field_default(field: dataclasses.Field[Any]) -> Any:
+def get_default(field: dataclasses.Field[Any]) -> Any:
+    """Return the default of a dataclass field."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default
@@ -141,40 +154,22 @@ def _get_field_default(field: dataclasses.Field[Any]) -> Any:
 def _check_requirements(
     value: Any, field: dataclasses.Field[Any], node: Node, problems: Problems, path: str
 ) -> None:
-    """Refuse a component that reads what its slot cannot give."""
-    if value is INVALID or "available" not in field.metadata:
-        return
-    given = field.metadata["available"]
-    for part in iter_components(value):
-        unmet = " and ".join(sorted(part.requires - given))
-        if unmet:
-            known = f"the {' and the '.join(sorted(given))}" if given else "expression only"
-            message = f"{part.name} needs the {unmet}, which is not known yet here (known: {known})"
-            problems.add(node.location, path, message)
-
-
-def _build_plain(
-    node: Node, annotation: Any, plain_option: Any, problems: Problems, path: str
-) -> Any:
-    if plain_option is not None and not _is_mapping(node) and _is_valid(node, plain_option):
-        return _get_type_adapter(plain_option).validate_json(_to_json(node), strict=True)
-    shown = _to_json(node)
-    shown = shown if len(shown) < 60 else shown[:57] + "..."
-    problems.add(node.location, path, f"must be {describe_type(annotation)}, not {shown}")
-    return INVALID
-
-
-def _is_mapping(node: Node) -> bool:
-    return isinstance(node.value, dict)
+    """Reject components that require more than is available in their slot."""
+    available = field.metadata.get("available")
+    for part in iter_components(value) if available is not None else ():
+        if missing := " and the ".join(sorted(part.requires - available)):
+            known = ", ".join(["expression", *sorted(available)])
+            message = f"which is not available in this slot (available: {known})"
+            problems.add(node.location, path, f"{part.name} requires the {missing}, {message}")
 
 
 def _to_json(node: Node) -> str:
     return json.dumps(to_plain(node), ensure_ascii=False)
 
 
-def _is_valid(node: Node, option: Any) -> bool:
+def _is_valid(node: Node, annotation: Any) -> bool:
     try:
-        _get_type_adapter(option).validate_json(_to_json(node), strict=True)
+        _get_type_adapter(annotation).validate_json(_to_json(node), strict=True)
     except ValidationError:
         return False
     return True

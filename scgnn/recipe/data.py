@@ -1,4 +1,4 @@
-"""The data of a recipe: what is read, what is hidden for scores, what is done to it."""
+"""Data of a recipe: reader, transforms, and what is hidden to score imputation."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from scgnn.field_types import ProperFraction
 
 @dataclass(frozen=True)
 class Data:
-    """What is read, and what is done to it before the pipeline.
+    """Data of a run and what is done to them before the pipeline.
 
     Parameters
     ----------
     reader
-        Where the counts come from: a reader, or a path whose format is found out.
+        Reader of the counts, or the path of a file whose format is detected.
     layer
-        Layer of the AnnData that holds the counts; null takes X.
+        Layer of the AnnData that holds the counts; null uses X.
     labels_key
         Column of obs with the true labels, used for scores only.
     batch_key
-        Column of obs that names each cell's batch, for components that tell batches apart.
+        Column of obs with the batch of each cell, for components that use batches.
     thinning_fraction
-        Share of the molecules hidden from the pipeline, each count split at random (binomial), to
-        score imputation on them: the score that cannot be gamed.
+        Fraction of the molecules hidden from the pipeline to score imputation, each count split at
+        random (binomial).
     holdout_fraction
-        Share of the non-zero counts hidden from the pipeline, to score imputation on them as the
-        papers do. It rewards never predicting a zero.
+        Fraction of the non-zero counts hidden from the pipeline to score imputation, as in the
+        papers. This score favors methods that never predict a zero.
     permuted_gene_fraction
-        Share of the genes whose values are permuted over the cells, to score how much correlation
-        imputation makes up.
+        Fraction of the genes whose values are permuted over the cells, to score how much false
+        correlation imputation creates.
     truth_path
         An .h5ad file with the true or deeper counts of the same cells and genes, to score
         imputation.
     transforms
-        Applied to the counts in this order.
+        Transforms of the counts, in this order.
     """
 
     reader: Reader = Demo()
@@ -57,5 +57,5 @@ class Data:
 
     @property
     def is_stochastic(self) -> bool:
-        """Whether what the pipeline sees depends on the seed."""
+        """Whether the input of the pipeline depends on the seed."""
         return bool(self.thinning_fraction or self.holdout_fraction or self.permuted_gene_fraction)

@@ -1,4 +1,4 @@
-"""What recipes and components say about themselves, read from their docstrings."""
+"""Descriptions of recipes and components, from their docstrings."""
 
 from __future__ import annotations
 
@@ -7,29 +7,24 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from scgnn.recipe.yaml_tree import dump_yaml
-from scgnn.registry.annotations import (
-    describe_type,
-    expand_union,
-    get_item_type,
-    is_component_type,
-    is_plain_dataclass,
-    resolve_type_hints,
-)
+from scgnn.recipe.build import get_default
+from scgnn.recipe.recipe import Recipe
+from scgnn.recipe.yaml_tree import dump_flow_yaml
+from scgnn.registry.annotations import classify, describe_type, resolve_type_hints
 from scgnn.registry.component import Component
 from scgnn.registry.introspection import extract_summary, recipe_key, strip_markup, to_dict
 from scgnn.registry.kinds import get_component, registered_components
 
 COMMENT_COLUMN, COMMENT_WIDTH = 46, 100
-
-
-PARAMETERS_SECTION = r"^Parameters\n-+\n(.*?)(?=^[A-Z]\w+\n-+\n|\Z)"  # of a docstring
+PARAMETERS_SECTION = re.compile(r"^Parameters\n-+\n(.*?)(?=^[A-Z]\w+\n-+\n|\Z)", re.S | re.M)
+PARAMETER_ENTRY = re.compile(r"^(\w[\w, ]*)[^\n]*\n((?:[ \t]+.*\n?|\n)+)", re.M)
 
 
 class ParameterDoc(NamedTuple):
-    """A field of a component, as a person sets it."""
+    """Field of a component as set in recipes: key, type in words, default and description."""
 
     name: str
     type_description: str
@@ -38,77 +33,64 @@ class ParameterDoc(NamedTuple):
 
 
 def list_parameters(cls: type) -> list[ParameterDoc]:
-    """The fields of a component, or of another dataclass, in their order."""
+    """Return the fields of a component, or of another dataclass, in their order."""
     hints, docs = resolve_type_hints(cls), parse_parameter_docs(cls)
-    found = []
-    for field in dataclasses.fields(cls):
-        default = field.default
-        if field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-        meaning = docs.get(field.name, "")
-        found.append(
-            ParameterDoc(recipe_key(field), describe_type(hints[field.name]), default, meaning)
-        )
-    return found
+    return [
+        ParameterDoc(key, describe_type(hints[field.name]), get_default(field), docs.get(key, ""))
+        for field in dataclasses.fields(cls)
+        for key in [recipe_key(field)]
+    ]
 
 
 def parse_parameter_docs(cls: type) -> dict[str, str]:
-    """The description of each field, from the Parameters sections of a class and its bases."""
+    """Return the descriptions by recipe key, from the docstrings of a dataclass and its bases."""
     docs: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        section = re.search(PARAMETERS_SECTION, inspect.cleandoc(base.__doc__ or ""), re.S | re.M)
-        if section and dataclasses.is_dataclass(base):
-            for entry in re.finditer(
-                r"^(\w[\w, ]*)[^\n]*\n((?:[ \t]+.*\n?|\n)+)", section[1] + "\n", re.M
-            ):
+        section = PARAMETERS_SECTION.search(inspect.cleandoc(base.__doc__ or ""))
+        for entry in PARAMETER_ENTRY.finditer(f"{section[1]}\n" if section else ""):
+            if dataclasses.is_dataclass(base):
                 text = " ".join(entry[2].split())
-                docs.update({name.strip(): text for name in entry[1].split(",")})
+                docs |= {name.strip().removesuffix("_"): text for name in entry[1].split(",")}
     return docs
 
 
 def extract_description(cls: type) -> str:
-    """A docstring without its parameters."""
-    return re.sub(
-        PARAMETERS_SECTION, "", inspect.cleandoc(cls.__doc__ or ""), flags=re.S | re.M
-    ).strip()
+    """Return the docstring of a class without its parameters."""
+    return PARAMETERS_SECTION.sub("", inspect.cleandoc(cls.__doc__ or "")).strip()
 
 
 def find_slots(cls: type[Component]) -> list[str]:
-    """The settings of a recipe that take a component and can give it what it needs."""
-    from scgnn.recipe.recipe import Recipe
-
+    """Return the paths of a recipe that accept a component, its requirements included."""
     # graph_decoder and feature_decoder are one kind
-    word = str(getattr(cls, "target", "")).removesuffix("s") if cls.kind == "decoder" else ""
-    return list(
-        dict.fromkeys(
-            path
-            for path, kind, gives in _iter_slots(Recipe, "", ())
-            if issubclass(cls, kind)
-            and (gives is None or cls.requires <= gives)
-            and path.rpartition(".")[2].startswith(word)
-        )
+    prefix = str(getattr(cls, "target", "")).removesuffix("s") if cls.kind == "decoder" else ""
+    paths = (
+        path
+        for path, kind, available in _iter_slots(Recipe, "", ())
+        if issubclass(cls, kind)
+        and (available is None or cls.requires <= available)
+        and path.rpartition(".")[2].startswith(prefix)
     )
+    return list(dict.fromkeys(paths))
 
 
 def _iter_slots(
     cls: type, path: str, ancestors: tuple[type, ...]
 ) -> Iterator[tuple[str, type[Component], frozenset[str] | None]]:
-    """Path, kind and what is given there, of every slot under a dataclass."""
+    """Yield path, kind and available State fields of every slot under a dataclass."""
     for field in dataclasses.fields(cls):
-        here = f"{path}.{recipe_key(field)}".lstrip(".")
-        for option in expand_union(resolve_type_hints(cls)[field.name]):
-            for kind in expand_union(get_item_type(option) or option):
-                if is_component_type(kind):
-                    yield here, kind, field.metadata.get("available")
-                    members = [] if kind in ancestors else registered_components()[kind].values()
-                    for member in members:
-                        yield from _iter_slots(member, here, (*ancestors, kind))
-                elif is_plain_dataclass(kind):
-                    yield from _iter_slots(kind, here, ancestors)
+        field_path = f"{path}.{recipe_key(field)}".lstrip(".")
+        field_type = classify(resolve_type_hints(cls)[field.name])
+        if field_type.record is not None:
+            yield from _iter_slots(field_type.record, field_path, ancestors)
+        kind = field_type.kind or classify(field_type.item).kind
+        if kind is not None:
+            yield field_path, kind, field.metadata.get("available")
+            for member in registered_components()[kind].values() if kind not in ancestors else ():
+                yield from _iter_slots(member, field_path, (*ancestors, kind))
 
 
 def describe(value: Any) -> str:
-    """A recipe, complete, as YAML with the meaning of each setting beside it."""
+    """Return a complete recipe as YAML with the description of each setting as a comment."""
     return "\n".join(_format_lines(value, "")) + "\n"
 
 
@@ -120,24 +102,22 @@ def _format_lines(value: Any, indent: str) -> list[str]:
     for field in dataclasses.fields(value):
         if not field.init:
             continue
-        item, said = getattr(value, field.name), docs.get(field.name, "")
-        if dataclasses.is_dataclass(item):
-            lines.append(_add_comment(f"{indent}{recipe_key(field)}:", said))
-            lines += _format_lines(item, indent + "  ")
-        elif isinstance(item, tuple) and any(dataclasses.is_dataclass(part) for part in item):
-            lines.append(_add_comment(f"{indent}{recipe_key(field)}:", said))
+        item, key = getattr(value, field.name), recipe_key(field)
+        is_list = isinstance(item, tuple) and any(map(dataclasses.is_dataclass, item))
+        inline = "" if is_list or dataclasses.is_dataclass(item) else f" {to_flow_yaml(item)}"
+        lines.append(_add_comment(f"{indent}{key}:{inline}", docs.get(key, "")))
+        if is_list:
             for part in item:
-                first, *rest = _format_lines(part, indent + "    ")
+                first, *rest = _format_lines(part, f"{indent}    ")
                 lines += [f"{indent}  - {first.lstrip()}", *rest]
-        else:
-            lines.append(_add_comment(f"{indent}{recipe_key(field)}: {to_flow_yaml(item)}", said))
+        elif not inline:
+            lines += _format_lines(item, f"{indent}  ")
     return lines
 
 
 def to_flow_yaml(value: Any) -> str:
-    """A value as YAML on one line."""
-    text = dump_yaml(to_dict(value), default_flow_style=True, width=1000)
-    return text.removesuffix("\n").removesuffix("\n...")
+    """Return a component or plain data as YAML on one line."""
+    return dump_flow_yaml(to_dict(value))
 
 
 def _add_comment(line: str, description: str) -> str:
@@ -148,7 +128,7 @@ def _add_comment(line: str, description: str) -> str:
 
 
 def describe_component(qualified_name: str) -> str:
-    """One component, ``KIND.NAME``: what it is, its parameters, their types and defaults.
+    """Return the description of the component ``KIND.NAME`` and its parameters.
 
     Raises
     ------
@@ -157,52 +137,46 @@ def describe_component(qualified_name: str) -> str:
     """
     cls = get_component(qualified_name)
     lines = [qualified_name, "", strip_markup(extract_description(cls)), ""]
-    for name, type_, default, meaning in list_parameters(cls):
-        lines.append(f"{name}: {to_flow_yaml(default)}    ({type_})")
-        lines += textwrap.wrap(
-            strip_markup(meaning), 92, initial_indent="    ", subsequent_indent="    "
-        )
+    for name, type_description, default, description in list_parameters(cls):
+        lines.append(f"{name}: {to_flow_yaml(default)}    ({type_description})")
+        lines += [f"    {line}" for line in textwrap.wrap(strip_markup(description), 88)]
     if cls.requires:
-        lines += ["", f"needs: {', '.join(sorted(cls.requires))}"]
+        lines += ["", f"requires: {', '.join(sorted(cls.requires))}"]
     return "\n".join(lines) + "\n"
 
 
-def summarize_recipe_file(path: Any) -> str:
-    """What a recipe file says of itself: the first sentence of its comment, else its base."""
+def summarize_recipe_file(path: Path) -> str:
+    """Return the first sentence of the comment at the top of a recipe file, or its base."""
     text = path.read_text(encoding="utf-8")
     if comment := re.match(r"(#.*\n)+", text):
-        said = " ".join(comment[0].replace("#", " ").split())
-        return re.split(r"(?<=\.)\s", said)[0]
+        return re.split(r"(?<=\.)\s", " ".join(comment[0].replace("#", " ").split()))[0]
     base = re.search(r"^base: *(\S+)", text, re.M)
-    return f"{base[1]} with other parts" if base else ""
+    return f"{base[1]} with changes" if base else ""
 
 
-def describe_plan(recipe: Any) -> str:
-    """What a checked recipe will do, in the order in which it does it."""
+def describe_plan(recipe: Recipe) -> str:
+    """Return the steps of a recipe in their order, one line each."""
     data, pipeline = recipe.data, recipe.pipeline
     lines = [f"seed        {recipe.seed}", f"data        {format_inline(data.reader)}"]
     lines += [f"            {format_inline(transform)}" for transform in data.transforms]
-    lines.append(f"labels      {data.labels_key or 'none: no scores against a truth'}")
+    lines.append(f"labels      {data.labels_key or 'none: no scores against labels'}")
     lines.append(f"pipeline    {pipeline.name}: {extract_summary(type(pipeline))}")
-    for field in dataclasses.fields(pipeline):
-        value = getattr(pipeline, field.name)
-        shown = (
-            ", ".join(map(format_inline, value)) or "none"
-            if isinstance(value, tuple)
-            else format_inline(value)
-        )
-        lines.append(f"  {field.name:<25} {shown}")
+    for field in dataclasses.fields(pipeline):  # type: ignore[arg-type]
+        lines.append(f"  {recipe_key(field):<25} {format_inline(getattr(pipeline, field.name))}")
     return "\n".join(lines) + "\n"
 
 
 def format_inline(value: Any) -> str:
-    """A component on one line, its name and its settings."""
+    """Return the value of a setting on one line, components as name and settings."""
+    if isinstance(value, tuple):
+        return ", ".join(map(format_inline, value)) or "none"
     if not dataclasses.is_dataclass(value):
         return to_flow_yaml(value)
+    items = ((recipe_key(f), getattr(value, f.name)) for f in dataclasses.fields(value) if f.init)
     settings = ", ".join(
-        f"{recipe_key(f)} {format_inline(getattr(value, f.name))}"
-        for f in dataclasses.fields(value)
-        if f.init and getattr(value, f.name) not in (None, "")
+        f"{key} {to_flow_yaml(item) if isinstance(item, tuple) else format_inline(item)}"
+        for key, item in items
+        if item not in (None, "")
     )
     name = value.name if isinstance(value, Component) else ""
     return f"{name} ({settings})" if name and settings else name or settings

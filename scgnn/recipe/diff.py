@@ -1,4 +1,4 @@
-"""Where two recipes differ."""
+"""Differences between two recipes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from scgnn.registry.introspection import recipe_key
 
 
-def diff(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """The paths at which two complete recipes differ, with both values.
+def diff_recipes(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """Return the paths at which two complete recipes differ, with both values.
 
     Components of different names differ as a whole, those of one name by their settings.
     """
@@ -17,19 +17,13 @@ def diff(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
         return []
     if is_dataclass(a) and type(a) is type(b):
         pairs = [(recipe_key(f), getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
-    elif (
-        isinstance(a, tuple)
-        and isinstance(b, tuple)
-        and len(a) == len(b)
-        and _contains_components(a)
-    ):
-        pairs = [(str(i), left, right) for i, (left, right) in enumerate(zip(a, b, strict=True))]
+    elif isinstance(a, tuple) and isinstance(b, tuple) and _have_same_slots(a, b):
+        pairs = [(str(i), x, y) for i, (x, y) in enumerate(zip(a, b, strict=True))]
     else:
         return [(path, a, b)]
     prefix = f"{path}." if path else ""
-    return [item for name, left, right in pairs for item in diff(left, right, prefix + name)]
+    return [item for key, x, y in pairs for item in diff_recipes(x, y, prefix + key)]
 
 
-def _contains_components(value: tuple[Any, ...]) -> bool:
-    """Whether a tuple holds components rather than numbers."""
-    return any(is_dataclass(item) for item in value)
+def _have_same_slots(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    return len(a) == len(b) and any(map(is_dataclass, a))

@@ -1,7 +1,7 @@
-"""YAML as a tree in which every value knows its file and line.
+"""YAML as a tree whose values have a file and line.
 
-SafeLoader's values with three repairs: ``1e-3`` is a number, a key given twice is refused, and
-aliases cannot grow a small file into a large tree.
+``yaml.SafeLoader`` with three differences: ``1e-3`` is a number, duplicate keys are an error, and
+aliases cannot expand a small file into a large tree.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import yaml
 
 from scgnn.errors import RecipeError
 
-MAX_NODES = 20_000  # values after aliases are written out
+MAX_NODES = 20_000  # values, aliases expanded
 MAX_DEPTH = 40
-PLAIN_DATA_RULE = "a recipe is plain data, no objects or code"
+PLAIN_DATA_RULE = "a recipe is plain data, without objects or code"
 COLLECTION_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 class SourceLocation(NamedTuple):
-    """Where a value was written."""
+    """File or option and line of a value."""
 
     source: str
     line: int = 0
@@ -33,19 +33,37 @@ class SourceLocation(NamedTuple):
 
 @dataclass(frozen=True)
 class Node:
-    """A value of a recipe: a mapping or a list of nodes, or plain data, and its place."""
+    """Value of a recipe with its location: a mapping or list of nodes, or plain data."""
 
     value: Any
     location: SourceLocation
 
     @property
     def name(self) -> str | None:
-        """The component name that this node gives, as a word or as the key ``name``."""
+        """Component name: the value itself if it is a string, else its key ``name``."""
         if isinstance(self.value, str):
             return self.value
-        if isinstance(self.value, dict) and "name" in self.value:
-            return self.value["name"].value
-        return None
+        name = self.get("name")
+        return name.value if name is not None else None
+
+    def get(self, key: str) -> Node | None:
+        """Return the value of a key; None if there is none or this is not a mapping."""
+        child: Node | None = self.value.get(key) if isinstance(self.value, dict) else None
+        return child
+
+    def replace(self, **children: Node) -> Node:
+        """Return a mapping with some of its values replaced."""
+        return Node({**self.value, **children}, self.location)
+
+    def without(self, *keys: str) -> Node:
+        """Return a mapping without some of its keys; an empty one if this is not a mapping."""
+        items = self.value.items() if isinstance(self.value, dict) else ()
+        return Node({key: child for key, child in items if key not in keys}, self.location)
+
+
+def make_error(location: object, message: str) -> RecipeError:
+    """Return the error of one mistake."""
+    return RecipeError([f"{location}: {message}"])
 
 
 class _Loader(yaml.SafeLoader):
@@ -56,8 +74,8 @@ class _Dumper(yaml.SafeDumper):
     pass
 
 
-for _side in (_Loader, _Dumper):  # what is read as a number is quoted when it is text
-    _side.add_implicit_resolver(
+for _class in (_Loader, _Dumper):  # text that would be read as a number is quoted
+    _class.add_implicit_resolver(
         "tag:yaml.org,2002:float",
         re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
         list("-+0123456789."),
@@ -65,8 +83,14 @@ for _side in (_Loader, _Dumper):  # what is read as a number is quoted when it i
 
 
 def dump_yaml(value: Any, **layout: Any) -> str:
-    """Plain data as YAML that :func:`parse` reads back."""
+    """Return plain data as YAML that :func:`parse_yaml` reads back."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **layout))
+
+
+def dump_flow_yaml(value: Any) -> str:
+    """Return plain data as YAML on one line."""
+    text = dump_yaml(value, default_flow_style=True, width=1000)
+    return text.removesuffix("\n").removesuffix("\n...")
 
 
 def load_yaml(path: Path) -> Node:
@@ -75,104 +99,116 @@ def load_yaml(path: Path) -> Node:
     Raises
     ------
     RecipeError
-        The file is missing, a directory, not text, empty, not YAML, not a mapping, gives a key
-        twice, or grows too large through aliases.
+        The file cannot be read or is not a YAML mapping.
     """
     if path.is_dir():
-        raise RecipeError([f"{path}: a directory, not a recipe; name a .yaml file inside it"])
+        raise make_error(path, "is a directory; give a .yaml file")
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise RecipeError([f"{path}: no such recipe file"]) from None
+        raise make_error(path, "no such recipe file") from None
     except UnicodeDecodeError:
-        raise RecipeError([f"{path}: not a text file, so not a recipe"]) from None
+        raise make_error(path, "not a text file") from None
     except OSError as error:
-        raise RecipeError([f"{path}: cannot be read ({error.strerror})"]) from None
-    except ValueError as error:  # a name that no file can have
-        raise RecipeError([f"{str(path)!r}: cannot be read ({error})"]) from None
+        raise make_error(path, f"cannot be read ({error.strerror})") from None
+    except ValueError as error:  # a path that no file can have
+        raise make_error(repr(str(path)), f"cannot be read ({error})") from None
     return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, source: str) -> Node:
-    """Parse the text of a recipe; ``source`` is the name that mistakes are reported under."""
+    """Parse the text of a recipe.
+
+    Parameters
+    ----------
+    text
+        A YAML mapping.
+    source
+        Name of the file or option in messages.
+
+    Raises
+    ------
+    RecipeError
+        The text is empty, not YAML or not a mapping, has a duplicate key, or is too large.
+    """
     loader = None
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
         if root is None:
-            raise RecipeError([f"{source}: empty; a recipe holds at least 'base: scgnn'"])
+            raise make_error(source, "empty; a recipe needs at least 'base: scgnn'")
         node = _Converter(loader, source).convert(root)
     except yaml.MarkedYAMLError as error:
-        raise RecipeError([_format_syntax_error(error, source, text)]) from None
+        raise make_error(*_describe_syntax_error(error, source, text)) from None
     except yaml.YAMLError as error:
-        raise RecipeError([f"{source}: not YAML ({str(error).splitlines()[0]})"]) from None
+        raise make_error(source, f"not YAML ({str(error).splitlines()[0]})") from None
     except RecursionError:
-        raise RecipeError([f"{source}: nested too deeply"]) from None
+        raise make_error(source, "nested too deeply") from None
     finally:
         if loader is not None:
             loader.dispose()
     if not isinstance(node.value, dict):
-        what = "a list" if isinstance(node.value, list) else "a single value"
-        raise RecipeError(
-            [f"{node.location}: {what}, but a recipe is a mapping such as 'base: scgnn'"]
-        )
+        kind = "a list" if isinstance(node.value, list) else "a single value"
+        message = f"{kind}, but a recipe is a mapping such as 'base: scgnn'"
+        raise make_error(node.location, message)
     return node
 
 
-def _format_syntax_error(error: yaml.MarkedYAMLError, source: str, text: str) -> str:
+def _describe_syntax_error(
+    error: yaml.MarkedYAMLError, source: str, text: str
+) -> tuple[SourceLocation, str]:
     mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 0
-    written = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
-    if "\t" in written[: len(written) - len(written.lstrip())] or "'\\t'" in (error.problem or ""):
-        return f"{SourceLocation(source, line)}: a tab indents this line; YAML wants spaces"
-    return f"{SourceLocation(source, line)}: not YAML: {error.problem or error.context}"
+    location = SourceLocation(source, mark.line + 1 if mark else 0)
+    line = dict(enumerate(text.splitlines(), start=1)).get(location.line, "")
+    if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in (error.problem or ""):
+        return location, "indented by a tab; use spaces"
+    return location, f"not YAML: {error.problem or error.context}"
 
 
 class _Converter:
-    """YAML nodes to ours, counting as it goes."""
+    """Converter of PyYAML's nodes, counting them."""
 
     def __init__(self, loader: _Loader, source: str) -> None:
         self.loader, self.source, self.n_nodes = loader, source, 0
 
     def convert(self, node: yaml.Node, depth: int = 0) -> Node:
-        place = SourceLocation(self.source, node.start_mark.line + 1)
+        location = SourceLocation(self.source, node.start_mark.line + 1)
         self.n_nodes += 1
         if self.n_nodes > MAX_NODES or depth > MAX_DEPTH:
-            raise RecipeError([f"{place}: aliases or nesting grow this file beyond any recipe"])
-        if not isinstance(node, yaml.ScalarNode) and node.tag not in COLLECTION_TAGS:
-            raise RecipeError([f"{place}: {node.tag}: {PLAIN_DATA_RULE}"])
+            limit = f"more than {MAX_NODES:,} values or {MAX_DEPTH} levels, aliases expanded"
+            raise make_error(location, limit)
+        if isinstance(node, yaml.ScalarNode):
+            return Node(self._convert_scalar(node, location), location)
+        if node.tag not in COLLECTION_TAGS:
+            raise make_error(location, f"{node.tag}: {PLAIN_DATA_RULE}")
         if isinstance(node, yaml.MappingNode):
-            return Node(self._convert_mapping(node, depth), place)
-        if isinstance(node, yaml.SequenceNode):
-            return Node([self.convert(item, depth + 1) for item in node.value], place)
-        return Node(self._convert_scalar(node, place), place)
+            return Node(self._convert_mapping(node, depth), location)
+        return Node([self.convert(item, depth + 1) for item in node.value], location)
 
     def _convert_mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
         mapping: dict[str, Node] = {}
         for key_node, value_node in node.value:
-            place = SourceLocation(self.source, key_node.start_mark.line + 1)
+            location = SourceLocation(self.source, key_node.start_mark.line + 1)
             if not isinstance(key_node, yaml.ScalarNode):
-                raise RecipeError([f"{place}: a key must be a word"])
+                raise make_error(location, "keys must be plain text")
             key = str(key_node.value)
             if key in mapping:
                 first = mapping[key].location.line
-                raise RecipeError([f"{place}: '{key}' is given twice (first on line {first})"])
-            value = self.convert(value_node, depth + 1)
-            mapping[key] = Node(value.value, place)
+                raise make_error(location, f"duplicate key '{key}' (first on line {first})")
+            mapping[key] = Node(self.convert(value_node, depth + 1).value, location)
         return mapping
 
     def _convert_scalar(self, node: yaml.Node, location: SourceLocation) -> Any:
         try:
             value = self.loader.construct_object(node, deep=True)
-        except (yaml.constructor.ConstructorError, ValueError):
-            raise RecipeError(
-                [f"{location}: {node.tag} {node.value!r}: {PLAIN_DATA_RULE}"]
-            ) from None
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError):  # e.g. !!bool x
+            message = f"{node.tag} {node.value!r}: {PLAIN_DATA_RULE}"
+            raise make_error(location, message) from None
         return value if isinstance(value, str | int | float | None) else str(node.value)
 
 
 def from_plain(value: Any, location: SourceLocation) -> Node:
-    """Plain data as a tree whose every value has the same place."""
+    """Return plain data as a tree whose values all have the same location."""
     if isinstance(value, dict):
         return Node({str(key): from_plain(item, location) for key, item in value.items()}, location)
     if isinstance(value, list | tuple):
@@ -181,7 +217,7 @@ def from_plain(value: Any, location: SourceLocation) -> Node:
 
 
 def to_plain(node: Node) -> Any:
-    """A tree as plain data, without places."""
+    """Return a tree as plain data, without locations."""
     if isinstance(node.value, dict):
         return {key: to_plain(item) for key, item in node.value.items()}
     if isinstance(node.value, list):
@@ -190,10 +226,10 @@ def to_plain(node: Node) -> Any:
 
 
 def merge(base: Node, override: Node) -> Node:
-    """``over`` laid on ``under``: mappings key by key, everything else replaced.
+    """Merge ``override`` into ``base``: mappings key by key, everything else is replaced.
 
-    A component's name is short for a mapping with that name; a mapping that changes the name
-    starts from that component's own defaults, so nothing of ``under`` is kept.
+    The name of a component is short for a mapping with that name. A mapping that changes the name
+    starts from the defaults of that component: it replaces ``base``.
     """
     names = base.name, override.name
     if isinstance(base.value, str) and isinstance(override.value, dict):
@@ -211,33 +247,29 @@ def merge(base: Node, override: Node) -> Node:
 
 
 def assign(node: Node, path: str, value: Node) -> Node:
-    """The tree with ``value`` merged in at a dotted path such as ``pipeline.graph_builder.n_neighbors``.
+    """Merge a value into a tree at a dotted path such as ``pipeline.graph_builder.n_neighbors``.
 
-    An entry of a list is named by its position or by its component name.
+    An entry of a list is addressed by its position or its component name.
 
     Raises
     ------
     RecipeError
-        The path enters a list at an entry that is not there.
+        The path addresses an entry that a list does not have.
     """
-    first, _, rest = path.partition(".")
+    key, _, rest = path.partition(".")
     if isinstance(node.value, list):
-        at = _find_index(node.value, first)
-        if at is None:
+        i = _find_index(node.value, key)
+        if i is None:
             known = ", ".join(str(item.name or to_plain(item)) for item in node.value)
-            raise RecipeError(
-                [f"{value.location}: no entry '{first}' in the list ({known or 'empty'})"]
-            )
-        changed = assign(node.value[at], rest, value) if rest else merge(node.value[at], value)
-        return Node([*node.value[:at], changed, *node.value[at + 1 :]], node.location)
-    child = node.value.get(first) if isinstance(node.value, dict) else None
-    if rest and child is not None and isinstance(child.value, list):
-        return merge(node, Node({first: assign(child, rest, value)}, value.location))
-    inner = assign(child or Node({}, value.location), rest, value) if rest else value
-    return merge(node, Node({first: inner}, value.location))
+            message = f"no entry '{key}' in the list ({known or 'empty'})"
+            raise make_error(value.location, message)
+        changed = assign(node.value[i], rest, value) if rest else merge(node.value[i], value)
+        return Node([*node.value[:i], changed, *node.value[i + 1 :]], node.location)
+    child = node.get(key) or Node({}, value.location)
+    return merge(node, Node({key: assign(child, rest, value) if rest else value}, value.location))
 
 
 def _find_index(items: list[Node], key: str) -> int | None:
     if key.isdigit():
         return int(key) if int(key) < len(items) else None
-    return next((at for at, item in enumerate(items) if item.name == key), None)
+    return next((i for i, item in enumerate(items) if item.name == key), None)

@@ -1,86 +1,128 @@
-"""annotations"""
+"""Annotations of fields: which values a recipe may set, and their description in messages."""
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import types
 import typing
 from functools import cache
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from scgnn.registry.component import Component
 
+BOUNDS = {Gt: "above", Ge: "at least", Lt: "below", Le: "at most"}
+PLAIN_TYPES: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+}
+
+
+class Description(NamedTuple):
+    """Metadata of an annotation: its text in messages."""
+
+    text: str
+
+
+class FieldType(NamedTuple):
+    """Options of an annotation by the values that they accept, each None if there is none.
+
+    Attributes
+    ----------
+    kind
+        Kind of component.
+    record
+        Another dataclass.
+    item, value
+        Type of the items of a list, and of the values of a mapping with free keys, where these
+        are not plain data.
+    plain
+        Union of all other options.
+    """
+
+    kind: type[Component] | None
+    record: type | None
+    item: Any
+    value: Any
+    plain: Any
+
 
 @cache
 def resolve_type_hints(cls: type) -> dict[str, Any]:
+    """Return the annotations of a class with their metadata."""
     return typing.get_type_hints(cls, include_extras=True)
 
 
-def expand_union(annotation: Any) -> tuple[Any, ...]:
-    if get_origin(annotation) in (Union, types.UnionType):
-        return tuple(inner for option in get_args(annotation) for inner in expand_union(option))
+@cache
+def classify(annotation: Any) -> FieldType:
+    """Return the options of an annotation."""
+    options: dict[str, Any] = dict.fromkeys(FieldType._fields)
+    plain = []
+    for option in _expand_union(annotation):
+        bare = option.__origin__ if hasattr(option, "__metadata__") else option
+        origin, args = get_origin(bare), get_args(bare)
+        if isinstance(bare, type) and issubclass(bare, Component):
+            options["kind"] = bare
+        elif dataclasses.is_dataclass(bare):
+            options["record"] = bare
+        elif origin is tuple and args[1:] == (...,) and not _is_plain(args[0]):
+            options["item"] = args[0]
+        elif origin is collections.abc.Mapping and not _is_plain(args[1]):
+            options["value"] = args[1]
+        else:
+            plain.append(option)
+    if plain:
+        options["plain"] = Union[tuple(plain)]  # noqa: UP007
+    return FieldType(**options)
+
+
+def _is_plain(annotation: Any) -> bool:
+    return classify(annotation)[:-1] == (None, None, None, None)
+
+
+def _expand_union(annotation: Any) -> tuple[Any, ...]:
+    union = getattr(annotation, "__origin__", annotation) if _text(annotation) else annotation
+    if get_origin(union) in (Union, types.UnionType):
+        return tuple(inner for option in get_args(union) for inner in _expand_union(option))
     return (annotation,)
 
 
-def is_component_type(option: Any) -> bool:
-    return isinstance(option, type) and issubclass(option, Component)
-
-
-def is_plain_dataclass(option: Any) -> bool:
-    return dataclasses.is_dataclass(option) and not is_component_type(option)
-
-
-def get_item_type(option: Any) -> Any:
-    """X of ``tuple[X, ...]`` where X is or may be a component, else None."""
-    args = get_args(option)
-    many = get_origin(option) is tuple and len(args) == 2 and args[1] is Ellipsis
-    return args[0] if many and any(map(is_component_type, expand_union(args[0]))) else None
-
-
-def _plain_data_type(options: tuple[Any, ...]) -> Any:
-    """The union of the options that are plain data, None when there is none."""
-    rest = [
-        option
-        for option in options
-        if not (
-            is_component_type(option)
-            or is_plain_dataclass(option)
-            or get_item_type(option) is not None
-        )
-        and option is not type(None)
-    ]
-    return Union[tuple(rest)] if rest else None  # noqa: UP007
+def _text(annotation: Any) -> str:
+    metadata = getattr(annotation, "__metadata__", ())
+    return next((entry.text for entry in metadata if isinstance(entry, Description)), "")
 
 
 def describe_type(annotation: Any) -> str:
-    """A type in words: 'a whole number above 0', 'one of mean_std, none'."""
-    return " or ".join(_describe_member(option) for option in expand_union(annotation))
+    """Return an annotation as text: 'a whole number above 0', 'one of mean_std, isolation_forest'."""
+    options = _expand_union(annotation)
+    return _text(annotation) or " or ".join(_text(o) or _describe_option(o) for o in options)
 
 
-def _describe_member(option: Any) -> str:
+def _describe_option(option: Any) -> str:
     origin, args = get_origin(option), get_args(option)
     if hasattr(option, "__metadata__"):
-        return f"{_describe_member(args[0])}{_describe_range(option.__metadata__)}"
+        return describe_type(args[0]) + _describe_range(option.__metadata__)
     if origin is Literal:
         return str(args[0]) if len(args) == 1 else f"one of {', '.join(map(str, args))}"
-    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
-        none = " ([] for none)" if get_item_type(option) is not None else ""
-        return f"a list, each {describe_type(args[0])}{none}"
-    if is_component_type(option):
+    if origin is tuple and args[1:] == (...,):
+        return f"a list, each {describe_type(args[0])}{'' if _is_plain(args[0]) else ' ([] for none)'}"
+    if isinstance(option, type) and issubclass(option, Component):
         return f"{'an' if option.kind[0] in 'aeiou' else 'a'} {option.kind}"
-    if is_plain_dataclass(option):
-        return "a mapping"
-    words: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}
-    return {**words, bool: "true or false", type(None): "null"}.get(option, str(option))
+    return "a mapping" if dataclasses.is_dataclass(option) else PLAIN_TYPES.get(option, str(option))
 
 
 def _describe_range(metadata: tuple[Any, ...]) -> str:
-    if any(isinstance(m, MinLen) for m in metadata):
+    if any(isinstance(entry, MinLen) for entry in metadata):
         return " (at least one)"
-    low = next((f"above {m.gt}" for m in metadata if isinstance(m, Gt)), "")
-    low = low or next((f"at least {m.ge}" for m in metadata if isinstance(m, Ge)), "")
-    high = next((f"below {m.lt}" for m in metadata if isinstance(m, Lt)), "")
-    high = high or next((f"at most {m.le}" for m in metadata if isinstance(m, Le)), "")
-    return " " + " and ".join(part for part in (low, high) if part) if low or high else ""
+    bounds = [
+        f"{text} {getattr(entry, bound.__name__.lower())}"
+        for bound, text in BOUNDS.items()
+        for entry in metadata
+        if isinstance(entry, bound)
+    ]
+    return f" {' and '.join(bounds)}" if bounds else ""

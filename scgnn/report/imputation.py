@@ -1,50 +1,49 @@
-"""Scores of imputation beside those of controls."""
+"""Table of imputation scores beside those of baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
 
-from scgnn.plotting.formatting import format_number, format_score_name
-from scgnn.report.wording import TextTable
-from scgnn.study.tables import flatten_scores
+from scgnn.execution.formatting import format_number
+from scgnn.plotting.formatting import GROUP_LABELS, format_score_name
+from scgnn.report.text_table import TextTable
 
-SCORE_GROUPS = ("thinning", "truth", "false_signal", "imputation")
 BASELINE_PREFIX = "imputation_baselines."
 
 
-def tabulate_run(metrics: Mapping[str, Any]) -> TextTable | None:
-    """One run beside its controls; None where nothing was imputed or hidden."""
-    return _tabulate_scores(flatten_scores(metrics), "this run")
+def build_imputation_table(
+    metrics: Mapping[str, Any], column: str, baselines: Collection[str] | None = None
+) -> TextTable | None:
+    """Build the table of a run or of means over runs; None without imputation scores.
 
-
-def tabulate_study(table: pd.DataFrame) -> TextTable | None:
-    """The base beside the controls, means over its runs."""
-    base = table[table["role"] == "base"]
-    means = base.select_dtypes("number").mean()
-    return _tabulate_scores({str(name): value for name, value in means.items()}, "base")
-
-
-def _tabulate_scores(scores: Mapping[str, Any], column: str) -> TextTable | None:
-    mine = [name for name in scores if name.split(".")[0] in SCORE_GROUPS]
-    asked = [
-        name.removeprefix(BASELINE_PREFIX) for name in scores if name.startswith(BASELINE_PREFIX)
-    ]
-    controls = list(dict.fromkeys(name.split(".")[0] for name in asked))
-    if not mine or not controls:
+    Parameters
+    ----------
+    metrics
+        Nested, as in ``metrics.json``, or with dotted names.
+    column
+        Header of the scores.
+    baselines
+        Names of the baselines to show; all by default.
+    """
+    scores = pd.json_normalize(dict(metrics)).iloc[0].to_dict()
+    names = [name for name in scores if name.split(".")[0] in GROUP_LABELS]
+    if not names:
         return None
+    prefixes = dict.fromkeys(
+        ".".join(name.split(".")[:2]) for name in scores if name.startswith(BASELINE_PREFIX)
+    )
+    known = [prefix.removeprefix(BASELINE_PREFIX) for prefix in prefixes]
+    shown = [name for name in known if baselines is None or name in baselines]
     rows = [
         (
             format_score_name(name),
             format_number(scores[name]),
-            *(
-                format_number(scores.get(f"{BASELINE_PREFIX}{control}.{name}"))
-                for control in controls
-            ),
+            *(format_number(scores.get(f"{BASELINE_PREFIX}{other}.{name}")) for other in shown),
         )
-        for name in mine
+        for name in names
     ]
-    head = ("score", column, *(control.replace("_", " ") for control in controls))
-    return TextTable("Imputation beside controls", head, tuple(rows))
+    header = ("score", column, *(name.replace("_", " ") for name in shown))
+    return TextTable("Imputation", header, tuple(rows))

@@ -1,4 +1,4 @@
-"""A page from its template: one file, nothing fetched."""
+"""Rendering of templates to self-contained pages."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 
-def insert_wbr(text: str) -> Markup:
-    """Text that a line may end in after a dot, a low line or an equals sign."""
-    return Markup("<wbr>").join(re.split(r"(?<=[._=])", text))
+def render(template: str, context: Mapping[str, Any]) -> str:
+    """Return the page without the blank lines of its template."""
+    text = _create_environment().get_template(template).render(context)
+    return re.sub(r"\n\s*\n+", "\n", text)
 
 
 @cache
-def create_environment() -> Environment:
-    """Templates of this package; whatever is put into them is escaped."""
-    made = Environment(
+def _create_environment() -> Environment:
+    environment = Environment(
         loader=PackageLoader("scgnn.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -28,12 +28,11 @@ def create_environment() -> Environment:
         lstrip_blocks=True,
     )
     style = resources.files("scgnn.report") / "templates" / "style.css"
-    made.filters["breakable"] = insert_wbr
-    made.globals["style"] = Markup(style.read_text(encoding="utf-8"))
-    return made
+    environment.filters["breakable"] = _allow_breaks
+    environment.globals["style"] = Markup(style.read_text(encoding="utf-8"))
+    return environment
 
 
-def render(template: str, context: Mapping[str, Any]) -> str:
-    """The page, without the blanks that its template has for its own readers."""
-    text = create_environment().get_template(template).render(context)
-    return re.sub(r"\n\s*\n+", "\n", text)
+def _allow_breaks(text: str) -> Markup:
+    """Allow line breaks after dots, underscores and equals signs."""
+    return Markup("<wbr>").join(re.split(r"(?<=[._=])", text))

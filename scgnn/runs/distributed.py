@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -21,6 +21,7 @@ from scgnn.components.decoders import MLPDecoder as MLPDecoder
 from scgnn.components.encoders import VAE, MLPEncoder
 from scgnn.components.readers.shard import ShardReader
 from scgnn.components.regularizers import (
+    CellWeightedError,
     ClusterSizeWeightedError,
     DegreeWeightedError,
     KLDivergence,
@@ -75,17 +76,13 @@ class MatrixShard:
 
 
 @dataclass(frozen=True, eq=False)
-class PrecomputedWeights(WeightedSquaredError):
+class PrecomputedWeights(CellWeightedError):
     """Squared errors whose weights the first process has worked out, one for each cell here."""
 
-    cell_weights: Tensor
-    weight: float
+    cell_weights: Tensor = field(kw_only=True)
 
     def prepare(self, state: State) -> Tensor:
         return self.cell_weights
-
-    def compute_weights(self, prepared: Tensor, cells: Tensor | None) -> Tensor:
-        return (prepared if cells is None else prepared[cells])[:, None]
 
 
 class TrainingTask(NamedTuple):
@@ -178,7 +175,7 @@ class ShardedStages(Stages):
         found = []
         for here in map(slice, edges[:-1], edges[1:]):
             own = tuple(
-                PrecomputedWeights(of_cells[here].clone(), each.weight)
+                PrecomputedWeights(each.weight, cell_weights=of_cells[here].clone())
                 if of_cells is not None
                 else each
                 for each, of_cells in zip(autoencoder.regularizers, known, strict=True)

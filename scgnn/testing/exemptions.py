@@ -45,7 +45,7 @@ def _requires_path(cls: type[Any]) -> bool:
 
 
 def _penalizes_embedding(cls: type[Any]) -> bool:
-    return issubclass(cls, Regularizer) and cls.penalty is not Regularizer.penalty
+    return issubclass(cls, Regularizer) and cls.acts_on != "reconstruction"
 
 
 EXEMPTIONS = (
@@ -66,7 +66,7 @@ EXEMPTIONS = (
     Exemption(
         ("is_zero_at_perfect_reconstruction",),
         _penalizes_embedding,
-        "it overrides penalty: its term depends on the embedding, not on the reconstruction",
+        "its acts_on is not reconstruction: its term depends on the embedding",
     ),
 )
 

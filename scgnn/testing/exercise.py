@@ -117,7 +117,7 @@ def compute_penalty(
 ) -> Tensor:
     """Return the term that a regularizer adds to the loss of a batch."""
     with use_torch_seed(1):
-        return regularizer.penalty(batch, regularizer.prepare(state), rows)
+        return regularizer.loss(batch, regularizer.prepare(state), rows)
 
 
 def reduce_budget(pipeline: Pipeline) -> Pipeline:

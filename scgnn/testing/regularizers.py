@@ -39,7 +39,7 @@ def check_is_linear_in_weight(regularizer: Regularizer) -> None:
     """Its term is proportional to the weight."""
     batch, state = make_forward_batch(make_cells()), make_cells().to_state()
     one, two, zero = (
-        compute_penalty(replace(regularizer, weight=weight), batch, state).item()  # type: ignore[type-var]
+        compute_penalty(replace(regularizer, weight=weight), batch, state).item()
         for weight in (1.0, 2.0, 0.0)
     )
     require(one > 0, "the term of a poor reconstruction is 0")

@@ -13,7 +13,7 @@ def check_continues_while_clusters_change(stop: StoppingRule) -> None:
     """It does not stop while clusters and graph change."""
     for shifts in ((0, 1), (0, 1, 4)):
         reason = stop(make_snapshots(make_cells(), *shifts))
-        require(isinstance(reason, str), f"it returns {reason!r}; return a reason, or '' to go on")
+        require(isinstance(reason, str), f"it returns {reason!r}; return the reason to stop, or ''")
         require(not reason, f"it stops while clusters and graph change: {reason}")
 
 

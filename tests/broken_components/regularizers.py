@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from broken_components.case import register_broken
-from scgnn.components.regularizers import ALL_PHASES, Regularizer
+from scgnn.components.regularizers import Regularizer
 
 
 @dataclass(frozen=True)
@@ -16,31 +16,26 @@ class SquaredErrorTerm(Regularizer):
     ----------
     weight
         Factor of the term.
-    phases
-        Trainings in which the term is active.
     """
 
-    weight: float = 1.0
-    phases: tuple = ALL_PHASES
-
-    def loss(self, x_hat, x, prepared, cells):
-        return self.weight * (x_hat - x).square().sum()
+    def loss(self, batch, prepared, cells):
+        return self.weight * (batch.x_hat - batch.x).square().sum()
 
 
 @register_broken("penalty_is_nonnegative_scalar", "below 0")
 class NegativePenalty(SquaredErrorTerm):
     """Rewards errors."""
 
-    def loss(self, x_hat, x, prepared, cells):
-        return -super().loss(x_hat, x, prepared, cells)
+    def loss(self, batch, prepared, cells):
+        return -super().loss(batch, prepared, cells)
 
 
 @register_broken("is_linear_in_weight", "with weight 1 the term is")
 class QuadraticWeight(SquaredErrorTerm):
     """Applies the weight twice."""
 
-    def loss(self, x_hat, x, prepared, cells):
-        return self.weight * super().loss(x_hat, x, prepared, cells)
+    def loss(self, batch, prepared, cells):
+        return self.weight * super().loss(batch, prepared, cells)
 
 
 @register_broken(
@@ -49,16 +44,16 @@ class QuadraticWeight(SquaredErrorTerm):
 class DetachedPenalty(SquaredErrorTerm):
     """Detaches the reconstruction."""
 
-    def loss(self, x_hat, x, prepared, cells):
-        return super().loss(x_hat.detach(), x, prepared, cells)
+    def loss(self, batch, prepared, cells):
+        return super().loss(batch._replace(x_hat=batch.x_hat.detach()), prepared, cells)
 
 
 @register_broken("is_zero_at_perfect_reconstruction", "the term of a perfect reconstruction is")
 class MagnitudePenalty(SquaredErrorTerm):
     """Penalizes large values."""
 
-    def loss(self, x_hat, x, prepared, cells):
-        return self.weight * x_hat.square().sum()
+    def loss(self, batch, prepared, cells):
+        return self.weight * batch.x_hat.square().sum()
 
 
 @register_broken(
@@ -68,5 +63,5 @@ class MagnitudePenalty(SquaredErrorTerm):
 class RootPenalty(SquaredErrorTerm):
     """Takes a square root, which has no derivative at 0."""
 
-    def loss(self, x_hat, x, prepared, cells):
-        return self.weight * (x_hat - x).square().sum().sqrt()
+    def loss(self, batch, prepared, cells):
+        return self.weight * (batch.x_hat - batch.x).square().sum().sqrt()

@@ -16,7 +16,7 @@ WEIGHT_NAMES = {
     f"{ours}.{part}": f"fc{number}_{part}"
     for number, ours in enumerate(LAYER_NAMES, start=1)
     for part in ("weight", "bias")
-}  # our names and theirs, in the same order
+}  # names here: names in the arrays, in the same order
 
 
 def make_autoencoder(reconstruction_weight, regularizers=()) -> Autoencoder:
@@ -30,12 +30,12 @@ def make_state(arrays) -> State:
 
 
 def make_warm_start(arrays, prefix) -> WarmStart:
-    """The given weights, and no state of Adam."""
+    """Return the reference weights without a state of Adam."""
     return WarmStart({ours: arrays[prefix + theirs] for ours, theirs in WEIGHT_NAMES.items()}, {})
 
 
 def make_network(arrays, prefix, dtype=torch.float32) -> torch.nn.ModuleDict:
-    """The network with the given weights."""
+    """Return the network with the reference weights."""
     module = make_autoencoder(1.0).build(arrays["x"].shape[1], seed=0).to(dtype)
     weights = make_warm_start(arrays, prefix).weights
     module.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})

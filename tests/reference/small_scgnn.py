@@ -1,4 +1,4 @@
-"""The iterative method with small networks, and cells and graphs for it."""
+"""scGNN with small networks, and cells and graphs for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ N_CELLS, N_GENES = 60, 20
 
 
 def make_three_groups() -> State:
-    """Three groups of cells, mixed."""
+    """Return cells of three groups in random order."""
     draw = np.random.default_rng(0)
     means = draw.gamma(1.0, 2.0, (3, N_GENES))
     x = np.log1p(draw.poisson(means[draw.integers(3, size=N_CELLS)])).astype(np.float32)
@@ -24,7 +24,7 @@ def make_three_groups() -> State:
 
 
 def make_pipeline(**settings) -> ScGNN:
-    """The iterative method with small networks and few epochs."""
+    """Return scGNN with small networks and few epochs."""
     small = {
         "feature_encoder": MLPEncoder(hidden=(16, 8)),
         "reconstruction_weight": 1.0,
@@ -43,13 +43,13 @@ def make_pipeline(**settings) -> ScGNN:
 
 
 def run_pipeline(cells, stages, **settings):
-    """What a small run finds."""
+    """Return embedding, clusters and imputed expression of a small run."""
     state = make_pipeline(**settings)(cells, stages, seed=1)
     return {name: getattr(state, name) for name in ("embedding", "clusters", "imputed")}
 
 
 def make_random_graph(seed, n=N_CELLS, degree=8):
-    """Cells x cells, with so many edges for each on average."""
+    """Return a random graph, cells x cells, with a mean degree of ``degree``."""
     draw = np.random.default_rng(seed)
     upper = np.triu(draw.random((n, n)) < degree / n, 1)
     return sparse.csr_matrix(upper + upper.T, dtype=np.float32)

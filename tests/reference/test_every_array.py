@@ -1,4 +1,4 @@
-"""No array of the reference numbers is skipped in silence."""
+"""Every reference array is used by a test or listed as unused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILES = (
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_array_has_a_test_or_a_reason_for_none(name, load_arrays):
+def test_every_array_is_mapped_to_one_use(name, load_arrays):
     table = importlib.import_module(f".test_{name}", __package__).ARRAYS
     names = load_arrays(name)
     for array in names:
@@ -32,7 +32,7 @@ def test_every_array_has_a_test_or_a_reason_for_none(name, load_arrays):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_test_that_is_named_is_there(name):
+def test_mapped_tests_exist(name):
     module = importlib.import_module(f".test_{name}", __package__)
     for use in set(module.ARRAYS.values()) - {"input", "information"}:
         assert callable(getattr(module, use)), use

@@ -28,7 +28,7 @@ ARRAYS = {
     r"zdiscret_margin|holdout_numpy_seed": "information",
     r"holdout_(train|val|test)_edges(_false)?": "information",  # numpy's draw; ours has its own
     r"features": "test_binary_features_are_those_above_the_column_mean",
-    r"(holdout_)?adj_norm": "test_edges_carry_the_symmetric_normalisation",
+    r"(holdout_)?adj_norm": "test_edges_have_the_symmetric_normalization",
     r"(holdout_)?(mu|logvar)": "test_the_two_heads_are_halves_of_one_layer",
     r"(holdout_)?(z|logits)": "test_the_variational_embedding_is_drawn_with_the_given_noise",
     r"(holdout_)?gae_logits": "test_the_plain_embedding_is_the_mean",
@@ -57,7 +57,7 @@ def graph_of(arrays, prefix):
 
 
 def network(arrays, variational):
-    """Our GCN with the given weights; two heads are the halves of a last layer twice as wide."""
+    """Return a GCN with the reference weights; two heads are halves of a wider last layer."""
     heads = [arrays["w_gc2"], arrays["w_gc3"]] if variational else [arrays["w_gc2"]]
     last = np.hstack(heads)
     module = GCN(hidden=(arrays["w_gc1"].shape[1], last.shape[1])).build(len(arrays["w_gc1"]))
@@ -82,27 +82,27 @@ def as_dense(rows, cols, values, n=60):
 
 
 @dataclass(frozen=True)
-class Watched(GCN):
-    """A GCN that notes the features it is given."""
+class RecordingGCN(GCN):
+    """A GCN that records its input."""
 
-    seen: list = field(default_factory=list)
+    inputs: list = field(default_factory=list)
 
     def build(self, n_features):
         module = super().build(n_features)
-        module.register_forward_pre_hook(lambda _, given: self.seen.append(given[1].numpy()))
+        module.register_forward_pre_hook(lambda _, args: self.inputs.append(args[1].numpy()))
         return module
 
 
 def test_binary_features_are_those_above_the_column_mean(arrays):
-    encoder = Watched(hidden=(8, 4))
+    encoder = RecordingGCN(hidden=(8, 4))
     once = Training(epochs=1)
-    given = (arrays["z_embedding"], graph_of(arrays, ""), "binary", 0.0, 0, 1)
-    fit_graph_autoencoder(encoder, ExactInnerProductDecoder(), once, *given)
-    np.testing.assert_array_equal(encoder.seen[0], arrays["features"])
+    args = (arrays["z_embedding"], graph_of(arrays, ""), "binary", 0.0, 0, 1)
+    fit_graph_autoencoder(encoder, ExactInnerProductDecoder(), once, *args)
+    np.testing.assert_array_equal(encoder.inputs[0], arrays["features"])
 
 
 @both_graphs
-def test_edges_carry_the_symmetric_normalisation(arrays, prefix):
+def test_edges_have_the_symmetric_normalization(arrays, prefix):
     made = to_dgl(graph_of(arrays, prefix))
     rows, cols = (ends.numpy() for ends in made.edges())
     scale = made.ndata["scale"].numpy()
@@ -120,10 +120,10 @@ def test_the_two_heads_are_halves_of_one_layer(arrays, prefix):
 
 
 @both_graphs
-def test_an_isolated_cell_hears_itself_alone(arrays, prefix):
-    own = np.maximum(arrays["features"][ISOLATED] @ arrays["w_gc1"], 0) @ arrays["w_gc2"]
+def test_isolated_cell_receives_only_its_own_message(arrays, prefix):
+    expected = np.maximum(arrays["features"][ISOLATED] @ arrays["w_gc1"], 0) @ arrays["w_gc2"]
     mean = output(arrays, prefix, variational=False)[ISOLATED]
-    assert_near(mean, own, atol=1e-5)
+    assert_near(mean, expected, atol=1e-5)
 
 
 @both_graphs
@@ -137,27 +137,27 @@ def test_the_constants_of_the_loss(arrays, prefix):
 
 
 def dense_cost(logits, arrays, prefix):
-    """The reconstruction term written out over all pairs, in float64."""
+    """Return the reconstruction term over all pairs in float64."""
     logits = torch.as_tensor(logits, dtype=torch.float64)
     label = torch.from_numpy(arrays[f"{prefix}label"]).double()
     weight = float(arrays[f"{prefix}pos_weight"])
-    nothing = torch.zeros_like(logits)
-    connected, apart = torch.logaddexp(nothing, -logits), torch.logaddexp(nothing, logits)
-    terms = weight * label * connected + (1 - label) * apart
+    zeros = torch.zeros_like(logits)
+    positive, negative = torch.logaddexp(zeros, -logits), torch.logaddexp(zeros, logits)
+    terms = weight * label * positive + (1 - label) * negative
     return float(arrays[f"{prefix}norm"]) * terms.mean()
 
 
 @both_graphs
 def test_the_variational_embedding_is_drawn_with_the_given_noise(arrays, prefix):
     """z = mean + noise · exp(log sd): its loss is the decoder's, and so is that of its logits."""
-    found, target = (
+    out, target = (
         output(arrays, prefix, variational=True),
         make_graph_target(graph_of(arrays, prefix)),
     )
-    mean, log_sd = ExactInnerProductDecoder().split_output(found)
+    mean, log_sd = ExactInnerProductDecoder().split_output(out)
     z = torch.from_numpy(arrays[f"{prefix}z"])
     assert_near(mean + noise(arrays) * log_sd.exp(), z, atol=1e-5)
-    drawn = ExactInnerProductDecoder().loss(found, target, noise=noise(arrays)) - kl_divergence(
+    drawn = ExactInnerProductDecoder().loss(out, target, noise=noise(arrays)) - kl_divergence(
         mean, log_sd, len(mean)
     )
     assert_near(float(drawn), float(blockwise_reconstruction_loss(z, target, 64)), rtol=2e-6)
@@ -181,14 +181,14 @@ def test_the_plain_embedding_is_the_mean(arrays, prefix):
 @all_blocks
 @both_graphs
 def test_the_variational_loss_in_blocks(arrays, prefix, block):
-    found, target = (
+    out, target = (
         output(arrays, prefix, variational=True),
         make_graph_target(graph_of(arrays, prefix)),
     )
     decoder = ExactInnerProductDecoder(block_size=block)
-    mean, log_sd = decoder.split_output(found)
+    mean, log_sd = decoder.split_output(out)
     loss, kl = (
-        float(decoder.loss(found, target, noise=noise(arrays))),
+        float(decoder.loss(out, target, noise=noise(arrays))),
         kl_divergence(mean, log_sd, len(mean)),
     )
     assert_near(loss, arrays[f"{prefix}vgae_loss_published"], rtol=2e-6)
@@ -211,22 +211,22 @@ def test_the_plain_loss_in_blocks(arrays, prefix, block):
 @all_blocks
 @both_graphs
 def test_gradients_in_blocks_are_those_of_the_formula_over_all_pairs(arrays, prefix, block):
-    found = output(arrays, prefix, variational=True).double()
-    ours, dense = (found.clone().requires_grad_() for _ in range(2))
+    out = output(arrays, prefix, variational=True).double()
+    ours, dense = (out.clone().requires_grad_() for _ in range(2))
     target, eps = make_graph_target(graph_of(arrays, prefix)), noise(arrays).double()
     loss = ExactInnerProductDecoder(block_size=block).loss(ours, target, noise=eps)
     (3 * loss).backward()
     mean, log_sd = dense.chunk(2, dim=1)
     z = mean + eps * log_sd.exp()
     inside = 1 + 2 * log_sd - mean**2 - log_sd.exp() ** 2
-    whole = dense_cost(z @ z.T, arrays, prefix) - inside.sum() / (2 * 60**2)
-    (3 * whole).backward()
-    assert_near(loss.detach(), whole.detach(), rtol=1e-12)
+    expected = dense_cost(z @ z.T, arrays, prefix) - inside.sum() / (2 * 60**2)
+    (3 * expected).backward()
+    assert_near(loss.detach(), expected.detach(), rtol=1e-12)
     assert_near(ours.grad, dense.grad, rtol=1e-12)
 
 
 def trained(arrays, prefix, kind, updates):
-    """Losses, embedding and weights after some updates by the training loop."""
+    """Return losses, embedding and weights after some updates."""
     variational = kind == "vgae"
     module, decoder = (
         network(arrays, variational),
@@ -272,7 +272,7 @@ def test_weights_after_ten_updates(arrays, prefix, kind):
 
 
 def mean_in_double(arrays):
-    """The plain embedding in float64, written out."""
+    """Return the nonvariational embedding in float64."""
     looped = arrays["adj"] + np.eye(60)
     scale = 1 / np.sqrt(looped.sum(1))
     norm = scale[:, None] * looped * scale
@@ -282,7 +282,7 @@ def mean_in_double(arrays):
 
 @pytest.mark.parametrize("loops", [False, True], ids=["noselfloop", "selfloop"])
 def test_plain_cross_entropy_with_and_without_self_loops(arrays, loops):
-    """Our loss with constants of 1 is the mean cross-entropy of the entries it is given."""
+    """With constants of 1 the loss is the mean cross-entropy of the target's entries."""
     label = torch.from_numpy(arrays["adj"] + loops * np.eye(60))
     rows, cols = label.nonzero().T
     target = make_graph_target(graph_of(arrays, ""))._replace(
@@ -297,7 +297,7 @@ def test_plain_cross_entropy_with_and_without_self_loops(arrays, loops):
 
 
 def test_self_loops_could_count_in_the_constants_too(arrays):
-    """A graph that is handed over with its self-loops; METHOD section 1.5 leaves them out."""
+    """With a graph that has self-loops; METHOD section 1.5 excludes them."""
     target = make_graph_target(graph_of(arrays, "") + sparse.identity(60, format="csr"))
     assert_near(target.pos_weight, arrays["pos_weight_selfloop_described"], rtol=1e-12)
     assert_near(target.norm, arrays["norm_selfloop_described"], rtol=1e-12)

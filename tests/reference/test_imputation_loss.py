@@ -1,4 +1,4 @@
-"""The loss of the imputation: errors of cells weighted by degree and by cluster size."""
+"""Loss of the imputation: errors of cells weighted by degree and cluster size."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scgnn.components.regularizers import (
     BinaryLTMGWeightedError,
     ClusterSizeWeightedError,
     DegreeWeightedError,
+    ForwardPass,
 )
 from scgnn.state import State
 
@@ -27,7 +28,7 @@ ARRAYS = {
     r"graph_term_asymmetric_published": "test_columns_count_where_the_graph_is_not_symmetric",
     r"grad_xhat_\w+": "test_gradients_of_the_reconstruction",
     r"err_per_cell": "test_error_of_each_cell",
-    r"degree|cluster_size": "test_weights_of_cells_are_whole_numbers",
+    r"degree|cluster_size": "test_weights_of_cells_are_degree_and_cluster_size",
     r"identity_(graph|celltype)_described": "test_the_matrix_products_are_row_weights",
     r"identity_asymmetric_colsum_described|asymmetric_rowsum_wrong_reading": (
         "test_columns_count_where_the_graph_is_not_symmetric"
@@ -56,16 +57,20 @@ def tensors(arrays, dtype=torch.float32):
     return torch.from_numpy(arrays["xhat"]).to(dtype), torch.from_numpy(arrays["x"]).to(dtype)
 
 
+def forward_pass(x_hat, x):
+    return ForwardPass(x, x_hat, None, None)
+
+
 def value(arrays, regularizer, dtype=torch.float32, graph="adj"):
     prepared = regularizer.prepare(state(arrays, graph))
-    return float(regularizer.loss(*tensors(arrays, dtype), prepared, None))
+    return float(regularizer.loss(forward_pass(*tensors(arrays, dtype)), prepared, None))
 
 
 def total(arrays, x_hat, x, gamma, regularizers=REGULARIZERS):
-    """``γ Σ (x − x̂)² + Σ regularizers``, as the imputation adds it up."""
-    loss = gamma * Decoder().loss(x_hat, x)
+    """Return ``γ Σ (x − x̂)² + Σ regularizers``, the loss of the imputation."""
+    loss, batch = gamma * Decoder().loss(x_hat, x), forward_pass(x_hat, x)
     for regularizer in regularizers:
-        loss = loss + regularizer.loss(x_hat, x, regularizer.prepare(state(arrays)), None)
+        loss = loss + regularizer.loss(batch, regularizer.prepare(state(arrays)), None)
     return loss
 
 
@@ -74,7 +79,7 @@ def test_the_weights_are_those_of_the_published_code(arrays):
     assert ClusterSizeWeightedError().weight == float(arrays["celltype_coef"])
 
 
-def test_weights_of_cells_are_whole_numbers(arrays):
+def test_weights_of_cells_are_degree_and_cluster_size(arrays):
     np.testing.assert_array_equal(DegreeWeightedError().prepare(state(arrays)), arrays["degree"])
     np.testing.assert_array_equal(
         ClusterSizeWeightedError().prepare(state(arrays)), arrays["cluster_size"]
@@ -116,7 +121,8 @@ def test_error_of_each_cell(arrays):
     """The weights of all cells but one set to 0."""
     x_hat, x = tensors(arrays, torch.float64)
     alone = torch.eye(len(x), dtype=torch.float64)
-    errors = [float(DegreeWeightedError(weight=1.0).loss(x_hat, x, one, None)) for one in alone]
+    batch, term = forward_pass(x_hat, x), DegreeWeightedError(weight=1.0)
+    errors = [float(term.loss(batch, one, None)) for one in alone]
     assert_near(errors, arrays["err_per_cell"], rtol=1e-12)
 
 
@@ -152,11 +158,13 @@ def test_gradients_of_the_reconstruction(arrays, gamma):
     assert_near(x_hat.grad, arrays[f"grad_xhat_{gamma}_published"], atol=1e-5)
 
 
-def test_batches_add_up_to_the_whole(arrays):
+def test_terms_of_batches_sum_to_the_full_term(arrays):
     x_hat, x = tensors(arrays, torch.float64)
     for regularizer in (*REGULARIZERS, BinaryLTMGWeightedError()):
         prepared = regularizer.prepare(state(arrays))
-        whole = regularizer.loss(x_hat, x, prepared, None)
+        full = regularizer.loss(forward_pass(x_hat, x), prepared, None)
         batches = torch.randperm(len(x), generator=torch.Generator().manual_seed(0)).split(7)
-        parts = [regularizer.loss(x_hat[own], x[own], prepared, own) for own in batches]
-        assert_near(float(sum(parts)), float(whole), rtol=1e-12)
+        parts = [
+            regularizer.loss(forward_pass(x_hat[rows], x[rows]), prepared, rows) for rows in batches
+        ]
+        assert_near(float(sum(parts)), float(full), rtol=1e-12)

@@ -1,4 +1,4 @@
-"""Neighbours, pruning and symmetry of the cell graph."""
+"""Neighbors, pruning and symmetry of the cell graph."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import assert_near
 ARRAYS = {
     r"embedding|k": "input",
     r"cluster_of_origin|margin_.*": "information",
-    r"\w+_edges": "test_neighbours_are_the_same_in_the_same_order",
+    r"\w+_edges": "test_neighbors_are_the_same_in_the_same_order",
     r"\w+_distance": "test_distances_are_the_same",
     r"\w+_weight_published": "test_mean_plus_one_sd_drops_the_same_edges",
     r"\w+_boundary": "test_the_boundary_is_the_mean_plus_the_population_sd",
@@ -27,7 +27,7 @@ all_metrics = pytest.mark.parametrize("metric", METRICS)
 
 
 @pytest.fixture
-def found(arrays, metric):
+def knn(arrays, metric):
     return kneighbors(arrays["embedding"], int(arrays["k"]), metric)
 
 
@@ -36,35 +36,35 @@ def graph(arrays, metric, **settings):
 
 
 @all_metrics
-def test_neighbours_are_the_same_in_the_same_order(arrays, metric, found):
-    _, neighbors = found
+def test_neighbors_are_the_same_in_the_same_order(arrays, metric, knn):
+    _, neighbors = knn
     cells = np.repeat(np.arange(len(neighbors)), neighbors.shape[1])
     edges = np.column_stack([cells, neighbors.ravel()])
     np.testing.assert_array_equal(edges, arrays[f"{metric}_edges"])
 
 
 @all_metrics
-def test_distances_are_the_same(arrays, metric, found):
-    distances, _ = found
+def test_distances_are_the_same(arrays, metric, knn):
+    distances, _ = knn
     assert_near(distances.ravel(), arrays[f"{metric}_distance"], rtol=1e-10)
 
 
 @all_metrics
-def test_mean_plus_one_sd_drops_the_same_edges(arrays, metric, found):
-    distances, neighbors = found
-    kept = MeanStd()(neighbors, distances)
-    np.testing.assert_array_equal(kept.ravel(), arrays[f"{metric}_weight_published"])
+def test_mean_plus_one_sd_drops_the_same_edges(arrays, metric, knn):
+    distances, neighbors = knn
+    mask = MeanStd()(neighbors, distances)
+    np.testing.assert_array_equal(mask.ravel(), arrays[f"{metric}_weight_published"])
 
 
 @all_metrics
-def test_the_boundary_is_the_mean_plus_the_population_sd(arrays, metric, found):
-    """The pruner shows its boundary only by what it keeps.
+def test_the_boundary_is_the_mean_plus_the_population_sd(arrays, metric, knn):
+    """The boundary is found by the edges that are kept.
 
-    With as many sds as put mean + sds · (boundary − mean) just beyond a cell's farthest neighbour
-    that one stays; with hardly fewer it goes.
+    With an ``n_std`` for which the boundary is just beyond a cell's farthest neighbor, that one is
+    kept; with a slightly smaller one it is dropped.
     """
     for cell, boundary in enumerate(arrays[f"{metric}_boundary"]):
-        distances, neighbors = (array[[cell]] for array in found)
+        distances, neighbors = (array[[cell]] for array in knn)
         mean, farthest = distances.mean(), distances.max()
         sds = (farthest - mean) / (boundary - mean)
         assert MeanStd(n_std=sds * (1 + 1e-9))(neighbors, distances).all()
@@ -74,8 +74,8 @@ def test_the_boundary_is_the_mean_plus_the_population_sd(arrays, metric, found):
 @all_metrics
 def test_without_pruning_the_graph_is_that_of_the_published_code(arrays, metric):
     """Its graph autoencoder and imputation keep the edges that its pruning drops."""
-    whole = graph(arrays, metric, prune=None)
-    np.testing.assert_array_equal(whole.toarray(), arrays[f"{metric}_adj_published"])
+    full = graph(arrays, metric, prune=None)
+    np.testing.assert_array_equal(full.toarray(), arrays[f"{metric}_adj_published"])
 
 
 @all_metrics

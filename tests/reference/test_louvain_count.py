@@ -1,4 +1,4 @@
-"""The graph that Louvain gets, its communities, and the number of clusters made of them."""
+"""Input graph of Louvain, its communities, and the number of clusters derived from them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ ARRAYS = {
     r"python_seeds|[ab]_edges|[ab]_weight|krule_n_cells|krule_louvain_count": "input",
     r"[ab]_node_order_published": "test_rows_of_the_published_graph_are_in_order_of_appearance",
     r"[ab]_W_published": "test_rows_of_the_published_graph_are_in_order_of_appearance",
-    r"[ab]_W_published_cell_order": "test_the_last_edge_written_decides",
+    r"[ab]_W_published_cell_order": "test_last_written_edge_wins",
     r"[ab]_W_described": "test_union_keeps_what_either_cell_kept",
-    r"[ab]_n_clusters_\w+": "test_our_louvain_finds_as_many_communities",
+    r"[ab]_n_clusters_\w+": "test_number_of_communities_is_one_of_the_published",
     r"[ab]_labels_published": "test_published_labels_belong_to_other_cells",
     r"[ab]_labels_described": "test_published_labels_belong_to_other_cells",
     r"[ab]_labels_Wdescribed": "test_modularity_of_labels_in_cell_order_is_the_same",
     r"[ab]_modularity_published": "test_published_labels_belong_to_other_cells",
     r"[ab]_modularity_W?described": "test_modularity_of_labels_in_cell_order_is_the_same",
     r"krule_resolution|krule_K": "test_the_number_of_clusters_follows_the_rule",
-    r"krule_K_user_resolution_1p5": "test_a_factor_of_the_users_own_is_taken",
+    r"krule_K_user_resolution_1p5": "test_user_defined_factor_is_applied",
     r"[ab]_K_published": "test_the_published_counts_give_the_published_numbers",
 }
 
@@ -40,7 +40,7 @@ both_rules = pytest.mark.parametrize("rule", ["published", "Wdescribed"])
 
 
 def graph_of(arrays, name, rule):
-    """Our graph from the reference's directed edges, k from each cell in turn."""
+    """Build a graph from the directed edges of the reference, k for each cell."""
     edges, weight = arrays[f"{name}_edges"], arrays[f"{name}_weight"]
     n = int(edges.max()) + 1
     np.testing.assert_array_equal(edges[:, 0], np.repeat(np.arange(n), len(edges) // n))
@@ -52,8 +52,8 @@ def stored_graph(arrays, name, rule):
     return sparse.csr_matrix(arrays[f"{name}_{stored[rule]}"], dtype=np.float32)
 
 
-def as_handed_over(arrays, name, rule):
-    """The graph with its rows in the order that igraph got."""
+def published_order(arrays, name, rule):
+    """Return the graph with its rows in the order that igraph received."""
     stored = {"published": "W_published", "Wdescribed": "W_described"}
     return sparse.csr_matrix(arrays[f"{name}_{stored[rule]}"], dtype=np.float32)
 
@@ -67,7 +67,7 @@ def modularity(graph, labels):
 
 
 @both_graphs
-def test_the_last_edge_written_decides(arrays, name):
+def test_last_written_edge_wins(arrays, name):
     ours = graph_of(arrays, name, "last_written").toarray()
     np.testing.assert_array_equal(ours, arrays[f"{name}_W_published_cell_order"])
 
@@ -96,36 +96,40 @@ def test_union_keeps_what_either_cell_kept(arrays, name):
 
 @both_rules
 @both_graphs
-def test_our_louvain_finds_as_many_communities(arrays, name, rule):
-    """Over the seeds no count that was not seen, on the graph as igraph was handed it."""
+def test_number_of_communities_is_one_of_the_published(arrays, name, rule):
+    """For all seeds, on the graph in the order that igraph received."""
     observed = set(arrays[f"{name}_n_clusters_{rule}"].tolist())
-    graph = as_handed_over(arrays, name, rule)
+    graph = published_order(arrays, name, rule)
     counts = {int(Louvain().fit_predict(None, graph, seed).max()) + 1 for seed in seeds(arrays)}
     assert counts <= observed
 
 
 @both_graphs
-def test_the_order_of_cells_hardly_moves_the_count(arrays, name):
-    """Another order is another draw, so a rare count may be new; the usual one is not."""
+def test_order_of_cells_hardly_affects_the_count(arrays, name):
+    """Another order gives other random numbers, so rare counts may be new."""
     observed = set(arrays[f"{name}_n_clusters_published"].tolist())
     graph = stored_graph(arrays, name, "published")
     counts = [int(Louvain().fit_predict(None, graph, seed).max()) + 1 for seed in seeds(arrays)]
     assert sum(count in observed for count in counts) >= 0.9 * len(counts)
 
 
-@pytest.mark.skipif(igraph.__version__ != "1.0.0", reason="igraph's draws belong to its version")
+@pytest.mark.skipif(
+    igraph.__version__ != "1.0.0", reason="random numbers depend on igraph's version"
+)
 @both_rules
 @both_graphs
-def test_a_seed_gives_the_communities_that_it_gave_the_original(arrays, name, rule):
-    graph = as_handed_over(arrays, name, rule)
+def test_seed_gives_the_published_communities(arrays, name, rule):
+    graph = published_order(arrays, name, rule)
     for seed, labels in zip(seeds(arrays), arrays[f"{name}_labels_{rule}"], strict=True):
-        np.testing.assert_array_equal(Louvain().fit_predict(None, graph, seed), relabel_by_size(labels))
+        np.testing.assert_array_equal(
+            Louvain().fit_predict(None, graph, seed), relabel_by_size(labels)
+        )
 
 
 @both_rules
 @both_graphs
-def test_our_labels_belong_to_the_cells_they_are_given_to(arrays, name, rule):
-    """The trap of METHOD section 2, row 4: in the wrong order the modularity is about 0."""
+def test_clusters_belong_to_the_cells_of_the_graph(arrays, name, rule):
+    """METHOD section 2, row 4: in the wrong order the modularity is about 0."""
     graph = stored_graph(arrays, name, rule)
     which = "Wdescribed" if rule == "Wdescribed" else "described"
     least = arrays[f"{name}_modularity_{which}"].min() - 0.02
@@ -161,7 +165,7 @@ def test_the_number_of_clusters_follows_the_rule(arrays):
         assert scale_n_clusters(1000, n_cells, "auto") == 1000 * resolution
 
 
-def test_a_factor_of_the_users_own_is_taken(arrays):
+def test_user_defined_factor_is_applied(arrays):
     counted = [int(count) for count in arrays["krule_louvain_count"]]
     expected = arrays["krule_K_user_resolution_1p5"].tolist()
     for n_cells in arrays["krule_n_cells"]:

@@ -43,28 +43,28 @@ LABEL_SCORES = (
 
 @pytest.fixture
 def hidden(arrays):
-    """The counts with entries hidden, and where those were."""
-    share, seed = float(arrays["dropout_rate"]), int(arrays["dropout_seed"])
-    return hide_nonzeros(sparse.csr_matrix(arrays["counts"]), share, seed)
+    """Return the counts with hidden entries, and the positions of these."""
+    fraction, seed = float(arrays["dropout_rate"]), int(arrays["dropout_seed"])
+    return hide_nonzeros(sparse.csr_matrix(arrays["counts"]), fraction, seed)
 
 
 def test_scores_without_truth_in_single_precision(arrays):
-    found = score_separation(arrays["embedding"], arrays["labels_pred"], seed=0)
-    assert_near(found["silhouette"], arrays["silhouette_published"], atol=1e-6)
+    scores = score_separation(arrays["embedding"], arrays["labels_pred"], seed=0)
+    assert_near(scores["silhouette"], arrays["silhouette_published"], atol=1e-6)
     for name in ("calinski_harabasz", "davies_bouldin"):
-        assert_near(found[name], arrays[f"{name}_published"], rtol=1e-5)
+        assert_near(scores[name], arrays[f"{name}_published"], rtol=1e-5)
 
 
 def test_scores_without_truth_in_double_precision(arrays):
-    found = score_separation(arrays["embedding"].astype(float), arrays["labels_pred"], seed=0)
+    scores = score_separation(arrays["embedding"].astype(float), arrays["labels_pred"], seed=0)
     for name in ("silhouette", "calinski_harabasz", "davies_bouldin"):
-        assert_near(found[name], arrays[f"{name}_float64input_published"], rtol=1e-10)
+        assert_near(scores[name], arrays[f"{name}_float64input_published"], rtol=1e-10)
 
 
 def test_scores_against_the_truth(arrays):
-    found = score_against_labels(arrays["labels_true"].astype(str), arrays["labels_pred"])
-    assert tuple(found) == LABEL_SCORES
-    for name, score in found.items():
+    scores = score_against_labels(arrays["labels_true"].astype(str), arrays["labels_pred"])
+    assert tuple(scores) == LABEL_SCORES
+    for name, score in scores.items():
         assert_near(score, arrays[f"{name}_published"], atol=1e-10)
 
 
@@ -72,8 +72,8 @@ def test_scores_against_the_truth(arrays):
     "row", range(5), ids=["identical", "one cluster", "singletons", "both constant", "swapped"]
 )
 def test_scores_of_degenerate_labels(arrays, row):
-    found = score_against_labels(arrays["edge_true"][row].astype(str), arrays["edge_pred"][row])
-    ordered = [found[name] for name in arrays["edge_score_names"]]
+    scores = score_against_labels(arrays["edge_true"][row].astype(str), arrays["edge_pred"][row])
+    ordered = [scores[name] for name in arrays["edge_score_names"]]
     assert_near(ordered, arrays["edge_scores_published"][row], atol=1e-10)
 
 
@@ -93,7 +93,7 @@ def test_the_same_entries_are_hidden(arrays, hidden):
 
 
 def scores_of(arrays, hidden, scale):
-    """Scores of the imputed values on the hidden entries, in double precision."""
+    """Return the scores of the imputed values at the hidden entries in float64."""
     _, *where = hidden
     truth = arrays["counts"][tuple(where)].astype(float)
     imputed = arrays[f"imputed{scale}"][tuple(where)].astype(float)
@@ -107,22 +107,22 @@ both_forms = pytest.mark.parametrize("form", ["dense", "sparse"])
 @both_forms
 @both_scales
 def test_l1_on_the_hidden_entries(arrays, hidden, scale, form):
-    found = scores_of(arrays, hidden, scale)
-    ordered = [found[f"{name}_l1"] for name in arrays["l1_names"]]
+    scores = scores_of(arrays, hidden, scale)
+    ordered = [scores[f"{name}_l1"] for name in arrays["l1_names"]]
     assert_near(ordered, arrays[f"l1{scale}_{form}_published"], rtol=1e-9)
 
 
 @both_forms
 @both_scales
 def test_cosine_on_the_hidden_entries(arrays, hidden, scale, form):
-    found = scores_of(arrays, hidden, scale)
-    assert_near(found["cosine"], arrays[f"cosine{scale}_{form}_published"], rtol=1e-9)
+    scores = scores_of(arrays, hidden, scale)
+    assert_near(scores["cosine"], arrays[f"cosine{scale}_{form}_published"], rtol=1e-9)
 
 
 def test_single_precision_is_enough(arrays, hidden):
     _, *where = hidden
     truth, imputed = arrays["counts"][tuple(where)], arrays["imputed"][tuple(where)]
-    found = score_hidden_entries(imputed, truth.astype(np.float32))
-    ordered = [found[f"{name}_l1"] for name in arrays["l1_names"]]
+    scores = score_hidden_entries(imputed, truth.astype(np.float32))
+    ordered = [scores[f"{name}_l1"] for name in arrays["l1_names"]]
     assert_near(ordered, arrays["l1_dense_published"], rtol=1e-5)
-    assert_near(found["cosine"], arrays["cosine_dense_published"], rtol=1e-6)
+    assert_near(scores["cosine"], arrays["cosine_dense_published"], rtol=1e-6)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scgnn.components.decoders import MLPDecoder as Decoder
-from scgnn.components.regularizers import LTMGWeightedError
+from scgnn.components.regularizers import ForwardPass, LTMGWeightedError
 from scgnn.pipelines.autoencoders import fit_feature_autoencoder
 from scgnn.training.budget import Training
 from scgnn.training.fit import build_optimizer, fit
@@ -41,19 +41,20 @@ def budget(arrays, l1, epochs):
 
 
 def trained(arrays, l1, epochs):
-    """The pipeline's own step."""
-    given = make_warm_start(arrays, "w0_")
-    return fit_feature_autoencoder(PARTS, budget(arrays, l1, epochs), make_state(arrays), 0, given)
+    """Run the pipeline's stage."""
+    start = make_warm_start(arrays, "w0_")
+    return fit_feature_autoencoder(PARTS, budget(arrays, l1, epochs), make_state(arrays), 0, start)
 
 
 def trained_in_double(arrays, l1, epochs):
-    """Losses, embedding and reconstruction of the training loop in float64."""
+    """Return losses, embedding and reconstruction of a training in float64."""
     module = make_network(arrays, "w0_", torch.float64)
     x, states = torch.from_numpy(arrays["x"]).double(), STATES.prepare(make_state(arrays))
 
     def loss(batch):
         x_hat = module["decoder"](module["encoder"](None, x))
-        return 0.1 * Decoder().loss(x_hat, x) + STATES.loss(x_hat, x, states, batch)
+        term = STATES.loss(ForwardPass(x, x_hat, None, None), states, batch)
+        return 0.1 * Decoder().loss(x_hat, x) + term
 
     losses = fit(module, loss, len(x), budget(arrays, l1, epochs), 0)
     with torch.no_grad():

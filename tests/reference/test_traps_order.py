@@ -1,4 +1,4 @@
-"""Wrong in the published code (METHOD, section 2), right here: the order of cells (rows 4, 13)."""
+"""Errors of the published code (METHOD, section 2), corrected here: order of cells (rows 4, 13)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scgnn.state import Snapshot
 
 from .small_scgnn import N_CELLS, make_random_graph
 
-# Row 4: labels belong to cells
+# Row 4: clusters belong to cells
 
 
 @pytest.mark.parametrize("clusterer", [Louvain(), Leiden()])
@@ -32,7 +32,7 @@ def test_row_4_labels_belong_to_the_cells_whose_graph_it_is(clusterer):
     np.testing.assert_array_equal(labels, relabel_by_size(groups))
 
 
-# Row 13: graphs are compared cell by cell
+# Row 13: graphs are compared in the same order of cells
 
 
 def in_order(graph, order):
@@ -54,7 +54,7 @@ def test_row_13_the_order_of_cells_does_not_move_the_change_of_the_graph(n_round
     assert abs(change_of(only_last) - change) > 1e-6
 
 
-def test_row_13_a_graph_that_stands_still_changes_only_by_another_order():
+def test_row_13_an_unchanged_graph_differs_only_in_another_order():
     first, now = make_random_graph(0), make_random_graph(1)
     assert change_of([first, now, now]) == 0
     order = np.random.default_rng(9).permutation(N_CELLS)

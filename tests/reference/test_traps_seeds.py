@@ -1,4 +1,4 @@
-"""Wrong in the published code (METHOD, section 2), right here: seeds and clusters (row 18)."""
+"""Errors of the published code (METHOD, section 2), corrected here: seeds (row 18)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scgnn.execution.stages import Stages
 
 from .small_scgnn import make_random_graph, run_pipeline
 
-# it begins with pipelines, which once could not be imported before recipes
+# imports pipelines first, which once failed before recipes were imported
 FRESH = """
 import sys
 from scgnn import Pipeline
@@ -28,7 +28,7 @@ for clusterer in (Louvain(), Leiden()):
 """
 
 
-def test_row_18_a_seed_gives_the_same_labels_in_another_process(tmp_path):
+def test_row_18_a_seed_gives_the_same_clusters_in_another_process(tmp_path):
     graph = make_random_graph(0, n=150)
     sparse.save_npz(tmp_path / "graph.npz", graph)
     command = [sys.executable, "-c", FRESH, str(tmp_path / "graph.npz")]
@@ -38,7 +38,7 @@ def test_row_18_a_seed_gives_the_same_labels_in_another_process(tmp_path):
 
 
 @pytest.mark.parametrize("clusterer", [Louvain(), Leiden(), Leiden(objective="rber")])
-def test_row_18_other_draws_do_not_move_the_labels(clusterer):
+def test_row_18_global_generators_do_not_affect_the_clusters(clusterer):
     graph = make_random_graph(0, n=150)
     before = clusterer.fit_predict(None, graph, 7)
     random.seed(5)
@@ -49,7 +49,7 @@ def test_row_18_other_draws_do_not_move_the_labels(clusterer):
     assert any(not np.array_equal(labels, before) for labels in others)
 
 
-def test_row_18_clustering_leaves_the_draws_of_others_alone():
+def test_row_18_clustering_does_not_affect_global_generators():
     graph = make_random_graph(0)
     random.seed(3)
     undisturbed = random.random()
@@ -58,7 +58,7 @@ def test_row_18_clustering_leaves_the_draws_of_others_alone():
     assert random.random() == undisturbed
 
 
-def test_row_18_a_whole_run_depends_on_its_seed_alone(cells):
+def test_row_18_a_run_depends_on_its_seed_only(cells):
     first = run_pipeline(cells, Stages())
     random.random()
     np.random.default_rng().random()

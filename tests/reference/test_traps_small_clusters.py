@@ -1,4 +1,4 @@
-"""Wrong in the published code (METHOD, section 2), right here: small clusters (row 20).
+"""Errors of the published code (METHOD, section 2), corrected here: small clusters (row 20).
 
 Merging them gives 0 … K−1 and never an IndexError.
 """
@@ -44,8 +44,8 @@ def test_row_20_a_cluster_of_five_cells_is_large_enough(size):
 
 
 @dataclasses.dataclass(frozen=True)
-class Given(Clusterer):
-    """Finds the labels it was made with."""
+class FixedClusters(Clusterer):
+    """Returns the clusters it was made with."""
 
     labels: tuple[int, ...]
 
@@ -65,5 +65,5 @@ class Given(Clusterer):
     ids=["singletons", "one", "pairs", "halves", "one apart"],
 )
 def test_row_20_the_clustering_step_survives_every_partition(labels):
-    found = steps.cluster(Given(labels), np.zeros((60, 2)), None, 5, 30, "merge", 0)
-    assert set(found) == set(range(found.max() + 1))
+    clusters = steps.cluster(FixedClusters(labels), np.zeros((60, 2)), None, 5, 30, "merge", 0)
+    assert set(clusters) == set(range(clusters.max() + 1))

@@ -1,4 +1,4 @@
-"""Wrong in the published code (METHOD, section 2), right here: true labels (row 11)."""
+"""Errors of the published code (METHOD, section 2), corrected here: true labels (row 11)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAY_READ_LABELS = {"evaluation/clustering.py", "runs/run.py"}
 
 
 def sources():
-    """Every file of the package that has no business with true labels, and its syntax tree."""
+    """Yield the files that must not access true labels, with their syntax trees."""
     for file in sorted(PACKAGE.rglob("*.py")):
         name = file.relative_to(PACKAGE).as_posix()
         if name not in MAY_READ_LABELS and not name.startswith("components/readers"):
@@ -30,13 +30,13 @@ def is_attribute(node, name):
     return isinstance(node, ast.Attribute) and node.attr == name
 
 
-def test_row_11_what_pipelines_and_stops_are_given_has_no_true_labels():
+def test_row_11_inputs_of_pipelines_and_stopping_rules_have_no_true_labels():
     assert Snapshot._fields == ("graph", "clusters")
     names = {field.name for field in dataclasses.fields(State)}
     assert not {"obs", "adata", "truth", "true_labels", "annotation"} & names
 
 
-def test_row_11_nothing_else_reads_a_column_of_the_annotation():
+def test_row_11_no_other_module_reads_a_column_of_obs():
     for name, nodes in sources():
         read = [
             node.lineno
@@ -48,7 +48,7 @@ def test_row_11_nothing_else_reads_a_column_of_the_annotation():
         assert not read, f"{name}: lines {read}"
 
 
-def test_row_11_nothing_else_asks_which_column_has_the_labels():
+def test_row_11_no_other_module_reads_labels_key():
     for name, nodes in sources():
         if name.startswith("recipe/"):
             continue  # where the setting lives and is printed
@@ -60,7 +60,7 @@ def test_row_11_nothing_else_asks_which_column_has_the_labels():
         assert not asking, f"{name}: lines {asking}"
 
 
-def test_row_11_components_and_pipelines_know_neither_scores_nor_annotation():
+def test_row_11_components_and_pipelines_import_neither_scores_nor_annotation():
     for name, nodes in sources():
         if not name.startswith(("components/", "pipelines/")) or name.endswith("transforms.py"):
             continue
@@ -74,7 +74,7 @@ def test_row_11_components_and_pipelines_know_neither_scores_nor_annotation():
         assert not [node for node in nodes if is_attribute(node, "obs")], name
 
 
-def test_row_11_other_true_labels_change_nothing(cells):
+def test_row_11_true_labels_do_not_affect_the_clusters(cells):
     anndata = pytest.importorskip("anndata")
     counts = np.expm1(cells.x).round()
     tiny = {

@@ -1,4 +1,4 @@
-"""Small and surplus clusters made one."""
+"""Merging of small and surplus clusters."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from . import assert_near
 CASES = ("many_small", "many_big", "single", "few_small", "all_small", "exactly31")
 
 ARRAYS = {
-    r"minMemberinCluster|maxClusterNumber": "test_the_limits_are_those_of_the_published_code",
-    r"case_names": "test_every_case_is_among_ours",
+    r"minMemberinCluster|maxClusterNumber": "test_limits_are_those_of_the_published_code",
+    r"case_names": "test_cases_are_complete",
     r"\w+_labels": "input",
     r"(?!\w+_maxcap)\w+_described": "test_clusters_under_five_cells_become_one",
     r"\w+_maxcap_described": "test_clusters_from_the_thirtieth_on_join_them",
     r"\w+_called_by_main": "information",  # ours merges always: see METHOD section 1.6
-    r"gap_raises_published": "test_a_number_that_is_missing_raises_nothing",
-    r"mutates_input_published": "test_the_labels_given_stay_as_they_are",
+    r"gap_raises_published": "test_missing_cluster_number_is_accepted",
+    r"mutates_input_published": "test_input_is_not_modified",
     r"(?!gap_raises|mutates_input)\w+_published": (
-        "test_the_published_labels_are_ours_but_for_its_counting"
+        "test_published_labels_differ_only_in_the_limit"
     ),
 }
 
@@ -36,11 +36,11 @@ def merged(arrays, case, capped=True):
     return merge_small(labels, int(arrays["minMemberinCluster"]), most)
 
 
-def test_every_case_is_among_ours(arrays):
+def test_cases_are_complete(arrays):
     assert tuple(arrays["case_names"]) == CASES
 
 
-def test_the_limits_are_those_of_the_published_code(arrays):
+def test_limits_are_those_of_the_published_code(arrays):
     pipeline = ScGNN()
     assert pipeline.min_cluster_size == int(arrays["minMemberinCluster"])
     assert pipeline.max_clusters == int(arrays["maxClusterNumber"])
@@ -57,13 +57,13 @@ def test_clusters_from_the_thirtieth_on_join_them(arrays, case):
     np.testing.assert_array_equal(merged(arrays, case), arrays[f"{case}_maxcap_described"])
 
 
-def test_a_number_that_is_missing_raises_nothing(arrays):
+def test_missing_cluster_number_is_accepted(arrays):
     assert bool(arrays["gap_raises_published"])
     np.testing.assert_array_equal(np.unique(merged(arrays, "gap")), [0, 1, 2])
 
 
 @all_cases
-def test_the_labels_given_stay_as_they_are(arrays, case):
+def test_input_is_not_modified(arrays, case):
     assert bool(arrays["mutates_input_published"])
     before = arrays[f"{case}_labels"].copy()
     merged(arrays, case)
@@ -71,17 +71,17 @@ def test_the_labels_given_stay_as_they_are(arrays, case):
 
 
 @all_cases
-def test_the_published_labels_are_ours_but_for_its_counting(arrays, case):
-    """It counts a cluster's cells from 0, so its limit of 5 is one of 6 (METHOD 2, row 20)."""
+def test_published_labels_differ_only_in_the_limit(arrays, case):
+    """The published code counts cells from 0, so its limit of 5 is 6 (METHOD 2, row 20)."""
     labels, published = arrays[f"{case}_labels"], arrays[f"{case}_published"]
-    one_more = int(arrays["minMemberinCluster"]) + 1
-    ours = merge_small(labels, one_more, int(arrays["maxClusterNumber"]))
+    limit = int(arrays["minMemberinCluster"]) + 1
+    ours = merge_small(labels, limit, int(arrays["maxClusterNumber"]))
     np.testing.assert_array_equal(relabel_by_size(ours), relabel_by_size(published))
     assert_near(adjusted_rand_score(ours, published), 1.0)
 
 
 @all_cases
-def test_canonical_labels_are_the_same_partition_without_gaps(arrays, case):
+def test_relabeling_keeps_the_partition_and_removes_gaps(arrays, case):
     labels = arrays[f"{case}_published"]  # with gaps
     ours = relabel_by_size(labels)
     assert len(set(zip(labels.tolist(), ours.tolist(), strict=True))) == len(np.unique(labels))

@@ -1,4 +1,4 @@
-"""Decoders: an embedding back into what it was made from, and how far off that is."""
+"""Decoders: maps of an embedding back to expression or to the graph, with their losses."""
 
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
 from scgnn.components.decoders.inner_product import (

@@ -1,4 +1,4 @@
-"""The sum over all pairs of cells, with its gradient by hand."""
+"""The sum of softplus over all pairs of cells, with a hand-written gradient."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 
 class AllPairsSoftplus(torch.autograd.Function):
-    """``Σ_ij softplus(z_i · z_j)`` with its gradient ``2 Σ_j σ(z_i · z_j) z_j``, block by block.
+    """``Σ_ij softplus(z_i · z_j)`` with its gradient ``2 Σ_j σ(z_i · z_j) z_j``.
 
-    A pair is looked at once, for both of its cells.
+    Computed in blocks of rows of the upper triangle: every pair once, for both of its cells.
     """
 
     @staticmethod
@@ -19,11 +19,11 @@ class AllPairsSoftplus(torch.autograd.Function):
         total = torch.zeros((), dtype=torch.float64)
         half = torch.zeros_like(z)
         for start in range(0, z.shape[0], block_size):
-            rows, onwards = z[start : start + block_size], z[start:]
+            rows, rest = z[start : start + block_size], z[start:]
             within, beyond = slice(None, len(rows)), slice(len(rows), None)
-            logits = rows @ onwards.T
+            logits = rows @ rest.T  # block x remaining cells
             sigmoid = logits.sigmoid()
-            half[start:][within] += sigmoid @ onwards
+            half[start:][within] += sigmoid @ rest
             half[start:][beyond] += sigmoid[:, beyond].T @ rows
             by_cell = _sum_softplus(logits, sigmoid).double()
             total += by_cell[within].sum() + 2 * by_cell[beyond].sum()
@@ -37,11 +37,11 @@ class AllPairsSoftplus(torch.autograd.Function):
 
 
 def _sum_softplus(logits: Tensor, sigmoid: Tensor) -> Tensor:
-    """Σ softplus over the rows of a block, which it uses up.
+    """Sum softplus over the rows of a block; both arguments are overwritten.
 
-    softplus(l) = max(l, 0) − log(max(σ, 1 − σ)), and the sum of logarithms of numbers from ½ to 1
-    is one logarithm of their product, 64 at a time.
+    softplus(l) = max(l, 0) − log(max(σ, 1 − σ)). A sum of logarithms of numbers between ½ and 1 is
+    the logarithm of their product, taken 64 at a time.
     """
     larger = sigmoid.sub_(0.5).abs_().add_(0.5)
-    logarithms = sum(part.prod(0).log_() for part in larger.split(64))
+    logarithms = sum(block.prod(0).log_() for block in larger.split(64))
     return logits.clamp_(min=0).sum(0) - logarithms

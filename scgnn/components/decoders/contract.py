@@ -1,4 +1,4 @@
-"""What a decoder is."""
+"""The contract of decoders."""
 
 from __future__ import annotations
 
@@ -12,45 +12,58 @@ if TYPE_CHECKING:
 
 
 class Decoder(Component, kind="decoder"):
-    """Rebuilds expression or the graph from an embedding.
+    """A map of an embedding back to expression or to the graph, with its loss.
 
     Attributes
     ----------
     target
-        What it rebuilds, ``"features"`` or ``"graph"``.
-    counts
-        Whether the expression must be counts; the encoder then sees log(counts + 1).
+        What it reconstructs, ``"features"`` or ``"graph"``.
+    requires_counts
+        Whether the expression must be counts; the encoder then gets log(counts + 1).
+    is_squared_error
+        Whether ``loss`` is Σ weights ∘ (x − x̂)², so that the weights of regularizers can be added
+        to one sum. A class that defines another ``loss`` is False unless it declares True.
+    needs_target
+        Whether ``reconstruct`` reads its target. If not, large reconstructions are computed from
+        the embedding when they are read, instead of stored.
     """
 
     target: ClassVar[Literal["features", "graph"]] = "features"
     requires_counts: ClassVar[bool] = False
+    is_squared_error: ClassVar[bool] = False
+    needs_target: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "loss" in vars(cls):
+            cls.is_squared_error = vars(cls).get("is_squared_error", False)
 
     def mirror(self, encoder: Encoder) -> Decoder:
-        """The decoder with what it takes from its encoder filled in."""
+        """Return the decoder with the settings that it derives from its encoder."""
         return self
 
     def build(self, n_latent: int, n_features: int) -> nn.Module:
-        """A module whose ``forward(z)`` is handed to :meth:`loss` and :meth:`mean`."""
+        """Return a new network, whose ``forward(z)`` is the ``output`` of the other methods."""
         raise NotImplementedError
 
     def loss(self, output: Any, target: Any, weights: Tensor | None = None) -> Tensor:
-        """A scalar ≥ 0; ``weights`` broadcast against the target where there are any."""
+        """Return the loss, a scalar ≥ 0; ``weights`` broadcast to the target."""
         raise NotImplementedError
 
     def reconstruct(self, output: Any, target: Any) -> Tensor:
-        """The expression rebuilt, cells x genes, on the scale of the target."""
+        """Return the expression, cells x genes, on the scale of the target."""
         return output
 
 
 class GraphDecoder(Decoder):
-    """Rebuilds the graph from a graph embedding."""
+    """A decoder of the graph from a graph embedding."""
 
     target: ClassVar[Literal["features", "graph"]] = "graph"
 
     def encoder_width(self, embedding_width: int) -> int:
-        """How many outputs the encoder must give for an embedding of ``width`` numbers."""
+        """Return the number of outputs that the encoder needs for an embedding of a width."""
         return embedding_width
 
     def extract_embedding(self, output: Tensor) -> Tensor:
-        """What is clustered, cells x width."""
+        """Return the embedding to cluster, cells x width."""
         return output

@@ -1,4 +1,4 @@
-"""The graph from inner products of an embedding: exact in blocks, or sampled."""
+"""Inner-product decoders of the graph, with an exact blockwise loss or a sampled one."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MAX_LOG_STD = 10.0
-MIN_BLOCK_SIZE = 16  # cells whose pairs are drawn together
+MIN_BLOCK_SIZE = 16  # cells whose pairs are sampled together
 
 
 class GraphTarget(NamedTuple):
-    """A graph as the inner-product loss wants it: Y = A + I, and the constants.
+    """The target Y = A + I of the inner-product loss, and its constants.
 
-    Of a batch, rows and columns count its cells, and the first ``drawn`` of these, drawn at random,
-    stand for all.
+    In mini-batch training the indices are those of the batch, whose first ``n_sampled`` cells are
+    a random sample of all cells.
     """
 
-    rows: Tensor  # ends of the entries of Y
+    rows: Tensor  # row and column of each entry of Y
     cols: Tensor
     pos_weight: float
     norm: float
     n_cells: int  # N, of the whole graph
     n_sampled: int
-    weights: Tensor | None = None  # how many entries of Y each stands for; None: itself
+    weights: Tensor | None = None  # number of entries of Y that each represents; None: one
 
 
 @dataclass(frozen=True)
 class InnerProductDecoder(GraphDecoder):
-    """What the graph autoencoders share.
+    """The common part of inner-product decoders.
 
     Parameters
     ----------
     variational
-        Draw Z from a mean and a log standard deviation, both asked of the encoder; false uses the
-        mean alone and no KL.
+        Sample Z from a mean and a log standard deviation, both outputs of the encoder; false uses
+        the mean only, without KL.
     """
 
     variational: bool = True
@@ -56,21 +56,20 @@ class InnerProductDecoder(GraphDecoder):
         return torch.nn.Identity()
 
     def split_output(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log standard deviation, cells x d each, from what the encoder gave.
+        """Return mean and log standard deviation, cells x d each, of the encoder's output.
 
-        Standard deviations beyond e^10 count as e^10, with its gradient, so that an untrained
-        encoder of large values does not overflow the KL and can still learn.
+        Standard deviations above e^10 are clamped in value but not in gradient, so that large
+        outputs of an untrained encoder do not overflow the KL and can still be learned.
         """
-        width = output.shape[1] // 2
-        mean, log_sd = output[:, :width], output[:, width:]
-        return mean, log_sd - (log_sd - MAX_LOG_STD).clamp(min=0).detach()
+        mean, log_std = output.tensor_split([output.shape[1] // 2], 1)
+        return mean, log_std - (log_std - MAX_LOG_STD).clamp(min=0).detach()
 
     def extract_embedding(self, output: Tensor) -> Tensor:
-        """What is clustered: the mean."""
+        """Return the mean, cells x d."""
         return self.split_output(output)[0] if self.variational else output
 
     def reconstruction_loss(self, z: Tensor, target: GraphTarget) -> Tensor:
-        """How far the inner products of ``z`` are from the graph."""
+        """Return the loss without KL of an embedding ``z``, cells x d."""
         raise NotImplementedError
 
     def loss(
@@ -82,29 +81,27 @@ class InnerProductDecoder(GraphDecoder):
     ) -> Tensor:
         if not self.variational:
             return self.reconstruction_loss(output, target)
-        mean, log_sd = self.split_output(output)
+        mean, log_std = self.split_output(output)
         noise = torch.randn_like(mean) if noise is None else noise
-        z = mean + noise * log_sd.exp()
-        drawn = slice(target.n_sampled)
-        return self.reconstruction_loss(z, target) + kl_divergence(
-            mean[drawn], log_sd[drawn], target.n_cells
-        )
+        z = mean + noise * log_std.exp()
+        kl = kl_divergence(mean[: target.n_sampled], log_std[: target.n_sampled], target.n_cells)
+        return self.reconstruction_loss(z, target) + kl
 
 
 @Decoder.register("inner_product")
 @dataclass(frozen=True)
 class ExactInnerProductDecoder(InnerProductDecoder):
-    """The (variational) graph autoencoder of Kipf & Welling (2016), its exact loss in blocks.
+    """The (variational) graph autoencoder of Kipf & Welling (2016) with its exact loss.
 
     ``norm · BCE(A + I, Z Zᵀ; pos_weight) + KL`` with ``pos_weight = (N² − S)/S``,
     ``norm = N² / (2 (N² − S))``, S the number of entries of A, and
     ``KL = −0.5/N · mean_cells Σ_d (1 + 2 log σ − μ² − σ²)``, as in scGNN (gae/optimizer.py).
-    Memory is ``block_size`` x cells; no cells x cells matrix is ever made.
+    Computed in blocks of rows: memory is ``block_size`` x cells.
 
     Parameters
     ----------
     block_size
-        Cells whose pairs with all others are held at one time.
+        Cells whose pairs with all others are computed at a time.
     """
 
     block_size: PositiveInt = 128
@@ -116,110 +113,106 @@ class ExactInnerProductDecoder(InnerProductDecoder):
 @Decoder.register("inner_product_sampled")
 @dataclass(frozen=True)
 class SampledInnerProductDecoder(InnerProductDecoder):
-    """The loss of inner_product, its sum over all pairs estimated from random ones.
+    """The loss of inner_product, its sum over all pairs estimated from random pairs.
 
-    Entries of A + I are taken exactly up to a number and sampled beyond it; of the N² pairs those
-    within random blocks of cells stand for the rest. Both are drawn anew in each step and weighted
-    so that the estimate is unbiased. Time and memory do not grow with the square of the cells, nor
-    beyond ``max_edges`` with the edges.
+    Entries of A + I are used exactly up to ``max_edges`` and sampled beyond; the N² pairs are
+    represented by those within random blocks of cells. Both are sampled in each step and weighted,
+    so that the estimate is unbiased. Time and memory do not grow with the square of the number of
+    cells, and beyond ``max_edges`` not with the number of edges.
 
     Parameters
     ----------
     n_negative
-        Random pairs for each entry of A + I that is taken, about.
+        Approximate number of random pairs for each entry of A + I.
     max_edges
-        Entries of A + I in a step, at most.
+        Maximum number of entries of A + I in a step.
     """
 
     n_negative: PositiveInt = 5
     max_edges: PositiveInt = 200_000
 
     def reconstruction_loss(self, z: Tensor, target: GraphTarget) -> Tensor:
-        taken = len(target.rows)
-        if taken > self.max_edges:
-            some = torch.randint(taken, (self.max_edges,))
-            rest = torch.ones(1) if target.weights is None else target.weights[some]
-            weights = rest * (taken / self.max_edges)
-            target = target._replace(rows=target.rows[some], cols=target.cols[some])
-            target, taken = target._replace(weights=weights), self.max_edges
-        return _loss_from_mean_pair_loss(
-            _sample_mean_pair_loss(z[: target.n_sampled], self.n_negative * taken), z, target
-        )
+        n_edges = len(target.rows)
+        if n_edges > self.max_edges:
+            sample = torch.randint(n_edges, (self.max_edges,))
+            weights = torch.ones(1) if target.weights is None else target.weights[sample]
+            target = target._replace(
+                rows=target.rows[sample],
+                cols=target.cols[sample],
+                weights=weights * (n_edges / self.max_edges),
+            )
+            n_edges = self.max_edges
+        mean = _sample_mean_pair_loss(z[: target.n_sampled], self.n_negative * n_edges)
+        return _loss_from_mean_pair_loss(mean, z, target)
 
 
 def make_graph_target(graph: sparse.csr_matrix) -> GraphTarget:
-    """The constants of the graph autoencoder's loss for a graph without self-loops."""
-    n, entries = graph.shape[0], graph.nnz
-    looped = sparse.csr_matrix(graph + sparse.identity(n)).tocoo()
+    """Return the target of the graph autoencoder's loss for a graph without self-loops."""
+    n, n_entries = graph.shape[0], graph.nnz
+    with_loops = sparse.csr_matrix(graph + sparse.identity(n)).tocoo()
     return GraphTarget(
-        torch.as_tensor(looped.row.astype(np.int64)),
-        torch.as_tensor(looped.col.astype(np.int64)),
-        (n * n - entries) / entries if entries else 1.0,
-        n * n / (2 * (n * n - entries)),
+        torch.as_tensor(with_loops.row.astype(np.int64)),
+        torch.as_tensor(with_loops.col.astype(np.int64)),
+        (n * n - n_entries) / n_entries if n_entries else 1.0,
+        n * n / (2 * (n * n - n_entries)),
         n_cells=n,
         n_sampled=n,
     )
 
 
 def blockwise_reconstruction_loss(z: Tensor, target: GraphTarget, block_size: int) -> Tensor:
-    """``norm · mean over all pairs of BCE(Y, σ(z_i · z_j))``, Y = A + I.
+    """Return ``norm · mean over all pairs of BCE(Y, σ(z_i · z_j))`` with Y = A + I.
 
-    All pairs as if unconnected, in blocks, then the entries of Y put right. The pairs of a batch
-    stand for all.
+    All pairs are first summed in blocks as if unconnected, then the entries of Y are corrected.
+    Pairs of a batch represent all pairs.
     """
     from scgnn.components.decoders.all_pairs import AllPairsSoftplus
 
-    drawn, n = z[: target.n_sampled], target.n_sampled
-    total: Tensor = AllPairsSoftplus.apply(drawn, block_size)
+    sampled, n = z[: target.n_sampled], target.n_sampled
+    total: Tensor = AllPairsSoftplus.apply(sampled, block_size)
     if n < target.n_cells:
-        itself = _softplus(drawn.square().sum(1)).sum()
-        return _loss_from_mean_pair_loss((total - itself) / max(n * (n - 1), 1), z, target)
+        self_pairs = _softplus(sampled.square().sum(1)).sum()
+        return _loss_from_mean_pair_loss((total - self_pairs) / max(n * (n - 1), 1), z, target)
     return target.norm / n**2 * (total + positive_pair_correction(z, target))
 
 
 def _sample_mean_pair_loss(z: Tensor, n_pairs: int) -> Tensor:
-    """What a pair of two cells has as if unconnected, in the mean, from about so many pairs.
+    """Estimate the mean loss of a pair of two cells as if unconnected, from about ``n_pairs``.
 
-    They are all pairs within blocks of a random order of the cells: a product of matrices.
+    The pairs are all those within blocks of a random order of the cells: a batched matrix product.
     """
     n = len(z)
     size = min(n, max(MIN_BLOCK_SIZE, math.ceil(n_pairs / n) + 1))
     if size < 2:
         return z.sum() * 0
-    blocks = min(n // size, math.ceil(n_pairs / (size * (size - 1))))
-    some = z[torch.randperm(n)[: blocks * size]].unflatten(0, (blocks, size))
-    cost = _softplus(some @ some.transpose(1, 2))
-    itself = cost.diagonal(dim1=1, dim2=2).sum()
-    return (cost.sum() - itself) / (blocks * size * (size - 1))
+    n_blocks = min(n // size, math.ceil(n_pairs / (size * (size - 1))))
+    blocks = z[torch.randperm(n)[: n_blocks * size]].unflatten(0, (n_blocks, size))
+    losses = _softplus(blocks @ blocks.transpose(1, 2))  # blocks x size x size
+    self_pairs = losses.diagonal(dim1=1, dim2=2).sum()
+    return (losses.sum() - self_pairs) / (n_blocks * size * (size - 1))
 
 
 def _loss_from_mean_pair_loss(mean_pair_loss: Tensor, z: Tensor, target: GraphTarget) -> Tensor:
-    """The loss from what a pair of two cells has as if unconnected, in the mean."""
+    """Return the loss, given the mean loss of a pair of two cells as if unconnected."""
     n = target.n_cells
-    itself = _softplus(z[: target.n_sampled].square().sum(1)).mean()
-    total = n * (n - 1) * mean_pair_loss + n * itself
+    self_pair = _softplus(z[: target.n_sampled].square().sum(1)).mean()
+    total = n * (n - 1) * mean_pair_loss + n * self_pair
     return target.norm / n**2 * (total + positive_pair_correction(z, target))
 
 
 def positive_pair_correction(z: Tensor, target: GraphTarget) -> Tensor:
-    """What the entries of Y add to the sum over all pairs as if unconnected."""
-    logits = _inner_products(z, target.rows, target.cols)
-    connected = target.pos_weight * _softplus(-logits)
-    added = connected - _softplus(logits)
+    """Return what the entries of Y add to the sum over all pairs as if unconnected."""
+    logits = (z.index_select(0, target.rows) * z.index_select(0, target.cols)).sum(1)
+    added = target.pos_weight * _softplus(-logits) - _softplus(logits)
     return added.sum() if target.weights is None else (target.weights * added).sum()
 
 
-def kl_divergence(mean: Tensor, log_sd: Tensor, n_cells: int) -> Tensor:
-    """KL of the embedding from a standard normal, scaled by 1/N as the original does."""
-    inside = 1 + 2 * log_sd - mean.square() - (2 * log_sd).exp()
-    return -0.5 / n_cells * inside.sum(1).mean()
+def kl_divergence(mean: Tensor, log_std: Tensor, n_cells: int) -> Tensor:
+    """Return the KL divergence from a standard normal, scaled by 1/N as in the original code."""
+    per_unit = 1 + 2 * log_std - mean.square() - (2 * log_std).exp()
+    return -0.5 / n_cells * per_unit.sum(1).mean()
 
 
 def _softplus(x: Tensor) -> Tensor:
-    """log(1 + eˣ); beyond 40 it is x in float32 anyway."""
+    """Return log(1 + eˣ), which is x in float32 beyond 40."""
     return torch.nn.functional.softplus(x, threshold=40)
-
-
-def _inner_products(z: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Inner products of pairs of cells."""
-    return (z.index_select(0, first) * z.index_select(0, second)).sum(1)

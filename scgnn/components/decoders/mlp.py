@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DenseDecoder(Decoder):
-    """What the decoders of expression share.
+    """The common part of decoders of expression: fully connected layers.
 
     Parameters
     ----------
     hidden
-        Widths between the embedding and the genes; null mirrors the encoder.
+        Widths of the layers between the embedding and the genes; null mirrors the encoder.
     activation
-        After every layer but the last.
+        Activation of all layers but the last.
     dropout
-        Share of inputs to each layer set to zero while training.
+        Fraction of the inputs of each layer set to zero in training.
     normalization
-        Before each activation but the last: over the cells of a batch, or over the units of a cell.
+        Normalization before each activation but the last: batch over the cells of a batch, layer
+        over the units of a cell.
     """
 
     hidden: tuple[PositiveInt, ...] | None = None
@@ -46,7 +47,7 @@ class DenseDecoder(Decoder):
     def build_network(
         self, n_latent: int, n_outputs: int, output_activation: Activation | None
     ) -> DenseDecoderNetwork:
-        """The network from an embedding to ``n_outputs`` numbers a cell."""
+        """Return a new network from an embedding to ``n_outputs`` values for each cell."""
         from scgnn.components.decoders.networks import DenseDecoderNetwork
 
         widths = (*(self.hidden or ()), n_outputs)
@@ -57,18 +58,19 @@ class DenseDecoder(Decoder):
 @Decoder.register("mlp")
 @dataclass(frozen=True)
 class MLPDecoder(DenseDecoder):
-    """Fully connected layers with squared error: the mirror of its encoder.
+    """Fully connected layers with squared error; by default the mirror of the encoder.
 
     The loss is ``Σ (x − x̂)²`` over cells and genes, as in scGNN.
 
     Parameters
     ----------
     output_activation
-        After the last layer. With relu, as in the original, a gene whose input to it falls below 0
-        in all cells gets no gradient any more; softplus keeps every gene alive.
+        Activation of the last layer. With relu, as in the original, a gene whose pre-activation is
+        negative in all cells gets no gradient any more; softplus avoids such dead genes.
     """
 
     output_activation: Activation | None = "relu"
+    is_squared_error: ClassVar[bool] = True
 
     def build(self, n_latent: int, n_features: int) -> nn.Module:
         return self.build_network(n_latent, n_features, self.output_activation)
@@ -76,6 +78,5 @@ class MLPDecoder(DenseDecoder):
     def loss(self, output: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         from scgnn.components.decoders.squared_error import weighted_squared_error
 
-        return weighted_squared_error(
-            output, target, torch.ones(()) if weights is None else weights
-        )
+        weights = torch.ones(()) if weights is None else weights
+        return weighted_squared_error(output, target, weights)

@@ -1,4 +1,4 @@
-"""The networks that decoders build. Importing this loads torch; describing a decoder does not."""
+"""The networks of decoders. Importing this module loads torch; describing a decoder does not."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from scgnn.components.encoders.networks import DenseNetwork
 
 
 class NegativeBinomialParameters(NamedTuple):
-    """What a decoder of counts gives for each cell and gene."""
+    """The parameters of a (zero-inflated) negative binomial for each cell and gene."""
 
     fraction: Tensor  # of the cell's counts, cells x genes; rows sum to 1
-    dispersion: Tensor  # θ of the negative binomial, genes; variance μ + μ²/θ
-    zero_inflation_logit: Tensor | None  # log odds of a zero that is no draw, cells x genes
+    dispersion: Tensor  # θ, genes; the variance is μ + μ²/θ
+    zero_inflation_logit: Tensor | None  # log odds of an excess zero, cells x genes
 
 
 class DenseDecoderNetwork(DenseNetwork):
-    """Linear layers from an embedding alone."""
+    """Linear layers with activations, which take an embedding only."""
 
     def forward(self, z: Tensor) -> Tensor:  # type: ignore[override]
         return super().forward(None, z)
 
 
 class CountDecoderNetwork(nn.Module):
-    """Shares of a cell's counts, a dispersion per gene and perhaps the odds of excess zeros."""
+    """A network of negative binomial parameters, with one dispersion for each gene."""
 
     def __init__(self, network: DenseDecoderNetwork, n_features: int, zero_inflated: bool) -> None:
         super().__init__()
@@ -35,8 +35,7 @@ class CountDecoderNetwork(nn.Module):
         self.zero_inflated = zero_inflated
 
     def forward(self, z: Tensor) -> NegativeBinomialParameters:
-        out = self.network(z)
-        scores, logit = out.chunk(2, dim=1) if self.zero_inflated else (out, None)
-        return NegativeBinomialParameters(
-            scores.softmax(1), self.log_dispersion.clamp(-10, 10).exp(), logit
-        )
+        output = self.network(z)
+        scores, logit = output.chunk(2, dim=1) if self.zero_inflated else (output, None)
+        dispersion = self.log_dispersion.clamp(-10, 10).exp()
+        return NegativeBinomialParameters(scores.softmax(1), dispersion, logit)

@@ -1,4 +1,4 @@
-"""Weighted squared error, of decoders and of regularizers."""
+"""Weighted squared error of decoders and regularizers."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from torch.autograd.function import once_differentiable
 
 
 class _WeightedSquaredErrorFunction(torch.autograd.Function):
-    """One pass for the sum and one for its gradient, where torch's own steps take a dozen."""
+    """The sum and its gradient in one pass each; composed torch operations take a dozen."""
 
     @staticmethod
     def forward(ctx: Any, output: Tensor, target: Tensor, weights: Tensor) -> Tensor:
         error = output - target
-        slope = weights * error
-        ctx.save_for_backward(slope)
-        return error.mul_(slope).sum()
+        half_gradient = weights * error
+        ctx.save_for_backward(half_gradient)
+        return error.mul_(half_gradient).sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (slope,) = ctx.saved_tensors
-        return slope * (2 * grad), None, None
+        (half_gradient,) = ctx.saved_tensors
+        return half_gradient * (2 * grad), None, None
 
 
 def weighted_squared_error(output: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """``Σ weights ∘ (output − target)²``; only ``output`` gets a gradient.
+    """Return ``Σ weights ∘ (output − target)²``, differentiable in ``output`` only.
 
     Parameters
     ----------
     output, target
         Cells x genes.
     weights
-        Broadcast against them.
+        Broadcast to cells x genes.
     """
     value: Tensor = _WeightedSquaredErrorFunction.apply(output, target, weights.to(output.dtype))
     return value

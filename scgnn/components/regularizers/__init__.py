@@ -1,4 +1,4 @@
-"""Regularizers: what an autoencoder is held to besides its decoder's own error."""
+"""Regularizers: additional terms of an autoencoder's loss."""
 
 from scgnn.components.regularizers.contract import (
     ALL_PHASES,
@@ -11,6 +11,7 @@ from scgnn.components.regularizers.contract import (
 from scgnn.components.regularizers.embedding import ContrastiveLoss, KLDivergence, Sparsity
 from scgnn.components.regularizers.reconstruction import (
     BinaryLTMGWeightedError,
+    CellWeightedError,
     ClusterSizeWeightedError,
     DegreeWeightedError,
     GraphSmoothness,
@@ -21,6 +22,7 @@ from scgnn.components.regularizers.reconstruction import (
 __all__ = [
     "ALL_PHASES",
     "BinaryLTMGWeightedError",
+    "CellWeightedError",
     "ClusterSizeWeightedError",
     "ContrastiveLoss",
     "DegreeWeightedError",

@@ -1,9 +1,10 @@
-"""What a regularizer is."""
+"""The contract of regularizers: additional terms of an autoencoder's loss."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from scgnn.field_types import NonNegativeFloat
 from scgnn.registry.component import Component
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 Phase = Literal["initial", "iteration", "imputation"]
 ALL_PHASES: tuple[Phase, ...] = ("initial", "iteration", "imputation")
-AVAILABLE_FIELDS: dict[Phase, frozenset[str]] = {  # what a regularizer can read in a phase
+AVAILABLE_FIELDS: dict[Phase, frozenset[str]] = {  # State fields that are known in a phase
     "initial": frozenset({"ltmg_states"}),
     "iteration": frozenset({"ltmg_states", "graph", "clusters"}),
     "imputation": frozenset({"ltmg_states", "graph", "clusters"}),
@@ -22,63 +23,96 @@ AVAILABLE_FIELDS: dict[Phase, frozenset[str]] = {  # what a regularizer can read
 
 
 class ForwardPass(NamedTuple):
-    """A batch of cells on its way through an autoencoder."""
+    """The tensors of a batch of cells in an autoencoder."""
 
     x: Tensor  # batch x genes
     x_hat: Tensor  # batch x genes
-    z: Tensor  # the embedding, batch x width
-    encoder: nn.Module
+    z: Tensor  # batch x width of the embedding
+    encoder: nn.Module  # for regularizers that act on the encoder
 
 
+@dataclass(frozen=True)
 class Regularizer(Component, kind="regularizer"):
-    """Adds a term to an autoencoder's loss.
+    """A term of an autoencoder's loss besides the error of its decoder.
 
-    ``prepare(state)`` runs once per training; ``loss`` once per batch of cells. One that looks at
-    the embedding rather than at the reconstruction overrides ``penalty`` instead of ``loss``.
+    Parameters
+    ----------
+    weight
+        Factor on the term; 0 switches it off.
+    phases
+        Trainings that use it: initial, iteration (with the cluster autoencoders), imputation.
+
+    Attributes
+    ----------
+    acts_on
+        What the term depends on: ``"reconstruction"``, ``"embedding"``, or ``"encoder"`` for its
+        weights or its distributions. The last one makes every training use the whole network.
     """
 
     weight: NonNegativeFloat = 1.0
     phases: tuple[Phase, ...] = ALL_PHASES
+    acts_on: ClassVar[Literal["reconstruction", "embedding", "encoder"]] = "reconstruction"
 
     def validate_encoder(self, encoder: Any) -> None:
-        """Refuse an encoder whose embedding this cannot hold to anything.
+        """Check that the term is defined for an encoder.
 
         Raises
         ------
         ValueError
-            With the reason.
+            The encoder lacks what the term needs.
         """
 
     def prepare(self, state: State) -> Any:
-        """What the loss needs from the state, made once."""
+        """Return what :meth:`loss` needs of the state; called once per training."""
         return None
 
-    def loss(self, x_hat: Tensor, x: Tensor, prepared: Any, cells: Tensor | None) -> Tensor:
-        """A scalar ≥ 0, differentiable in ``x_hat`` [batch x genes]; None means all cells."""
+    def loss(self, batch: ForwardPass, prepared: Any, cells: Tensor | None) -> Tensor:
+        """Return the term of a batch.
+
+        Parameters
+        ----------
+        batch
+            Input, reconstruction and embedding of the cells.
+        prepared
+            The result of :meth:`prepare`.
+        cells
+            Indices of the cells of the batch; None means all cells.
+
+        Returns
+        -------
+        Tensor
+            A scalar ≥ 0, ``weight`` included, differentiable in what it acts on.
+        """
         raise NotImplementedError
 
-    def penalty(self, batch: ForwardPass, prepared: Any, cells: Tensor | None) -> Tensor:
-        """The term for a batch; by default ``loss`` of its reconstruction."""
-        return self.loss(batch.x_hat, batch.x, prepared, cells)
-
     def is_active(self, phase: Phase) -> bool:
-        """Whether it is asked to and what it reads is known in a phase."""
+        """Return whether a phase is one of ``phases`` and has the fields that are required."""
         return phase in self.phases and self.requires <= AVAILABLE_FIELDS[phase]
 
 
 def active_in(regularizers: Sequence[Regularizer], phase: Phase) -> tuple[Regularizer, ...]:
-    """Those that take part in a phase with a weight above 0."""
+    """Return the regularizers with a positive weight that are active in a phase."""
     return tuple(r for r in regularizers if r.is_active(phase) and r.weight > 0)
 
 
 class WeightedSquaredError(Regularizer):
-    """``weight · Σ W ∘ (x − x̂)²``: one of these says its W; several are computed as one sum."""
+    """``weight · Σ W ∘ (x − x̂)²`` with W of :meth:`compute_weights`.
+
+    Terms of this class and the squared error of a decoder are computed as one sum, so a subclass
+    defines its W and not another ``loss``.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "loss" in vars(cls):
+            raise TypeError(f"{cls.__name__} must override compute_weights, not loss")
 
     def compute_weights(self, prepared: Any, cells: Tensor | None) -> Tensor:
-        """W, batch x genes or what broadcasts to it; None means all cells."""
+        """Return W, which broadcasts to batch x genes; ``cells`` None means all cells."""
         raise NotImplementedError
 
-    def loss(self, x_hat: Tensor, x: Tensor, prepared: Any, cells: Tensor | None) -> Tensor:
+    def loss(self, batch: ForwardPass, prepared: Any, cells: Tensor | None) -> Tensor:
         from scgnn.components.decoders.squared_error import weighted_squared_error
 
-        return self.weight * weighted_squared_error(x_hat, x, self.compute_weights(prepared, cells))
+        weights = self.compute_weights(prepared, cells)
+        return self.weight * weighted_squared_error(batch.x_hat, batch.x, weights)

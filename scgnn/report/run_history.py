@@ -1,11 +1,9 @@
-"""What a page draws of one run, from its folder or from memory; what is not there is None."""
+"""History of a run, read from its folder or taken from its result."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -17,18 +15,18 @@ from scgnn.state import Record
 
 @dataclass(frozen=True)
 class RunHistory:
-    """The course of a run.
+    """History of a run; None for what is not available.
 
-    Attributes
+    Parameters
     ----------
-    history
-        Columns of :class:`~scgnn.state.Record`, one row per number.
-    labels
-        Cluster of each cell, by its name.
-    rounds
-        Labels of every round in columns, the first one before any iteration.
+    records
+        One row per recorded value, with the columns of :class:`~scgnn.state.Record`.
+    clusters
+        Cluster of each cell, indexed by cell name.
+    cluster_history
+        Clusters, cells x iterations; the first column is the clustering before any iteration.
     embedding
-        The embedding that was clustered, rows as ``labels``.
+        The embedding that was clustered, cells x dimensions.
     """
 
     records: pd.DataFrame | None = None
@@ -38,7 +36,7 @@ class RunHistory:
 
     @classmethod
     def from_result(cls, result: RunResult) -> RunHistory:
-        """The trace of a run that has just ended."""
+        """Return the history of a finished run."""
         state = result.state
         cells = pd.Index(state.cells)
         return cls(
@@ -50,35 +48,22 @@ class RunHistory:
 
     @classmethod
     def from_folder(cls, folder: Path, *, with_embedding: bool) -> RunHistory:
-        """The trace in a folder; labels and embedding only where they are to be drawn."""
-        history = _read_csv(folder / "history.csv")
+        """Read the history in a folder; without ``with_embedding``, the records only."""
+        records = _read_csv(folder / "history.csv")
         if not with_embedding:
-            return cls(history)
-        cells, rounds = (
-            _read_csv(folder / f"{name}.csv", "cell") for name in ("cells", "iterations")
-        )
-        labels = None if cells is None else cells["cluster"]
-        return cls(history, labels, rounds, _read_embedding(folder / "embedding.npz"))
+            return cls(records)
+        cells = _read_csv(folder / "cells.csv", "cell")
+        history = _read_csv(folder / "iterations.csv", "cell")
+        clusters = None if cells is None else cells["cluster"]
+        return cls(records, clusters, history, _read_embedding(folder / "embedding.npz"))
 
     def get_losses(self) -> dict[str, pd.DataFrame]:
-        """Losses by stage; columns iteration, epoch, value.
-
-        Stages without anything to train have a loss of 0 throughout, and are left out.
-        """
+        """Return the losses by stage, without stages whose loss is always 0 (not trained)."""
         if self.records is None:
             return {}
         losses = self.records[self.records["quantity"] == "loss"]
         stages = losses.groupby("stage", sort=False)
         return {str(stage): part for stage, part in stages if (part["value"] != 0).any()}
-
-
-def read_json_or_empty(path: Path) -> dict[str, Any]:
-    """A file's mapping, empty where it cannot be read."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _read_csv(path: Path, index: str | None = None) -> pd.DataFrame | None:

@@ -1,0 +1,122 @@
+"""Figures of the runs of a study: losses, clusters, and clusters by iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from scgnn.execution.formatting import format_count, join_names
+from scgnn.plotting.alluvial import plot_alluvial
+from scgnn.plotting.curves import plot_loss_curves
+from scgnn.plotting.scatter import has_umap, plot_clusters
+from scgnn.plotting.svg import SvgFigure
+from scgnn.report.run_history import RunHistory
+from scgnn.study.spec import Run
+
+if TYPE_CHECKING:
+    from scgnn.study.result import StudyResult
+
+MAX_VARIANTS = 24
+MAX_RUNS_PER_VARIANT = 12  # in plots of losses
+MAX_UMAPS = 12
+MIN_SECONDS_FOR_UMAP = 300  # of computing in the study
+
+
+class VariantLosses(NamedTuple):
+    """Losses of a variant, with a note on what is missing."""
+
+    variant: str
+    figures: list[SvgFigure]
+    note: str
+
+
+class StudyFigures:
+    """Figures of the runs of a study.
+
+    Parameters
+    ----------
+    result
+        The study; its run folders are read.
+    umap
+        Whether to draw UMAP besides PCA; by default, if umap-learn is installed and the study
+        computed for at least five minutes.
+    """
+
+    def __init__(self, result: StudyResult, umap: bool | None = None) -> None:
+        self.result = result
+        self.variants = result.study.variants[:MAX_VARIANTS]
+        omitted = result.study.variants[MAX_VARIANTS:]
+        self.note = f"Omitted to limit the page size: {join_names(omitted)}." if omitted else ""
+        if umap is None:
+            umap = has_umap() and result.outcome.summarize_costs()[1] >= MIN_SECONDS_FOR_UMAP
+        self.umap = umap
+        self.block = self._select_block()
+        self.block_name = ", ".join(f"{axis} {level}" for axis, level in self.block.items())
+
+    def plot_losses(self) -> Iterator[VariantLosses]:
+        """Plot the losses of each variant."""
+        for variant in self.variants:
+            runs = [run for run in self.result.study.runs if run.variant == variant]
+            done = [run for run in runs if run.label in self.result.outcome.summaries]
+            loaded = [self._load_history(run) for run in done[:MAX_RUNS_PER_VARIANT]]
+            histories = [history for history in loaded if history.records is not None]
+            figures = plot_loss_curves((history.get_losses() for history in histories), variant)
+            notes = []
+            if len(done) > MAX_RUNS_PER_VARIANT:
+                notes.append(f"the first {MAX_RUNS_PER_VARIANT} of {len(done)} runs")
+            if len(runs) > len(done):
+                notes.append(f"{len(runs) - len(done)} of {len(runs)} runs failed")
+            if n_missing := len(loaded) - len(histories):
+                notes.append(f"no history.csv in {format_count(n_missing, 'run folder')}")
+            if histories and not figures:
+                notes.append("no trained component")
+            yield VariantLosses(variant, figures, "; ".join(notes))
+
+    def plot_clusters(self) -> list[SvgFigure]:
+        """Plot the clusters of each variant in one block, in the colors of the base."""
+        figures: list[SvgFigure] = []
+        umaps: list[SvgFigure] = []
+        reference = None
+        for run in self._select_runs():
+            history = self._load_history(run, with_embedding=True)
+            if history.clusters is None or history.embedding is None:
+                continue
+            reference = history.clusters if reference is None else reference
+            plot = partial(plot_clusters, history.embedding, history.clusters, run.variant)
+            figures.append(plot(reference=reference))
+            if self.umap and len(umaps) < MAX_UMAPS:
+                umaps.append(plot(reference=reference, basis="UMAP"))
+        return figures + umaps
+
+    def plot_alluvials(self) -> list[SvgFigure]:
+        """Plot the clusters by iteration of each variant in one block."""
+        figures = (
+            plot_alluvial(self._load_history(run, with_embedding=True).cluster_history, run.variant)
+            for run in self._select_runs()
+        )
+        return [figure for figure in figures if figure is not None]
+
+    def _select_runs(self) -> list[Run]:
+        """Return the finished runs of the block that is drawn, one of each variant."""
+        runs: dict[str, Run] = {}
+        for run in self.result.study.runs:
+            levels = {axis: level for axis, level in run.levels.items() if level is not None}
+            is_in_block = levels.items() <= self.block.items()
+            if is_in_block and run.label in self.result.outcome.summaries:
+                runs.setdefault(run.variant, run)
+        return [runs[name] for name in self.variants if name in runs]
+
+    def _select_block(self) -> dict[str, Any]:
+        """Return the levels of the base with which most variants finished."""
+        done = [run for run in self.result.study.runs if run.label in self.result.outcome.summaries]
+
+        def count_variants(base: Run) -> int:
+            return sum(run.levels.items() <= base.levels.items() for run in done)
+
+        bases = [run for run in done if run.role == "base"]
+        return dict(max(bases, key=count_variants).levels) if bases else {}
+
+    def _load_history(self, run: Run, *, with_embedding: bool = False) -> RunHistory:
+        folder = self.result.folder / "runs" / run.label
+        return RunHistory.from_folder(folder, with_embedding=with_embedding)
