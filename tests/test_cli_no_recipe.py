@@ -65,9 +65,9 @@ NO_TEXT = {
     "missing": (lambda: None, "no such recipe file"),
     "binary": (
         lambda: Path("my.yaml").write_bytes(b"\x89HDF\xff"),
-        "not a text file, so not a rec",
+        "not a text file",
     ),
-    "utf-16": (lambda: Path("my.yaml").write_text("seed: 1", "utf-16"), "not a text file, so not"),
+    "utf-16": (lambda: Path("my.yaml").write_text("seed: 1", "utf-16"), "not a text file"),
 }
 
 

@@ -166,7 +166,7 @@ def test_layers_are_stacked_with_normalization_activation_and_skips(name):
     )
     torch.manual_seed(1)
     module = encoder.build(N_FEATURES)
-    graph, x = encoder.graph(weighted_graph()), torch.randn(N_CELLS, N_FEATURES)
+    graph, x = encoder.prepare_graph(weighted_graph()), torch.randn(N_CELLS, N_FEATURES)
     h = module.layers[0](graph, x) + x @ module.skips[0].weight.T
     h = torch.nn.functional.elu(torch.nn.functional.layer_norm(h, (6,)))
     expected = module.layers[1](graph, h) + h @ module.skips[1].weight.T

@@ -1,4 +1,4 @@
-"""Encoders that are computed or built, against plain formulas."""
+"""Encoders: PCA against an SVD, and attention heads."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from scgnn.components.encoders import GAT, PCA
 @pytest.mark.parametrize("form", [sparse.csr_matrix, np.asarray])
 def test_pca_is_the_projection_on_the_largest_variances(shape, form):
     x = np.random.default_rng(0).poisson(1.0, shape).astype(np.float32)
-    encoder = PCA(n_components=(10,))
+    encoder = PCA(n_components=10)
     module = encoder.build(shape[1])
     encoder.prepare(module, form(x), 0)
     scores = module(None, torch.from_numpy(x)).numpy()
@@ -24,7 +24,7 @@ def test_pca_is_the_projection_on_the_largest_variances(shape, form):
 
 
 def test_pca_of_one_cell_is_zero():
-    encoder = PCA(n_components=(3,))
+    encoder = PCA(n_components=3)
     module = encoder.build(5)
     encoder.prepare(module, np.ones((1, 5), np.float32), 0)
     assert not module(None, torch.ones(1, 5)).any()
@@ -38,7 +38,7 @@ def test_heads_that_do_not_divide_a_layer_are_refused():
 def test_a_gradient_reaches_every_weight_of_graph_attention():
     torch.manual_seed(0)
     encoder = GAT(hidden=(8, 4))
-    graph = sparse.csr_matrix(np.array([[0, 1.0, 0], [1, 0, 0], [0, 0, 0]]))  # one cell alone
+    graph = sparse.csr_matrix(np.array([[0, 1.0, 0], [1, 0, 0], [0, 0, 0]]))  # an isolated cell
     module = encoder.build(6)
     out = module(encoder.prepare_graph(graph), torch.randn(3, 6))
     assert out.shape == (3, 4)

@@ -134,16 +134,18 @@ def test_workers_share_the_memory(monkeypatch):
         check_fits_memory(load_recipe("scgnn"), size, n_workers=2)
 
 
-@pytest.mark.parametrize("what", ["scgnn_quick", "components"])
-def test_run_and_check_refuse_it_before_anything_is_read(run_cli, tmp_path, monkeypatch, what):
+@pytest.mark.parametrize("what", ["scgnn_quick", "./study.yaml"])
+def test_run_and_check_refuse_it_before_anything_is_read(run_cli, work_dir, monkeypatch, what):
+    study = "base: scgnn_quick\nvary: {pipeline.clusterer: [leiden]}\nseeds: 2\n"
+    (work_dir / "study.yaml").write_text(study)
     monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: 10.0)
     checked = run_cli("check", what)
     monkeypatch.setattr(Demo, "__call__", lambda _: pytest.fail("it was read"))
-    run = run_cli("run", what, "--out", str(tmp_path / "out"))
+    run = run_cli("run", what, "--out", "out")
     for done in (checked, run):
         assert done.exit_code == 2 and "but there are" in done.stderr and "--force" in done.stderr
     assert "no mistakes found" not in checked.stdout
-    assert not (tmp_path / "out").exists()
+    assert not (work_dir / "out").exists()
 
 
 def test_force_runs_it_all_the_same(monkeypatch, caplog):

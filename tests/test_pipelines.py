@@ -14,6 +14,7 @@ from scgnn.components.regularizers import BinaryLTMGWeightedError, GraphSmoothne
 from scgnn.components.transforms import Log1p
 from scgnn.data.anndata_views import to_state
 from scgnn.data.validation import validate
+from scgnn.execution.cache import StageCache
 from scgnn.execution.stages import Stages
 from scgnn.pipelines import ScGNN
 from scgnn.state import State
@@ -42,8 +43,11 @@ def small(**changes) -> ScGNN:
     return replace(pipeline, **{**settings, **changes})
 
 
-def run(pipeline, state: State, seed: int = 1) -> State:
-    return pipeline(state, Stages(), seed)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Return a function that runs a pipeline; equal stages of the runs are shared."""
+    cache = StageCache(tmp_path_factory.mktemp("stages"))
+    return lambda pipeline, state, seed=1: pipeline(state, Stages(cache), seed)
 
 
 def values(state: State, quantity: str, stage: str | None = None) -> list[float]:
@@ -51,7 +55,7 @@ def values(state: State, quantity: str, stage: str | None = None) -> list[float]
     return [record.value for record in wanted]
 
 
-def test_all_nine_steps_leave_their_results(state):
+def test_all_nine_steps_leave_their_results(run, state):
     end = run(small(), state)
     assert end.ltmg_states.shape == end.imputed.shape == end.reconstruction.shape == (120, 60)
     assert end.embedding.shape == (120, 8)
@@ -63,7 +67,7 @@ def test_all_nine_steps_leave_their_results(state):
     assert np.isfinite(end.imputed).all()
 
 
-def test_relabelling_cells_relabels_everything(state):
+def test_relabelling_cells_relabels_everything(run, state):
     order = np.random.default_rng(0).permutation(state.n_cells)
     moved = replace(state, x=state.x[order], cells=state.cells[order])
     pipeline = small(max_iterations=1, clusterer=KMeans(n_clusters=3))
@@ -77,27 +81,27 @@ def test_relabelling_cells_relabels_everything(state):
     assert np.median(near) < 0.02 * before.imputed.max()
 
 
-def test_swapping_the_clusterer_leaves_the_first_embeddings_as_they_are(state):
+def test_swapping_the_clusterer_leaves_the_first_embeddings_as_they_are(run, state):
     one = run(small(max_iterations=0, imputation=None), state)
     other = run(small(max_iterations=0, imputation=None, clusterer=Leiden()), state)
     assert np.array_equal(one.embedding, other.embedding)
     assert np.array_equal(one.graph_embedding, other.graph_embedding)
 
 
-def test_swapping_the_graph_encoder_leaves_the_feature_embedding_as_it_is(state):
+def test_swapping_the_graph_encoder_leaves_the_feature_embedding_as_it_is(run, state):
     one = run(small(max_iterations=0, imputation=None), state)
     other = run(small(max_iterations=0, imputation=None, graph_encoder=GAT()), state)
     assert np.array_equal(one.embedding, other.embedding)
     assert not np.array_equal(one.graph_embedding, other.graph_embedding)
 
 
-def test_another_seed_gives_other_weights(state):
+def test_another_seed_gives_other_weights(run, state):
     one = run(small(max_iterations=0, imputation=None), state, seed=1)
     other = run(small(max_iterations=0, imputation=None), state, seed=2)
     assert not np.array_equal(one.embedding, other.embedding)
 
 
-def test_without_a_graph_encoder_the_feature_embedding_is_clustered(state):
+def test_without_a_graph_encoder_the_feature_embedding_is_clustered(run, state):
     end = run(small(graph_encoder=None), state)
     assert end.graph_embedding is end.embedding
 
@@ -116,7 +120,7 @@ def test_without_a_graph_encoder_the_feature_embedding_is_clustered(state):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_each_published_option_changes_the_graph_embedding(state, change):
+def test_each_published_option_changes_the_graph_embedding(run, state, change):
     usual, changed = (
         run(small(imputation=None), state),
         run(small(imputation=None, **change), state),
@@ -124,7 +128,7 @@ def test_each_published_option_changes_the_graph_embedding(state, change):
     assert not np.array_equal(usual.graph_embedding, changed.graph_embedding)
 
 
-def test_labels_of_the_iteration_before_are_those_of_one_iteration_less(state):
+def test_labels_of_the_iteration_before_are_those_of_one_iteration_less(run, state):
     shorter = run(small(max_iterations=1, imputation=None), state)
     published = run(
         small(max_iterations=2, imputation=None, final_clusters="previous_iteration"), state
@@ -132,20 +136,20 @@ def test_labels_of_the_iteration_before_are_those_of_one_iteration_less(state):
     assert np.array_equal(published.clusters, shorter.clusters)
 
 
-def test_small_imputed_values_become_zero_when_asked(state):
+def test_small_imputed_values_become_zero_when_asked(run, state):
     kept = run(small(max_iterations=0, imputation_threshold=None), state).imputed
     cut = run(small(max_iterations=0, imputation_threshold=0.5), state).imputed
     assert ((kept > 0) & (kept < 0.5)).any()
     assert np.array_equal(cut, np.where(kept < 0.5, 0, kept))
 
 
-def test_graph_smooth_takes_part_in_the_imputation(state):
+def test_graph_smooth_takes_part_in_the_imputation(run, state):
     usual = run(small(max_iterations=0), state)
     smooth = run(small(max_iterations=0, imputation_regularizers=(GraphSmoothness(),)), state)
     assert not np.array_equal(usual.imputed, smooth.imputed)
 
 
-def test_standing_labels_stop_the_iterations_and_say_so(state):
+def test_standing_labels_stop_the_iterations_and_say_so(run, state):
     end = run(small(max_iterations=10, imputation=None), state)
     assert end.n_iterations == len(values(end, "agreement"))
     if end.n_iterations < 10:
@@ -153,7 +157,7 @@ def test_standing_labels_stop_the_iterations_and_say_so(state):
         assert values(end, "agreement")[-1] > 0.99
 
 
-def test_history_counts_dead_units_and_genes_and_every_epoch(state):
+def test_history_counts_dead_units_and_genes_and_every_epoch(run, state):
     end = run(small(), state)
     assert len(values(end, "dead_units")) == end.n_iterations + 1
     assert len(values(end, "dead_genes", "imputation")) == 1
@@ -162,7 +166,7 @@ def test_history_counts_dead_units_and_genes_and_every_epoch(state):
     assert values(end, "dead_units")[-1] == dead
 
 
-def test_mini_batches_learn_what_full_batches_learn(state):
+def test_mini_batches_learn_what_full_batches_learn(run, state):
     batched = Training(epochs=60, learning_rate=5e-3, batch_size=32)
     end = run(small(feature_training=batched, max_iterations=0, imputation=None), state)
     losses = values(end, "loss", "feature autoencoder")

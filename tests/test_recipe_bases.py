@@ -116,9 +116,7 @@ def test_a_mistake_in_a_base_names_the_file_it_is_in(tmp_path, collect_errors):
     (line,) = collect_errors("base: base.yaml")
     assert line.startswith("base.yaml:2: pipeline.graph_encoder.name: unknown encoder 'gta'")
     (tmp_path / "base.yaml").write_text("seed: 1\n\tpipeline: 2")
-    assert collect_errors("base: base.yaml") == [
-        "base.yaml:2: indented by a tab; use spaces"
-    ]
+    assert collect_errors("base: base.yaml") == ["base.yaml:2: indented by a tab; use spaces"]
 
 
 def test_a_base_that_is_not_there_names_the_file_that_wants_it(collect_errors):

@@ -102,8 +102,8 @@ def test_changes_come_one_after_the_other():
         ),
         (
             "pipeline.imputation=maybe",
-            "--set pipeline.imputation=maybe: pipeline.imputation: must be true or false or "
-            'reconstruction, not "maybe"',
+            "--set pipeline.imputation=maybe: pipeline.imputation: must be one of autoencoder, "
+            'reconstruction or null, not "maybe"',
         ),
         (
             "pipeline.clusterer.n_clusters=0",

@@ -110,11 +110,7 @@ ANY_DATA = st.sampled_from(["thinning_fraction", "holdout_fraction"]).flatmap(  
 ANY_PIPELINE = st.sampled_from([ScGNN, SinglePass]).flatmap(lambda p: any_settings(p, **FITTING))
 
 
-@given(
-    pipeline=ANY_PIPELINE,
-    data=ANY_DATA,
-    seed=st.integers(0, 2**32 - 1),
-)
+@given(pipeline=ANY_PIPELINE, data=ANY_DATA, seed=st.integers(0, 2**32 - 1))
 @settings(
     max_examples=40, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck)
 )

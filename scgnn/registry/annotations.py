@@ -98,7 +98,7 @@ def _text(annotation: Any) -> str:
 
 
 def describe_type(annotation: Any) -> str:
-    """Return an annotation as text: 'a whole number above 0', 'one of mean_std, isolation_forest'."""
+    """Return an annotation as text, such as 'a whole number above 0' or 'one of relu, elu'."""
     options = _expand_union(annotation)
     return _text(annotation) or " or ".join(_text(o) or _describe_option(o) for o in options)
 
@@ -110,7 +110,8 @@ def _describe_option(option: Any) -> str:
     if origin is Literal:
         return str(args[0]) if len(args) == 1 else f"one of {', '.join(map(str, args))}"
     if origin is tuple and args[1:] == (...,):
-        return f"a list, each {describe_type(args[0])}{'' if _is_plain(args[0]) else ' ([] for none)'}"
+        suffix = "" if _is_plain(args[0]) else " ([] for none)"
+        return f"a list, each {describe_type(args[0])}{suffix}"
     if isinstance(option, type) and issubclass(option, Component):
         return f"{'an' if option.kind[0] in 'aeiou' else 'a'} {option.kind}"
     return "a mapping" if dataclasses.is_dataclass(option) else PLAIN_TYPES.get(option, str(option))

@@ -1,4 +1,4 @@
-"""Encoders: cells into vectors, with or without the graph."""
+"""Encoders, which embed cells from their features and the cell graph."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The networks among the names, which load torch."""
+    """Import the networks on first use, since they load torch."""
     if name not in ("DenseNetwork", "GaussianPosterior"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from scgnn.components.encoders import networks

@@ -1,4 +1,4 @@
-"""attention"""
+"""Graph encoders with attention."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MultiHead(MessagePassing):
-    """What the encoders with attention heads share.
+    """Base class of graph encoders with attention heads.
 
     Parameters
     ----------
     heads
-        Attention heads: side by side in the inner layers, averaged in the last.
+        Number of attention heads, which are concatenated in the inner layers and averaged in the
+        last.
     """
 
     heads: PositiveInt = 2
@@ -34,10 +35,14 @@ class MultiHead(MessagePassing):
 @Encoder.register("gat")
 @dataclass(frozen=True)
 class GAT(MultiHead):
-    """Graph attention (Velickovic 2018): neighbours weighted by what they hold.
+    """Graph attention network (Veličković et al. 2018).
 
-    ``Σ_j a_ij W x_j``, a the softmax over i and its neighbours j of
-    ``LeakyReLU(v · [W x_i, W x_j])``. Edges count alike whatever their weight (DGL's GATConv).
+    Each layer is ``Σ_j a_ij W x_j`` with a the softmax of ``LeakyReLU(v · [W x_i, W x_j])`` over
+    cell i and its neighbors j. Edge weights are not used. Implemented by DGL's GATConv.
+
+    References
+    ----------
+    Veličković et al. (2018) Graph attention networks. ICLR.
     """
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
@@ -51,10 +56,14 @@ class GAT(MultiHead):
 @Encoder.register("gatv2")
 @dataclass(frozen=True)
 class GATv2(MultiHead):
-    """Graph attention whose ranking of neighbours depends on the cell (Brody 2022).
+    """Graph attention network with dynamic attention (GATv2, Brody et al. 2022).
 
-    ``Σ_j a_ij W x_j``, a the softmax over i and its neighbours j of
-    ``v · LeakyReLU(W x_j + U x_i)``. Edges count alike whatever their weight (DGL's GATv2Conv).
+    Each layer is ``Σ_j a_ij W x_j`` with a the softmax of ``v · LeakyReLU(W x_j + U x_i)`` over
+    cell i and its neighbors j. Edge weights are not used. Implemented by DGL's GATv2Conv.
+
+    References
+    ----------
+    Brody, Alon, Yahav (2022) How attentive are graph attention networks? ICLR.
     """
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
@@ -68,10 +77,15 @@ class GATv2(MultiHead):
 @Encoder.register("transformer")
 @dataclass(frozen=True)
 class Transformer(MultiHead):
-    """Scaled dot-product attention over the neighbourhood (Vaswani 2017; DGL's DotGatConv).
+    """Scaled dot-product attention over the neighborhood (Vaswani et al. 2017).
 
-    ``Σ_j a_ij W x_j``, a the softmax over i and its neighbours j of ``W x_i · W x_j / √d``, d
-    the width of a head. Query, key and value are one map; edges count alike whatever their weight.
+    Each layer is ``Σ_j a_ij W x_j`` with a the softmax of ``W x_i · W x_j / √d`` over cell i and
+    its neighbors j, d the width of a head. Query, key and value share W; edge weights are not used.
+    Implemented by DGL's DotGatConv.
+
+    References
+    ----------
+    Vaswani et al. (2017) Attention is all you need. NIPS 30.
     """
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:

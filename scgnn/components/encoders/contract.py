@@ -1,11 +1,11 @@
-"""What an encoder is."""
+"""Contract of encoders."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.field_types import Widths
 from scgnn.registry.component import Component
@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 
 class Encoder(Component, kind="encoder"):
-    """Turns cells into vectors, with or without the graph.
+    """Base class of encoders, which embed cells from their features and, optionally, the cell graph.
 
-    ``build(n_features)`` gives a module whose ``forward(graph, x)`` maps features, cells x
-    n_features, to an embedding, cells x ``width(n_features)``. That of a ``variational`` one is a
-    :class:`scgnn.components.encoders.Posterior`. The last number of ``hidden`` is the width of the
-    embedding; one without ``hidden`` says its width in ``width`` and ``widened``. ``graph`` is the
-    scipy matrix that the graph builder gave, in the form that :meth:`graph` makes of it once; only
-    an encoder with ``requires = frozenset({"graph"})`` gets one.
+    Attributes
+    ----------
+    hidden
+        Width of each layer, the last of which is the width of the embedding. An encoder without
+        it defines :meth:`embedding_width` and :meth:`replace_width`.
+    variational
+        Whether the network is a :class:`scgnn.components.encoders.GaussianPosterior`.
     """
 
     variational: ClassVar[bool] = False
@@ -31,31 +32,44 @@ class Encoder(Component, kind="encoder"):
     hidden: Widths
 
     def build(self, n_features: int) -> nn.Module:
-        """A new module with fresh weights, drawn from torch's generator."""
+        """Return a new network with random weights, drawn from torch's global generator.
+
+        Parameters
+        ----------
+        n_features
+            Number of input features.
+
+        Returns
+        -------
+        torch.nn.Module
+            Its ``forward(graph, x)`` maps features, cells x n_features, to an embedding, cells x
+            ``embedding_width(n_features)``. ``graph`` is the result of :meth:`prepare_graph`, None
+            without ``requires = frozenset({"graph"})``.
+        """
         raise NotImplementedError
 
     def embedding_width(self, n_features: int) -> int:
-        """How many numbers a cell is turned into."""
+        """Return the number of dimensions of the embedding."""
         return self.hidden[-1]
 
     def replace_width(self, width: int) -> Encoder:
-        """The same encoder with an embedding of another width.
+        """Return the same encoder with an embedding of another width.
 
         Raises
         ------
         ValueError
-            It has no width of its own.
+            If the width cannot be changed.
         """
         if not isinstance(getattr(self, "hidden", None), tuple):
             raise ValueError(
-                f"{self.name} has no hidden, a tuple with the width of each layer; give it one, or "
-                "set graph_decoder.variational: false"
+                f"{self.name} has no field 'hidden', a tuple with the width of each layer: add it, "
+                "or set graph_decoder.variational: false"
             )
         return replace(self, hidden=(*self.hidden[:-1], width))  # type: ignore[type-var]
 
     def prepare(self, module: nn.Module, x: Matrix, seed: int) -> None:
-        """Set what is computed from ``x`` rather than trained. Most encoders have nothing to do."""
+        """Set what is computed rather than trained, from features ``x``, cells x n_features."""
 
-    def prepare_graph(self, graph: sparse.csr_matrix | None) -> Any:
-        """The cell graph in the form that ``forward`` wants; by default as it is."""
+    def prepare_graph(self, graph: csr_matrix | None) -> Any:
+        """Return the cell graph, cells x cells, in the form that ``forward`` takes."""
         return graph

@@ -1,4 +1,4 @@
-"""The graph encoders: each is one layer of dgl.nn, stacked."""
+"""Graph encoders with convolutions, each a stack of layers of dgl.nn."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 @Encoder.register("gcn")
 @dataclass(frozen=True)
 class GCN(MessagePassing):
-    """Graph convolution (Kipf & Welling 2017): the mean of the neighbourhood, then a linear map.
+    """Graph convolutional network (Kipf & Welling 2017).
 
-    ``Â X W`` with ``Â = D^-½ (A + I) D^-½``; no bias, as in scGNN.
+    Each layer is ``Â X W`` with ``Â = D^-½ (A + I) D^-½``, without bias as in scGNN.
+
+    References
+    ----------
+    Kipf, Welling (2017) Semi-supervised classification with graph convolutional networks. ICLR.
     """
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
@@ -32,14 +36,19 @@ class GCN(MessagePassing):
 @Encoder.register("sage")
 @dataclass(frozen=True)
 class SAGE(MessagePassing):
-    """GraphSAGE (Hamilton 2017): the cell and its neighbours' mean, each with its own weights.
+    """GraphSAGE: separate weights for the cell and its aggregated neighbors (Hamilton et al. 2017).
 
-    ``W x_i + U · mean_j A_ij x_j``; with pool ``W x_i + U · max_j A_ij relu(V x_j)``.
+    Each layer is ``W x_i + U · mean_j A_ij x_j``, or with pool
+    ``W x_i + U · max_j A_ij relu(V x_j)``.
 
     Parameters
     ----------
     aggregator
-        How neighbours are summed up; pool takes the maximum after a linear map.
+        Aggregation of the neighbors: their mean, or pool, the maximum after a linear map and ReLU.
+
+    References
+    ----------
+    Hamilton, Ying, Leskovec (2017) Inductive representation learning on large graphs. NIPS 30.
     """
 
     aggregator: Literal["mean", "pool"] = "mean"
@@ -56,9 +65,13 @@ class SAGE(MessagePassing):
 @Encoder.register("gin")
 @dataclass(frozen=True)
 class GIN(MessagePassing):
-    """Graph isomorphism network (Xu 2019): (1 + ε) · cell + its neighbours, ε learned.
+    """Graph isomorphism network (Xu et al. 2019).
 
-    ``W ((1 + ε) x_i + Σ_j A_ij x_j)``.
+    Each layer is ``W ((1 + ε) x_i + Σ_j A_ij x_j)`` with a learned ε.
+
+    References
+    ----------
+    Xu, Hu, Leskovec, Jegelka (2019) How powerful are graph neural networks? ICLR.
     """
 
     add_self_loops: ClassVar[bool] = False
@@ -74,12 +87,12 @@ class GIN(MessagePassing):
 
 @dataclass(frozen=True)
 class MultiHop(MessagePassing):
-    """What the encoders share that reach several steps far in one layer.
+    """Base class of graph encoders whose layers reach several hops.
 
     Parameters
     ----------
     hops
-        How many steps along edges a layer reaches.
+        Number of hops that a layer reaches.
     """
 
     hops: PositiveInt = 2
@@ -88,9 +101,14 @@ class MultiHop(MessagePassing):
 @Encoder.register("tag")
 @dataclass(frozen=True)
 class TAG(MultiHop):
-    """Topology-adaptive convolution (Du 2017): 0 … ``hops`` steps, each with its own weights.
+    """Topology-adaptive graph convolution: separate weights for each hop (Du et al. 2017).
 
-    ``Σ_n Âⁿ X W_n``, n from 0 to ``hops``, Â that of ``gcn``.
+    Each layer is ``Σ_n Âⁿ X W_n``, n from 0 to ``hops``, with Â as in ``gcn``.
+
+    References
+    ----------
+    Du, Zhang, Wu, Moura, Kar (2017) Topology adaptive graph convolutional networks.
+    arXiv:1710.10370.
     """
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
@@ -104,9 +122,14 @@ class TAG(MultiHop):
 @Encoder.register("sgc")
 @dataclass(frozen=True)
 class SGC(MultiHop):
-    """Simplified convolution (Wu 2019): ``hops`` steps of smoothing, then one linear map.
+    """Simplified graph convolution: smoothing, then one linear map (Wu et al. 2019).
 
-    ``Âⁿ X W``, n = ``hops``, Â that of ``gcn``.
+    Each layer is ``Âⁿ X W``, n = ``hops``, with Â as in ``gcn``.
+
+    References
+    ----------
+    Wu, Zhang, de Souza, Fifty, Yu, Weinberger (2019) Simplifying graph convolutional networks.
+    ICML.
     """
 
     hidden: Widths = (16,)
@@ -122,12 +145,17 @@ class SGC(MultiHop):
 @Encoder.register("chebnet")
 @dataclass(frozen=True)
 class ChebNet(MultiHop):
-    """Chebyshev polynomials of the Laplacian up to order ``hops`` (Defferrard 2016).
+    """Chebyshev spectral graph convolution of order ``hops`` (Defferrard et al. 2016).
 
-    ``Σ_n T_n(L − I) X W_n``, ``T_0(M) = I``, ``T_1(M) = M``, ``T_n = 2 M T_{n−1} − T_{n−2}``, L the
-    normalised Laplacian. Edges count 1 whatever their weight; the largest eigenvalue is taken as
-    2, its bound. Polynomials do not average as the other layers do, and at large inputs a ReLU
-    left no unit alive on a real set: the activation is elu.
+    Each layer is ``Σ_n T_n(L − I) X W_n`` with ``T_0(M) = I``, ``T_1(M) = M``,
+    ``T_n = 2 M T_{n−1} − T_{n−2}`` and L the normalized Laplacian of the unweighted graph, whose
+    largest eigenvalue is set to its upper bound 2. Since the polynomials do not average, ReLU units
+    can die at large inputs, so the default activation is elu.
+
+    References
+    ----------
+    Defferrard, Bresson, Vandergheynst (2016) Convolutional neural networks on graphs with fast
+    localized spectral filtering. NIPS 29.
     """
 
     add_self_loops: ClassVar[bool] = False
@@ -142,15 +170,20 @@ class ChebNet(MultiHop):
 @Encoder.register("appnp")
 @dataclass(frozen=True)
 class APPNP(MultiHop):
-    """Linear layers, then personalised PageRank (Gasteiger 2019): ``hops`` steps, no weights.
+    """Linear layers, then personalized PageRank propagation (APPNP, Gasteiger et al. 2019).
 
-    Each step is ``Z ← (1 − alpha) Â Z + alpha · H``, H what the linear layers
-    give, Â that of ``gcn``.
+    The propagation after the last layer, with output H, is ``hops`` steps of
+    ``Z ← (1 − alpha) Â Z + alpha · H`` with Â as in ``gcn``.
 
     Parameters
     ----------
     alpha
-        Share of the starting vector mixed in at each step.
+        Teleport probability α.
+
+    References
+    ----------
+    Gasteiger, Bojchevski, Günnemann (2019) Predict then propagate: graph neural networks meet
+    personalized PageRank. ICLR.
     """
 
     hops: PositiveInt = 10
@@ -165,26 +198,30 @@ class APPNP(MultiHop):
         linear = nn.Linear(n_in, n_out)
         if not last:
             return NodewiseLinear(linear)
-        return WeightedConvolution(APPNPConv(self.hops, self.alpha), input_projection=linear)
+        return WeightedConvolution(APPNPConv(self.hops, self.alpha), linear)
 
 
 @Encoder.register("gcn2")
 @dataclass(frozen=True)
 class GCN2(MessagePassing):
-    """Deep graph convolution (Chen 2020): every layer sees the first one's input again.
+    """Deep GCN with initial residual and identity mapping (GCNII, Chen et al. 2020).
 
-    A linear map into the inner width, a layer for each inner width, a linear map out of it. Layer
-    l is ``S ((1 − β) I + β W)``, ``S = (1 − α) Â X + α X_0``, ``β = log(λ/l + 1)``, Â that of
-    ``gcn``.
+    A linear map to the inner width, one layer for each inner width, and a linear map to the
+    embedding. Layer l is ``S ((1 − β) I + β W)`` with ``S = (1 − α) Â X + α X_0``,
+    ``β = log(λ/l + 1)`` and Â as in ``gcn``.
 
     Parameters
     ----------
     hidden
-        Inner widths, all equal, and the embedding's.
+        Inner widths, which are equal, and the width of the embedding.
     alpha
-        Share of the first input in every layer, α of the paper.
-    lambda
-        λ of the paper: the weights' share in layer l is log(λ/l + 1).
+        Weight α of the initial residual X_0.
+    lambda_
+        λ, which controls the decay of the identity mapping with depth.
+
+    References
+    ----------
+    Chen, Wei, Huang, Ding, Li (2020) Simple and deep graph convolutional networks. ICML.
     """
 
     hidden: Widths = (32, 32, 32, 32, 16)
@@ -194,22 +231,22 @@ class GCN2(MessagePassing):
     def __post_init__(self) -> None:
         if len(self.hidden) < 2 or len(set(self.hidden[:-1])) > 1:
             raise ValueError(
-                "hidden: gcn2 wants one or more equal inner widths and the embedding's, e.g. "
-                f"[32, 32, 16], not {list(self.hidden)}"
+                "hidden: gcn2 requires one or more equal inner widths and the width of the "
+                f"embedding, e.g. [32, 32, 16], not {list(self.hidden)}"
             )
         if self.residual:
-            raise ValueError("residual: gcn2 has its own, alpha")
+            raise ValueError("residual: gcn2 has its own residual connection, set alpha instead")
 
     def build(self, n_features: int) -> nn.Module:
         from dgl.nn.pytorch import GCN2Conv
 
         from scgnn.components.encoders.networks import GCN2Network
 
-        widths = (n_features, self.hidden[0], self.hidden[-1])
+        *inner, width = self.hidden
         return GCN2Network(
-            lambda number: GCN2Conv(widths[1], number, self.alpha, self.lambda_),
-            len(self.hidden) - 1,
-            widths,
+            lambda number: GCN2Conv(inner[0], number, self.alpha, self.lambda_),
+            len(inner),
+            (n_features, inner[0], width),
             self.activation,
             self.dropout,
             self.normalization,

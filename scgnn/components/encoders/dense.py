@@ -1,4 +1,4 @@
-"""Encoders that look at each cell alone."""
+"""Encoders that do not use the cell graph."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
-from scipy import sparse
 
 from scgnn.components.encoders.contract import Encoder
 from scgnn.field_types import Activation, Normalization, PositiveInt, ProperFraction, Widths
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 @Encoder.register("identity")
 @dataclass(frozen=True)
 class Identity(Encoder):
-    """The features as they are: what a method does without an encoder."""
+    """Identity: the features themselves, for pipelines without an encoder."""
 
     def build(self, n_features: int) -> nn.Module:
         from scgnn.components.encoders.networks import IdentityNetwork
@@ -34,7 +33,7 @@ class Identity(Encoder):
 
     def replace_width(self, width: int) -> Encoder:
         raise ValueError(
-            "identity has no width of its own, so it cannot give a mean and a spread; "
+            "identity has no width of its own and cannot return a mean and a standard deviation; "
             "set graph_decoder.variational: false"
         )
 
@@ -42,22 +41,23 @@ class Identity(Encoder):
 @Encoder.register("mlp")
 @dataclass(frozen=True)
 class MLPEncoder(Encoder):
-    """Fully connected layers: the encoder of scGNN's feature autoencoder.
+    """Multilayer perceptron, the encoder of scGNN's feature autoencoder (Wang et al. 2021).
 
     Each layer is ``activation(W x + b)``.
 
     Parameters
     ----------
     hidden
-        Width of each layer; the last is the embedding.
+        Width of each layer; the last is the width of the embedding.
     activation
-        After every layer but the last.
+        Activation after each layer but the last; null is linear.
     output_activation
-        After the last layer. The original has relu, which leaves many units dead; none is linear.
+        Activation after the last layer; null is linear. scGNN's relu leaves many units dead.
     dropout
-        Share of inputs to each layer set to zero while training.
+        Fraction of the inputs of each layer that is set to zero in training.
     normalization
-        Before each activation but the last: over the cells of a batch, or over the units of a cell.
+        Normalization before each activation but the last: batch is over the cells of a batch, layer
+        over the units of a cell; null has none.
     """
 
     hidden: Widths = (512, 128)
@@ -70,7 +70,7 @@ class MLPEncoder(Encoder):
         return self._build_network(n_features, self.hidden)
 
     def replace_width(self, width: int) -> Encoder:
-        """For a mean and a spread, which may have either sign: the last layer is linear."""
+        """Return the encoder with another width and a linear last layer, whose sign is free."""
         return replace(self, hidden=(*self.hidden[:-1], width), output_activation=None)
 
     def _build_network(self, n_features: int, widths: tuple[int, ...]) -> DenseNetwork:
@@ -83,24 +83,21 @@ class MLPEncoder(Encoder):
 @Encoder.register("vae")
 @dataclass(frozen=True)
 class VAE(MLPEncoder):
-    """Fully connected layers into a normal distribution per cell (Kingma & Welling 2014).
+    """Multilayer perceptron with a Gaussian posterior for each cell (Kingma & Welling 2014).
 
-    Training draws the embedding from it, ``μ + σ ε`` with ε standard normal, everything else takes
-    its mean. The regularizer ``kl`` holds it to the standard normal; without ``kl`` the spread
-    shrinks and this is an mlp.
+    The embedding is sampled in training, ``μ + σ ε`` with standard normal ε, and is the mean μ
+    otherwise. Add the regularizer ``kl``, without which σ shrinks to that of an mlp.
 
     Parameters
     ----------
     hidden
-        Width of each layer; the last is the embedding, mean and log standard deviation each.
-    activation
-        After every layer but the last.
+        Width of each layer; the last is the width of the embedding, for both μ and log σ.
     output_activation
-        After the last layer; none lets the mean have either sign.
-    dropout
-        Share of inputs to each layer set to zero while training.
-    normalization
-        Before each activation but the last: over the cells of a batch, or over the units of a cell.
+        Activation after the last layer; null is linear, so that μ can have either sign.
+
+    References
+    ----------
+    Kingma, Welling (2014) Auto-encoding variational Bayes. ICLR.
     """
 
     variational: ClassVar[bool] = True
@@ -110,17 +107,17 @@ class VAE(MLPEncoder):
     def build(self, n_features: int) -> nn.Module:
         from scgnn.components.encoders.networks import GaussianPosterior
 
-        return GaussianPosterior(
-            self._build_network(n_features, (*self.hidden[:-1], 2 * self.hidden[-1]))
-        )
+        widths = (*self.hidden[:-1], 2 * self.hidden[-1])
+        return GaussianPosterior(self._build_network(n_features, widths))
 
 
 @Encoder.register("pca")
 @dataclass(frozen=True)
 class PCA(Encoder):
-    """Principal components: the linear floor. Computed, not trained (scikit-learn).
+    """Principal component analysis: a linear baseline without training.
 
-    ``(x − mean) · axes``, the axes those along which the cells vary most.
+    The embedding is ``(x − mean) · components``, the directions of largest variance. Implemented by
+    scikit-learn.
 
     Parameters
     ----------
@@ -142,30 +139,18 @@ class PCA(Encoder):
         return LinearProjection(n_features, self.n_components)
 
     def prepare(self, module: nn.Module, x: Matrix, seed: int) -> None:
-        from sklearn.decomposition import PCA as Decomposition
+        from sklearn import decomposition
 
         from scgnn.components.encoders.networks import LinearProjection
 
         assert isinstance(module, LinearProjection)
-        if not _has_variation(x):
-            return
-        most = min(x.shape)
-        if min(self.n_components, x.shape[1]) < most:
-            model = Decomposition(self.n_components, svd_solver="arpack", random_state=seed).fit(x)
-        elif x.shape[0] > 1:
-            model = Decomposition(min(self.n_components, most), svd_solver="full").fit(
-                to_dense_rows(x)
-            )
+        if not any((x[i] != x[:1]).sum() for i in range(1, x.shape[0])):
+            return  # all cells are equal
+        n = min(self.n_components, *x.shape)
+        if n < min(x.shape):
+            model = decomposition.PCA(n, svd_solver="arpack", random_state=seed).fit(x)
         else:
-            return
+            model = decomposition.PCA(n, svd_solver="full").fit(to_dense_rows(x))
         module.mean.copy_(torch.as_tensor(model.mean_))
-        axes = np.ascontiguousarray(model.components_.T)  # arpack's come with negative strides
-        module.components[:, : model.n_components_].copy_(torch.from_numpy(axes))
-
-
-def _has_variation(x: Matrix) -> bool:
-    """Whether any two cells differ."""
-    first = x[:1]
-    if sparse.issparse(x):
-        return any((x[at] != first).nnz for at in range(1, x.shape[0]))
-    return bool((x != first).any())
+        components = np.ascontiguousarray(model.components_.T)  # arpack's has negative strides
+        module.components[:, :n].copy_(torch.from_numpy(components))

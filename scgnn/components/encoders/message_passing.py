@@ -1,4 +1,4 @@
-"""What the graph encoders share. Message passing is DGL's, behind :func:`to_dgl`."""
+"""Message passing by DGL, and the base class of graph encoders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from scipy import sparse
+from scipy.sparse import csr_matrix, identity
 
 from scgnn.components.encoders.contract import Encoder
 from scgnn.errors import UserError
@@ -19,76 +19,103 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def to_dgl(graph: sparse.csr_matrix, add_self_loops: bool = True) -> Any:
-    """A cell graph as a DGLGraph, the one place where DGL meets the rest.
+def to_dgl(graph: csr_matrix, add_self_loops: bool = True) -> Any:
+    """Return a cell graph as a DGLGraph.
 
-    Edge data [edges]: ``weight`` as in the graph, 1 for self-loops; ``norm`` of
-    D^-1/2 (A + I) D^-1/2, the symmetric normalisation of Kipf & Welling (2017). Node data [cells]:
-    ``scale``, the diagonal of D^-1/2.
+    Parameters
+    ----------
+    graph
+        Cell graph, cells x cells, symmetric.
+    add_self_loops
+        Whether to add an edge of weight 1 from each cell to itself.
+
+    Returns
+    -------
+    dgl.DGLGraph
+        Edge data [edges]: ``weight`` as in the graph and ``norm``, the values of
+        D^-1/2 (A + I) D^-1/2 (Kipf & Welling 2017). Node data [cells]: ``scale``, the diagonal of
+        D^-1/2.
+
+    Raises
+    ------
+    UserError
+        If DGL cannot be imported.
     """
-    os.environ.setdefault("DGLBACKEND", "pytorch")  # else dgl writes a file into the home folder
+    os.environ.setdefault("DGLBACKEND", "pytorch")  # else DGL writes a file into the home directory
     try:
         import dgl
     except Exception as error:  # a broken binary raises anything from ImportError to OSError
         raise UserError(
-            f"dgl cannot be imported ({error}); install dgl==1.1.3 and packaging, "
-            "and see what 'scgnn-recipe doctor' says"
+            f"dgl cannot be imported ({error}); install dgl==1.1.3 and packaging, and run "
+            "'scgnn-recipe doctor'"
         ) from error
-    edges = (
-        graph + sparse.identity(graph.shape[0], format="csr") if add_self_loops else graph
-    ).tocoo()
-    made = dgl.graph(
-        (torch.as_tensor(edges.row), torch.as_tensor(edges.col)), num_nodes=graph.shape[0]
-    )
-    made.edata["weight"] = torch.as_tensor(edges.data, dtype=torch.float32)
+    n = graph.shape[0]
+    edges = (graph + identity(n, format="csr") if add_self_loops else graph).tocoo()
     degree = np.asarray(edges.sum(axis=1)).ravel()
     scale = 1 / np.sqrt(np.where(degree > 0, degree, 1))
     norm = edges.data * scale[edges.row] * scale[edges.col]
-    made.edata["norm"] = torch.as_tensor(norm, dtype=torch.float32)
-    made.ndata["scale"] = torch.as_tensor(scale, dtype=torch.float32)
-    return made
+    dgl_graph = dgl.graph((torch.as_tensor(edges.row), torch.as_tensor(edges.col)), num_nodes=n)
+    dgl_graph.edata["weight"] = torch.as_tensor(edges.data, dtype=torch.float32)
+    dgl_graph.edata["norm"] = torch.as_tensor(norm, dtype=torch.float32)
+    dgl_graph.ndata["scale"] = torch.as_tensor(scale, dtype=torch.float32)
+    return dgl_graph
 
 
 def build_neighbor_sampler(
     graph: Any, fanout: int, n_layers: int
 ) -> Callable[[Tensor], tuple[Tensor, Any]]:
-    """Draws, for a batch of cells, the cells that they hear, and the graph of all of these.
+    """Return a sampler of neighborhoods for mini-batch training.
 
-    In each layer a cell hears so many of its neighbours, drawn anew, and these theirs in the layer
-    before; the graph is all edges among them (shaDow, Zeng et al. 2021). The batch comes first. The
-    numbers are torch's: which of its threads dgl gives which seed is left to chance.
+    For each of ``n_layers`` hops, ``fanout`` neighbors of each node are sampled with torch's
+    generator, since DGL's sampling is not reproducible across threads. The subgraph is induced by
+    all sampled nodes (shaDow, Zeng et al. 2021).
+
+    Parameters
+    ----------
+    graph
+        DGLGraph of all cells.
+    fanout
+        Number of neighbors that are sampled per node and hop.
+    n_layers
+        Number of hops.
+
+    Returns
+    -------
+    callable
+        Maps a batch of cells [batch] to the sampled nodes, the batch first, and their subgraph.
     """
     from dgl.sampling import select_topk
 
     def sample(cells: Tensor) -> tuple[Tensor, Any]:
-        heard = cells = cells.to(graph.idtype)
+        nodes = cells = cells.to(graph.idtype)
         for _ in range(n_layers):
-            towards = graph.in_subgraph(heard)
-            towards.edata["drawn"] = torch.rand(towards.num_edges())
-            drawn = select_topk(towards, fanout, "drawn", heard).edges()[0]
-            others = torch.cat([heard, drawn]).unique()
-            heard = torch.cat([cells, others[~torch.isin(others, cells)]])
-        return heard, graph.subgraph(heard)
+            incoming = graph.in_subgraph(nodes)
+            incoming.edata["draw"] = torch.rand(incoming.num_edges())
+            neighbors = select_topk(incoming, fanout, "draw", nodes).edges()[0]
+            union = torch.cat([nodes, neighbors]).unique()
+            nodes = torch.cat([cells, union[~torch.isin(union, cells)]])
+        return nodes, graph.subgraph(nodes)
 
     return sample
 
 
 @dataclass(frozen=True)
 class MessagePassing(Encoder):
-    """A stack of layers that pass messages along edges; each kind of layer is one short class.
+    """Base class of graph encoders: a stack of message-passing layers.
 
     Parameters
     ----------
     hidden
-        Width of each layer; the last is the embedding.
+        Width of each layer; the last is the width of the embedding.
     dropout
-        Share of inputs to each layer set to zero while training.
+        Fraction of the inputs of each layer that is set to zero in training.
     activation
-        Between layers.
+        Activation between layers; null is linear.
     normalization
-        Before each activation: over the cells, or over the units of a cell.
+        Normalization before each activation: batch is over the cells, layer over the units of a
+        cell; null has none.
     residual
-        Whether each layer's input, through a linear map, is added to its output.
+        Whether the input of each layer, after a linear map, is added to its output.
     """
 
     hidden: Widths = (32, 16)
@@ -97,10 +124,10 @@ class MessagePassing(Encoder):
     normalization: Normalization | None = None
     residual: bool = False
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
-    add_self_loops: ClassVar[bool] = True  # whether a cell is among its own neighbours
+    add_self_loops: ClassVar[bool] = True
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        """One layer: ``forward(graph, x)`` from cells x n_in to cells x n_out."""
+        """Return a layer whose ``forward(graph, x)`` maps cells x n_in to cells x n_out."""
         raise NotImplementedError
 
     def build(self, n_features: int) -> nn.Module:
@@ -115,6 +142,6 @@ class MessagePassing(Encoder):
             self.residual,
         )
 
-    def prepare_graph(self, graph: sparse.csr_matrix | None) -> Any:
+    def prepare_graph(self, graph: csr_matrix | None) -> Any:
         assert graph is not None
         return to_dgl(graph, self.add_self_loops)

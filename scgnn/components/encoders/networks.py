@@ -1,4 +1,4 @@
-"""The networks that encoders build. Importing this loads torch; describing an encoder does not."""
+"""Networks of encoders. Importing this module loads torch; describing an encoder does not."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def activate(name: Activation | None, x: Tensor) -> Tensor:
-    """Apply an activation by its name; None leaves ``x`` as it is."""
+    """Apply an activation by its name; None is the identity."""
     return x if name is None else _ACTIVATIONS[name](x)
 
 
 def build_normalization(normalization: Normalization | None, width: int) -> nn.Module:
-    """Normalisation of cells x width."""
+    """Return a normalization of cells x width."""
     if normalization == "batch":
         return BatchNorm(width)
     return nn.LayerNorm(width) if normalization == "layer" else nn.Identity()
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation, which leaves a batch of one cell to the running figures."""
+    """Batch normalization, which uses the running statistics for a batch of one cell."""
 
     def forward(self, input: Tensor) -> Tensor:
         if self.training and len(input) == 1:
@@ -43,14 +43,14 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 class IdentityNetwork(nn.Module):
-    """``x``; ignores the graph."""
+    """Identity; ignores the graph."""
 
     def forward(self, graph: object, x: Tensor) -> Tensor:
         return x
 
 
 class DenseNetwork(nn.Module):
-    """Linear layers with activations; ignores the graph."""
+    """Linear layers with dropout, normalization and activations; ignores the graph."""
 
     def __init__(
         self,
@@ -63,45 +63,41 @@ class DenseNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.widths = widths
-        sizes = (n_features, *widths)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.norms = nn.ModuleList(
-            build_normalization(normalization, width) for width in widths[:-1]
-        )
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise((n_features, *widths)))
+        self.norms = nn.ModuleList(build_normalization(normalization, b) for b in widths[:-1])
         self.norms.append(nn.Identity())
         self.activations = [activation] * (len(widths) - 1) + [output_activation]
         self.dropout = nn.Dropout(dropout)
 
     @property
     def is_unregularized(self) -> bool:
-        """Whether there is neither dropout nor normalisation."""
+        """Whether there is neither dropout nor normalization."""
         return not self.dropout.p and all(isinstance(norm, nn.Identity) for norm in self.norms)
 
     def forward(self, graph: object, x: Tensor) -> Tensor:
         return self.forward_output(self.forward_hidden(x))
 
     def forward_hidden(self, x: Tensor) -> Tensor:
-        """What the last layer sees."""
-        for number in range(len(self.layers) - 1):
-            x = self._apply_layer(number, x)
+        """Return the input of the last layer, cells x units."""
+        for i in range(len(self.layers) - 1):
+            x = self._apply_layer(i, x)
         return x
 
     def forward_output(self, hidden: Tensor) -> Tensor:
-        """What the last layer makes of it."""
+        """Apply the last layer."""
         return self._apply_layer(len(self.layers) - 1, hidden)
 
-    def _apply_layer(self, index: int, x: Tensor) -> Tensor:
-        mapped = self.norms[index](self.layers[index](self.dropout(x)))
-        return activate(self.activations[index], mapped)
+    def _apply_layer(self, i: int, x: Tensor) -> Tensor:
+        return activate(self.activations[i], self.norms[i](self.layers[i](self.dropout(x))))
 
 
 class GaussianPosterior(nn.Module):
-    """A normal distribution per cell: a draw from it in training, its mean otherwise.
+    """Gaussian posterior of each cell: a sample in training, its mean otherwise.
 
     Attributes
     ----------
-    mean, log_sd
-        Of the cells last seen, cells x width.
+    mean, log_std
+        Parameters for the last cells passed through the network, cells x width.
     """
 
     mean: Tensor
@@ -111,19 +107,19 @@ class GaussianPosterior(nn.Module):
         super().__init__()
         self.network = network
         last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
-        with torch.no_grad():  # so that training begins with sd near 1 and not with noise alone
+        with torch.no_grad():  # start at a standard deviation near 1
             last.weight[last.out_features // 2 :] *= 0.01
 
     def forward(self, graph: object, x: Tensor) -> Tensor:
-        self.mean, log_sd = self.network(graph, x).chunk(2, dim=1)
-        self.log_std = log_sd.clamp(-10, 10)  # exp stays finite
+        self.mean, log_std = self.network(graph, x).chunk(2, dim=1)
+        self.log_std = log_std.clamp(-10, 10)  # exp stays finite
         if not self.training:
             return self.mean
         return self.mean + torch.randn_like(self.mean) * self.log_std.exp()
 
 
 class LinearProjection(nn.Module):
-    """``(x − mean) @ axes``, with nothing to train; ignores the graph."""
+    """``(x − mean) @ components``, without trainable weights; ignores the graph."""
 
     mean: Tensor
     components: Tensor
@@ -138,11 +134,11 @@ class LinearProjection(nn.Module):
 
 
 class MessagePassingNetwork(nn.Module):
-    """Message-passing layers; between them normalisation, activation and dropout."""
+    """Message-passing layers with normalization, activation and dropout between them."""
 
     def __init__(
         self,
-        layer: Callable[[int, int, bool], nn.Module],
+        build_layer: Callable[[int, int, bool], nn.Module],
         widths: tuple[int, ...],
         activation: Activation | None,
         dropout: float,
@@ -152,7 +148,7 @@ class MessagePassingNetwork(nn.Module):
         super().__init__()
         sizes = list(pairwise(widths))
         self.layers = nn.ModuleList(
-            layer(a, b, i + 1 == len(sizes)) for i, (a, b) in enumerate(sizes)
+            build_layer(a, b, i + 1 == len(sizes)) for i, (a, b) in enumerate(sizes)
         )
         self.skips = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in sizes if residual)
         self.norms = nn.ModuleList(build_normalization(normalization, b) for _, b in sizes[:-1])
@@ -170,10 +166,7 @@ class MessagePassingNetwork(nn.Module):
 
 
 class WeightedConvolution(nn.Module):
-    """A layer of dgl.nn that sums over the neighbourhood, weighted as the edges are.
-
-    ``before`` is a map of the features that comes first, for layers without weights.
-    """
+    """Layer of dgl.nn with edge weights, after an optional projection of the features."""
 
     def __init__(self, layer: nn.Module, input_projection: nn.Module | None = None) -> None:
         super().__init__()
@@ -184,7 +177,7 @@ class WeightedConvolution(nn.Module):
 
 
 class NormalizedConvolution(nn.Module):
-    """A linear layer of dgl.nn that sums over the neighbourhood, between two D^-1/2."""
+    """Linear layer of dgl.nn with symmetric normalization, D^-1/2 A D^-1/2."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -196,7 +189,7 @@ class NormalizedConvolution(nn.Module):
 
 
 class NodewiseLinear(nn.Module):
-    """A map of the features that leaves the graph aside."""
+    """Linear map; ignores the graph."""
 
     def __init__(self, linear: nn.Module) -> None:
         super().__init__()
@@ -207,12 +200,10 @@ class NodewiseLinear(nn.Module):
 
 
 class MultiHeadAttention(nn.Module):
-    """A layer of dgl.nn with heads: side by side in the inner layers, averaged in the last."""
+    """Attention layer of dgl.nn, with heads concatenated or, in the last layer, averaged."""
 
     def __init__(self, layer_class: type, n_in: int, n_out: int, heads: int, last: bool) -> None:
         super().__init__()
-        if not last and n_out % heads:
-            raise ValueError(f"hidden: {n_out} cannot be divided among {heads} heads")
         self.last = last
         self.layer = layer_class(n_in, n_out if last else n_out // heads, heads)
 
@@ -222,13 +213,13 @@ class MultiHeadAttention(nn.Module):
 
 
 def get_edge_weights(graph: Any, like: Tensor) -> Tensor | None:
-    """The weights of a graph's edges; None where all are 1, which DGL sums many times faster."""
+    """Return the edge weights [edges], or None if all are 1, for which DGL is much faster."""
     weights = graph.edata["weight"]
     return None if bool((weights == 1).all()) else weights.to(like.dtype)
 
 
 class ChebyshevConvolution(nn.Module):
-    """DGL's ChebConv without its own activation."""
+    """ChebConv of dgl.nn without activation, for a largest eigenvalue of 2."""
 
     def __init__(self, n_in: int, n_out: int, n_terms: int) -> None:
         super().__init__()
@@ -241,11 +232,11 @@ class ChebyshevConvolution(nn.Module):
 
 
 class GCN2Network(nn.Module):
-    """Into the inner width, GCNII layers that share their first input, out of it."""
+    """Linear input layer, GCNII layers that share its output, and linear output layer."""
 
     def __init__(
         self,
-        layer: Callable[[int], nn.Module],
+        build_layer: Callable[[int], nn.Module],
         n_layers: int,
         widths: tuple[int, int, int],
         activation: Activation | None,
@@ -256,7 +247,7 @@ class GCN2Network(nn.Module):
         n_features, width, n_out = widths
         self.activation = activation
         self.input_layer = nn.Linear(n_features, width)
-        self.layers = nn.ModuleList(layer(number) for number in range(1, n_layers + 1))
+        self.layers = nn.ModuleList(build_layer(i + 1) for i in range(n_layers))
         self.norms = nn.ModuleList(build_normalization(normalization, width) for _ in self.layers)
         self.output_layer = nn.Linear(width, n_out)
         self.dropout = nn.Dropout(dropout)

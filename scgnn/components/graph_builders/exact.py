@@ -1,4 +1,4 @@
-"""Exact nearest neighbors: blocks of matrix products in float32, verified where rounding matters."""
+"""Exact nearest neighbors from blocks of matrix products in float32, corrected for rounding."""
 
 from __future__ import annotations
 

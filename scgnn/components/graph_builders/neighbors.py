@@ -119,7 +119,7 @@ def _select_nearest(
     k: int,
     exclude_self: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distances in float64 and the indices of the k nearest candidates, ties by index."""
+    """Return the distances and indices of the k nearest candidates, ties by index."""
     candidates = np.sort(candidates, axis=1)
     distances = np.empty(candidates.shape)
     ends, starts = torch.from_numpy(points), torch.from_numpy(queries)[:, None]
