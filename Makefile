@@ -10,7 +10,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check -c c
 PARALLEL := --numprocesses 2 --dist worksteal
 SPHINX := $(RUN)/python -m sphinx -q --nitpicky --fail-on-warning --keep-going -d docs/_build/trees
 
-.PHONY: demo test test-all lint bench docs docs-links size clean
+.PHONY: demo test test-all lint bench docs docs-links figures size clean
 
 demo: $(VENV)/installed
 	rm -rf runs/demo
@@ -38,6 +38,9 @@ bench: $(VENV)/installed
 docs: $(VENV)/documented
 	$(SPHINX) -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+figures: $(VENV)/documented
+	$(RUN)/python docs/figures.py
 
 size: $(VENV)/bin/python
 	$(RUN)/python benchmarks/size.py

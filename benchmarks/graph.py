@@ -1,12 +1,12 @@
-"""How fast the graph parts are: neighbours against a loop over cells, the exact loss against dense.
+"""Benchmark of the cell graph and of the graph autoencoder's loss.
 
     python benchmarks/graph.py               # 13,000 cells; the loop takes half a minute
     python benchmarks/graph.py --cells 2000
 
-One thread, processor seconds; the graph stage by the clock, on all threads too, of which the loop
-uses one. The loop is what the original program does (graph_function.py): the distances of one
-cell to all, sorted, and its far edges dropped. The dense loss is Kipf & Welling's as the original
-has it, all pairs at once, differentiated by torch.
+The cell graph is compared with a loop over cells as in the original program (graph_function.py):
+for each cell, sort the distances to all others and prune long edges. Its times are wall-clock
+seconds on one and on all threads; the loop uses one. The exact loss in blocks is compared with the
+dense loss of Kipf & Welling over all pairs, differentiated by torch, in CPU seconds of one thread.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from scgnn.execution.resources import PeakMemory, set_threads
 
 
 def simulate_embedding(n: int, d: int, seed: int = 0) -> np.ndarray:
-    """Cells of twenty groups, rectified as the feature embedding is."""
+    """Simulate an embedding of twenty groups with rectified values, cells x d."""
     rng = np.random.default_rng(seed)
-    centres = rng.normal(scale=2, size=(20, d))
-    found = centres[rng.integers(0, 20, n)] + rng.normal(size=(n, d))
-    return np.maximum(found, 0).astype(np.float32)
+    centers = rng.normal(scale=2, size=(20, d))
+    embedding = centers[rng.integers(0, 20, n)] + rng.normal(size=(n, d))
+    return np.maximum(embedding, 0).astype(np.float32)
 
 
 def build_graph_by_loop(embedding: np.ndarray, n_neighbors: int = 10) -> sparse.csr_matrix:
-    """The graph as the original builds it, cell by cell."""
+    """Build the cell graph as the original program does, cell by cell."""
     pairs = []
     for i in range(len(embedding)):
         distances = cdist(embedding[i : i + 1], embedding, "euclidean")
@@ -56,7 +56,7 @@ def build_graph_by_loop(embedding: np.ndarray, n_neighbors: int = 10) -> sparse.
 def compute_dense_loss(
     mean: Tensor, log_sd: Tensor, noise: Tensor, label: Tensor, target: Any
 ) -> Tensor:
-    """The loss over all pairs at once."""
+    """Return the loss over all pairs of cells at once."""
     z = mean + noise * log_sd.exp()
     weight = torch.tensor(target.pos_weight)
     cost = target.norm * binary_cross_entropy_with_logits(z @ z.T, label, pos_weight=weight)
@@ -67,7 +67,7 @@ def compute_dense_loss(
 def measure(
     function: Callable[[], Any], repeats: int = 5, clock: Callable[[], float] = time.process_time
 ) -> tuple[float, float, Any]:
-    """Median seconds, megabytes above the start, and the last result."""
+    """Return the median CPU seconds, the additional memory in MB and the last result."""
     import psutil
 
     took, before = [], psutil.Process().memory_info().rss / 1e6
@@ -111,9 +111,9 @@ def benchmark_graph_autoencoder(n: int) -> None:
         return value.item(), leaf.grad
 
     mine, my_memory, (my_value, my_slope) = measure(ours)
-    said = f"graph autoencoder's loss and gradient, {n:,} cells: {mine:.3f} s, {my_memory:,.0f} MB"
+    line = f"graph autoencoder's loss and gradient, {n:,} cells: {mine:.3f} s, {my_memory:,.0f} MB"
     if n > 10_000:
-        print(said)
+        print(line)
         return
     label = torch.from_numpy((graph + sparse.identity(n)).toarray().astype(np.float32))
 
@@ -128,20 +128,20 @@ def benchmark_graph_autoencoder(n: int) -> None:
     apart = float((my_slope - slope).abs().max() / slope.abs().max())
     memory += label.numel() * 4e-6
     print(
-        f"{said}; dense {theirs:.3f} s, {memory:,.0f} MB: {theirs / mine:.1f} times, "
+        f"{line}; dense {theirs:.3f} s, {memory:,.0f} MB: {theirs / mine:.1f} times, "
         f"{my_memory / memory:.0%} of the memory; loss {my_value:.6f} and {value:.6f}, "
         f"gradients apart by {apart:.1e}"
     )
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    words.add_argument("--cells", type=int, default=13_000, help="of the graph stage")
-    given = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=13_000, help="cells of the cell graph")
+    args = parser.parse_args()
     set_threads(1)
     for n in (1000, 4000, 50_000):
         benchmark_graph_autoencoder(n)
-    benchmark_neighbors(given.cells)
+    benchmark_neighbors(args.cells)
 
 
 if __name__ == "__main__":

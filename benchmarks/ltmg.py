@@ -1,10 +1,10 @@
-"""How fast LTMG is: genes a second, whole count matrices, cost against cells, and R beside it.
+"""Benchmark of LTMG: throughput, count matrices, scaling with cells, comparison with R.
 
-    python benchmarks/ltmg.py                         # everything but R
-    python benchmarks/ltmg.py --r-script RunLTMG.R    # beside the original, if Rscript is there
+    python benchmarks/ltmg.py                         # all but R
+    python benchmarks/ltmg.py --r-script RunLTMG.R    # with the R program, requires Rscript
 
-``RunLTMG.R`` is the file ``R/RunLTMG.R`` of the R package scGNNLTMG. One thread; rates are by the
-wall clock and, in brackets, by processor time, which a busy machine leaves alone.
+``RunLTMG.R`` is the file ``R/RunLTMG.R`` of the R package scGNNLTMG. One thread; rates are per
+second of wall-clock time and, in brackets, of CPU time, which other load affects less.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from scgnn.execution.resources import PeakMemory
 Variant = Literal["mle", "published"]
 VARIANTS: tuple[Variant, ...] = ("mle", "published")
 
-# Evaluates everything in the file but the method of the package's own class, then times the search
-# K = 2 … 5 of each gene and the program as it runs, with its shrinking K.
+# Evaluates the file except the method of the package's class, then times the search K = 2 … 5 of
+# every gene, and the program as shipped, with its shrinking K.
 R_DRIVER = """
 arguments <- commandArgs(TRUE)
 for (expression in parse(arguments[1])) {
@@ -58,10 +58,10 @@ def simulate_continuous(n_cells: int, n_genes: int, seed: int = 0) -> np.ndarray
     x = np.zeros((n_cells, n_genes))
     for g in range(n_genes):
         active, hidden = g % 4 + 1, (0.05, 0.2, 0.4, 0.6, 0.8)[g // 4 % 5]
-        share = np.r_[hidden, (1 - hidden) * random.dirichlet(np.full(active, 3.0))]
+        weight = np.r_[hidden, (1 - hidden) * random.dirichlet(np.full(active, 3.0))]
         mean = np.r_[-0.6, 2 + np.r_[0, np.cumsum(random.uniform(1, 2.2, active - 1))]]
         sd = np.r_[0.6, random.uniform(0.25, 0.6, active)]
-        state = random.choice(active + 1, n_cells, p=share)
+        state = random.choice(active + 1, n_cells, p=weight)
         y = random.normal(mean[state], sd[state])
         x[:, g] = np.where(y < 0.5, 0, np.exp(y))
     return x
@@ -82,11 +82,11 @@ def simulate_counts(n_cells: int, n_genes: int, seed: int = 0) -> sparse.csr_mat
 
 
 class FitTiming(NamedTuple):
-    """What a fit took."""
+    """Time and memory of a fit."""
 
-    wall_seconds: float  # by the wall clock
-    cpu_seconds: float  # seconds
-    added_memory_mb: float  # above what was in memory before
+    wall_seconds: float
+    cpu_seconds: float
+    added_memory_mb: float  # in 10^6 bytes, at the peak
 
     def format_rate(self, n_genes: int) -> str:
         return f"{n_genes / self.wall_seconds:8.1f} ({n_genes / self.cpu_seconds:.1f}) genes/s"
@@ -95,10 +95,10 @@ class FitTiming(NamedTuple):
 def measure_fit(variant: Variant, x: np.ndarray | sparse.csr_matrix) -> FitTiming:
     before = psutil.Process(os.getpid()).memory_info().rss / 1e6
     with PeakMemory() as memory:
-        begin, processor = time.perf_counter(), time.process_time()
+        wall, cpu = time.perf_counter(), time.process_time()
         LTMG(variant=variant).fit(x)
-        seconds, processor = time.perf_counter() - begin, time.process_time() - processor
-    return FitTiming(seconds, processor, memory.megabytes - before)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return FitTiming(wall, cpu, memory.megabytes - before)
 
 
 def benchmark_throughput(n_genes: int) -> None:
@@ -113,25 +113,24 @@ def benchmark_count_matrix(n_cells: int, n_genes: int) -> None:
     zeros = 1 - x.nnz / (n_cells * n_genes)
     print(f"\nCounts, {n_cells:,} cells x {n_genes:,} genes, {zeros:.0%} zeros")
     for variant in VARIANTS:
-        cost = measure_fit(variant, x)
-        print(
-            f"  {variant:10s} {cost.wall_seconds:.1f} s, {cost.added_memory_mb:.0f} MB above the matrix"
-        )
+        timing = measure_fit(variant, x)
+        seconds, memory = timing.wall_seconds, timing.added_memory_mb
+        print(f"  {variant:10s} {seconds:.1f} s, {memory:.0f} MB in addition to the matrix")
 
 
 def benchmark_cell_scaling(n_genes: int) -> None:
-    print(f"\nCost against cells, {n_genes} genes; milliseconds of processor a gene")
+    print(f"\nScaling with cells, {n_genes} genes; CPU milliseconds per gene")
     print("     cells    counts  continuous")
     for n_cells in (1_000, 4_000, 16_000, 64_000):
-        kinds = (simulate_counts(n_cells, n_genes), simulate_continuous(n_cells, n_genes))
-        cost = [1000 * measure_fit("mle", x).cpu_seconds / n_genes for x in kinds]
+        inputs = (simulate_counts(n_cells, n_genes), simulate_continuous(n_cells, n_genes))
+        cost = [1000 * measure_fit("mle", x).cpu_seconds / n_genes for x in inputs]
         print(f"  {n_cells:8,} {cost[0]:9.2f} {cost[1]:11.2f}")
 
 
 def benchmark_r(script: Path, n_genes: int) -> None:
     rscript = shutil.which("Rscript")
     if rscript is None:
-        print("\nRscript is not there: R was not run.")
+        print("\nRscript not found; skipping the comparison with R")
         return
     x = simulate_continuous(1000, n_genes)
     with tempfile.TemporaryDirectory() as folder:
@@ -141,35 +140,37 @@ def benchmark_r(script: Path, n_genes: int) -> None:
         command = [rscript, "--vanilla", str(driver), str(script), str(values)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(f"\nR stopped: {done.stderr.strip()}")
+        print(f"\nRscript failed: {done.stderr.strip()}")
         return
-    *_, wall, processor, run_wall, run_processor = map(float, done.stdout.split()[-4:])
-    search, run = FitTiming(wall, processor, 0), FitTiming(run_wall, run_processor, 0)
-    print(f"\nBeside R, {n_genes} of the genes, 1,000 cells, continuous values")
+    wall, cpu, run_wall, run_cpu = map(float, done.stdout.split()[-4:])
+    search, run = FitTiming(wall, cpu, 0), FitTiming(run_wall, run_cpu, 0)
+    print(f"\nComparison with R, {n_genes} genes, 1,000 cells, continuous values")
     print(f"  {'R, K = 2 … 5':28s} {search.format_rate(n_genes)}")
-    print(f"  {'R as it runs, shrinking K':28s} {run.format_rate(n_genes)}")
-    many = np.tile(x, (1, max(1, 400 // n_genes)))
+    print(f"  {'R as shipped, shrinking K':28s} {run.format_rate(n_genes)}")
+    tiled = np.tile(x, (1, max(1, 400 // n_genes)))
     for variant in VARIANTS:
-        ours = measure_fit(variant, many)
-        ratio = search.cpu_seconds / n_genes * many.shape[1] / ours.cpu_seconds
-        print(f"  {variant:28s} {ours.format_rate(many.shape[1])}, {ratio:.0f} times R's")
+        ours = measure_fit(variant, tiled)
+        ratio = search.cpu_seconds / n_genes * tiled.shape[1] / ours.cpu_seconds
+        print(f"  {variant:28s} {ours.format_rate(tiled.shape[1])}, {ratio:.0f}x as fast as R")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--genes", type=int, default=600, help="genes of the continuous case")
-    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    parser.add_argument(
+        "--genes", type=int, default=600, help="number of genes of the throughput benchmark"
+    )
+    parser.add_argument("--quick", action="store_true", help="a tenth of the genes")
     parser.add_argument("--r-script", type=Path, help="R/RunLTMG.R of the original package")
-    parser.add_argument("--r-genes", type=int, default=20, help="genes that R gets")
+    parser.add_argument("--r-genes", type=int, default=20, help="number of genes for R")
     options = parser.parse_args()
-    less = 10 if options.quick else 1
+    divisor = 10 if options.quick else 1
     with threadpoolctl.threadpool_limits(1):
-        LTMG().fit(simulate_continuous(100, 4))  # what is only slow once
-        benchmark_throughput(options.genes // less)
+        LTMG().fit(simulate_continuous(100, 4))  # warm up
+        benchmark_throughput(options.genes // divisor)
         if options.r_script:
             benchmark_r(options.r_script, options.r_genes)
-        benchmark_cell_scaling(200 // less)
-        benchmark_count_matrix(13_000, 2_000 // less)
+        benchmark_cell_scaling(200 // divisor)
+        benchmark_count_matrix(13_000, 2_000 // divisor)
 
 
 if __name__ == "__main__":

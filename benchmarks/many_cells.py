@@ -1,12 +1,11 @@
-"""What each stage costs a cell, and what that makes of 10 and 100 million cells on paper.
+"""Benchmark of the cost per cell of each stage, extrapolated to 10 and 100 million cells.
 
     python benchmarks/many_cells.py                          # 25k, 50k and 100k cells, minutes
     python benchmarks/many_cells.py --cells 50000 100000 200000
 
-Simulated: twenty groups in ten dimensions, rectified to an embedding of 128 numbers; expression of
-2,000 genes, a tenth of it not zero. One thread; every figure is of a process of its own. Seconds of
-a cell are those of the largest size; the power of the cells by which a stage grows is fitted to all
-sizes. What lies beyond the largest size is extrapolated.
+Simulated data: twenty groups in ten dimensions, mapped to a rectified embedding of 128 dimensions;
+expression of 2,000 genes with 10 % non-zeros. Each stage is measured in its own process on one
+thread. Seconds per cell are those of the largest size; the exponent is fitted to all sizes.
 """
 
 from __future__ import annotations
@@ -36,18 +35,18 @@ from scgnn.state import State
 from scgnn.training.budget import Training
 
 EMBEDDING_DIM, N_GENES, N_GROUPS, N_NEIGHBORS = 128, 2000, 20, 10
-MAX_CAPPED_CELLS = 20_000  # cells of what costs every cell the same and is dear
+MAX_CAPPED_CELLS = 20_000  # for expensive stages whose cost per cell is constant
 BATCH_SIZE = 1024  # cells of a mini-batch of the graph autoencoder
-FANOUT = 5  # neighbours drawn of each cell, in each layer
+FANOUT = 5  # sampled neighbors per cell and layer
 
 
 class StageMeasurement(NamedTuple):
     seconds: float
-    bytes_per_cell: float  # of memory besides the input, a cell
+    bytes_per_cell: float  # peak memory per cell in addition to the input
 
 
 def simulate_embedding(n: int) -> np.ndarray:
-    """An embedding, cells x WIDTH."""
+    """Simulate an embedding, cells x EMBEDDING_DIM."""
     rng = np.random.default_rng(0)
     place = rng.normal(scale=2, size=(N_GROUPS, 10))[rng.integers(0, N_GROUPS, n)]
     place += rng.normal(size=place.shape)
@@ -55,7 +54,7 @@ def simulate_embedding(n: int) -> np.ndarray:
 
 
 def simulate_graph(n: int) -> sparse.csr_matrix:
-    """A graph like that of the embedding, at no cost: K cells nearby along a circle, not all."""
+    """Simulate a graph as sparse as that of the embedding: nearby cells on a circle."""
     rng = np.random.default_rng(1)
     rows = np.repeat(np.arange(n), N_NEIGHBORS)
     group = n // 50
@@ -68,7 +67,7 @@ def simulate_graph(n: int) -> sparse.csr_matrix:
 
 
 def simulate_expression(n: int) -> State:
-    """Expression, sparse."""
+    """Simulate expression, CSR, cells x genes."""
     x = sparse.random(n, N_GENES, 0.1, "csr", np.float32, np.random.default_rng(0))
     return State(x, np.arange(N_GENES).astype(str), np.arange(n).astype(str))
 
@@ -88,7 +87,7 @@ def prepare_clustering(clusterer: Any) -> Callable[[int], Callable[[], Any]]:
 
 
 def prepare_graph_training(epochs: int, fanout: int = 0) -> Callable[[int], Callable[[], Any]]:
-    """On the whole graph, or in mini-batches of cells whose neighbours are drawn."""
+    """Return a training of the graph autoencoder, on the full graph or in mini-batches."""
 
     def prepare(n: int) -> Callable[[], Any]:
         embedding, graph = simulate_embedding(n), simulate_graph(n)
@@ -110,7 +109,7 @@ def prepare_feature_training(epochs: int) -> Callable[[int], Callable[[], Any]]:
 
 
 def prepare_reconstruction(n: int) -> Callable[[], Any]:
-    """Every row of what was rebuilt, once."""
+    """Return a pass over all rows of a lazy reconstruction."""
     from scgnn.pipelines import reconstruction
 
     reconstruction.MAX_STORED_VALUES = 0
@@ -125,7 +124,8 @@ def prepare_scores(n: int) -> Callable[[], Any]:
     return lambda: score_separation(embedding, labels, 0)
 
 
-STAGES: dict[str, tuple[Callable[[int], Callable[[], Any]], bool]] = {  # and whether it is cut off
+# function that prepares a stage for n cells, and whether MAX_CAPPED_CELLS applies
+STAGES: dict[str, tuple[Callable[[int], Callable[[], Any]], bool]] = {
     "cell graph": (prepare_neighbors, False),
     "louvain": (prepare_clustering(Louvain()), False),
     "leiden": (prepare_clustering(Leiden()), False),
@@ -141,7 +141,7 @@ STAGES: dict[str, tuple[Callable[[int], Callable[[], Any]], bool]] = {  # and wh
 
 
 def measure_stage(stage: str, n: int) -> StageMeasurement:
-    """Of a stage, in this process."""
+    """Measure a stage in this process."""
     import psutil
 
     set_threads(1)
@@ -154,30 +154,31 @@ def measure_stage(stage: str, n: int) -> StageMeasurement:
 
 
 def fit_exponent(sizes: list[int], seconds: list[float]) -> float:
-    """Of the cells by which a stage grows, at least 1."""
+    """Fit the exponent of the growth with cells, at least 1."""
     if len(sizes) < 2:
         return 1.0
     return max(1.0, float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0]))
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    words.add_argument("--cells", type=int, nargs="+", default=[25_000, 50_000, 100_000])
-    words.add_argument("--stages", nargs="+", default=list(STAGES))
-    asked = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, nargs="+", default=[25_000, 50_000, 100_000])
+    parser.add_argument("--stages", nargs="+", default=list(STAGES))
+    args = parser.parse_args()
     spawn = multiprocessing.get_context("spawn")
     header = ("stage", "s a million", "power", "B a cell", "h 10 M", "h 100 M")
     print("{:<44}{:>12}{:>7}{:>10}{:>9}{:>9}".format(*header))
-    for stage in asked.stages:
-        sizes = [MAX_CAPPED_CELLS // 2, MAX_CAPPED_CELLS] if STAGES[stage][1] else asked.cells
+    for stage in args.stages:
+        sizes = [MAX_CAPPED_CELLS // 2, MAX_CAPPED_CELLS] if STAGES[stage][1] else args.cells
         with ProcessPoolExecutor(1, spawn, max_tasks_per_child=1) as pool:
-            found = list(pool.map(measure_stage, [stage] * len(sizes), sizes))
-        grows, last = fit_exponent(sizes, [each.seconds for each in found]), found[-1]
-        hours = [last.seconds * (n / sizes[-1]) ** grows / 3600 for n in (1e7, 1e8)]
+            costs = list(pool.map(measure_stage, [stage] * len(sizes), sizes))
+        exponent, last = fit_exponent(sizes, [cost.seconds for cost in costs]), costs[-1]
+        hours = [last.seconds * (n / sizes[-1]) ** exponent / 3600 for n in (1e7, 1e8)]
         million = last.seconds / sizes[-1] * 1e6
-        figures = f"{million:>12,.1f}{grows:>7.2f}{last.bytes_per_cell:>10,.0f}{hours[0]:>9,.2f}{hours[1]:>9,.1f}"
+        figures = f"{million:>12,.1f}{exponent:>7.2f}{last.bytes_per_cell:>10,.0f}"
+        figures += f"{hours[0]:>9,.2f}{hours[1]:>9,.1f}"
         print(
-            f"{stage:<44}{figures}   " + ", ".join(f"{each.seconds:.1f}" for each in found),
+            f"{stage:<44}{figures}   " + ", ".join(f"{cost.seconds:.1f}" for cost in costs),
             flush=True,
         )
 

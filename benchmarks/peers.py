@@ -1,18 +1,17 @@
-"""Beside peers: time, memory, ARI and the error on hidden entries, on the same data and threads.
+"""Comparison with other programs: time, memory, ARI and the error on hidden entries.
 
     python benchmarks/peers.py                                          # simulated counts
     python benchmarks/peers.py --data zeisel.h5ad --labels label --recipe scgnn_quick
     python benchmarks/peers.py --peer scanpy --peer magic --threads 2
 
-A tenth of the non-zeros is hidden; cells and genes are those that the recipe scgnn chooses (2,000
-genes at most). Every program gets this one file in a process of its own, and no labels. What it
-imputed is compared with the hidden entries on one scale, ln(1 + x · m / t): t is the total of the
-cell and m the median total, both of what is seen. The error is the median of the absolute
-differences, as in ``imputation_scores``; of controls, which only impute, it is alone. Our
-recipes leave out transforms that choose cells or genes and are otherwise as they are; peers do as
-``peers/run_NAME.py`` says. Each peer is installed with pip once into an environment of its own,
-with the versions of constraints.txt; which torch it takes is for pip's settings to say
-(PIP_EXTRA_INDEX_URL).
+10 % of the non-zeros are hidden, and cells and genes are those that the recipe scgnn selects (2,000
+genes at most). Each program gets this file, without labels, in its own process with the same number
+of threads. Imputed values are compared with the hidden entries on the scale ln(1 + x · m / t), with
+the total t of the cell and the median total m of the visible counts. The error is the median
+absolute difference; it is the only score of the baselines. Recipes are run without transforms that
+select cells or genes, peers by ``peers/run_NAME.py``. Each peer is installed once, with pip and
+constraints.txt, into its own environment; pip's settings (PIP_EXTRA_INDEX_URL) select the build of
+torch.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from scgnn.recipe.recipe import to_yaml
 from scgnn.runs.run import prepare
 
 BENCHMARKS_DIR = Path(__file__).parent
-PEER_REQUIREMENTS = {  # what pip installs for each
+PEER_REQUIREMENTS = {  # packages for pip
     "scanpy": ["scanpy", "igraph", "leidenalg"],
     "scvi": ["scvi-tools", "igraph", "leidenalg"],
     "magic": ["magic-impute", "anndata"],
@@ -52,9 +51,9 @@ HOLDOUT_FRACTION = 0.1  # of the non-zeros
 
 
 class BenchmarkTask(NamedTuple):
-    """What everybody gets, and what nobody sees."""
+    """Input of all programs, and the hidden entries."""
 
-    path: Path  # of the seen counts
+    path: Path  # of the visible counts
     adata: anndata.AnnData
     holdout: HiddenEntries  # on the scale of the scores
     labels: np.ndarray | None
@@ -63,14 +62,14 @@ class BenchmarkTask(NamedTuple):
 
 
 class MethodResult(NamedTuple):
-    """What a program found: its labels, and imputed values on the scale of the scores."""
+    """Clusters of a program, and its imputed values on the scale of the scores."""
 
     clusters: np.ndarray | None
     imputed: np.ndarray | None
 
 
 def prepare_task(args: argparse.Namespace, folder: Path) -> BenchmarkTask:
-    """Hide entries, write what is left to a file."""
+    """Hide entries and write the visible counts to a file."""
     changes = {
         "seed": args.seed,
         "data.holdout_fraction": HOLDOUT_FRACTION,
@@ -82,40 +81,40 @@ def prepare_task(args: argparse.Namespace, folder: Path) -> BenchmarkTask:
         changes |= SIMULATION_SETTINGS | {"data.reader.n_cells": args.cells}
         changes["data.labels_key"] = "group"
     recipe = load_recipe("scgnn", changes)
-    chosen = tuple(each for each in recipe.data.transforms if each.drops_cells_or_genes)
+    transforms = tuple(t for t in recipe.data.transforms if t.drops_cells_or_genes)
     _, state, truth, answers = prepare(
-        replace(recipe, data=replace(recipe.data, transforms=chosen))
+        replace(recipe, data=replace(recipe.data, transforms=transforms))
     )
     obs, var = pd.DataFrame(index=state.cells), pd.DataFrame(index=state.genes)
-    seen = anndata.AnnData(sparse.csr_matrix(state.x), obs, var)
-    seen.write_h5ad(folder / "seen.h5ad")
+    visible = anndata.AnnData(sparse.csr_matrix(state.x), obs, var)
+    visible.write_h5ad(folder / "visible.h5ad")
     rows, columns, values = answers.holdout
-    hidden = HiddenEntries(rows, columns, np.log1p(values * compute_size_factors(seen.X)[rows]))
-    return BenchmarkTask(folder / "seen.h5ad", seen, hidden, truth, args.seed, args.threads)
+    hidden = HiddenEntries(rows, columns, np.log1p(values * compute_size_factors(visible.X)[rows]))
+    return BenchmarkTask(folder / "visible.h5ad", visible, hidden, truth, args.seed, args.threads)
 
 
 def compute_size_factors(x: sparse.csr_matrix) -> np.ndarray:
-    """What brings each cell to the median total; 0 for an empty one."""
+    """Return the factor that scales each cell to the median total; 0 for empty cells."""
     totals = np.asarray(x.sum(axis=1), dtype=float).ravel()
     full = totals > 0
     return np.divide(np.median(totals[full]), totals, out=np.zeros_like(totals), where=full)
 
 
 def run_recipe(name: str, task: BenchmarkTask, folder: Path) -> tuple[ProcessUsage, MethodResult]:
-    """A recipe on the seen counts."""
+    """Run a recipe on the visible counts."""
     recipe = load_recipe(name, {"seed": task.seed})
-    kept = tuple(each for each in recipe.data.transforms if not each.drops_cells_or_genes)
-    data = replace(recipe.data, reader=H5AD(str(task.path)), transforms=kept)
+    transforms = tuple(t for t in recipe.data.transforms if not t.drops_cells_or_genes)
+    data = replace(recipe.data, reader=H5AD(str(task.path)), transforms=transforms)
     (folder / "recipe.yaml").write_text(to_yaml(replace(recipe, data=data)), encoding="utf-8")
-    words = ["-m", "scgnn", "run", folder / "recipe.yaml", "--out", folder / "out"]
-    cost = run_measured([sys.executable, *words, "--threads", str(task.threads)], task.threads)
+    command = ["-m", "scgnn", "run", folder / "recipe.yaml", "--out", folder / "out"]
+    cost = run_measured([sys.executable, *command, "--threads", str(task.threads)], task.threads)
     result = anndata.read_h5ad(folder / "out" / "result.h5ad")
     labels = result.obs["scgnn"].astype(int).to_numpy()
-    scale = infer_scale(kept)
+    scale = infer_scale(transforms)
     if "scgnn_imputed" not in result.layers or scale == "other":
         return cost, MethodResult(labels, None)
     before, imputed = task.adata, np.asarray(result.layers["scgnn_imputed"], dtype=float)
-    for transform in kept:
+    for transform in transforms:
         before = transform(before)
     x = before.X
     if scale == "log1p":
@@ -126,19 +125,19 @@ def run_recipe(name: str, task: BenchmarkTask, folder: Path) -> tuple[ProcessUsa
 def run_peer(
     name: str, task: BenchmarkTask, folder: Path, environments: Path
 ) -> tuple[ProcessUsage, MethodResult]:
-    """Another program on the seen counts, installed first where it is not."""
-    python, out = environments / name / "bin" / "python", folder / "found.npz"
-    words = [python, "-W", "ignore", BENCHMARKS_DIR / "peers" / f"run_{name}.py"]
-    words += [task.path, out, str(task.seed), str(task.threads)]
+    """Run a peer on the visible counts, after installing it if necessary."""
+    python, out = environments / name / "bin" / "python", folder / "out.npz"
+    command = [python, "-W", "ignore", BENCHMARKS_DIR / "peers" / f"run_{name}.py"]
+    command += [task.path, out, str(task.seed), str(task.threads)]
     if install_peer(name, environments / name):
-        run_measured(words, task.threads)  # the first run of new libraries compiles them
-    cost = run_measured(words, task.threads)
-    with np.load(out) as found:
-        return cost, MethodResult(found.get("labels"), found.get("imputed"))
+        run_measured(command, task.threads)  # the first run compiles libraries
+    cost = run_measured(command, task.threads)
+    with np.load(out) as result:
+        return cost, MethodResult(result.get("labels"), result.get("imputed"))
 
 
 def install_peer(name: str, folder: Path) -> bool:
-    """Whether a peer was installed just now; it is there either way."""
+    """Install a peer if necessary, and return whether it was."""
     done, wanted = folder / "installed", "\n".join(PEER_REQUIREMENTS[name])
     if done.exists() and done.read_text(encoding="utf-8") == wanted:
         return False
@@ -151,7 +150,7 @@ def install_peer(name: str, folder: Path) -> bool:
 
 
 def format_row(name: str, cost: ProcessUsage, result: MethodResult, task: BenchmarkTask) -> str:
-    """A row of the table; true labels come in here."""
+    """Return a row of the table; true labels are used here only."""
     ari = error = clusters = None
     if result.clusters is not None:
         clusters = len(np.unique(result.clusters))
@@ -177,39 +176,37 @@ HEADER = (
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    words.add_argument("--data", help="counts in any format that recipes read")
-    words.add_argument("--labels", help="column of obs with the true labels")
-    words.add_argument("--cells", type=int, default=1000, help="of the simulated counts")
-    words.add_argument("--recipe", action="append", help="default scgnn_quick and scgnn")
-    words.add_argument("--peer", action="append", choices=PEER_REQUIREMENTS, help="default all")
-    words.add_argument("--seed", type=int, default=1)
-    words.add_argument("--threads", type=int, default=1)
-    words.add_argument("--environments", type=Path, default=Path.home() / ".cache" / "scgnn-peers")
-    asked = words.parse_args()
-    set_threads(asked.threads)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="counts in any format that recipes read")
+    parser.add_argument("--labels", help="column of obs with the true labels")
+    parser.add_argument("--cells", type=int, default=1000, help="size of the simulated counts")
+    parser.add_argument("--recipe", action="append", help="default scgnn_quick and scgnn")
+    parser.add_argument("--peer", action="append", choices=PEER_REQUIREMENTS, help="default all")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--environments", type=Path, default=Path.home() / ".cache" / "scgnn-peers")
+    args = parser.parse_args()
+    set_threads(args.threads)
     with tempfile.TemporaryDirectory() as name:
-        given = prepare_task(asked, Path(name))
-        cells, genes = given.adata.shape
-        hidden = f"{len(given.holdout.values):,} hidden entries, threads: {asked.threads}"
-        print(f"{asked.data or 'simulated'}: {cells:,} cells x {genes:,} genes, {hidden}\n{HEADER}")
-        names = [*(asked.peer or PEER_REQUIREMENTS), *(asked.recipe or ["scgnn_quick", "scgnn"])]
-        for each in names:
+        task = prepare_task(args, Path(name))
+        cells, genes = task.adata.shape
+        hidden = f"{len(task.holdout.values):,} hidden entries, threads: {args.threads}"
+        print(f"{args.data or 'simulated'}: {cells:,} cells x {genes:,} genes, {hidden}\n{HEADER}")
+        names = [*(args.peer or PEER_REQUIREMENTS), *(args.recipe or ["scgnn_quick", "scgnn"])]
+        for name in names:
             folder = Path(tempfile.mkdtemp(dir=name))
             try:
-                if each in PEER_REQUIREMENTS:
-                    row = run_peer(each, given, folder, asked.environments)
+                if name in PEER_REQUIREMENTS:
+                    row = run_peer(name, task, folder, args.environments)
                 else:
-                    row = run_recipe(each, given, folder)
-                print(format_row(each, *row, given), flush=True)
+                    row = run_recipe(name, task, folder)
+                print(format_row(name, *row, task), flush=True)
             except (ProgramFailedError, UserError) as reason:
-                print(f"{each:<20}  {str(reason).splitlines()[-1]}", flush=True)
-        normalised = sparse.diags(compute_size_factors(given.adata.X)) @ given.adata.X
-        answers = ImputationTargets(given.holdout, None, None, None, "log1p")
-        for each, scores in score_baselines(
-            normalised.log1p().tocsr(), answers, asked.seed
-        ).items():
-            print(f"control: {each:<51}{format_value(scores['imputation.median_l1'], 24)}")
+                print(f"{name:<20}  {str(reason).splitlines()[-1]}", flush=True)
+        normalised = sparse.diags(compute_size_factors(task.adata.X)) @ task.adata.X
+        answers = ImputationTargets(task.holdout, None, None, None, "log1p")
+        for name, scores in score_baselines(normalised.log1p().tocsr(), answers, args.seed).items():
+            print(f"baseline: {name:<50}{format_value(scores['imputation.median_l1'], 24)}")
 
 
 if __name__ == "__main__":

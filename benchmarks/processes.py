@@ -1,4 +1,4 @@
-"""What a program costs: run as a process of its own, its time and memory taken."""
+"""Measurement of the time and memory of a program in its own process."""
 
 from __future__ import annotations
 
@@ -12,54 +12,58 @@ from typing import NamedTuple
 
 import psutil
 
-POLL_INTERVAL = 0.1  # seconds between looks at the memory
+POLL_INTERVAL = 0.1  # seconds between memory samples
 THREAD_LIBRARIES = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
-MAX_ERROR_LENGTH = 2000  # characters of what a failed program said
+MAX_ERROR_LENGTH = 2000  # characters of the output of a failed program
 
 
 class ProcessUsage(NamedTuple):
-    """What a process took; its time includes those that it started and waited for."""
+    """Resource usage of a process; times include child processes that it waited for."""
 
-    cpu_seconds: float  # seconds
-    wall_seconds: float  # seconds
-    peak_memory_mb: float  # at most, resident; of the process alone
+    cpu_seconds: float
+    wall_seconds: float
+    peak_memory_mb: float  # resident, without child processes
 
 
 class ProgramFailedError(Exception):
-    """A program did not end well; the message is the end of what it said."""
+    """A program failed; the message is the end of its output."""
 
 
 def build_thread_environment(threads: int) -> dict[str, str]:
-    """The environment of a program whose numerics use this many threads."""
+    """Return environment variables that limit the threads of numerical libraries."""
     return {f"{library}_NUM_THREADS": str(threads) for library in THREAD_LIBRARIES}
 
 
 def run_measured(
     command: Sequence[str | Path], threads: int = 1, cwd: Path | None = None, **variables: str
 ) -> ProcessUsage:
-    """Run a program to its end.
+    """Run a program and measure it.
 
     Parameters
     ----------
     command
-        The program and its words.
+        Program and arguments.
     threads
-        How many its numerics may use.
+        Threads of its numerical libraries.
     cwd
-        Where it runs.
+        Working directory.
     **more
-        Variables of its environment.
+        Further environment variables.
 
     Raises
     ------
     Failed
-        Its exit code was not 0.
+        If its exit code is not 0.
     """
     environment: Mapping[str, str] = os.environ | build_thread_environment(threads) | variables
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as output:
         begin = time.perf_counter()
         child = subprocess.Popen(
-            [str(word) for word in command], cwd=cwd, env=environment, stdout=said, stderr=said
+            [str(argument) for argument in command],
+            cwd=cwd,
+            env=environment,
+            stdout=output,
+            stderr=output,
         )
         peak = 0
         try:
@@ -75,14 +79,14 @@ def run_measured(
         wall = time.perf_counter() - begin
         child.returncode = os.waitstatus_to_exitcode(status)
         if child.returncode:
-            said.seek(0)
-            words = said.read().decode(errors="replace").strip()
-            raise ProgramFailedError(words[-MAX_ERROR_LENGTH:] or f"exit code {child.returncode}")
+            output.seek(0)
+            message = output.read().decode(errors="replace").strip()
+            raise ProgramFailedError(message[-MAX_ERROR_LENGTH:] or f"exit code {child.returncode}")
     return ProcessUsage(usage.ru_utime + usage.ru_stime, wall, peak / 1e6)
 
 
 def get_resident_bytes(pid: int) -> int:
-    """Bytes that a process holds now; 0 once it is gone."""
+    """Return the resident memory of a process in bytes; 0 if it has ended."""
     try:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.NoSuchProcess:

@@ -1,8 +1,8 @@
-"""How often a study's statistics are right: false positives, coverage, power, on simulated studies.
+"""Simulation of the statistics of studies: false positives, coverage and power.
 
     python benchmarks/studies.py
 
-The figures behind the choices in ``scgnn/study/paired.py``. About two minutes, one thread.
+These results motivate the choices in ``scgnn/stats/paired.py``. About two minutes on one thread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOISE_KINDS = ("normal", "heavy", "skewed", "discrete")
 
 
 def sample_noise(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Errors of runs, about 1 wide: normal, Student with 3 degrees, exponential, whole numbers."""
+    """Sample noise with a scale of about 1: normal, heavy-tailed, skewed or discrete."""
     if kind == "normal":
         return rng.normal(size=shape)
     if kind == "heavy":
@@ -38,7 +38,7 @@ def sample_noise(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) ->
 
 
 def sample_differences(rng: np.random.Generator, kind: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Paired differences with mean 0, of what an effect that differs among blocks may look like."""
+    """Sample paired differences with mean 0 and a shape that effects can have."""
     if kind == "normal":
         return rng.normal(size=shape)
     if kind == "heavy":
@@ -55,10 +55,10 @@ def sample_differences(rng: np.random.Generator, kind: str, shape: tuple[int, ..
 def simulate_studies(
     seed: int, kind: str, n_data: int, n_seeds: int, *, effect_sd: float = 0
 ) -> np.ndarray:
-    """Paired differences of studies without effect on average: studies x changes x data x seeds.
+    """Simulate studies without an average effect: studies x changes x data x seeds.
 
-    What a data set and a seed add to every run of theirs drops out of the differences; what a
-    change does to one data set alone, ``differing`` wide, does not.
+    Effects of data sets and seeds cancel in paired differences. The interaction of change and data
+    set, with standard deviation ``differing``, does not.
     """
     rng = np.random.default_rng(seed)
     base = sample_noise(rng, kind, (N_STUDIES, 1, n_data, n_seeds))
@@ -67,7 +67,7 @@ def simulate_studies(
 
 
 def compute_claim_rate(differences: np.ndarray) -> float:
-    """Share of studies (studies x changes x blocks) that claim a difference, in %."""
+    """Return the percentage of studies (studies x changes x blocks) with a significant effect."""
     p = np.array([[sign_flip_test(row, 0) for row in study] for study in differences])
     return 100 * np.mean([(holm_correction(row) <= ALPHA).any() for row in p])
 
@@ -90,7 +90,7 @@ def report_false_positives() -> None:
 
 
 def report_heterogeneous_effects() -> None:
-    print("\nThe same where effects differ among data sets as much as runs do, mean 0")
+    print("\nEffects that vary between data sets as much as between runs, mean 0")
     print(f"{'data x seeds':>14}{'by block':>10}{'by data':>10}")
     for n_data, n_seeds in ((5, 2), (5, 4), (10, 2), (10, 5)):
         d = simulate_studies(2, "normal", n_data, n_seeds, effect_sd=1)
@@ -100,9 +100,9 @@ def report_heterogeneous_effects() -> None:
 
 
 def report_coverage(n_samples: int = 1_000) -> None:
-    print(f"\n95 % intervals of the mean difference that hold it, % of {n_samples}")
-    print("(in brackets their median width, in spreads; 'zeros': 40 % of differences are 0)")
-    methods = ("percentile", "BCa", "Student", "bootstrap-t", "here")
+    print(f"\nCoverage of 95 % intervals of the mean difference, % of {n_samples}")
+    print("(in brackets the median width in SDs; 'zeros': 40 % of differences are 0)")
+    methods = ("percentile", "BCa", "Student", "bootstrap-t", "scgnn")
     print(f"{'blocks':>7}{'differences':>13}" + "".join(f"{name:>15}" for name in methods))
     for n in (5, 10, 20):
         for kind in ("normal", "heavy", "skewed", "very skewed", "discrete", "zeros"):
@@ -139,10 +139,8 @@ def bootstrap_with_scipy(d: np.ndarray, method: str) -> tuple[np.ndarray, np.nda
 
 
 def report_power(n_samples: int = 500) -> None:
-    print(
-        "\nTrue differences of the size named minimum_detectable_effect that are found, % (80 is meant)"
-    )
-    print(f"{'blocks':>7}{'changes':>9}{'in spreads':>12}{'normal':>9}{'heavy':>9}")
+    print("\nPower at the minimum detectable effect, % (80 by design)")
+    print(f"{'blocks':>7}{'changes':>9}{'in SDs':>12}{'normal':>9}{'heavy':>9}")
     for n, changes in ((6, 1), (9, N_CHANGES), (10, N_CHANGES), (12, N_CHANGES), (20, N_CHANGES)):
         level = ALPHA / changes
         size = minimum_detectable_effect(n, level)
@@ -154,8 +152,8 @@ def report_power(n_samples: int = 500) -> None:
 
 
 def report_agreement(n_samples: int = 1_000) -> None:
-    print("\nClaims whose interval holds 0 (verdict 'perhaps'), % of claims, true difference found")
-    print("with 80 % power")
+    print("\nIntervals of significant effects that contain 0 (verdict 'perhaps'), %,")
+    print("for a true difference that is detected with 80 % power")
     for n, changes in ((6, 1), (10, 1), (10, N_CHANGES), (12, N_CHANGES)):
         level = ALPHA / changes
         d = np.random.default_rng(6).normal(minimum_detectable_effect(n, level), 1, (n_samples, n))
@@ -166,7 +164,7 @@ def report_agreement(n_samples: int = 1_000) -> None:
 
 
 def report_friedman_level(n_samples: int = 2_000) -> None:
-    print("\nFriedman's test without effect, % of p ≤ .05")
+    print("\nFriedman's test without an effect, % of p ≤ .05")
     rng = np.random.default_rng(7)
     for n, k in ((5, 4), (5, 9), (10, 9), (20, 9)):
         p = [friedman_test(rng.normal(size=(n, k)))[1] for _ in range(n_samples)]

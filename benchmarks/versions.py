@@ -1,13 +1,13 @@
-"""Recipes, or settings of one, beside each other: time, last losses and ARI on labelled data.
+"""Comparison of recipes or settings on labeled data: time, final losses and ARI.
 
     python benchmarks/versions.py "scgnn" "scgnn_fast" --data goolam.h5ad chung.h5ad --labels label
     python benchmarks/versions.py "scgnn_fast" "scgnn_fast pipeline.graph_decoder=inner_product" \
         "scgnn_fast pipeline.feature_training.precision=float32" --data a.h5ad --labels label
 
-A version is a recipe and what is set in it. Every run is a process of its own on one thread; its
-time is that of the processor, start-up, reading and writing included. Means are over the seeds, the
-last row's over the data sets. A loss is that of the last epoch of the last training in the pass,
-for each cell; where versions minimise the same loss, theirs can be compared.
+A version is a recipe with changed settings. Each run is a separate process on one thread; its CPU
+time includes start-up, reading and writing. Values are means over seeds, in the last row also over
+data sets. Losses are those of the last epoch of the last training, per cell; they are comparable
+between versions that minimize the same loss.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STAGES = ("feature autoencoder", "graph autoencoder")
 
 
 class VersionRun(NamedTuple):
-    """What one run took and found."""
+    """Resource usage and scores of a run."""
 
     seconds: float
     peak_memory_mb: float
@@ -38,7 +38,7 @@ class VersionRun(NamedTuple):
 
 
 def run_version(version: str, data: str, labels: str, seed: int) -> VersionRun:
-    """One run."""
+    """Run a version in a separate process."""
     recipe, *settings = version.split()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
@@ -66,11 +66,11 @@ def run_version(version: str, data: str, labels: str, seed: int) -> VersionRun:
 
 
 def get_last_loss(history: pd.DataFrame, stage: str, n_cells: int) -> float:
-    """Of a cell in the last epoch of a stage; nan without such a stage."""
+    """Return the loss per cell in the last epoch of a stage; nan without such a stage."""
     losses = history[(history["stage"] == stage) & (history["quantity"] == "loss")]["value"]
     if losses.empty:
         return float("nan")
-    # the graph's loss is a mean over cells already
+    # the loss of the graph autoencoder is already a mean over cells
     return float(losses.iloc[-1]) / (1 if stage == "graph autoencoder" else n_cells)
 
 
@@ -85,19 +85,19 @@ def format_row(version: str, data: str, rows: list[VersionRun], base: float) -> 
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    words.add_argument("versions", nargs="+", help="a recipe, or 'recipe path=value path=value'")
-    words.add_argument("--data", nargs="+", required=True)
-    words.add_argument("--labels", required=True)
-    words.add_argument("--seeds", type=int, default=3)
-    asked = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("versions", nargs="+", help="recipe, or 'recipe path=value path=value'")
+    parser.add_argument("--data", nargs="+", required=True)
+    parser.add_argument("--labels", required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
     print("| version | data | s | times faster | MB | ARI | clusters | feature loss | graph loss |")
     print("|---|---|---|---|---|---|---|---|---|", flush=True)
-    every: dict[str, list[VersionRun]] = {version: [] for version in asked.versions}
-    for data in asked.data:
+    every: dict[str, list[VersionRun]] = {version: [] for version in args.versions}
+    for data in args.data:
         base = 0.0
-        for version in asked.versions:
-            rows = [run_version(version, data, asked.labels, seed) for seed in range(asked.seeds)]
+        for version in args.versions:
+            rows = [run_version(version, data, args.labels, seed) for seed in range(args.seeds)]
             every[version].append(VersionRun(*np.mean(rows, axis=0)))
             base = base or every[version][-1].seconds
             print(format_row(version, Path(data).stem, rows, base), flush=True)

@@ -1,7 +1,7 @@
-"""Writes docs/components: a page for each kind of component, and one for recipes.
+"""Generate ``docs/components``: a page for each kind of component, and one for recipes.
 
-All that is on them comes from docstrings and bundled recipes. Every example is loaded as it is
-written, so that a wrong one ends the build.
+The pages are made from docstrings and bundled recipes. Each example is loaded when it is written,
+so an invalid one fails the build.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ from scgnn.registry.introspection import iter_components
 from scgnn.registry.kinds import kinds, registered_components
 from scgnn.training.budget import Training
 
-EXAMPLES = {  # where the line that does for the other components of a kind would not
+EXAMPLES = {  # for components that the generic snippet of their kind does not suit
     "encoder.mlp": "pipeline:\n  feature_encoder: {name: mlp, hidden: [256, 32]}",
     "decoder.inner_product": "pipeline:\n  graph_decoder: {name: inner_product, block_size: 512}",
     "decoder.inner_product_sampled": "pipeline:\n  graph_decoder: inner_product_sampled",
     "graph_builder.bbknn": "data:\n  batch_key: group\npipeline:\n  graph_builder: bbknn",
     "pipeline.single_pass": "pipeline:\n  name: single_pass\n  feature_encoder: pca",
     "regularizer.ltmg": "pipeline:\n  feature_regularizers: [{name: ltmg, weight: 0.5}]",
-    "regularizer.ltmg_binary": "pipeline:\n  feature_regularizers: [{name: ltmg_binary, weight: 0.9}]",
+    "regularizer.ltmg_binary": "pipeline:\n"
+    "  feature_regularizers: [{name: ltmg_binary, weight: 0.9}]",
     "regularizer.kl": "pipeline:\n  feature_encoder: vae\n  feature_regularizers: [ltmg, kl]",
     "regularizer.degree": "pipeline:\n  imputation_regularizers: [{name: degree, weight: 0.3}]",
     "regularizer.cluster_size": "pipeline:\n"
@@ -61,7 +62,7 @@ EXAMPLE_BASES = {"decoder.nb": "scgnn_zinb"}
 
 
 def write_pages(folder: Path) -> None:
-    """Write all pages into an empty folder of that name."""
+    """Replace the folder by one with all pages."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for kind in kinds():
@@ -70,7 +71,7 @@ def write_pages(folder: Path) -> None:
 
 
 def render_kind_page(kind: str) -> str:
-    """The page of a kind."""
+    """Return the page of a kind."""
     cls = kinds()[kind]
     members = dict(sorted(registered_components()[cls].items()))
     rows = [
@@ -81,7 +82,7 @@ def render_kind_page(kind: str) -> str:
         [
             f"# {kind.replace('_', ' ').capitalize()}s\n",
             f"{to_markdown(extract_description(cls))}\n",
-            render_table(["name", "what it is"], rows),
+            render_table(["name", "description"], rows),
             *(render_section(member) for member in members.values()),
             render_contract(cls),
         ]
@@ -89,39 +90,39 @@ def render_kind_page(kind: str) -> str:
 
 
 def render_section(cls: type[Component]) -> str:
-    """What a kind's page says of one component."""
+    """Return the section of a component on the page of its kind."""
     lines = [
         f"({make_anchor(cls)})=\n## {cls.name}\n",
         f"{to_markdown(extract_description(cls))}\n",
     ]
     if rows := build_parameter_rows(cls):
-        lines.append(render_table(["parameter", "type", "default", "meaning"], rows))
+        lines.append(render_table(["parameter", "type", "default", "description"], rows))
     else:
-        lines.append("It has no parameters.\n")
-    needs = ", ".join(f"`{need}`" for need in sorted(cls.requires)) or "nothing besides its input"
-    places = ", ".join(f"`{slot}`" for slot in find_slots(cls))
-    lines.append(f"- It needs: {needs}.\n- It can stand at: {places}.")
+        lines.append("No parameters.\n")
+    needs = ", ".join(f"`{need}`" for need in sorted(cls.requires)) or "only its input"
+    slots = ", ".join(f"`{slot}`" for slot in find_slots(cls))
+    lines.append(f"- Requires: {needs}\n- Slots: {slots}")
     if users := find_recipes_naming(cls):
         links = ", ".join(f"[`{name}`](#recipe-{slugify(name)})" for name in users)
-        lines.append(f"- Bundled recipes that name it: {links}.")
+        lines.append(f"- Bundled recipes: {links}")
     return "\n".join([*lines, "", f"```yaml\n{build_example(cls)}\n```\n"])
 
 
 def build_example(cls: type[Component]) -> str:
-    """A recipe with a component, loaded: a bundled one, else a base and the line of its slot."""
+    """Return a valid recipe with a component: a bundled one, or a base and a change."""
     for name in (f"scgnn_{cls.name}", cls.name):
         if name in list_bundled_recipes() and uses_component(name, cls):
             return list_bundled_recipes()[name].read_text(encoding="utf-8").strip()
-    word = f"{cls.kind}.{cls.name}"
-    lines = EXAMPLES.get(word, RECIPE_SNIPPETS[cls.kind]).replace("$name", cls.name)
-    written = f"base: {EXAMPLE_BASES.get(word, 'scgnn')}\n{lines}"
-    if cls not in map(type, iter_components(load_recipe_text(written))):
-        raise ValueError(f"the example of {word} does not use it")
-    return written
+    key = f"{cls.kind}.{cls.name}"
+    lines = EXAMPLES.get(key, RECIPE_SNIPPETS[cls.kind]).replace("$name", cls.name)
+    text = f"base: {EXAMPLE_BASES.get(key, 'scgnn')}\n{lines}"
+    if cls not in map(type, iter_components(load_recipe_text(text))):
+        raise ValueError(f"the example of {key} does not use it")
+    return text
 
 
 def load_recipe_text(text: str) -> Recipe:
-    """The recipe that a text is."""
+    """Load a recipe from YAML text."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "example.yaml"
         path.write_text(text, encoding="utf-8")
@@ -130,48 +131,51 @@ def load_recipe_text(text: str) -> Recipe:
 
 @cache
 def uses_component(recipe: str, cls: type[Component]) -> bool:
-    """Whether a bundled recipe has a component."""
+    """Return whether a bundled recipe contains a component."""
     return cls in map(type, iter_components(load_recipe(recipe)))
 
 
 def find_recipes_naming(cls: type[Component]) -> list[str]:
-    """The bundled recipes with a component whose own lines name it."""
-    named = re.compile(rf"^(?!base:)[^#]*[:\[,-] *(name: *)?{cls.name}\b", re.M)
+    """Return the bundled recipes whose file, not only its base, names a component."""
+    mention = re.compile(rf"^(?!base:)[^#]*[:\[,-] *(name: *)?{cls.name}\b", re.M)
     files = list_bundled_recipes().items()
-    return [n for n, file in files if named.search(file.read_text()) and uses_component(n, cls)]
+    return [n for n, file in files if mention.search(file.read_text()) and uses_component(n, cls)]
 
 
 def render_contract(cls: type[Component]) -> str:
-    """What a class of this kind is asked for."""
+    """Return the section with the methods that a class of this kind implements."""
     lines = [f"({slugify(cls.kind)}-contract)=\n## The contract\n"]
-    lines.append(f"What `{cls.__module__}.{cls.__name__}` says:\n")
+    lines.append(f"Methods of `{cls.__module__}.{cls.__name__}`:\n")
     for name, method in vars(cls).items():
         if inspect.isfunction(method) and (name == "__call__" or name[0] != "_"):
             signature = str(inspect.signature(method)).replace("'", "")
-            said = to_markdown(inspect.cleandoc(method.__doc__ or ""))
-            lines.append(f"```python\ndef {name}{signature}\n```\n\n{said}\n")
+            description = to_markdown(inspect.cleandoc(method.__doc__ or ""))
+            lines.append(f"```python\ndef {name}{signature}\n```\n\n{description}\n")
     return "\n".join(lines)
 
 
 def render_recipes_page() -> str:
-    """The bundled recipes, and the keys that a recipe has besides components."""
+    """Return the page of the bundled recipes and of the keys of a recipe."""
     rows = []
     for name, file in list_bundled_recipes().items():
         base = re.search(r"^base: *(\S+)", file.read_text(encoding="utf-8"), re.M)
-        over = f"`{base[1]}`" if base else ""
-        rows.append([f"[]{{#recipe-{slugify(name)}}}`{name}`", summarize_recipe_file(file), over])
-    lines = ["# Recipes\n", "These come with the package: `scgnn-recipe run NAME`.\n"]
-    lines.append(render_table(["recipe", "what it is", "base"], rows))
-    lines.append("## Keys\n\nA recipe has three keys, and may have a `base:` that it changes.\n")
+        base_name = f"`{base[1]}`" if base else ""
+        anchor = f"[]{{#recipe-{slugify(name)}}}"
+        rows.append([f"{anchor}`{name}`", summarize_recipe_file(file), base_name])
+    lines = ["# Recipes\n", "Bundled recipes; run one with `scgnn-recipe run NAME`.\n"]
+    lines.append(render_table(["recipe", "description", "base"], rows))
+    lines.append("## Keys\n\nA recipe has three keys. With `base`, it lists changes only.\n")
     for title, cls in (("", Recipe), ("data", Data), ("training", Training)):
-        said = get_summary(cls)
-        lines.append(f"(keys-{title})=\n### {title}\n\n{said}\n" if title else "")
-        lines.append(render_table(["key", "type", "default", "meaning"], build_parameter_rows(cls)))
+        if title:
+            lines.append(f"(keys-{title})=\n### {title}\n\n{get_summary(cls)}\n")
+        lines.append(
+            render_table(["key", "type", "default", "description"], build_parameter_rows(cls))
+        )
     return "\n".join(lines)
 
 
 def build_parameter_rows(cls: type) -> list[list[str]]:
-    """Name, type, default and meaning of each parameter."""
+    """Return name, type, default and description of each parameter."""
     return [
         [
             f"`{p.name}`",
@@ -184,7 +188,7 @@ def build_parameter_rows(cls: type) -> list[list[str]]:
 
 
 def format_type(parameter: ParameterDoc) -> str:
-    """The type of a parameter, with links to what can stand there."""
+    """Return the type of a parameter, with links to the pages of component kinds."""
     if isinstance(parameter.default, Training):
         return "a [training](#keys-training)"
     return re.sub(
@@ -195,15 +199,17 @@ def format_type(parameter: ParameterDoc) -> str:
 
 
 def abbreviate_default(value: Any) -> Any:
-    """A default without the settings that are themselves defaults."""
+    """Return a default as plain data, without nested settings that are defaults themselves."""
     if isinstance(value, tuple):
         return [abbreviate_default(item) for item in value]
     if not dataclasses.is_dataclass(value):
         return value
-    fresh = type(value)()
-    pairs = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.init)
+    default = type(value)()
+    settings = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
     changed = {
-        name: abbreviate_default(set_) for name, set_ in pairs if set_ != getattr(fresh, name)
+        name: abbreviate_default(setting)
+        for name, setting in settings.items()
+        if setting != getattr(default, name)
     }
     if not isinstance(value, Component):
         return changed
@@ -211,12 +217,12 @@ def abbreviate_default(value: Any) -> Any:
 
 
 def get_summary(cls: type) -> str:
-    """The first line of a docstring, its markup kept."""
+    """Return the first line of a docstring with its markup."""
     return (cls.__doc__ or "").strip().split("\n")[0]
 
 
 def to_markdown(docstring: str) -> str:
-    """A docstring, or a part of one, as Markdown."""
+    """Convert a docstring, or a part of one, to Markdown."""
     plain = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", docstring)
     plain = re.sub(r"^([A-Z]\w+)\n-+\n", r"**\1**\n\n", plain, flags=re.M)
     entry = r"^(\w+)\n((?: +\S.*(?:\n|\Z))+)"
@@ -224,7 +230,7 @@ def to_markdown(docstring: str) -> str:
 
 
 def render_table(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return (
         "\n".join("| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in lines)
@@ -233,10 +239,10 @@ def render_table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def make_anchor(cls: type[Component]) -> str:
-    """The name of a component's place among all pages."""
+    """Return the anchor of a component, unique across pages."""
     return f"{slugify(cls.kind)}-{slugify(cls.name)}"
 
 
 def slugify(name: str) -> str:
-    """A name as it stands in an address."""
+    """Return a name in the form used in URLs."""
     return name.replace("_", "-")

@@ -12,7 +12,11 @@ exclude_patterns = ["_build"]
 smartquotes = False  # keep the two hyphens of command-line flags
 
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!scgnn).*")]  # references to other packages are not resolved
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!scgnn).*"),  # other packages: the build is offline
+    ("py:class", r"scgnn\.registry\.component\.C"),  # a type variable
+    ("py:class", r"scgnn\.(execution\..*|recipe\.yaml_tree\.Node|study\.spec\.Level)"),  # internal
+]
 
 myst_enable_extensions = ["attrs_inline"]
 myst_heading_anchors = 3
@@ -28,6 +32,7 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+napoleon_attr_annotations = False  # the signature has the types
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 python_maximum_signature_line_length = 88

@@ -1,6 +1,6 @@
 """Draw the figures of the README with the package's own plotting functions; ``make figures``.
 
-    python docs/figures.py            # all of them, about ten minutes
+    python docs/figures.py            # all of them, in about six minutes
     python docs/figures.py run        # the run only
 
 The run is ``scgnn-recipe run scgnn_quick --labels-key group``, the study is the one in
@@ -26,8 +26,8 @@ from scgnn.plotting.svg import SvgFigure as Svg
 FOLDER = Path(__file__).parent / "figures"
 COLORS = {INK: "#1f2328", MUTED: "#59636e", LINE: "#d1d9e0", ACCENT: "#0072b2"}
 PANEL_SIZE = (350.0, 320.0)
-ROW_HEIGHT, FOREST_WIDTH = 26.0, 760.0
-FOREST_MARGINS = Margins(left=210, bottom=46, right=210, top=30)
+ROW_HEIGHT, FOREST_WIDTH = 26.0, 700.0
+FOREST_MARGINS = Margins(left=170, bottom=46, right=150, top=30)
 CLAIM_COLORS = {"better": "#0072b2", "worse": "#d55e00"}
 FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 
@@ -70,11 +70,12 @@ def draw_study(folder: Path) -> str:
 
 
 def draw_forest(ax: Axes, plot: ForestPlot) -> None:
-    """Draw one row per change: its blocks, mean difference and interval, with text on both sides."""
+    """Draw one row per change: differences in blocks, their mean and its interval."""
     ax.axvline(plot.zero_position, color=MUTED, linewidth=1)
     for y, row in enumerate(plot.rows):
         color = CLAIM_COLORS.get(row.claim, MUTED)
-        ax.plot(row.block_points, [y] * len(row.block_points), "|", color=LINE, markersize=9)
+        blocks = row.block_points
+        ax.plot(blocks, [y] * len(blocks), "|", color=MUTED, alpha=0.6, markersize=9)
         if row.interval is not None:
             ax.plot(row.interval, (y, y), color=color, linewidth=2.5)
         ax.plot(row.point, y, "o", color=color, markersize=6)
@@ -123,12 +124,16 @@ def join_side_by_side(figures: list[Svg], caption_height: float = 26.0) -> str:
 
 
 def main() -> None:
+    """Draw the figures named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("figures", nargs="*", default=["run", "study"], metavar="run|study")
     parser.add_argument("--out", type=Path, help="keep the runs of the study in this folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        draw = {"run": draw_run, "study": lambda: draw_study(options.out or Path(scratch) / "study")}
+        draw = {
+            "run": draw_run,
+            "study": lambda: draw_study(options.out or Path(scratch) / "study"),
+        }
         for name in options.figures:
             (FOLDER / f"{name}.svg").write_text(draw[name](), encoding="utf-8")
 

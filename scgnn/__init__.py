@@ -1,39 +1,18 @@
 """scgnn: single-cell graph neural networks as components.
 
-Names are imported when they are first used, so ``import scgnn`` is quick.
+Public names are imported on first use, and torch when something is computed, so that ``import
+scgnn`` is fast and a run can configure the process before.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
+from types import ModuleType
 from typing import Any
 
 from scgnn.registry import FINDERS
 
 __version__ = "0.1.0"
-
-# A thread of torch that waits spins for a while before it sleeps; where other work wants the
-# processor, that made training up to ten times slower. Read when torch is first imported.
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-class _BuiltinFinder:
-    """The components that come with scgnn."""
-
-    def import_builtins(self) -> None:
-        importlib.import_module("scgnn.components")
-        importlib.import_module("scgnn.pipelines")
-
-    def names(self, kind: str) -> set[str]:
-        return set()  # importing registers them all
-
-    def load(self, kind: str, name: str) -> None:
-        pass
-
-
-FINDERS.insert(0, _BuiltinFinder())
 
 _LAZY_IMPORTS = {
     "Clusterer": "scgnn.components.clusterers",
@@ -69,9 +48,33 @@ __all__ = sorted(_LAZY_IMPORTS)
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY_IMPORTS:
-        return getattr(importlib.import_module(_LAZY_IMPORTS[name]), name)
+        return getattr(_import_without_torch(_LAZY_IMPORTS[name]), name)
     raise AttributeError(f"module 'scgnn' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_LAZY_IMPORTS])
+
+
+def _import_without_torch(module: str) -> ModuleType:
+    from scgnn.execution.lazy_module import lazy_import
+
+    with lazy_import("torch"):
+        return importlib.import_module(module)
+
+
+class _BuiltinFinder:
+    """Finder of the components of this package, all of which are registered by one import."""
+
+    def import_builtins(self) -> None:
+        _import_without_torch("scgnn.components")
+        _import_without_torch("scgnn.pipelines")
+
+    def names(self, kind: str) -> set[str]:
+        return set()
+
+    def load(self, kind: str, name: str) -> None:
+        pass
+
+
+FINDERS.insert(0, _BuiltinFinder())

@@ -1,4 +1,4 @@
-"""``python -m scgnn`` is ``scgnn-recipe``."""
+"""``python -m scgnn``: the command ``scgnn-recipe``."""
 
 from scgnn.cli import main
 

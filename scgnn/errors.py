@@ -1,22 +1,28 @@
-"""What a person did that cannot work, in one sentence: what, where, and what to do."""
+"""Exceptions caused by the user's input."""
 
 from __future__ import annotations
 
 
 class UserError(Exception):
-    """A mistake in a recipe, an input or a command. The command prints it and exits with 2."""
+    """A problem that the user can fix. Commands print it without traceback and exit with code 2."""
 
 
 class InputError(UserError):
-    """Data that cannot be used as they are."""
+    """Invalid or unusable data."""
 
 
 class DivergenceError(UserError):
-    """A training whose numbers are no longer finite."""
+    """A training with a non-finite loss."""
 
 
 class RecipeError(UserError):
-    """Every mistake found in a recipe, one line each, in file order."""
+    """All problems of a recipe.
+
+    Parameters
+    ----------
+    problems
+        Messages, one line each, in file order.
+    """
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems

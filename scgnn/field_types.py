@@ -1,8 +1,8 @@
-"""The types of component fields: a range is part of a type, so that a recipe can be checked."""
+"""Types of component fields, which include the range of valid values, and of cost estimates."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
@@ -22,3 +22,26 @@ PositiveFloats = Annotated[tuple[PositiveFloat, ...], MinLen(1)]
 Widths = Annotated[tuple[PositiveInt, ...], MinLen(1)]  # of layers, input side first
 Activation = Literal["relu", "elu", "softplus", "tanh"]
 Normalization = Literal["batch", "layer"]
+
+
+class DatasetSize(NamedTuple):
+    """Size of a data set."""
+
+    n_cells: int
+    n_genes: int
+    n_nonzeros: int
+
+
+class Cost(NamedTuple):
+    """Estimated cost of a computation on the reference machine."""
+
+    seconds: float
+    memory_mb: float  # in 10^6 bytes, without the data and the libraries
+
+
+class StageEstimate(NamedTuple):
+    """Estimated cost of a stage."""
+
+    n_repeats: int
+    seconds: float  # of each repeat
+    peak_memory_mb: float  # of the process, in 10^6 bytes

@@ -1,4 +1,4 @@
-"""Named seeds: each random draw has its own, so that swapping one part moves no other."""
+"""Named seeds: each random draw has its own seed, so that swapping a component affects no other."""
 
 from __future__ import annotations
 
@@ -11,23 +11,30 @@ import numpy as np
 
 
 def seed_for(seed: int, *names: str | int) -> int:
-    """A 32-bit seed for one use, e.g. ``seed_for(1, "graph_encoder", 3)`` in iteration 3.
+    """Return a 32-bit seed for a named use, e.g. ``seed_for(1, "graph_encoder", 3)``.
 
-    The hash (BLAKE2b of the words) makes seeds of different names independent, so an ablation
-    that swaps the clusterer starts the encoder from the same weights.
+    Seeds are BLAKE2b hashes of the names and therefore independent: an ablation that swaps the
+    clusterer starts the encoder from the same weights.
+
+    Parameters
+    ----------
+    seed
+        Seed of the run.
+    *names
+        Slot or purpose, iteration, …
     """
-    words = "/".join(str(name) for name in (seed, *names))
-    return int.from_bytes(hashlib.blake2b(words.encode(), digest_size=4).digest(), "big")
+    key = "/".join(str(name) for name in (seed, *names))
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big")
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
-    """A numpy generator for one named use."""
+    """Return a NumPy generator for a named use."""
     return np.random.default_rng(seed_for(seed, *names))
 
 
 @contextmanager
 def use_torch_seed(seed: int) -> Iterator[None]:
-    """Torch draws from ``seed`` inside the block and goes on as before afterwards."""
+    """Seed torch's CPU generator inside the block and restore its state afterwards."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -37,7 +44,7 @@ def use_torch_seed(seed: int) -> Iterator[None]:
 
 @contextmanager
 def use_igraph_seed(seed: int) -> Iterator[None]:
-    """igraph draws from ``seed`` inside the block (it has one generator for the whole process)."""
+    """Seed igraph's process-wide generator inside the block and reset it afterwards."""
     import igraph
 
     igraph.set_random_number_generator(random.Random(seed))

@@ -1,4 +1,4 @@
-"""State: what a pipeline knows so far, handed from step to step and never changed in place."""
+"""State of a pipeline, which its steps replace and never modify in place."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from scipy import sparse
 
 
 class LazyMatrix(Protocol):
-    """A matrix whose rows are computed when they are asked for."""
+    """A cells x genes matrix whose rows are computed on access."""
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Cells, genes."""
+        """Numbers of cells and genes."""
         ...
 
     def __getitem__(self, cells: Any) -> np.ndarray:
-        """Some rows."""
+        """Compute some rows."""
         ...
 
     def toarray(self) -> np.ndarray:
-        """All rows."""
+        """Compute all rows."""
         ...
 
     def to_dask(self) -> Any:
-        """All rows as a dask array."""
+        """Return a dask array that computes the rows."""
         ...
 
 
@@ -35,7 +35,7 @@ Expression: TypeAlias = sparse.csr_matrix | np.ndarray | LazyMatrix
 
 
 class Record(NamedTuple):
-    """One number of a run's history; ``epoch`` is 0 where a quantity has no epochs."""
+    """A value of a run's history; ``epoch`` is 0 for quantities that have no epochs."""
 
     iteration: int
     stage: str
@@ -45,54 +45,54 @@ class Record(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What the stopping rule compares: the graph and the labels of one pass over the cells."""
+    """Graph and clusters of an iteration, which stopping rules compare."""
 
     graph: sparse.csr_matrix | None  # cells x cells
     clusters: np.ndarray  # cells
 
     @classmethod
     def from_state(cls, state: State) -> Snapshot:
-        """The round that a state has come to."""
+        """Return the graph and clusters of a state."""
         assert state.clusters is not None
         return cls(state.graph, state.clusters)
 
 
 @dataclass(frozen=True)
 class State:
-    """Everything known about the cells at one point of a pipeline.
+    """Data and results of a pipeline after one of its steps.
 
-    Attributes
+    Parameters
     ----------
     x
-        Expression after the recipe's transforms, cells x genes, float32, CSR or dense.
+        Expression after the recipe's transforms, float32, CSR, dense or lazy; cells x genes.
     genes, cells
         Names of the columns and rows of ``x``.
     batch
-        Number of each cell's batch.
-    signal
-        LTMG states, cells x genes, CSR of small integers.
+        Batch index; cells.
+    ltmg_states
+        LTMG states, CSR of small integers; cells x genes.
     embedding
-        Feature embedding, cells x d.
+        Feature embedding; cells x dimensions.
     graph
-        Cell graph, cells x cells, symmetric CSR without self-loops, weights > 0.
+        Cell graph, symmetric CSR with positive weights and without self-loops; cells x cells.
     graph_embedding
-        The embedding that is clustered, cells x d.
-    labels
-        Cluster of each cell, 0 … K−1. Clusters found, never the true labels.
-    k
-        Number of clusters asked for, smoothed over the iterations.
+        Embedding that is clustered; cells x dimensions.
+    clusters
+        Cluster found for each cell, 0 … K − 1; never the true labels.
+    smoothed_n_clusters
+        Number of clusters, smoothed over the iterations.
     reconstruction
-        What the autoencoders rebuilt, cells x genes; where that is large, rows on demand.
+        Output of the autoencoders, lazy if it is large; cells x genes.
     imputed
-        The final imputed expression, cells x genes, on the scale of ``x``.
+        Imputed expression on the scale of ``x``; cells x genes.
     history
-        Losses, cluster counts, agreement and dead units by iteration and stage.
-    stopped
-        Why the iterations ended, in words.
-    iterations
-        How many iterations ran.
-    trail
-        Labels of every round, the first one before any iteration.
+        Losses, numbers of clusters, agreement and dead units by iteration and stage.
+    stop_reason
+        Reason for the end of the iterations.
+    n_iterations
+        Number of iterations run.
+    cluster_history
+        Clusters before the first iteration and after each.
     """
 
     x: Expression
@@ -122,11 +122,11 @@ class State:
 
 
 def to_dense_rows(x: Expression, cells: np.ndarray | slice = slice(None)) -> np.ndarray:
-    """Rows of a matrix as a dense float32 array."""
+    """Return rows of a matrix as a dense float32 array."""
     rows: Any = x[cells]
     return np.asarray(rows.toarray() if sparse.issparse(rows) else rows, dtype=np.float32)
 
 
 def to_dense(x: Expression) -> np.ndarray:
-    """All rows of expression, dense, whether it is sparse or on demand."""
+    """Return expression as a dense array."""
     return x if isinstance(x, np.ndarray) else x.toarray()

@@ -1,11 +1,11 @@
-"""LTMG of an AnnData, the way scanpy's tools write their results."""
+"""Tools: analysis functions on AnnData, for use as ``scgnn.tl``."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from scgnn.components.ltmg.model import LTMG
+from scgnn.components.ltmg import LTMG
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -17,48 +17,73 @@ def ltmg(
     key_added: str = "ltmg",
     *,
     seed: int = 0,
-    **settings: Any,
+    **params: Any,
 ) -> None:
-    """Find the activity state of every gene in every cell (left-truncated mixture of Gaussians).
+    """Assign activity states with a left-truncated mixture of Gaussians.
 
-    Writes into ``adata``.
+    Fits a mixture to the log expression of every gene, censored where the gene is not expressed,
+    and assigns each value to a component: 0 "not expressed", then 1, 2, … by rising mean
+    (Wan et al., Nucleic Acids Research 2019).
 
     Parameters
     ----------
     adata
-        Expression, cells x genes.
+        Annotated data matrix, cells x genes, with counts or log(count + 1).
     layer
-        Layer that holds it; None: ``X``.
+        Key of ``adata.layers`` to use. None: ``adata.X``.
     key_added
-        Under which name results are written.
+        Key of the results in ``adata.layers`` and ``adata.uns``, and prefix of their keys in
+        ``adata.var`` and ``adata.varm``.
     seed
-        Of random jitter, where ``settings`` ask for any.
-    **settings
-        Fields of :class:`LTMG`, for example ``input="log"`` for log(count + 1).
+        Seed of the random jitter, if there is any.
+    **params
+        Parameters of :class:`scgnn.LTMG`, for example ``input="log"`` for log(count + 1).
 
     Returns
     -------
-    None
-        ``layers[key_added]``: states 0 (not expressed), 1, 2, …; sparse.
-        ``var[key_added + "_active"]``, ``…_cutoff``, ``…_converged``, ``…_status``: each gene's
-        active states, its cut-off in log units, whether its fit converged, and what became of it.
-        ``varm[key_added + "_weight"]``, ``…_mean``, ``…_sd``: its components; ``…_bic``: BIC by
-        number of components.
-        ``uns[key_added]``: settings, and how many genes have each status.
+    ``None``. Sets the following fields of ``adata``:
+
+    ``layers[key_added]`` : :class:`scipy.sparse.csr_matrix` (dtype ``uint8``)
+        Activity state of each value; cells x genes.
+    ``var[key_added + "_n_active"]`` : :class:`pandas.Series` (dtype ``int``)
+        Number of active states.
+    ``var[key_added + "_cutoff"]`` : :class:`pandas.Series` (dtype ``float``)
+        Natural log of the expression below which values are censored.
+    ``var[key_added + "_converged"]`` : :class:`pandas.Series` (dtype ``bool``)
+        Whether the fit converged.
+    ``var[key_added + "_status"]`` : :class:`pandas.Series` (dtype ``category``)
+        "all zero", "too few values", "no active state", "one active state" or "several active
+        states".
+    ``varm[key_added + "_weight"]``, ``"_mean"``, ``"_sd"`` : :class:`numpy.ndarray`
+        Components by rising mean, in natural log units, NaN-padded; genes x components.
+    ``varm[key_added + "_bic"]`` : :class:`numpy.ndarray`
+        Bayesian information criterion by number of components; genes x components.
+    ``uns[key_added]`` : :class:`dict`
+        "params", the parameters, and "status_counts", the number of genes by status.
+
+    Raises
+    ------
+    ValueError
+        If a value is negative, infinite or NaN, or a parameter is invalid.
+
+    Examples
+    --------
+    >>> scgnn.ltmg(adata, layer="counts")
+    >>> scgnn.plot_ltmg(adata, gene="CD3E")
     """
     import pandas as pd
 
-    model = LTMG(**settings)
+    model = LTMG(**params)
     fit = model.fit(adata.X if layer is None else adata.layers[layer], seed)
     adata.layers[key_added] = fit.states
-    columns = {"active": fit.n_active_states, "cutoff": fit.cutoff, "converged": fit.converged}
-    for name, values in columns.items():
-        adata.var[f"{key_added}_{name}"] = values
+    adata.var[f"{key_added}_n_active"] = fit.n_active_states
+    adata.var[f"{key_added}_cutoff"] = fit.cutoff
+    adata.var[f"{key_added}_converged"] = fit.converged
     adata.var[f"{key_added}_status"] = pd.Categorical(fit.status)
     for name in ("weight", "mean", "sd", "bic"):
         adata.varm[f"{key_added}_{name}"] = getattr(fit, name)
-    given = {**asdict(model), "layer": layer, "seed": seed}
+    used = {**asdict(model), "layer": layer, "seed": seed}
     adata.uns[key_added] = {
-        "settings": {name: value for name, value in given.items() if value is not None},
-        "genes": fit.status_counts,
+        "params": {name: value for name, value in used.items() if value is not None},
+        "status_counts": fit.status_counts,
     }

@@ -1,4 +1,4 @@
-"""Genes for the tests of LTMG: those of the reference numbers, and simulated ones."""
+"""Genes for the tests of LTMG: extracts of the R program's results, and simulated genes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pytest
 from scipy import sparse
 
 from scgnn.components.ltmg import LTMGFit
 
-REFERENCE_DIR = Path(__file__).parents[2] / "shared" / "reference"
-needs_reference = pytest.mark.skipif(not REFERENCE_DIR.exists(), reason="needs ../shared/reference")
+DATA_DIR = Path(__file__).parent / "data"
 VARIANTS = ("published", "mle")
 
 
 @cache
 def load_reference(name: str) -> dict[str, np.ndarray]:
-    with np.load(REFERENCE_DIR / name) as file:
+    """Load an extract; benchmarks/ltmg_reference.py compares with the whole files."""
+    with np.load(DATA_DIR / name) as file:
         return dict(file)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scgnn.execution.stages import StageCost
+from scgnn.execution.cache import StageCost
 from scgnn.recipe.recipe import to_yaml
-from scgnn.report import write_report
+from scgnn.report.study import write_report
 from scgnn.study.engine import RunSummary, StudyOutcome
 from scgnn.study.load import load_study
 from scgnn.study.result import StudyResult

@@ -33,19 +33,19 @@ def test_a_run_in_a_pipe_is_plain_lines(run_cli, to_set_options, make_small_chan
     # five stages, the imputation and the scores
     assert sum(line.startswith("iteration 2 ") for line in told) == 7
     assert re.search(
-        r"^iteration 1 +graph autoencoder +\d+\.\d s  2 epochs, loss \S+$", done.stderr, re.M
+        r"^iteration 1 +graph autoencoder +\d+(\.\d)? s  2 epochs, loss \S+$", done.stderr, re.M
     )
-    for word in ("clusters: ", "iterations: 2, ", "ARI: ", "stage LTMG: ", "files in out: "):
-        assert sum(line.startswith(word) for line in done.stdout.splitlines()) == 1
+    for line in ("clusters +\\d", "iterations +2, ", "ARI +", "LTMG +.* s +.* MB$", "files in out: "):
+        assert len(re.findall(f"^{line}", done.stdout, re.M)) == 1
 
 
 def test_a_long_stage_says_how_far_it_is(run_cli, to_set_options, make_small_changes, monkeypatch):
     monkeypatch.setattr("scgnn.cli.progress.HEARTBEAT_SECONDS", -1)
     done = run_cli("run", "scgnn", *to_set_options(make_small_changes("scgnn")), "--out", "out")
-    line = r"^iteration 1 +graph autoencoder +at work  epoch 1 of 2, loss \S+$"
+    line = r"^iteration 1 +graph autoencoder +running  epoch 1 of 2, loss \S+$"
     assert re.search(line, done.stderr, re.M)
     with open("out/log.txt") as log:
-        assert "at work  epoch 1 of 2" in log.read()
+        assert "running  epoch 1 of 2" in log.read()
 
 
 def test_a_run_goes_to_a_folder_named_after_recipe_and_data(

@@ -62,8 +62,8 @@ def test_what_runs_nothing_loads_only_what_describes_it(words):
 def test_a_late_library_is_the_real_one_for_everybody_else():
     check = (
         "import sys\n"
-        "from scgnn.cli.lazy_module import late\n"
-        "with late('torch'):\n"
+        "from scgnn.execution.lazy_module import lazy_import\n"
+        "with lazy_import('torch'):\n"
         "    from scgnn.training import fit\n"
         "assert 'torch' not in sys.modules\n"
         "from torch.autograd import Function\n"
@@ -124,7 +124,7 @@ def test_show_explains_a_component(run_cli):
 
 
 def test_diff_names_what_differs(run_cli):
-    assert run_cli("diff", "scgnn", "scgnn").stdout == "no difference\n"
+    assert run_cli("diff", "scgnn", "scgnn").stdout == "no differences\n"
     lines = run_cli("diff", "scgnn", "scgnn_gat_leiden").stdout.splitlines()
     assert [line.split(": ")[0] for line in lines] == [
         "pipeline.graph_encoder",
@@ -140,7 +140,7 @@ def test_check_says_what_a_recipe_will_do_and_runs_nothing(run_cli, work_dir, re
     assert done.exit_code == 0
     assert "knn (n_neighbors 7, " in done.stdout
     assert "labels      type" in done.stdout
-    assert done.stdout.endswith("no mistakes found; nothing was run\n")
+    assert done.stdout.endswith("all checks passed; nothing was run\n")
     assert read_tree(work_dir) == {}
 
 
@@ -158,8 +158,8 @@ def test_doctor_says_what_to_do_about_what_does_not_work(run_cli, monkeypatch):
     monkeypatch.setattr(doctor, "_pass_messages", broken)
     done = run_cli("doctor")
     assert done.exit_code == 1
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("BAD")]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
     assert line.startswith(
-        "BAD  dgl              OSError: libdgl.so: cannot open shared object file"
+        "FAIL dgl              OSError: libdgl.so: cannot open shared object file"
     )
     assert "pip install dgl==1.1.3" in line

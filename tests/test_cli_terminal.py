@@ -19,8 +19,7 @@ from scgnn.execution.progress import get_progress
 
 COMMAND = [sys.executable, "-m", "scgnn"]
 INTERRUPTED = (
-    "interrupted; out is kept, and the same command with --resume goes on from the last "
-    "finished stage"
+    "interrupted: finished stages are in out; rerun with --resume to continue"
 )
 ANSI = r"\x1b\[[0-9;?]*[a-zA-Z]"
 pytestmark = pytest.mark.usefixtures("work_dir")
@@ -28,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("work_dir")
 
 def test_bars_show_stage_iteration_epoch_loss_and_time_left():
     terminal = Console(force_terminal=True, file=io.StringIO(), width=120)
-    with progress.show_progress(terminal, max_iterations=3):
+    with progress.show_run_progress(terminal, max_iterations=3):
         told = get_progress()
         told.on_stage_start("feature autoencoder", 2)
         for epoch in (1, 2, 3):
@@ -46,11 +45,11 @@ def test_bars_show_stage_iteration_epoch_loss_and_time_left():
 
 def test_a_pipeline_without_iterations_has_no_bar_for_them():
     terminal = Console(force_terminal=True, file=io.StringIO(), width=120)
-    with progress.show_progress(terminal, max_iterations=0):
+    with progress.show_run_progress(terminal, max_iterations=0):
         get_progress().on_stage_start("cell graph", 0)
         time.sleep(0.12)
     text = re.sub(ANSI, "", terminal.file.getvalue())
-    assert "start         cell graph" in text
+    assert "initial       cell graph" in text
     assert "iterations" not in text
 
 
@@ -71,7 +70,7 @@ def test_ctrl_c_is_one_line_and_the_run_can_be_gone_on_with(
     assert sorted(os.listdir("out")) == ["log.txt", "recipe.yaml", "stages"]
     resumed = run_cli(*words, "--set", "pipeline.clusterer=leiden", "--resume")
     assert resumed.exit_code == 0
-    assert resumed.stderr.count("from the store") == 4  # LTMG, features, graph, graph embedding
+    assert resumed.stderr.count("cached") == 4  # LTMG, features, graph, graph embedding
     assert not Path("out/stages").exists()
 
 
@@ -114,4 +113,4 @@ def test_bars_in_a_terminal_ctrl_c_and_going_on(run_cli, to_set_options, make_sm
 
     resumed = run_cli(*words, "--resume")
     assert resumed.exit_code == 0
-    assert resumed.stderr.count("from the store") >= 5
+    assert resumed.stderr.count("cached") >= 5

@@ -9,15 +9,15 @@ pytestmark = pytest.mark.usefixtures("work_dir")
 
 WRONG_WORDS = {
     "run scgn": "unknown recipe 'scgn'. Did you mean 'scgnn'? Known: ",
-    "check scgnn --set seed": "--set seed: write it as PATH=VALUE, e.g. seed=2",
+    "check scgnn --set seed": "--set seed: expected PATH=VALUE, e.g. --set seed=2",
     "run scgnn --set data.reader.cels=3": "--set data.reader.cels=3: data.reader.cels: unknown par",
-    "run scgnn --export seurat": "--export seurat: unknown; 'scgnn' writes the original's four f",
+    "run scgnn --export seurat": "--export seurat: unknown format; known: scgnn",
     "run scgnn --data gone.h5ad": "gone.h5ad does not exist",
     "run scgnn --resume": "runs/scgnn: no unfinished run of this recipe to resume; name it with",
     "list encoders": "unknown kind 'encoders'. Did you mean 'encoder'? Known: ",
     "show encoders.mlp": "unknown kind 'encoders'. Did you mean 'encoder'? Known: ",
     "show encoder.mpl": "unknown encoder 'mpl'. Did you mean 'mlp'? Known: ",
-    "show encoder": "encoder is a kind: 'scgnn-recipe list encoder' names its components, and ",
+    "show encoder": "'encoder' is a kind of component: use 'scgnn-recipe list encoder' to list its components, or ",
     "show scgn": "unknown recipe 'scgn'. Did you mean 'scgnn'? Known: ",
     "diff scgnn scgn": "unknown recipe 'scgn'. Did you mean 'scgnn'? Known: ",
 }

@@ -126,14 +126,14 @@ def test_centred_values_are_refused_naming_where_the_counts_are(kept_in, remedy)
         scaled.raw = raw
     else:
         scaled.layers["counts"] = raw.X
-    with pytest.raises(InputError, match=f"centred or scaled already.*set layer to {remedy}$"):
+    with pytest.raises(InputError, match=f"already centered or scaled.*set layer to {remedy}$"):
         validate(scaled, "x")
     np.testing.assert_array_equal(validate(select_layer(scaled, kept_in), "x").X.toarray(), raw.X)
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (6, 0)])
 def test_no_cells_or_no_genes_are_refused(shape):
-    with pytest.raises(InputError, match=f"has {shape[0]} cells and {shape[1]} genes: there is"):
+    with pytest.raises(InputError, match=f"has {shape[0]} cells and {shape[1]} genes: at least"):
         validate(counts(np.zeros(shape)), "x")
 
 
@@ -143,7 +143,7 @@ def test_nothing_but_zeros_is_refused():
 
 
 def test_words_are_not_counts():
-    with pytest.raises(InputError, match="X holds object and not numbers"):
+    with pytest.raises(InputError, match="X has the type object, expected numbers"):
         to_csr(np.array([["a", 1]], dtype=object), "x")
 
 
@@ -173,7 +173,7 @@ def test_a_weak_suspicion_of_the_wrong_way_round_is_only_logged(caplog):
 def test_repeated_names_become_unique_and_are_reported(caplog):
     result = validate(counts(genes=["A", "A", "B", "B", "A"]), "x")
     assert list(result.var_names) == ["A", "A-1", "B", "B-1", "A-2"]
-    assert "x: 3 repeated names of genes got a number ('A' is now 'A-1')" in caplog.text
+    assert "x: 3 duplicate gene names were made unique ('A' is now 'A-1')" in caplog.text
     assert result.uns["scgnn_input"]["renamed_genes"] == 3
 
 
@@ -183,15 +183,15 @@ def test_empty_cells_and_genes_are_counted(caplog):
     with caplog.at_level(logging.INFO, logger="scgnn"):
         record = validate(counts(x), "x").uns["scgnn_input"]
     assert (record["empty_cells"], record["empty_genes"]) == (2, 2)
-    assert "x: 4 cells x 5 genes, 30.0% not zero, 2 cells and 2 genes empty" in caplog.text
+    assert "x: 4 cells x 5 genes, 30.0% non-zero, 2 cells and 2 genes empty" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("x", "scale", "said"),
     [
         ([[1, 0], [2, 500]], "counts", ""),
-        ([[1.5, 0], [2, 500]], "not whole", "values are not whole numbers"),
-        ([[1.5, 0], [2, 5]], "logarithmic", "values look logarithmic already .* largest 5"),
+        ([[1.5, 0], [2, 500]], "non_integer", "values are not integers"),
+        ([[1.5, 0], [2, 5]], "logarithmic", "values look log-transformed .* maximum 5"),
     ],
 )
 def test_the_scale_of_the_values_is_recorded_and_said(caplog, x, scale, said):

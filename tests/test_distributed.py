@@ -33,10 +33,15 @@ from scgnn.pipelines.autoencoders import (
 )
 from scgnn.recipe.load import load_recipe
 from scgnn.runs import distributed
-from scgnn.training import collectives
 from scgnn.training.budget import Training
-from test_awake import expression as cells_of
-from test_awake import parts
+from scgnn.training.collectives import (
+    DistributedCommunicator,
+    ShardRange,
+    communicator,
+    use_communicator,
+)
+from test_active_units import expression as cells_of
+from test_active_units import make_autoencoder
 
 TRAINING = Training(
     epochs=12,
@@ -59,11 +64,11 @@ import sys
 import numpy as np
 from test_distributed import trained
 from scgnn.execution import process_group
-from scgnn.training import collectives
+from scgnn.training.collectives import DistributedCommunicator, use_communicator
 
-with process_group.joined():
-    with collectives.in_step():
-        found = trained(process_group.rank(), process_group.size())
+with process_group.init_process_group():
+    with use_communicator(DistributedCommunicator()):
+        found = trained(process_group.rank(), process_group.world_size())
     np.savez(f"{sys.argv[1]}/{process_group.rank()}.npz", **found)
 """
 
@@ -74,10 +79,10 @@ def trained(number=0, of=1):
     cells = slice(whole.n_cells * number // of, whole.n_cells * (number + 1) // of)
     labels = (np.arange(whole.n_cells) > 20).astype(int)  # a process may have none of a cluster
     state = replace(whole, x=whole.x[cells], clusters=labels[cells], ltmg_states=None)
-    first = fit_feature_autoencoder(parts(), TRAINING, state, 3, None)
+    first = fit_feature_autoencoder(make_autoencoder(), TRAINING, state, 3, None)
     start = WarmStart(first.weights, {})
-    each = fit_cluster_autoencoders(parts(), TRAINING, state, start, "copy", "own", 4)
-    rebuilt = reconstruct(parts(), each, state.n_genes, state.clusters)
+    each = fit_cluster_autoencoders(make_autoencoder(), TRAINING, state, start, "copy", "own", 4)
+    rebuilt = reconstruct(make_autoencoder(), each, state.n_genes, state.clusters)
     arrays = {"embedding": each.embedding, "rebuilt": rebuilt[:], "losses": first.losses}
     return {**arrays, "later": each.losses, **first.weights}
 
@@ -182,31 +187,26 @@ def test_a_mistake_in_the_cells_of_one_ends_all_with_a_sentence(both, to_set_opt
 
 
 def test_a_process_alone_counts_for_itself():
-    assert (
-        process_group.world_size(),
-        process_group.rank(),
-        collectives.all_reduce_sum(3.5),
-        collectives.all_reduce_max(2),
-    ) == (1, 0, 3.5, 2)
-    assert collectives.get_shard_range(7) == (0, 7, 7)
+    alone = communicator()
+    assert (process_group.world_size(), alone.world_size, alone.rank) == (1, 1, 0)
+    assert (alone.all_reduce_sum(3.5), alone.all_reduce_max(2)) == (3.5, 2)
+    assert alone.shard_range(7) == (0, 7, 7)
 
 
 def test_outside_a_step_a_process_counts_for_itself(second):
-    assert (process_group.world_size(), process_group.rank(), collectives.is_distributed()) == (
-        2,
-        1,
-        False,
-    )
-    assert collectives.all_reduce_sum(3.5) == 3.5
-    with collectives.synchronized():
-        assert collectives.is_distributed()
+    assert (process_group.world_size(), process_group.rank()) == (2, 1)
+    assert communicator().world_size == 1
+    assert communicator().all_reduce_sum(3.5) == 3.5
+    with use_communicator(DistributedCommunicator()):
+        assert (communicator().world_size, communicator().rank) == (2, 1)
+    assert communicator().world_size == 1
 
 
 def test_every_cell_of_a_batch_is_in_one_place():
     import torch
 
     batch = torch.tensor([8, 0, 3, 9, 4])
-    places = [collectives.ShardRange(0, 4, 10), collectives.ShardRange(4, 6, 10)]
+    places = [ShardRange(0, 4, 10), ShardRange(4, 6, 10)]
     assert [each.to_local(batch).tolist() for each in places] == [[0, 3], [4, 5, 0]]
     assert places[0].to_local(None) is None
 
@@ -300,4 +300,4 @@ def test_a_study_is_refused(second, monkeypatch, run_cli):
     monkeypatch.setattr(process_group, "init_process_group", nullcontext)
     done = run_cli("run", "components")
     assert done.exit_code == 2
-    assert done.stderr == "a study is divided by --jobs or --scheduler, not by torchrun\n"
+    assert done.stderr == "torchrun: only for recipes; use --jobs or --scheduler for a study\n"

@@ -66,7 +66,7 @@ def test_what_a_recipe_leaves_out_costs_nothing():
 
 def test_check_says_it(run_cli, tmp_path):
     done = run_cli("check", "scgnn")
-    assert done.stdout.splitlines()[-1] == "no mistakes found; nothing was run"
+    assert done.stdout.splitlines()[-1] == "all checks passed; nothing was run"
     assert "estimate    roughly " in done.stdout
     (tmp_path / "counts.csv").write_text("cell,a,b\nx,1,2\ny,0,3\n")
     read = {"data.reader": {"name": "csv", "path": str(tmp_path / "counts.csv")}}
@@ -144,7 +144,7 @@ def test_run_and_check_refuse_it_before_anything_is_read(run_cli, work_dir, monk
     run = run_cli("run", what, "--out", "out")
     for done in (checked, run):
         assert done.exit_code == 2 and "but there are" in done.stderr and "--force" in done.stderr
-    assert "no mistakes found" not in checked.stdout
+    assert "all checks passed" not in checked.stdout
     assert not (work_dir / "out").exists()
 
 

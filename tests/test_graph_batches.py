@@ -1,4 +1,4 @@
-"""The graph autoencoder in mini-batches: they stand for the whole graph, and train as it does."""
+"""Mini-batch training of the graph autoencoder is unbiased and finds the same groups."""
 
 from __future__ import annotations
 
@@ -31,19 +31,17 @@ GRAPH_ENCODERS = [n for n in Encoder.names() if "graph" in Encoder.get(n).requir
 
 
 def groups(n=300, seed=0):
-    """Cells of three groups, which group, and their graph."""
+    """Return cells of three groups, their groups, and their graph."""
     rng = np.random.default_rng(seed)
     group = rng.integers(0, 3, n)
     x = (3 * np.eye(3, 8)[group] + 0.5 * rng.normal(size=(n, 8))).astype(np.float32)
     return x, group, KNN(n_neighbors=6)(x, 0)
 
 
-def trained(encoder, decoder, neighbours, batch_size=64, epochs=20, seed=1, n=300):
+def trained(encoder, decoder, fanout, batch_size=64, epochs=20, seed=1, n=300):
     x, group, graph = groups(n)
     training = Training(epochs=epochs, learning_rate=1e-2, batch_size=batch_size)
-    found = fit_graph_autoencoder(
-        encoder, decoder, training, x, graph, "raw", 0.0, neighbours, seed
-    )
+    found = fit_graph_autoencoder(encoder, decoder, training, x, graph, "raw", 0.0, fanout, seed)
     return found, group
 
 
@@ -55,20 +53,20 @@ def embedding(n, width=4, seed=3):
 @pytest.mark.parametrize(
     "decoder", [ExactInnerProductDecoder(), SampledInnerProductDecoder(max_edges=20, n_negative=2)]
 )
-def test_the_losses_of_batches_are_that_of_the_graph_in_the_mean(decoder):
+def test_batch_losses_are_unbiased(decoder):
     _, _, graph = groups(60)
     target, z = make_graph_target(graph), embedding(60)
     exact = float(ExactInnerProductDecoder().reconstruction_loss(z, target))
-    among = BatchTargetSampler(graph, target)
+    sample_target = BatchTargetSampler(graph, target)
     losses = []
     for _ in range(1500):
-        places, batch = among(torch.randperm(60)[:12])
-        losses.append(float(decoder.rebuilt(z[places], batch)))
+        nodes, batch = sample_target(torch.randperm(60)[:12])
+        losses.append(float(decoder.reconstruction_loss(z[nodes], batch)))
     error = np.std(losses) / np.sqrt(len(losses))
     assert abs(np.mean(losses) - exact) < 4 * error < 0.1 * exact
 
 
-def test_entries_and_pairs_that_are_drawn_stand_for_all_of_them():
+def test_sampled_entries_and_pairs_are_unbiased():
     _, _, graph = groups(60)
     target, z = make_graph_target(graph), embedding(60)
     exact = float(ExactInnerProductDecoder().reconstruction_loss(z, target))
@@ -79,55 +77,55 @@ def test_entries_and_pairs_that_are_drawn_stand_for_all_of_them():
     assert abs(np.mean(losses) - exact) < 4 * error < 0.1 * exact
 
 
-def test_a_batch_is_its_cells_and_the_ends_of_one_entry_of_each():
+def test_batch_has_its_cells_and_one_entry_of_each():
     _, _, graph = groups(60)
     target = make_graph_target(graph)
     cells = torch.tensor([5, 17, 40])
-    places, batch = BatchTargetSampler(graph, target)(cells)
+    nodes, batch = BatchTargetSampler(graph, target)(cells)
     looped = graph + sparse.identity(60)
-    assert places[:3].tolist() == cells.tolist() and len(set(places.tolist())) == len(places)
-    for cell, end in zip(cells, places[batch.cols], strict=True):
+    assert nodes[:3].tolist() == cells.tolist() and len(set(nodes.tolist())) == len(nodes)
+    for cell, end in zip(cells, nodes[batch.cols], strict=True):
         assert looped[int(cell), int(end)] > 0
     degree = np.diff(looped.tocsr().indptr)[cells.numpy()]
     np.testing.assert_allclose(batch.weights.numpy(), degree * 60 / 3)
 
 
-def test_the_spread_of_a_batch_is_held_as_that_of_all_cells():
+def test_batch_of_all_cells_has_their_kl():
     _, _, graph = groups(60)
     target, output = make_graph_target(graph), embedding(60, width=8)
-    places, batch = BatchTargetSampler(graph, target)(torch.arange(60))
+    nodes, batch = BatchTargetSampler(graph, target)(torch.arange(60))
     noise = embedding(60, seed=9)
     decoder = ExactInnerProductDecoder()
-    kl = decoder.loss(output[places], batch, noise=noise) - decoder.reconstruction_loss(
-        noise * output[places][:, 4:].exp() + output[places][:, :4], batch
+    kl = decoder.loss(output[nodes], batch, noise=noise) - decoder.reconstruction_loss(
+        noise * output[nodes][:, 4:].exp() + output[nodes][:, :4], batch
     )
     assert float(kl) == pytest.approx(
         float(kl_divergence(output[:, :4], output[:, 4:], 60)), rel=1e-3
     )
 
 
-def test_batches_find_the_groups_that_the_whole_graph_finds():
+def test_batches_find_the_groups_of_full_training():
     labels = []
-    for neighbours in (0, 5):
-        found, group = trained(GCN(), ExactInnerProductDecoder(), neighbours)
+    for fanout in (None, 5):
+        found, group = trained(GCN(), ExactInnerProductDecoder(), fanout)
         labels.append(KMeans(n_clusters=3).fit_predict(found.embedding, None, 0))
         assert adjusted_rand_score(group, labels[-1]) > 0.95
         assert found.losses[-1] < 0.9 * found.losses[0]
     assert adjusted_rand_score(*labels) > 0.95
 
 
-def test_up_to_one_batch_of_cells_the_graph_is_trained_on_whole():
-    whole, _ = trained(GCN(), ExactInnerProductDecoder(), 0, batch_size=300)
-    asked, _ = trained(GCN(), ExactInnerProductDecoder(), 5, batch_size=300)
-    np.testing.assert_array_equal(whole.embedding, asked.embedding)
+def test_single_batch_trains_on_the_full_graph():
+    full, _ = trained(GCN(), ExactInnerProductDecoder(), None, batch_size=300)
+    batched, _ = trained(GCN(), ExactInnerProductDecoder(), 5, batch_size=300)
+    np.testing.assert_array_equal(full.embedding, batched.embedding)
 
 
-def test_the_same_seed_samples_the_same_neighbours():
-    first, again, other = (
+def test_seed_determines_the_sampled_neighbors():
+    first, second, other = (
         trained(GCN(), SampledInnerProductDecoder(), 3, epochs=3, seed=s)[0].embedding
         for s in (1, 1, 2)
     )
-    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first, second)
     assert not np.array_equal(first, other)
 
 
@@ -138,37 +136,37 @@ def test_every_graph_encoder_trains_in_batches(name):
     assert len(found.losses) == 2
 
 
-def test_an_encoder_that_hears_nobody_trains_in_batches():
+def test_encoder_without_graph_trains_in_batches():
     found, _ = trained(MLPEncoder(hidden=(16, 8)), ExactInnerProductDecoder(), 3, epochs=2)
     assert np.isfinite(found.embedding).all()
 
 
 @dataclass(frozen=True)
-class OfScipy(GCN):
-    """Takes the graph as it is."""
+class ScipyGCN(GCN):
+    """A GCN that takes the graph as a scipy matrix."""
 
     def prepare_graph(self, graph):
         return graph
 
 
-def test_an_encoder_with_a_graph_of_its_own_is_refused():
+def test_encoder_with_another_graph_format_is_rejected():
     with pytest.raises(InputError, match="takes the graph as csr_matrix"):
-        trained(OfScipy(), ExactInnerProductDecoder(), 3)
+        trained(ScipyGCN(), ExactInnerProductDecoder(), 3)
 
 
 @dataclass(frozen=True)
-class Stranger(GraphDecoder):
-    """Of somebody else."""
+class ThirdParty(GraphDecoder):
+    """A decoder of a plug-in."""
 
-    name: ClassVar[str] = "stranger"
-
-
-def test_a_decoder_that_knows_no_batches_is_refused():
-    with pytest.raises(ValueError, match=r"graph_fanout: .* sees the whole graph"):
-        SinglePass(graph_encoder=GCN(), graph_decoder=Stranger(), graph_fanout=3)
+    name: ClassVar[str] = "third_party"
 
 
-def test_a_recipe_trains_its_graph_in_batches():
+def test_decoder_without_mini_batches_is_rejected():
+    with pytest.raises(ValueError, match=r"graph_fanout: .* does not support mini-batches"):
+        SinglePass(graph_encoder=GCN(), graph_decoder=ThirdParty(), graph_fanout=3)
+
+
+def test_recipe_trains_its_graph_in_batches():
     changes = {
         "data.reader.n_cells": 200,
         "pipeline.max_iterations": 1,
@@ -177,8 +175,8 @@ def test_a_recipe_trains_its_graph_in_batches():
         "pipeline.graph_training": {"epochs": 3, "batch_size": 50},
         "pipeline.graph_fanout": 4,
     }
-    found = scgnn.run("scgnn_quick", **changes)
-    assert len(set(found.obs["scgnn"])) > 1
+    batched = scgnn.run("scgnn_quick", **changes)
+    assert len(set(batched.obs["scgnn"])) > 1
     changes["pipeline.graph_fanout"] = None
-    whole = scgnn.run("scgnn_quick", **changes)
-    assert not np.array_equal(found.obsm["X_scgnn"], whole.obsm["X_scgnn"])
+    full = scgnn.run("scgnn_quick", **changes)
+    assert not np.array_equal(batched.obsm["X_scgnn"], full.obsm["X_scgnn"])

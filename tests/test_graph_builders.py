@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from cell_graphs import (
-    assert_graphs_equal,
     assert_valid_graph,
     build_graph,
-    make_batches,
     make_builder,
     make_embedding,
 )
@@ -64,24 +62,6 @@ def test_weights_of_twins_and_of_outliers_are_above_zero(builder, weights):
     assert_valid_graph(graph, len(x))
     assert graph.max() <= 1
     assert (graph > 0.999)[:12, :12].nnz > 0  # twins hold together
-
-
-@every_builder
-def test_a_seed_gives_the_same_graph_again_and_the_embedding_stays(name):
-    x = make_embedding()
-    before = x.copy()
-    assert_graphs_equal(build_graph(make_builder(name), x), build_graph(make_builder(name), x))
-    np.testing.assert_array_equal(x, before)
-
-
-@every_builder
-def test_relabelling_the_cells_relabels_the_graph(name):
-    x, order = make_embedding(), np.random.default_rng(5).permutation(40)
-    graph, moved = (
-        build_graph(make_builder(name), x),
-        build_graph(make_builder(name), x[order], make_batches(40)[order]),
-    )
-    np.testing.assert_allclose(moved.toarray(), graph.toarray()[order][:, order], rtol=1e-5)
 
 
 @every_builder

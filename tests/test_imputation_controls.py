@@ -10,9 +10,9 @@ from scipy import sparse
 from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
-from scgnn.cli.summary import format_imputation_scores
 from scgnn.evaluation.baselines import BASELINES, impute_baselines
 from scgnn.evaluation.scores import get_direction
+from scgnn.report.imputation import build_imputation_table
 from scgnn.stats.effects import estimate_effects
 from scgnn.study.tables import flatten_scores, list_score_names
 
@@ -138,11 +138,13 @@ def test_which_way_is_better_is_known(score, expected):
 
 
 def test_scores_are_said_with_two_controls_beside_them():
-    assert format_imputation_scores(METRICS) == [
-        ("hidden molecules, gene correlation", "0.500 (unimputed 0.400, diffusion 0.600)"),
-        ("hidden molecules, mse", "0.200 (unimputed –, diffusion 0.100)"),
-        ("false signal", "0.100 (unimputed -0.000, diffusion 0.200)"),
-    ]
-    assert format_imputation_scores({"imputation": {"cosine": None}}) == [
-        ("hidden entries, cosine", "–")
-    ]
+    table = build_imputation_table(METRICS, "this run", ("unimputed", "diffusion"))
+    assert table.header == ("score", "this run", "unimputed", "diffusion")
+    assert table.rows == (
+        ("held-out molecules, gene correlation", "0.500", "0.400", "0.600"),
+        ("held-out molecules, MSE", "0.200", "–", "0.100"),
+        ("false signal", "0.100", "0", "0.200"),
+    )
+    table = build_imputation_table({"imputation": {"cosine": None}}, "this run")
+    assert table.rows == (("held-out entries, cosine", "–"),)
+    assert build_imputation_table({"n_clusters": 3}, "this run") is None

@@ -177,14 +177,14 @@ def test_molecules_and_entries_are_not_hidden_at_once(collect_errors):
 
 @pytest.mark.parametrize(
     ("value", "reason"),
-    [(0.5, "holds 0.5, and only whole counts can be split"), (1e30, "holds 1e+30, which is no")],
+    [(0.5, "has the value 0.5, but only integer counts"), (1e30, "has the value 1e+30, but only integer counts")],
 )
 def test_only_counts_are_thinned(recipe, make_counts, value, reason):
     adata = make_counts()
     adata.X[0, 0] = value
     with pytest.raises(InputError) as refused:
         prepare(recipe(thinning_fraction=0.5), adata)
-    assert str(refused.value).startswith(f"data.thinning_fraction: the AnnData given {reason}")
+    assert str(refused.value).startswith(f"data.thinning_fraction: the given AnnData {reason}")
 
 
 def lacking_a_gene(adata):
@@ -204,8 +204,8 @@ def negative(adata):
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lacking_a_gene, "lacks 1 of the 30 genes of the data, 'gene_0' first"),
-        (of_other_cells, "has none of the 40 cells of the data: theirs are called 'cell_0'"),
+        (lacking_a_gene, "lacks 1 of the 30 genes of the data, e.g. 'gene_0'"),
+        (of_other_cells, "has none of the 40 cells of the data, which are named e.g. 'cell_0'"),
         (negative, "-1 in cell 'cell_0', gene 'gene_0'"),
     ],
 )

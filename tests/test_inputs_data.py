@@ -19,7 +19,7 @@ def test_a_missing_file(reject_run):
         "gone.h5ad does not exist"
     )
     assert reject_run("--set", "data.reader=h5ad", "--out", "out") == (
-        "the reader has no path: set data.reader.path, or give --data FILE"
+        "the reader has no path: set data.reader.path, or use --data FILE"
     )
 
 
@@ -52,8 +52,8 @@ def test_a_truncated_h5ad(reject_run, make_counts):
     ("content", "says"),
     [
         (b"", "cells.h5ad is an empty file"),
-        (b"hello\nworld\n", "cells.h5ad is of no known format: give h5ad, zarr, loom, a 10x .h5 "),
-        (os.urandom(500), "cells.h5ad is of no known format: give h5ad, zarr, loom, a 10x .h5 "),
+        (b"hello\nworld\n", "cells.h5ad has an unknown format; supported: h5ad, zarr, loom, 10x .h5"),
+        (os.urandom(500), "cells.h5ad has an unknown format; supported: h5ad, zarr, loom, 10x .h5"),
     ],
     ids=["empty", "text", "noise"],
 )
@@ -91,8 +91,8 @@ WRONG_VALUES = {
     ),
     "infinite": (set_value(np.inf), "cells.h5ad: inf in cell 'cell_3', gene 'gene_2' (1 values "),
     "negative": (set_value(-1), "cells.h5ad: counts cannot be negative, -1 in cell 'cell_3', gene"),
-    "scaled": (scale, "cells.h5ad: X is centred or scaled already, "),
-    "only zeros": (empty, "cells.h5ad has 40 cells and 30 genes and only zeros: there is nothing "),
+    "scaled": (scale, "cells.h5ad: X is already centered or scaled, "),
+    "only zeros": (empty, "cells.h5ad has 40 cells and 30 genes and only zeros: at least one count "),
 }
 
 
@@ -120,7 +120,7 @@ def test_counts_where_ltmg_expects_logarithms(reject_run, make_counts):
     adata.write_h5ad("cells.h5ad")
     said = reject_run("--data", "cells.h5ad", "--set", "data.transforms=[]", "--out", "out")
     assert "is too large for log(count + 1)" in said
-    assert said.endswith("put log1p among the transforms, or set input: counts.")
+    assert said.endswith("add log1p to the transforms, or set input: counts")
 
 
 def test_logarithmic_data_that_say_so(reject_run, make_counts):
@@ -129,8 +129,8 @@ def test_logarithmic_data_that_say_so(reject_run, make_counts):
     adata.uns["log1p"] = {"base": None}
     adata.write_h5ad("cells.h5ad")
     assert reject_run("--data", "cells.h5ad", "--out", "out") == (
-        "log1p: the values are logarithmic already (uns['log1p'] says so): choose a layer with "
-        "counts, or leave out log1p"
+        "log1p: the values are already log-transformed (uns['log1p']): choose a layer with "
+        "counts or remove log1p"
     )
 
 
@@ -141,7 +141,7 @@ def test_a_matrix_the_wrong_way_round(reject_run, make_counts):
     adata.T.write_h5ad("cells.h5ad")
     sentence = reject_run("--data", "cells.h5ad", "--out", "out")
     assert sentence.startswith("cells.h5ad looks transposed, rows look like genes and columns like")
-    assert sentence.endswith(": give it as cells x genes")
+    assert sentence.endswith(": provide cells x genes")
 
 
 def test_a_table_whose_sides_cannot_be_told_apart(reject_run):

@@ -155,8 +155,8 @@ def test_a_full_disk_is_one_line_and_the_run_can_be_gone_on_with(
         done = run_cli(*run_args)
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == (
-        "out/result.h5ad: No space left on device; make room, then --resume goes on from the last "
-        "finished stage"
+        "out/result.h5ad: No space left on device; once resolved, use --resume to continue from "
+        "the last finished stage"
     )
     assert not any(name.startswith(".") for name in os.listdir("out"))
     resumed = run_cli(*run_args, "--resume")

@@ -56,8 +56,8 @@ def test_a_run_of_given_data_says_so_in_its_recipe(make_counts, reduced_budget, 
     done = run_cli("run", "out/recipe.yaml", "--out", "again")
     assert done.exit_code == 2
     assert done.stderr == (
-        "data.reader: the data were handed over in Python and are not in the recipe; hand them "
-        "over again (scgnn.run(recipe, adata)) or give --data FILE\n"
+        "data.reader: the data were passed in Python and are not part of the recipe; pass them "
+        "again (scgnn.run(recipe, adata)) or use --data FILE\n"
     )
     assert not Path("again").exists()
     again = scgnn.run("out/recipe.yaml", make_counts())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -18,7 +20,7 @@ def annotated():
     return adata
 
 
-def test_ltmg_writes_what_it_says(tmp_path):
+def test_ltmg_writes_the_documented_fields(tmp_path):
     import anndata
 
     from scgnn import ltmg
@@ -27,12 +29,24 @@ def test_ltmg_writes_what_it_says(tmp_path):
     assert ltmg(adata) is None
     ltmg(adata, layer="log", key_added="again", input="log")
     assert (adata.layers["ltmg"] != adata.layers["again"]).nnz <= 2  # rounding of log1p
-    assert adata.uns["ltmg"]["genes"] == LTMG().fit(adata.X).status_counts
-    assert adata.uns["again"]["settings"]["layer"] == "log"
+    assert adata.uns["ltmg"]["status_counts"] == LTMG().fit(adata.X).status_counts
+    assert adata.uns["again"]["params"]["layer"] == "log"
+    np.testing.assert_array_equal(adata.var["ltmg_n_active"], LTMG().fit(adata.X).n_active_states)
     adata.write_h5ad(tmp_path / "x.h5ad")
     back = anndata.read_h5ad(tmp_path / "x.h5ad")
     np.testing.assert_array_equal(back.varm["ltmg_mean"], adata.varm["ltmg_mean"])
     assert list(back.var["ltmg_status"]) == list(adata.var["ltmg_status"])
+
+
+def test_the_function_is_not_shadowed_by_the_package_of_the_same_name():
+    import scgnn.components.ltmg.model
+    import scgnn.pl
+    import scgnn.plotting.ltmg
+    import scgnn.tl
+
+    assert callable(scgnn.ltmg) and scgnn.ltmg is scgnn.tl.ltmg
+    assert callable(scgnn.plot_ltmg) and scgnn.plot_ltmg is scgnn.pl.ltmg
+    assert inspect.ismodule(scgnn.components.ltmg) and inspect.ismodule(scgnn.plotting.ltmg)
 
 
 def test_plot_shows_cutoff_censored_cells_and_units():

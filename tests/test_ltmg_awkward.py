@@ -51,13 +51,13 @@ def test_one_cell_or_no_gene(variant, x):
 
 
 @pytest.mark.parametrize(
-    ("value", "says"),
+    ("value", "problem"),
     [(-0.5, "is negative"), (np.nan, "is not finite"), (np.inf, "is not finite")],
 )
-def test_what_cannot_be_expression_is_refused_with_its_place(value, says):
+def test_what_cannot_be_expression_is_refused_with_its_place(value, problem):
     x = np.ones((3, 4))
     x[2, 1] = value
-    with pytest.raises(ValueError, match=rf"cell 2, gene 1 {says}"):
+    with pytest.raises(ValueError, match=rf"cell 2, gene 1 {problem}"):
         LTMG().fit(sparse.csr_matrix(x))
 
 

@@ -157,7 +157,7 @@ def test_a_broken_plug_in_breaks_nothing_else(installed, run_cli):
     assert run_cli("check", "scgnn").exit_code == 0
     assert run_cli("list").exit_code == 0
     doctor = run_cli("doctor")
-    (line,) = [line for line in doctor.stdout.splitlines() if line.startswith("BAD")]
+    (line,) = [line for line in doctor.stdout.splitlines() if line.startswith("FAIL")]
     assert line.endswith("of labs 1.0 cannot be imported (RuntimeError: half way)")
 
 

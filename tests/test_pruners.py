@@ -38,13 +38,6 @@ def test_twins_are_no_trouble(name):
     assert kept(Pruner.get(name)(), [[0.0] * 8 + [1.0, 1.0]])[0, :8].all()
 
 
-@every_pruner
-def test_a_seed_gives_the_same_mask_again(name):
-    distances = np.sort(np.random.default_rng(0).exponential(size=(6, 12)), axis=1)
-    once, again = (kept(Pruner.get(name)(), distances, seed=3) for _ in range(2))
-    np.testing.assert_array_equal(once, again)
-
-
 def test_mean_sd_drops_what_is_beyond_the_mean_and_one_sd():
     own = np.array([1.0, 1, 1, 2, 3, 9])
     np.testing.assert_array_equal(kept(MeanStd(), own)[0], own <= own.mean() + own.std())

@@ -96,7 +96,7 @@ def test_loom_layers_are_listed_and_unnamed_cells_numbered(tmp_path, caplog):
     with h5py.File(file, "a") as opened:
         del opened["col_attrs/CellID"]
     assert list(Loom(str(file))().obs_names[:2]) == ["cell_1", "cell_2"]
-    assert "does not name its cells (CellID): they are numbered" in caplog.text
+    assert "has no cell names (CellID), using cell_1, cell_2, …" in caplog.text
 
 
 def test_a_format_is_told_by_content_not_by_name(tmp_path):
@@ -113,13 +113,13 @@ def test_a_format_is_told_by_content_not_by_name(tmp_path):
     [
         ("x.h5ad", None, "x.h5ad does not exist$"),
         ("x.csv", b"", "x.csv is an empty file$"),
-        ("x.bin", b"\x00\x01\x02" * 99, "of no known format: give h5ad, zarr, loom, a 10x .h5"),
+        ("x.bin", b"\x00\x01\x02" * 99, "has an unknown format; supported: h5ad, zarr, loom, 10x .h5"),
         (
             "x.rds",
             gzip.compress(b"X\n\x00\x00\x00\x03" * 9, mtime=0),
-            "of no known format: give h5ad",
+            "has an unknown format; supported: h5ad",
         ),
-        ("x.md", b"# words\n\nand more\n", "of no known format: give h5ad"),
+        ("x.md", b"# words\n\nand more\n", "has an unknown format; supported: h5ad"),
         ("x.csv", b"\xff\xfe\x00i\x00d", "not a text file in UTF-8, so not a table"),
         ("x.tsv", b"words\nwithout order here\n", "is not a table with names in its first line"),
         ("x.h5ad", b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "x.h5ad cannot be read as HDF5: "),
@@ -140,14 +140,14 @@ def test_a_file_that_cannot_be_used_gets_one_sentence(tmp_path, name, content, s
 
 
 def test_a_folder_and_an_hdf5_file_of_something_else_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"is a folder without matrix.mtx, and not a zarr store"):
+    with pytest.raises(InputError, match=r"is a folder without matrix.mtx and not a zarr store"):
         detect_reader(str(tmp_path))
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["picture"] = 1
-    with pytest.raises(InputError, match="holds picture: not h5ad, 10x or loom"):
+    with pytest.raises(InputError, match="not h5ad, 10x or loom: it contains picture"):
         detect_reader(str(tmp_path / "x.h5"))
     write_file(tmp_path / "x.h5.gz", (tmp_path / "x.h5").read_bytes(), compressed=True)
-    with pytest.raises(InputError, match=r"compressed HDF5 file: unpack it first \(gunzip\)"):
+    with pytest.raises(InputError, match=r"compressed HDF5 file: decompress it first \(gunzip\)"):
         detect_reader(str(tmp_path / "x.h5.gz"))
 
 
@@ -167,18 +167,18 @@ def test_a_damaged_file_gets_one_sentence_from_its_reader(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["h5ad", "zarr", "loom", "tenx_mtx", "tenx_h5", "csv"])
 def test_a_reader_without_a_path_says_where_to_set_it(name):
-    with pytest.raises(InputError, match=r"no path: set data.reader.path, or give --data FILE"):
+    with pytest.raises(InputError, match=r"no path: set data.reader.path, or use --data FILE"):
         Reader.get(name)()()
 
 
 @pytest.mark.parametrize("name", ["h5ad", "loom", "tenx_h5", "csv"])
 def test_a_folder_where_a_file_is_expected(tmp_path, name):
-    with pytest.raises(InputError, match="is a folder, and this reader takes a file"):
+    with pytest.raises(InputError, match="is a folder, but this reader requires a file"):
         Reader.get(name)(str(tmp_path))()
 
 
 def test_a_file_where_a_folder_is_expected(tmp_path):
-    with pytest.raises(InputError, match="is a file, and a zarr store is a folder"):
+    with pytest.raises(InputError, match="is a file, but a zarr store is a folder"):
         Zarr(str(write_file(tmp_path / "x", "x")))()
 
 

@@ -55,7 +55,7 @@ def unclear(path: Path) -> Path:
 
 def test_an_unclear_orientation_is_refused_naming_the_key(tmp_path):
     file = str(unclear(tmp_path / "x.csv"))
-    sentence = "do not tell genes from cells .*; set orientation to cells_by_genes or genes_by"
+    sentence = "do not distinguish genes from cells .*; set orientation to cells_by_genes or genes_by"
     with pytest.raises(InputError, match=sentence):
         CSV(file)()
     assert CSV(file, orientation="cells_by_genes")().shape == (2, 3)
@@ -66,7 +66,7 @@ def test_an_unclear_orientation_is_refused_naming_the_key(tmp_path):
 
 def test_a_declared_orientation_that_the_names_contradict_is_refused(tmp_path):
     file = write_table(tmp_path / "x.csv")
-    sentence = "declared genes_by_cells, but its rows look like cells.*set orientation to cells_by"
+    sentence = "orientation is genes_by_cells, but rows look like cells.*set orientation to cells_by"
     with pytest.raises(InputError, match=sentence):
         CSV(str(file), orientation="genes_by_cells")()
 
@@ -75,16 +75,16 @@ def test_a_declared_orientation_wins_over_weak_evidence(tmp_path, caplog):
     names = ["MT-CO1", "RPL13", *(f"Xyz{i}abc" for i in range(20))]
     file = write_file(tmp_path / "x.csv", "id,a,b\n" + "".join(f"{n},1,2\n" for n in names))
     assert CSV(str(file), orientation="cells_by_genes")().shape == (22, 2)
-    assert "read as declared, though rows look like genes" in caplog.text
+    assert "read as cells_by_genes as declared, although rows look like genes" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("id,g1,g2\nc1,1,2\nc2,1\n", r"line 3 \('c2'\) has 1 values where the first line names 2"),
+        ("id,g1,g2\nc1,1,2\nc2,1\n", r"line 3 \('c2'\) has 1 values, but the header has 2 names"),
         ("id,g1,g2\nc1,1,2\nc2,x,2\n", "line 3, column 'g1': 'x' is not a number"),
-        ("1,2,3\n4,5,6\n7,8,9\n", "its first line holds numbers and not names"),
-        ("Xkr4,Sox17,Rp1\n4,5,6\n7,8,9\n", "its first column, 'Xkr4', holds numbers and not names"),
+        ("1,2,3\n4,5,6\n7,8,9\n", "the first line has numbers instead of names"),
+        ("Xkr4,Sox17,Rp1\n4,5,6\n7,8,9\n", "the first column, 'Xkr4', has numbers instead of names"),
         ("some words\nand more of them here\nx\n", "is not a table with names in its first line"),
         ("id,g1,g2\n", "is not a table with names in its first line"),
     ],
@@ -130,7 +130,7 @@ def test_a_declared_separator_must_fit(tmp_path, separator):
     if separator == "comma":
         assert_is_example(CSV(file, separator="comma")())
         return
-    with pytest.raises(InputError, match="separated by tab: its first 5 lines do not split"):
+    with pytest.raises(InputError, match="separated by tab: the first 5 lines differ"):
         CSV(file, separator="tab")()
 
 

@@ -90,7 +90,7 @@ def test_other_kinds_of_features_are_left_out_and_said(tmp_path, caplog):
     folder = str(write_tenx_mtx(tmp_path / "f"))
     with caplog.at_level(logging.INFO, logger="scgnn"):
         assert TenxMTX(folder)().n_vars == 5
-    assert "5 of 6 features are 'Gene Expression' and kept" in caplog.text
+    assert "keeping 5 of 6 features, those of type 'Gene Expression'" in caplog.text
     assert_is_example(TenxMTX(folder, feature_type="Antibody Capture")(), GENE_SYMBOLS, slice(5, 6))
     with pytest.raises(InputError, match="'X': set feature_type to one of Antibody Capture, Gene"):
         TenxMTX(folder, feature_type="X")()
@@ -116,8 +116,8 @@ def test_a_matrix_of_cells_by_genes_is_recognised(tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"cells": BARCODES[:3]}, "4 columns and barcodes.tsv.gz names 3"),
-        ({"ids": GENE_IDS[:5]}, "6 rows and features.tsv.gz names 5 .*'MT-CO1'"),
+        ({"barcodes": BARCODES[:3]}, "4 columns, but barcodes.tsv.gz has 3 names"),
+        ({"gene_ids": GENE_IDS[:5]}, "6 rows, but features.tsv.gz has 5 names .*'MT-CO1'"),
     ],
 )
 def test_names_and_matrix_must_be_as_many(tmp_path, change, sentence):
@@ -130,7 +130,7 @@ def test_a_missing_names_file_and_a_parent_folder_are_named(tmp_path):
     with pytest.raises(InputError, match="did you mean its folder filtered"):
         TenxMTX(str(tmp_path))()
     (folder / "features.tsv.gz").unlink()
-    with pytest.raises(InputError, match=r"lacks features.tsv or genes.tsv \(or .gz\) beside it"):
+    with pytest.raises(InputError, match=r"no features.tsv or genes.tsv \(or .gz\) in the same folder"):
         TenxMTX(str(folder))()
 
 
@@ -178,7 +178,7 @@ def test_several_genomes_of_version_2_must_be_chosen_from(tmp_path):
 def test_several_genomes_of_version_3_are_kept_or_chosen(tmp_path, caplog):
     file = str(write_tenx_h5(tmp_path / "x.h5", ("GRCh38", "mm10")))
     assert_is_example(TenxH5(file)(), GENE_SYMBOLS, slice(0, 5))
-    assert "genes of several genomes (GRCh38, mm10): all are kept" in caplog.text
+    assert "genes of several genomes (GRCh38, mm10), all of which are kept" in caplog.text
     assert_is_example(TenxH5(file, genome="mm10")(), GENE_SYMBOLS, slice(1, 5, 2))
     with pytest.raises(InputError, match="no genome 'hg19': it has GRCh38, mm10"):
         TenxH5(file, genome="hg19")()

@@ -6,7 +6,7 @@ import pytest
 
 from scgnn.cli.options import parse_changes
 from scgnn.components.clusterers import Clusterer, KMeans, Leiden, Louvain
-from scgnn.components.encoders import GAT
+from scgnn.components.encoders import GAT, GCN2
 from scgnn.components.transforms import Log1p, Scale, TopGenes
 from scgnn.errors import RecipeError
 from scgnn.recipe import diff_recipes
@@ -29,6 +29,11 @@ from scgnn.recipe.recipe import Recipe
         ("pipeline.graph_encoder=gat", "pipeline.graph_encoder", GAT()),
         ("pipeline.graph_encoder.name=gat", "pipeline.graph_encoder", GAT()),
         ("pipeline.graph_encoder={name: gat, heads: 4}", "pipeline.graph_encoder", GAT(heads=4)),
+        (
+            "pipeline.graph_encoder={name: gcn2, lambda: 0.7}",
+            "pipeline.graph_encoder",
+            GCN2(lambda_=0.7),
+        ),
         ("pipeline.feature_encoder.hidden=[8, 4]", "pipeline.feature_encoder.hidden", (8, 4)),
         ("pipeline.feature_encoder.hidden.1=4", "pipeline.feature_encoder.hidden", (512, 4)),
         ("pipeline.clusterer.n_clusters=7", "pipeline.clusterer.n_clusters", 7),
@@ -107,13 +112,14 @@ def test_changes_come_one_after_the_other():
         ),
         (
             "pipeline.clusterer.n_clusters=0",
-            "--set pipeline.clusterer.n_clusters=0: pipeline.clusterer.n_clusters: must be a whole number above 0 or "
-            "one of silhouette, eigengap or a clusterer, not 0",
+            "--set pipeline.clusterer.n_clusters=0: pipeline.clusterer.n_clusters: must be a whole "
+            "number above 0 or one of silhouette, eigengap or a clusterer, not 0",
         ),
         (
             "pipeline.clusterer.n_clusters=leidn",
-            "--set pipeline.clusterer.n_clusters=leidn: pipeline.clusterer.n_clusters.name: unknown clusterer "
-            f"'leidn'. Did you mean 'leiden'? Known: {', '.join(Clusterer.names())}",
+            "--set pipeline.clusterer.n_clusters=leidn: pipeline.clusterer.n_clusters.name: "
+            "unknown clusterer 'leidn'. Did you mean 'leiden'? "
+            f"Known: {', '.join(Clusterer.names())}",
         ),
         (
             "seed=null",

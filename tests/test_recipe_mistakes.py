@@ -48,6 +48,25 @@ def test_an_unknown_recipe_is_suggested_and_told_from_a_file():
     assert line.endswith("(the path of a file needs a slash or the ending .yaml)")
 
 
+@pytest.mark.parametrize(
+    ("text", "similar"),
+    [
+        ("pipline: {}", "pipeline"),
+        ("data: {labels: group}", "labels_key"),
+        ("data: {holdout: 0.1}", "holdout_fraction"),
+        ("pipeline: {graph_builder: {metrik: cosine}}", "metric"),
+        ("seed: 1\nzzz: 2", None),
+        ("data: {xyz: 1}", None),
+        ("pipeline: {clusterer: {name: leiden, qqq: 1}}", None),
+    ],
+)
+def test_an_unknown_key_gets_the_most_similar_one_else_the_list(collect_errors, text, similar):
+    (line,) = collect_errors(text)
+    assert "unknown " in line and " Known: " in line
+    assert ("Did you mean" in line) == bool(similar)
+    assert similar is None or f"Did you mean '{similar}'?" in line
+
+
 def test_honest_aliases_are_welcome(load_recipe_text):
     text = "pipeline:\n  graph_training: &t {epochs: 3}\n  cluster_training: *t"
     assert load_recipe_text(text).pipeline.cluster_training.epochs == 3
@@ -64,8 +83,8 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path):
 @pytest.mark.parametrize("encoder", ["gcn", "gat"])
 def test_a_graph_encoder_cannot_encode_features(collect_errors, encoder):
     assert collect_errors(f"base: scgnn\npipeline:\n  feature_encoder: {encoder}") == [
-        f"my.yaml:3: pipeline.feature_encoder: {encoder} requires the graph, which is not available "
-        "in this slot (available: expression)"
+        f"my.yaml:3: pipeline.feature_encoder: {encoder} requires the graph, which is not "
+        "available in this slot (available: expression)"
     ]
 
 
@@ -79,23 +98,22 @@ def test_a_graph_encoder_cannot_encode_features(collect_errors, encoder):
 )
 def test_a_regularizer_that_takes_part_in_no_training_is_refused(collect_errors, pipeline):
     (line,) = collect_errors(f"pipeline: {pipeline}")
-    assert "takes part in no training: its phases are" in line
+    assert "is active in no training: its phases are" in line
 
 
 def test_what_counts_need_is_checked_before_any_data_is_read(collect_errors):
     (line,) = collect_errors("pipeline: {feature_decoder: zinb}")
     assert line.endswith(
-        "pipeline.feature_decoder: zinb rebuilds counts, but after log1p there are none; "
-        "leave it out of data.transforms"
+        "pipeline.feature_decoder: zinb requires counts; remove log1p from data.transforms"
     )
     text = "data: {transforms: [filter]}\npipeline: {feature_decoder: nb}"
     (line,) = collect_errors(text)
-    assert "ltmg reads logarithms, but nb wants counts; set its input to counts" in line
+    assert "ltmg expects logarithms, but nb requires counts; set its input to counts" in line
 
 
 def test_batches_must_be_named_and_are_no_labels(collect_errors):
     (line,) = collect_errors("pipeline: {graph_builder: bbknn}")
-    assert "bbknn needs the batch of each cell; set data.batch_key" in line
+    assert "bbknn requires the batch of each cell; set data.batch_key" in line
     (line,) = collect_errors("data: {batch_key: group, labels_key: group}")
     assert "data.batch_key: the true labels are for scores only" in line
 
@@ -110,7 +128,7 @@ def test_a_graph_clusterer_needs_a_graph_builder(collect_errors):
 def test_a_graph_decoder_cannot_rebuild_expression(collect_errors):
     (line,) = collect_errors("seed: 1\npipeline: {feature_decoder: inner_product}")
     assert line == (
-        "my.yaml:2: pipeline: feature_decoder: inner_product rebuilds graph, not features"
+        "my.yaml:2: pipeline: feature_decoder: inner_product reconstructs graph, not features"
     )
 
 

@@ -19,11 +19,17 @@ from scgnn.components.regularizers import DegreeWeightedError, LTMGWeightedError
 from scgnn.components.transforms import Filter, Transform
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.pipelines.single_pass import SinglePass
-from scgnn.recipe import Data
-from scgnn.recipe.describe import describe
+from scgnn.recipe import Data, diff_recipes
+from scgnn.recipe.describe import (
+    describe,
+    describe_component,
+    format_inline,
+    list_parameters,
+)
 from scgnn.recipe.load import list_bundled_recipes, load_recipe
 from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.registry.component import Component
+from scgnn.registry.introspection import to_dict
 from scgnn.training.budget import Training
 
 
@@ -134,3 +140,23 @@ def test_a_number_may_be_written_without_a_point(load_recipe_text):
     )
     assert recipe.pipeline.feature_training.learning_rate == 1e-3
     assert type(recipe.pipeline.reconstruction_weight) is float
+
+
+def test_a_field_with_an_underscore_is_a_key_without_it(load_recipe_text):
+    recipe = load_recipe("scgnn_gcn2", {"pipeline.graph_encoder.lambda": 0.7})
+    encoder = recipe.pipeline.graph_encoder
+    assert encoder.lambda_ == 0.7
+    assert to_dict(encoder)["lambda"] == 0.7
+    assert "lambda_" not in to_yaml(recipe) + describe(recipe) + describe_component("encoder.gcn2")
+    assert load_recipe_text(to_yaml(recipe)) == load_recipe_text(describe(recipe)) == recipe
+    assert diff_recipes(load_recipe("scgnn_gcn2"), recipe) == [
+        ("pipeline.graph_encoder.lambda", 0.5, 0.7)
+    ]
+    assert "lambda 0.7" in format_inline(encoder)
+    (parameter,) = [p for p in list_parameters(type(encoder)) if p.name == "lambda"]
+    assert parameter.default == 0.5 and parameter.description
+
+
+def test_a_key_with_an_underscore_is_unknown(collect_errors):
+    (line,) = collect_errors("pipeline: {graph_encoder: {name: gcn2, lambda_: 0.7}}")
+    assert "unknown parameter 'lambda_' of encoder 'gcn2'. Did you mean 'lambda'?" in line

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import scgnn
-from scgnn.report import write_report
+from scgnn.report.study import write_report
 from study_pages import (
     SPECIAL_CHARACTERS,
     ParsedPage,
@@ -21,11 +21,11 @@ from study_pages import (
 )
 
 SECTIONS = (
-    *("question", "answer", "effects", "factors", "ranking", "scores", "clusters", "iterations"),
+    *("design", "results", "effects", "factors", "ranking", "scores", "clusters", "iterations"),
     *("losses", "recipes", "failures", "cost", "versions"),
 )
 RUN_SECTIONS = (
-    "answer",
+    "results",
     "clusters",
     "scores",
     "iterations",
@@ -55,9 +55,9 @@ def test_every_section_is_there_and_every_picture_drawn(study, tmp_path, caplog)
     assert set(SECTIONS) <= set(page.ids)
     assert not collect_warnings(caplog)
     assert "could not be drawn" not in text
-    assert "Imputed values are for looking at" in page.text
+    assert "Imputed values are for visualization" in page.text
     assert "40 = (1 base + 3 changes + 1 control) × 8 blocks" in page.text
-    for how in ("better by .1", "worse by .3"):
+    for how in ("better by 0.1", "worse by 0.3"):
         assert how in page.text
 
 
@@ -96,13 +96,13 @@ def test_failures_are_at_the_top_and_with_their_reasons(study, tmp_path):
     page, text = render_page(make_study_result(study, tmp_path, failed=["graph_encoder=gat"]))
     assert "8 of 40 runs failed" in page.text
     assert "8 runs: training diverged: <nan> & more" in page.text
-    assert "graph_encoder=gat without a block to compare" in page.text
-    assert text.index("runs failed") < text.index('id="answer"')
+    assert "graph_encoder=gat not comparable (no completed block)" in page.text
+    assert text.index("runs failed") < text.index('id="results"')
 
 
 def test_a_study_in_which_everything_failed_has_a_page(study, tmp_path, caplog):
     page, _ = render_page(make_study_result(study, tmp_path, failed=study.variants))
-    assert "No run has finished" in page.text
+    assert "No finished run" in page.text
     assert not collect_warnings(caplog)
 
 
@@ -113,13 +113,13 @@ def test_missing_and_broken_run_folders_are_said(study, tmp_path, caplog):
     (runs[1] / "embedding.npz").write_bytes(b"PK broken")
     (runs[1] / "history.csv").write_bytes(b"\xff\xfe")
     page, _ = render_page(result)
-    assert "no history.csv in 1 run folders" in page.text
+    assert "no history.csv in 1 run folder" in page.text
     assert not collect_warnings(caplog)
 
 
 def test_a_study_of_the_base_alone_without_labels(tmp_path, caplog):
     page, _ = render_page(make_study_result(make_study(seeds=1), tmp_path, labeled=False))
-    assert "There is only the base" in page.text
+    assert "Only the base" in page.text
     assert "silhouette of the base" in page.text
     assert not collect_warnings(caplog)
 
@@ -130,7 +130,7 @@ def test_factors_and_their_interactions(tmp_path, caplog):
         "pipeline.clusterer": ["leiden", "kmeans"],
     }
     page, _ = render_page(make_study_result(make_study(cross=cross, controls=["random"]), tmp_path))
-    assert "graph_builder.n_neighbors=9 against 5" in page.text
+    assert "graph_builder.n_neighbors=9 vs 5" in page.text
     assert "graph_builder.n_neighbors=9 with clusterer=kmeans" in page.text
     assert "40 = ((1 base) × 2 × 2 + 1 control) × 8 blocks" in page.text
     assert not collect_warnings(caplog)
@@ -152,14 +152,14 @@ def test_a_large_study_stays_a_small_page(tmp_path):
     assert len(study.runs) == 250
     page, text = render_page(result)
     assert len(text) < 10e6
-    assert "Not drawn, to keep the page small: graph_builder.n_neighbors=27" in page.text
+    assert "Omitted to limit the page size: graph_builder.n_neighbors=27" in page.text
 
 
 def test_tables_for_papers(study, tmp_path):
     write_report(make_study_result(study, tmp_path))
     scores = (tmp_path / "scores.md").read_text(encoding="utf-8").splitlines()
     assert scores[2].startswith("| variant | runs | ARI | silhouette | clusters | seconds |")
-    assert scores[4].startswith(r"| base | 8 of 8 | .54 ± .02 |")
+    assert scores[4].startswith(r"| base | 8 of 8 | 0.54 ± 0.02 |")
     assert any(line.startswith(r"| pca\_leiden (control) |") for line in scores)
     for name in ("effects.tex", "scores.tex"):
         text = (tmp_path / name).read_text(encoding="utf-8")
@@ -179,7 +179,7 @@ def test_the_page_of_a_run(tmp_path, make_counts, reduced_budget, caplog):
     assert "could not be drawn" not in text and not collect_warnings(caplog)
     assert "ltmg" in page.ids
     for word in (
-        "found, PCA",
+        "embedding, PCA",
         "clusters by iteration",
         "max_iterations: 2",
     ):
@@ -191,8 +191,8 @@ def test_the_page_of_a_run(tmp_path, make_counts, reduced_budget, caplog):
 def test_the_page_of_a_run_in_one_pass(tmp_path, make_counts):
     scgnn.run("pca_leiden", make_counts(n_cells=60), out=tmp_path / "out")
     page = ParsedPage((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
-    assert "None: one pass over the cells." in page.text
-    assert "Nothing in it is trained." in page.text
+    assert "None: this pipeline is a single pass." in page.text
+    assert "No trained component." in page.text
     assert "Imputed values" not in page.text
 
 
@@ -204,5 +204,5 @@ def test_a_browser_shows_the_page_without_complaint(study, tmp_path):
     done = subprocess.run(
         [CHROMIUM, *words, folder, path.as_uri()], capture_output=True, text=True, timeout=120
     )
-    assert "better by .1" in ParsedPage(done.stdout).text
+    assert "better by 0.1" in ParsedPage(done.stdout).text
     assert "CONSOLE" not in done.stderr

@@ -6,20 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from scgnn.execution.formatting import format_number
 from scgnn.plotting.forest import build_forest_plot
-from scgnn.plotting.formatting import format_number
 from scgnn.plotting.scatter import match_clusters, plot_clusters
 from scgnn.plotting.svg import render_svg
-from scgnn.report.markdown_latex import escape_latex, to_latex, to_markdown
-from scgnn.report.wording import TextTable
+from scgnn.report.text_table import TextTable, escape_latex
 
 
 def test_letters_that_mean_something_are_escaped():
     sheet = TextTable("50 % | _x_", ("a", "b"), (("x|y", "1_000 − 2"),))
-    assert to_markdown(sheet) == (
+    assert sheet.to_markdown() == (
         "## 50 % \\| \\_x\\_\n\n| a | b |\n| --- | ---: |\n| x\\|y | 1\\_000 − 2 |\n"
     )
-    assert r"x|y & 1\_000 $-$ 2 \\" in to_latex(sheet)
+    assert r"x|y & 1\_000 $-$ 2 \\" in sheet.to_latex()
     assert (
         escape_latex("\\ {~^} ±")
         == r"\textbackslash{} \{\textasciitilde{}\textasciicircum{}\} $\pm$"
@@ -29,14 +28,16 @@ def test_letters_that_mean_something_are_escaped():
 @pytest.mark.parametrize(
     ("value", "size", "text"),
     [
-        (0.1234, 0.1, ".12"),
-        (-0.5, 1, "−.5"),
+        (0.1234, 0.1, "0.12"),
+        (-0.5, 1, "−0.5"),
         (1234.5, 400, "1,234"),
         (None, None, "–"),
         (float("nan"), 1, "–"),
         (float("inf"), 1, "∞"),
         (0.0, None, "0"),
-        (-1e-9, 0.1, ".00"),
+        (-1e-9, 0.1, "0.00"),
+        (0.91, None, "0.910"),
+        (1326.2, None, "1,326"),
     ],
 )
 def test_numbers_have_the_digits_that_matter(value, size, text):

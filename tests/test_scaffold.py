@@ -48,7 +48,8 @@ def test_template_passes_the_conformance_checks(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_example_recipe_uses_the_component(kind, run_cli):
     result = run_cli("new", kind, "my_own", "--out", "mine")
-    assert result.stdout == f"mine: 'pip install -e mine', then 'scgnn-recipe test {kind}.my_own'\n"
+    commands = ["  pip install -e mine", f"  scgnn-recipe test {kind}.my_own"]
+    assert result.stdout.splitlines() == ["created mine; next steps:", *commands]
     (cls,) = plugin_files.load_file(Path(f"mine/scgnn_{kind}_my_own.py"))
     assert cls in map(type, iter_components(load_recipe("mine/recipe.yaml")))
 

@@ -1,4 +1,4 @@
-"""When the iterations stop. The formulas are compared with the published code in reference/."""
+"""Stopping rules; ``reference/`` compares their formulas with the published code."""
 
 from __future__ import annotations
 
@@ -23,96 +23,96 @@ from scgnn.components.stopping import (
 )
 from scgnn.state import Snapshot
 
-LABELS = np.arange(30) % 3
+CLUSTERS = np.arange(30) % 3
 RING = sparse.csr_matrix(np.roll(np.eye(30), 1, 1) + np.roll(np.eye(30), -1, 1))
 SKIPS = sparse.csr_matrix(np.roll(np.eye(30), 7, 1) + np.roll(np.eye(30), -7, 1))
 
 
 def drifting(*wrong, graph=None):
-    """Rounds of which each has so many cells in another cluster than LABELS says."""
-    rounds = []
-    for number in wrong:
-        labels = LABELS.copy()
-        labels[:number] = (labels[:number] + 1) % 3
-        rounds.append(Snapshot(graph, labels))
-    return rounds
+    """Return snapshots, each with some number of cells in another cluster than CLUSTERS."""
+    snapshots = []
+    for n in wrong:
+        clusters = CLUSTERS.copy()
+        clusters[:n] = (clusters[:n] + 1) % 3
+        snapshots.append(Snapshot(graph, clusters))
+    return snapshots
 
 
 @pytest.mark.parametrize("name", StoppingRule.names())
-def test_a_stop_says_why_or_nothing(name):
-    rounds = drifting(0, 9, graph=RING)
-    assert isinstance(StoppingRule.get(name)()(rounds), str)
+def test_rule_returns_a_reason_or_an_empty_string(name):
+    snapshots = drifting(0, 9, graph=RING)
+    assert isinstance(StoppingRule.get(name)()(snapshots), str)
 
 
 @pytest.mark.parametrize("name", sorted(set(StoppingRule.names()) - {"never"}))
-def test_what_stands_still_is_stopped(name):
+def test_rule_stops_what_has_converged(name):
     assert StoppingRule.get(name)()(drifting(*[0] * 6, graph=RING))
 
 
-@pytest.mark.parametrize("name", sorted(set(StoppingRule.names()) - {"graph", "both"}))
-def test_rounds_without_graphs_are_understood(name):
-    StoppingRule.get(name)()([Snapshot(None, LABELS), *drifting(9, 3)])
+@pytest.mark.parametrize("name", StoppingRule.names())
+def test_rule_accepts_snapshots_without_graphs(name):
+    StoppingRule.get(name)()([Snapshot(None, CLUSTERS), *drifting(9, 3)])
 
 
-def test_labels_stand_when_their_agreement_passes_the_threshold():
-    rounds = drifting(0, 1)
-    ari = adjusted_rand_score(rounds[0].labels, rounds[1].labels)
-    assert compute_last_ari(rounds) == ari
+def test_clusters_have_converged_when_their_ari_exceeds_the_threshold():
+    snapshots = drifting(0, 1)
+    ari = adjusted_rand_score(snapshots[0].clusters, snapshots[1].clusters)
+    assert compute_last_ari(snapshots) == ari
     assert (
-        ClusterConvergence(min_ari=ari - 1e-9)(rounds)
-        == f"labels stand still (ARI {ari:.3f} > {ari:g})"
+        ClusterConvergence(min_ari=ari - 1e-9)(snapshots)
+        == f"clusters converged (ARI {ari:.3f} > {ari:g})"
     )
-    assert ClusterConvergence(min_ari=ari)(rounds) == ""
+    assert ClusterConvergence(min_ari=ari)(snapshots) == ""
 
 
-def test_the_graph_stands_when_its_change_is_below_the_threshold():
-    rounds = [Snapshot(RING, LABELS), Snapshot(SKIPS, LABELS)]
-    change = compute_graph_change(rounds)
+def test_graph_has_converged_when_its_change_is_below_the_threshold():
+    snapshots = [Snapshot(RING, CLUSTERS), Snapshot(SKIPS, CLUSTERS)]
+    change = compute_graph_change(snapshots)
     assert change > 0.1
-    assert GraphConvergence(tolerance=change + 1e-9)(rounds).startswith("graph stands still")
-    assert GraphConvergence(tolerance=change)(rounds) == ""
+    assert GraphConvergence(tolerance=change + 1e-9)(snapshots).startswith("graph converged")
+    assert GraphConvergence(tolerance=change)(snapshots) == ""
 
 
-def test_both_need_both_and_either_one():
-    labels_only = [Snapshot(RING, LABELS), Snapshot(SKIPS, LABELS)]
+def test_all_of_requires_both_rules_and_any_of_one():
+    clusters_only = [Snapshot(RING, CLUSTERS), Snapshot(SKIPS, CLUSTERS)]
     graph_only = drifting(0, 15, graph=RING)
-    for rounds in (labels_only, graph_only):
-        assert AllOf()(rounds) == ""
-        assert AnyOf()(rounds)
+    for snapshots in (clusters_only, graph_only):
+        assert AllOf()(snapshots) == ""
+        assert AnyOf()(snapshots)
     reason = AllOf()(drifting(0, 0, graph=RING))
-    assert "labels stand still" in reason and " and graph stands still" in reason
+    assert "clusters converged" in reason and " and graph converged" in reason
 
 
-def test_agreements_are_those_of_successive_rounds():
-    rounds = drifting(0, 9, 4, 4)
-    expected = [adjusted_rand_score(a.labels, b.labels) for a, b in pairwise(rounds)]
-    assert compute_ari_history(rounds) == expected
+def test_ari_history_compares_successive_snapshots():
+    snapshots = drifting(0, 9, 4, 4)
+    expected = [adjusted_rand_score(a.clusters, b.clusters) for a, b in pairwise(snapshots)]
+    assert compute_ari_history(snapshots) == expected
 
 
-def test_plateau_goes_on_while_the_agreement_rises():
+def test_plateau_continues_while_the_agreement_increases():
     assert Plateau(patience=2)(drifting(0, 15, 6, 2, 0)) == ""
 
 
-def test_plateau_stops_after_patience_rounds_without_a_rise():
-    rounds = drifting(0, 3, 9, 15, 9)  # agreements 0.7, then lower ones
-    assert compute_ari_history(rounds)[0] > max(compute_ari_history(rounds)[1:])
-    assert Plateau(patience=4)(rounds) == ""
-    stopped = Plateau(patience=3)(rounds)
-    best = compute_ari_history(rounds)[0]
-    assert stopped == f"labels agree no better for 3 rounds (best ARI {best:.3f})"
-    assert Plateau(patience=3)(rounds[:-1]) == ""
+def test_plateau_stops_after_patience_iterations_without_an_increase():
+    snapshots = drifting(0, 3, 9, 15, 9)  # agreements 0.7, then lower ones
+    assert compute_ari_history(snapshots)[0] > max(compute_ari_history(snapshots)[1:])
+    assert Plateau(patience=4)(snapshots) == ""
+    stopped = Plateau(patience=3)(snapshots)
+    best = compute_ari_history(snapshots)[0]
+    assert stopped == f"cluster agreement has not increased for 3 iterations (best ARI {best:.3f})"
+    assert Plateau(patience=3)(snapshots[:-1]) == ""
 
 
-def test_a_plateau_is_left_by_one_round_that_agrees_better():
-    rounds = drifting(0, 9, 0, 9, 9)
-    assert Plateau(patience=3)(rounds) == ""
+def test_plateau_ends_with_one_better_agreement():
+    snapshots = drifting(0, 9, 0, 9, 9)
+    assert Plateau(patience=3)(snapshots) == ""
 
 
-def test_plateau_does_not_look_at_graphs():
-    rounds = drifting(0, 3, 9, 15, 9)
-    with_graphs = [rounds[0], *(Snapshot(RING, r.labels) for r in rounds[1:])]
-    assert Plateau()(with_graphs) == Plateau()(rounds)
+def test_plateau_ignores_graphs():
+    snapshots = drifting(0, 3, 9, 15, 9)
+    with_graphs = [snapshots[0], *(Snapshot(RING, r.clusters) for r in snapshots[1:])]
+    assert Plateau()(with_graphs) == Plateau()(snapshots)
 
 
-def test_never_goes_on_whatever_stands_still():
+def test_never_continues_after_convergence():
     assert NeverStop()(drifting(*[0] * 20, graph=RING)) == ""

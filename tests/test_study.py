@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from distributed import LocalCluster
 import scgnn
 from scgnn import load_study
 from scgnn.api.studies import run_study
+from scgnn.study import dask_backend
 from scgnn.study.result import StudyResult
 
 EPOCHS = ("feature", "graph", "cluster", "iteration", "imputation")
@@ -114,7 +116,7 @@ def test_a_stage_that_recipes_share_runs_once(done):
         set(runs[f"{name}/data=demo,seed=0"].costs) for name in ("base", "imputation=null")
     )
     assert len(unimputed) > 5 and unimputed < base
-    apart, shared, asked, different = done.outcome.costs()
+    apart, shared, asked, different = done.outcome.summarize_costs()
     kept = list((done.folder / "stages").glob("*.npz"))
     assert different <= len(kept) < asked and shared < apart
 
@@ -169,8 +171,24 @@ def test_a_folder_with_something_else_in_it_is_left_alone(files, resume, said, t
 
 def test_a_scheduler_that_is_not_there_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr("scgnn.study.dask_backend.START_TIMEOUT_SECONDS", 1)
-    with pytest.raises(scgnn.UserError, match="no Dask scheduler answers there"):
+    with pytest.raises(scgnn.UserError, match="no Dask scheduler answers"):
         run_study(study_of(), out=tmp_path / "out", scheduler="tcp://127.0.0.1:9")
+
+
+def test_local_workers_divide_the_memory_limit_and_the_log_level_is_restored(monkeypatch):
+    options = {}
+
+    def start_cluster(**kwargs):
+        options.update(kwargs)
+        raise RuntimeError
+
+    monkeypatch.setattr(dask_backend, "LocalCluster", start_cluster)
+    monkeypatch.setattr(dask_backend, "memory_limit", lambda: 900.0)  # 10^6 bytes
+    monkeypatch.setattr(logging.getLogger("distributed"), "level", logging.INFO)
+    with pytest.raises(RuntimeError), dask_backend.open_cluster(3, 1, None):
+        pass
+    assert options["memory_limit"] == 300_000_000
+    assert logging.getLogger("distributed").level == logging.INFO
 
 
 COMMAND = [sys.executable, "-m", "scgnn", "run", "study.yaml", "--jobs", "2", "--out", "out"]
@@ -228,7 +246,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
         driver.send_signal(signal.SIGINT)
         _, said = driver.communicate(timeout=120)
     assert driver.returncode == 130
-    assert "interrupted; what is done is kept" in said and "Traceback" not in said
+    assert "interrupted: finished runs are kept" in said and "Traceback" not in said
     metrics = next((tmp_path / "out").rglob("metrics.json"))
     assert json.loads(metrics.read_text())["n_cells"] == 60
 

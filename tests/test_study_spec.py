@@ -124,9 +124,24 @@ def test_a_saved_study_is_the_same_study(tmp_path):
         ),
         (
             "base: scgnn\nvary:\n  base: {pipeline.stop: graph}",
-            "study.yaml:3: vary: there are two changes named 'base'",
+            "study.yaml:3: vary: duplicate change 'base'",
         ),
-        ("base: scgnn\nseeds: [1, 1]", "study.yaml:2: seeds: '1' is there twice"),
+        (
+            "base: scgnn\nvary:\n  pipeline.graph_encoder: []",
+            "study.yaml:3: vary.pipeline.graph_encoder: must be a list of the values to try",
+        ),
+        (
+            "base: scgnn\nvary:\n  no loop: {}",
+            "study.yaml:3: vary.no loop: must be a list of the values to try or a mapping of the "
+            "settings it changes, by path, not {}",
+        ),
+        (
+            "base: scgnn\ncross:\n  sets: {small: 3}",
+            "study.yaml:3: cross.sets.small: must be a mapping of the settings it changes, by path",
+        ),
+        ("base: scgnn\ncross: {sets: {}}", "study.yaml:2: cross.sets: must be a list of the"),
+        ("base: scgnn\nseeds: []", "study.yaml:2: seeds: must be a list such as [0, 1, 2]"),
+        ("base: scgnn\nseeds: [1, 1]", "study.yaml:2: seeds: duplicate level '1'"),
         ("base: scgnn\nseeds: few", "study.yaml:2: seeds: must be a list such as [0, 1, 2]"),
         (
             "base: scgnn\nseeds: 2\ncross: {seed: [1]}",
@@ -157,6 +172,28 @@ def test_all_mistakes_come_at_once(tmp_path):
     assert len(caught.value.problems) == 2
 
 
+def test_mistakes_in_all_sections_come_at_once_in_file_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = """\
+base: scgn
+vary: [gat]
+cross:
+  pipeline.clusterer: leiden
+seds: 3
+controls: [pca]
+"""
+    (tmp_path / "study.yaml").write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_study("study.yaml")
+    assert [": ".join(line.split(": ")[:2]) for line in caught.value.problems] == [
+        "study.yaml:1: base",
+        "study.yaml:2: vary",
+        "study.yaml:4: cross.pipeline.clusterer",
+        "study.yaml:5: seds",
+        "study.yaml:6: controls",
+    ]
+
+
 def test_a_file_is_a_study_by_its_keys(tmp_path):
     recipe, study = tmp_path / "recipe.yaml", tmp_path / "study.yaml"
     recipe.write_text("base: scgnn\n")
@@ -180,7 +217,7 @@ def test_the_plan_counts_the_stages_that_are_shared():
     # per seed: the base asks for LTMG, two passes of four stages and the imputation, ten in all;
     # without the imputation nine of these; without a graph encoder eight, of which the clusters
     # of both passes and the imputation are its own; each of the six runs has its scores
-    assert "at most 60 asked for, 32 different ones: 28 are shared" in said, said
+    assert "at most 60, 32 of them unique: 28 are shared" in said, said
 
 
 def test_the_estimate_is_of_the_data_of_each_run():

@@ -37,15 +37,15 @@ REJECTED = {  # combinations that cannot work, and the reason given before any d
         for name in Encoder.names()
         if "graph" in Encoder.get(name).requires
     },
-    ("feature_decoder", "inner_product"): "rebuilds graph, not features",
-    ("feature_decoder", "inner_product_sampled"): "rebuilds graph, not features",
-    ("feature_decoder", "nb"): "nb rebuilds counts, but after log1p there are none",
-    ("feature_decoder", "zinb"): "zinb rebuilds counts, but after log1p there are none",
-    ("graph_decoder", "mlp"): "rebuilds features, not graph",
-    ("graph_decoder", "nb"): "rebuilds features, not graph",
-    ("graph_decoder", "zinb"): "rebuilds features, not graph",
+    ("feature_decoder", "inner_product"): "reconstructs graph, not features",
+    ("feature_decoder", "inner_product_sampled"): "reconstructs graph, not features",
+    ("feature_decoder", "nb"): "nb requires counts; remove log1p",
+    ("feature_decoder", "zinb"): "zinb requires counts; remove log1p",
+    ("graph_decoder", "mlp"): "reconstructs features, not graph",
+    ("graph_decoder", "nb"): "reconstructs features, not graph",
+    ("graph_decoder", "zinb"): "reconstructs features, not graph",
     ("graph_encoder", "identity"): "identity has no width of its own",
-    ("graph_builder", "bbknn"): "bbknn needs the batch of each cell",
+    ("graph_builder", "bbknn"): "bbknn requires the batch of each cell",
 }
 SLOTS = {
     "feature_encoder": Encoder,
@@ -105,7 +105,7 @@ def test_impossible_swap_is_rejected_with_the_reason(slot, name):
 
 
 def test_kl_rejects_an_encoder_without_distributions():
-    with pytest.raises(RecipeError, match="kl: mlp gives one point per cell, not a distribution"):
+    with pytest.raises(RecipeError, match="kl: mlp is not a variational encoder"):
         load_recipe("scgnn", {"pipeline.imputation_regularizers": ["kl"]})
 
 

@@ -1,4 +1,4 @@
-"""Budgets: when a training ends before its last epoch, on which cells, in which precision."""
+"""Budgets: early stopping, validation cells, steps and precision of a training."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from torch import nn
 
 import scgnn
 from scgnn.errors import DivergenceError
+from scgnn.training import fit as training_fit
 from scgnn.training.budget import Training
 from scgnn.training.fit import EarlyStopping, fit
 
 
 def line(cells=40, seed=0):
-    """Cells on a line, and a network that is to find it."""
+    """Return cells with a linear target, and a network that can learn it."""
     rng = np.random.default_rng(seed)
     x = torch.from_numpy(rng.normal(size=(cells, 3)).astype(np.float32))
     y = x @ torch.tensor([1.0, -2.0, 0.5])
@@ -41,18 +42,18 @@ def test_without_patience_every_epoch_is_trained():
     assert len(losses) == 30
 
 
-def test_patience_ends_a_training_that_stands_still():
+def test_patience_stops_a_training_that_has_converged():
     losses, _ = trained(
         Training(epochs=3000, learning_rate=0.1, early_stopping_patience=5), noise=1.0
     )
-    whole, _ = trained(Training(epochs=3000, learning_rate=0.1), noise=1.0)
+    full, _ = trained(Training(epochs=3000, learning_rate=0.1), noise=1.0)
     assert 20 < len(losses) < 1500
-    np.testing.assert_array_equal(losses, whole[: len(losses)])
-    assert losses[-1] < 1.1 * whole.min()
+    np.testing.assert_array_equal(losses, full[: len(losses)])
+    assert losses[-1] < 1.1 * full.min()
 
 
 @pytest.mark.parametrize("batch_size", [12800, 8])
-def test_cells_held_out_are_never_trained_on(batch_size):
+def test_validation_cells_are_never_trained_on(batch_size):
     seen = []
     training = Training(
         epochs=4, batch_size=batch_size, validation_fraction=0.25, early_stopping_patience=3
@@ -66,45 +67,47 @@ def test_cells_held_out_are_never_trained_on(batch_size):
     assert used == set(range(40)) - set(held_out)
 
 
-@pytest.mark.parametrize(("share", "patience", "out"), [(0.001, 3, 1), (0.25, 0, 0), (0.0, 3, 0)])
-def test_a_share_holds_out_one_cell_at_least_and_none_without_patience(share, patience, out):
+@pytest.mark.parametrize(
+    ("fraction", "patience", "n_out"), [(0.001, 3, 1), (0.25, None, 0), (0.0, 3, 0)]
+)
+def test_fraction_holds_out_at_least_one_cell_and_none_without_patience(fraction, patience, n_out):
     seen = []
     trained(
         Training(
-            epochs=2, batch_size=8, validation_fraction=share, early_stopping_patience=patience
+            epochs=2, batch_size=8, validation_fraction=fraction, early_stopping_patience=patience
         ),
         seen,
     )
     used = {cell for in_training, cells in seen if in_training for cell in cells}
-    assert len(used) == 40 - out
+    assert len(used) == 40 - n_out
 
 
-def test_patience_looks_at_the_cells_held_out():
-    """Four cells and three weights fit the noise; what is held out says so."""
+def test_patience_monitors_the_validation_loss():
+    """Four cells and three weights overfit, which the validation loss shows."""
     budget = {"epochs": 2000, "learning_rate": 0.1, "early_stopping_patience": 20}
     of_training, _ = trained(Training(**budget), noise=3.0, cells=6)
     of_held_out, _ = trained(Training(**budget, validation_fraction=0.34), noise=3.0, cells=6)
     assert len(of_held_out) < len(of_training)
 
 
-def test_an_epoch_of_some_steps_goes_on_where_the_last_ended():
-    seen, whole = [], []
+def test_epoch_of_limited_steps_continues_the_pass():
+    seen, all_seen = [], []
     short, _ = trained(Training(epochs=10, batch_size=8, steps_per_epoch=2), seen)
-    passes, _ = trained(Training(epochs=4, batch_size=8), whole)
+    passes, _ = trained(Training(epochs=4, batch_size=8), all_seen)
     assert len(short) == 10
-    assert seen == whole  # 4 passes of 5 batches are 10 epochs of 2
+    assert seen == all_seen  # 4 passes of 5 batches are 10 epochs of 2
     assert sorted(cell for _, cells in seen[:5] for cell in cells) == list(range(40))
     assert short[0] == pytest.approx(passes[0], rel=0.5)  # of all cells, not of 16
 
 
-def test_more_steps_than_a_pass_has_change_nothing():
-    plain, network = trained(Training(epochs=5, batch_size=16))
-    bounded, same = trained(Training(epochs=5, batch_size=16, steps_per_epoch=3))
-    np.testing.assert_array_equal(plain, bounded)
-    torch.testing.assert_close(network.weight, same.weight, rtol=0, atol=0)
+def test_more_steps_than_a_pass_has_no_effect():
+    unlimited, network = trained(Training(epochs=5, batch_size=16))
+    limited, other = trained(Training(epochs=5, batch_size=16, steps_per_epoch=3))
+    np.testing.assert_array_equal(unlimited, limited)
+    torch.testing.assert_close(network.weight, other.weight, rtol=0, atol=0)
 
 
-def test_no_more_than_2000_cells_are_held_out():
+def test_at_most_2000_cells_are_held_out():
     seen = []
     trained(
         Training(epochs=1, batch_size=1000, validation_fraction=0.5, early_stopping_patience=1),
@@ -115,7 +118,7 @@ def test_no_more_than_2000_cells_are_held_out():
     assert sum(len(cells) for in_training, cells in seen if in_training) == 8000
 
 
-def test_a_best_loss_must_be_a_thousandth_lower():
+def test_improvement_must_be_a_thousandth():
     patience = EarlyStopping(2)
     assert [patience.should_stop(loss) for loss in (100.0, 99.95, 99.0, 98.95, 98.94)] == [
         False,
@@ -124,7 +127,7 @@ def test_a_best_loss_must_be_a_thousandth_lower():
         False,
         True,
     ]
-    assert not any(EarlyStopping(0).should_stop(1.0) for _ in range(1000))
+    assert not any(EarlyStopping(None).should_stop(1.0) for _ in range(1000))
 
 
 def test_bfloat16_rounds_products_and_keeps_weights_in_float32():
@@ -132,24 +135,24 @@ def test_bfloat16_rounds_products_and_keeps_weights_in_float32():
     rounded, network = trained(Training(epochs=50, learning_rate=0.05, precision="bfloat16"))
     assert network.weight.dtype == torch.float32
     np.testing.assert_allclose(rounded[:10], exact[:10], rtol=0.05)
-    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if training_fit._supports_bfloat16():
         assert (rounded != exact).any()
 
 
-def test_bfloat16_is_float32_where_the_processor_has_none(monkeypatch):
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+def test_bfloat16_is_float32_on_processors_without_it(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     exact, _ = trained(Training(epochs=5))
     other, _ = trained(Training(epochs=5, precision="bfloat16"))
     np.testing.assert_array_equal(exact, other)
 
 
-def test_a_loss_that_is_no_number_ends_a_training():
+def test_loss_that_is_not_finite_raises():
     _, _, network = line()
     with pytest.raises(DivergenceError, match="lower learning_rate"):
         fit(network, lambda _: network.weight.sum() * torch.nan, 3, Training(epochs=2), 0)
 
 
-def test_every_training_of_scgnn_may_end_early_and_in_bfloat16(make_small_changes):
+def test_every_training_of_scgnn_supports_early_stopping_and_bfloat16(make_small_changes):
     settings = {
         "early_stopping_patience": 1,
         "validation_fraction": 0.2,
@@ -162,9 +165,9 @@ def test_every_training_of_scgnn_may_end_early_and_in_bfloat16(make_small_change
         for key, value in settings.items()
     }
     changes |= {f"pipeline.{n}_training.epochs": 200 for n in ("feature", "graph", "cluster")}
-    found = scgnn.run("scgnn", **changes)
-    assert np.isfinite(found.layers["scgnn_imputed"]).all()
-    assert found.obsm["X_scgnn"].dtype == np.float32
-    history = pd.DataFrame(found.uns["scgnn"]["history"])
+    adata = scgnn.run("scgnn", **changes)
+    assert np.isfinite(adata.layers["scgnn_imputed"]).all()
+    assert adata.obsm["X_scgnn"].dtype == np.float32
+    history = pd.DataFrame(adata.uns["scgnn"]["history"])
     first = history[(history["stage"] == "feature autoencoder") & (history["iteration"] == 0)]
     assert 1 < (first["quantity"] == "loss").sum() < 200

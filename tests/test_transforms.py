@@ -208,7 +208,7 @@ def test_scale_is_scanpys(limit):
 def test_scale_says_that_the_result_is_dense(caplog):
     with caplog.at_level(logging.INFO, logger="scgnn"):
         assert isinstance(Scale()(simulated()).X, np.ndarray)
-    assert "scale: X is dense now, 20 cells x 15 genes" in caplog.text
+    assert "scale: X is now dense, 20 cells x 15 genes" in caplog.text
 
 
 def test_a_gene_that_does_not_vary_scales_to_zero():
@@ -217,7 +217,7 @@ def test_a_gene_that_does_not_vary_scales_to_zero():
 
 
 def test_log1p_refuses_what_says_it_is_logarithmic():
-    with pytest.raises(InputError, match=r"logarithmic already.*choose a layer with counts"):
+    with pytest.raises(InputError, match=r"already log-transformed.*choose a layer with counts"):
         Log1p()(Log1p()(simulated()))
 
 
@@ -225,7 +225,7 @@ def test_log1p_warns_of_what_looks_logarithmic(caplog):
     adata = Log1p()(simulated())
     del adata.uns["log1p"]
     Log1p()(adata)
-    assert "log1p: values look logarithmic already" in caplog.text
+    assert "log1p: values look log-transformed" in caplog.text
 
 
 def test_log1p_after_normalisation_of_counts_says_nothing(caplog):

@@ -1,4 +1,4 @@
-"""runs"""
+"""Runs in Python: compute, write, report."""
 
 from __future__ import annotations
 
@@ -7,36 +7,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgnn.execution.cache import StageCache
-from scgnn.execution.files import _write_text, write_files
+from scgnn.execution.files import FileContent, write_files
+from scgnn.execution.resources import configure_process
 from scgnn.execution.stages import Stages
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
 from scgnn.runs.folder import open_output_folder
-from scgnn.runs.results import RunResult, build_text_writers, check_h5ad_compatible
-from scgnn.runs.run import _set_in_memory_reader, execute
+from scgnn.runs.results import RunResult, build_text_files, check_h5ad_compatible
+from scgnn.runs.run import execute, read_from_memory
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 
-def write_folder(result: RunResult, out: Path) -> list[Path]:
-    """Write everything a run leaves except its log; ``metrics.json`` comes last.
-
-    Returns
-    -------
-    list of Path
-        The files, in the order in which they were written.
-    """
+def write_folder(result: RunResult, folder: Path) -> list[Path]:
+    """Write all files of a run but its log, and return their paths in the order of writing."""
     from scgnn.report.run import render_run_page
 
-    files = build_text_writers(result.state, result.recipe, result.metrics)
+    def write_h5ad(path: Path) -> None:
+        result.adata.write_h5ad(path, compression="gzip")
 
-    def h5ad(part: Path) -> None:
-        result.adata.write_h5ad(part, compression="gzip")
-
-    page = render_run_page(result)
+    files: dict[str, FileContent] = {
+        "result.h5ad": write_h5ad,
+        "report.html": render_run_page(result),
+    }
     return write_files(
-        out, {"result.h5ad": h5ad, "report.html": lambda part: _write_text(part, page), **files}
+        folder, files | build_text_files(result.state, result.recipe, result.metrics)
     )
 
 
@@ -50,49 +46,51 @@ def run(
     force: bool = False,
     **changes: Any,
 ) -> AnnData:
-    """Run a recipe and return an AnnData with everything it found.
+    """Run a recipe and return an AnnData with the results.
 
     Parameters
     ----------
     recipe
-        A bundled name, a path, a mapping or a :class:`~scgnn.recipe.recipe.Recipe`.
+        Name of a bundled recipe, path, mapping or :class:`~scgnn.recipe.recipe.Recipe`.
     adata
-        Counts, cells x genes, instead of what the recipe reads. It is not changed.
-    labels
-        Column of obs with true labels, for scores only.
+        Raw counts, cells x genes, in place of the recipe's reader; not modified.
+    labels_key
+        Column of ``obs`` with true labels, which are used for evaluation only.
     out
-        A folder to write to, as the command does; None writes nothing.
+        Folder for the files that the command writes; None writes none.
     resume
-        Go on with an unfinished run in ``out``.
+        Whether to continue an unfinished run in ``out``.
     force
-        Run what the estimate says cannot fit into memory.
+        Whether to run what is estimated not to fit into memory.
     **changes
-        Values by dotted path, with two underscores for a dot where that is easier:
-        ``seed=2, pipeline__graph_encoder="gat"``.
+        Values by dotted path, with two underscores in place of a dot: ``seed=2,
+        pipeline__graph_encoder="gat"``.
 
     Returns
     -------
     AnnData
-        The cells and genes used: X as it came; ``obs["scgnn"]``, ``obsm["X_scgnn"]``,
-        ``obsm["X_scgnn_features"]``, ``obsp["scgnn_connectivities"]``,
-        ``layers["scgnn_imputed"]`` (scale of the transformed data), ``uns["scgnn"]``.
+        The cells and genes used: X as given; ``obs["scgnn"]``: clusters; ``obsm["X_scgnn"]``:
+        the embedding that was clustered; ``obsm["X_scgnn_features"]``: feature embedding;
+        ``obsp["scgnn_connectivities"]`` and ``["scgnn_distances"]``: cell graph;
+        ``layers["scgnn_imputed"]``: imputed expression on the scale of the transformed data;
+        ``uns["scgnn"]``: recipe, versions and history.
 
     Raises
     ------
     RecipeError
-        With every mistake in the recipe.
+        The recipe is invalid; lists all mistakes.
     InputError
-        The data cannot be used; says what, where and what to do.
+        The data cannot be used.
     """
+    configure_process()
     paths = {path.replace("__", "."): value for path, value in changes.items()}
     if labels_key is not None:
         paths["data.labels_key"] = labels_key
     complete = load_recipe(recipe, paths)
-    if adata is not None:
-        complete = _set_in_memory_reader(complete)
     if out is None:
         return execute(complete, adata, force=force).adata
     if adata is not None:
+        complete = read_from_memory(complete)
         check_h5ad_compatible(adata)
     with open_output_folder(Path(out), complete, resume) as folder:
         result = execute(complete, adata, Stages(StageCache(folder / "stages")), force)

@@ -1,8 +1,7 @@
-"""studies"""
+"""Studies in Python: compute, write, report."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 import pandas as pd
 
 from scgnn.execution.cache import StageCache
-from scgnn.execution.files import write_files, write_text
+from scgnn.execution.files import FileContent, write_files
+from scgnn.execution.resources import configure_process
 from scgnn.runs.preflight import check_all_fit_memory
 from scgnn.runs.provenance import collect_versions, third_party_components
+from scgnn.runs.results import format_json
 from scgnn.study.dask_backend import count_local_workers, open_cluster
 from scgnn.study.engine import DataCache, run_all
 from scgnn.study.folder import check_study_folder, open_study_folder, select_study_folder
@@ -40,59 +41,63 @@ def run_study(
     plugin_files: Sequence[Path] = (),
     progress: StudyProgress | None = None,
 ) -> StudyResult:
-    """Run a study, each stage once, and write its answer.
+    """Run a study, computing each stage once, and write its tables and report.
 
     Parameters
     ----------
     study
-        A path, a mapping or a checked study.
+        Path, mapping or :class:`~scgnn.study.spec.Study`.
     out
-        Folder; ``runs/NAME`` unless said.
+        Folder; by default ``runs/NAME``.
     jobs
-        Local workers, one stage each at a time; as many as there are processors unless said.
+        Number of local workers, each of which computes one stage at a time; by default the number
+        of processors over ``threads``.
     threads
-        Threads of each worker's numerics. One by default, whatever the number of workers, so
-        that the answer has the same bits on two workers as on one.
+        Threads of each worker. The default of one makes results independent of the number of
+        workers, bit by bit.
     scheduler
-        Address of a Dask cluster that exists, instead of local workers.
+        Address of a running Dask scheduler, in place of local workers.
     resume
-        Do what is missing of this study in ``out``.
+        Whether to continue this study in ``out``.
     fail_fast
-        End with the first run that fails.
+        Whether to stop at the first run that fails.
     force
-        Run what the estimate says cannot fit into memory.
-    store
-        Stages that studies share; a store inside ``out`` unless said.
-    plugins
-        Files with components, for the workers.
-    board
-        Told of what is going on.
+        Whether to run what is estimated not to fit into memory.
+    cache
+        Cache of stages, which studies can share; by default one in ``out``.
+    plugin_files
+        Python files with components, for the workers.
+    progress
+        Listener of progress events.
 
     Raises
     ------
     RecipeError, UserError
-        With every mistake, before anything runs.
+        The study, its data or its folder cannot be used; nothing was run.
     """
+    configure_process()
     if not isinstance(study, Study):
         study = load_study(study)
     folder = select_study_folder(Path("runs") / study.name, study, resume) if out is None else out
-    place, shown = Path(folder), progress or StudyProgress()
-    check_study_folder(place, study, resume)  # before the cluster, which takes a while
+    folder, progress = Path(folder), progress or StudyProgress()
+    check_study_folder(folder, study, resume)  # before the cluster, which starts slowly
     if scheduler is None and not force:
-        workers = min(count_local_workers(jobs, threads), len(study.runs))
-        check_all_fit_memory((run.recipe for run in study.runs), workers)
-    data = DataCache()
+        n_workers = min(count_local_workers(jobs, threads), len(study.runs))
+        check_all_fit_memory((run.recipe for run in study.runs), n_workers)
+    data_cache = DataCache()
     for run in study.runs:
         if run.role == "base" and not run.recipe.data.is_stochastic:
-            data(run.recipe)  # what is wrong with the data is wrong for all
+            data_cache(run.recipe)  # data that cannot be used fail before the cluster starts
     with (
-        open_cluster(jobs, threads, scheduler, plugin_files) as (client, workers),
-        open_study_folder(place, study, resume),
+        open_cluster(jobs, threads, scheduler, plugin_files) as (client, n_workers),
+        open_study_folder(folder, study, resume),
     ):
-        stages = cache or StageCache(place / "stages")
+        cache = cache or StageCache(folder / "stages")
         settings: dict[str, Any] = {"threads": threads, "fail_fast": fail_fast}
-        outcome = run_all(study, place, client, workers, stages, shown, data, **settings)
-        result = StudyResult(study, place, StudyTables(study, outcome), outcome)
+        outcome = run_all(
+            study, folder, client, n_workers, cache, progress, data_cache, **settings
+        )
+        result = StudyResult(study, folder, StudyTables(study, outcome), outcome)
         write_study_tables(result)
         from scgnn.report.study import write_report
 
@@ -102,26 +107,20 @@ def run_study(
 
 
 def write_study_tables(result: StudyResult) -> list[Path]:
-    """The tables of a study."""
-    answer, out = result.tables, result.folder
-    failures = [(label, reason) for label, reason in result.outcome.failures.items()]
-    tables = {
-        "table.csv": answer.runs,
-        "effects.csv": answer.effects,
-        "failures.csv": pd.DataFrame(failures, columns=["run", "reason"]),
-    }
+    """Write the tables of a study and ``versions.json``, and return their paths."""
+    tables = result.tables
+    failures = pd.DataFrame(result.outcome.failures.items(), columns=["run", "reason"])
+    frames = {"table.csv": tables.runs, "effects.csv": tables.effects, "failures.csv": failures}
     optional = {
-        "effects_by_data.csv": answer.effects_by_data,
-        "factors.csv": answer.main_effects,
-        "interactions.csv": answer.interactions,
+        "effects_by_data.csv": tables.effects_by_data,
+        "factors.csv": tables.main_effects,
+        "interactions.csv": tables.interactions,
     }
-    tables |= {name: frame for name, frame in optional.items() if not frame.empty}
-    used = collect_versions()
+    frames |= {name: frame for name, frame in optional.items() if not frame.empty}
+    versions = collect_versions()
     for run in result.study.runs:
-        used = third_party_components(run.recipe) | used
-    write_text(out / "versions.json", json.dumps(used, indent=2) + "\n")
-    return write_files(out, {name: _make_csv_writer(frame) for name, frame in tables.items()})
-
-
-def _make_csv_writer(frame: pd.DataFrame) -> Any:
-    return lambda part: frame.to_csv(part, index=False, lineterminator="\n")
+        versions = third_party_components(run.recipe) | versions
+    files: dict[str, FileContent] = {"versions.json": format_json(versions)}
+    for name, frame in frames.items():
+        files[name] = frame.to_csv(index=False, lineterminator="\n")
+    return write_files(result.folder, files)

@@ -1,4 +1,4 @@
-"""The command scgnn-recipe. Everything heavy is imported inside the commands."""
+"""The command ``scgnn-recipe``; everything heavy is imported inside the commands."""
 
 from __future__ import annotations
 
@@ -9,29 +9,34 @@ from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # 
 from scgnn.cli.app import RunInterruptedError, app
 from scgnn.errors import UserError
 from scgnn.execution import process_group
+from scgnn.execution.resources import set_spin_count
 
 COMMAND_ORDER = ("run", "check", "show", "diff", "list", "new", "test", "cache", "doctor")
 app.registered_commands.sort(key=lambda c: COMMAND_ORDER.index(c.name or c.callback.__name__))  # type: ignore[union-attr]
 
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
 
 def main() -> None:
-    """Run the command; a person's mistake is one sentence and exit code 2, no traceback."""
+    """Run the command; a user error is one sentence and exit code 2, without a traceback."""
+    set_spin_count()
     try:
         with process_group.init_process_group():
             app(prog_name="scgnn-recipe")
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        if error.errno not in DISK_ERRORS:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        advice = "make room, then --resume goes on from the last finished stage"
-        sys.stderr.write(f"{where}{error.strerror}; {advice}\n")
-        sys.exit(1)
+        path = f"{error.filename}: " if error.filename else ""
+        advice = "once resolved, use --resume to continue from the last finished stage"
+        _exit(f"{path}{error.strerror}; {advice}", 1)
     except ImportError as error:
-        sys.stderr.write(f"{error}; 'scgnn-recipe doctor' says what is not well installed\n")
-        sys.exit(1)
-    except RunInterruptedError as stop:
-        sys.stderr.write(f"{stop}\n")
-        sys.exit(130)
+        _exit(f"{error}; run 'scgnn-recipe doctor' to check the installation", 1)
+    except RunInterruptedError as error:
+        _exit(str(error), 130)
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(2)
+        _exit(str(error), 2)
+
+
+def _exit(message: str, code: int) -> None:
+    sys.stderr.write(f"{message}\n")
+    sys.exit(code)

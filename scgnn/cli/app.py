@@ -1,4 +1,4 @@
-"""The command and the options that its parts share."""
+"""The typer application, to which each command adds itself."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ import typer
 
 
 class RunInterruptedError(Exception):
-    """A run was ended by Ctrl-C; says how to go on."""
+    """A run or study was interrupted by Ctrl-C."""
 
 
 app = typer.Typer(
     name="scgnn-recipe",
-    help="Single-cell graph neural networks from recipes: run them, swap their parts, compare.",
+    help="Single-cell graph neural networks from recipes: run, customize and compare them.",
     no_args_is_help=True,
-    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -25,10 +24,7 @@ app = typer.Typer(
 
 @contextmanager
 def suspend_gc() -> Iterator[None]:
-    """Imports inside, and what they make, are left alone by the garbage collector for good.
-
-    It went over all of it again and again, and once more at the end: a third of a short command.
-    """
+    """Exclude the imports inside from garbage collection, which took a third of short commands."""
     gc.disable()
     try:
         yield

@@ -1,7 +1,9 @@
-"""``cache``: the contents of a stage cache."""
+"""The command ``cache``: the contents of a stage cache."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,37 +19,41 @@ if TYPE_CHECKING:
 @app.command()
 def cache(
     cache_dir: CacheDirOption = None,
-    clear: Annotated[bool, typer.Option("--clear", help="Remove everything.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all values.")] = False,
     cache_size: CacheSizeOption = None,
 ) -> None:
-    """Say what a store of stages holds and how large it is; clear or shrink it."""
+    """Show the contents of a stage cache, clear it or reduce its size."""
+    from scgnn.cli.summary import print_columns
     from scgnn.execution.cache import StageCache
 
     if cache_dir is None:
-        raise UserError(
-            "name the store with --cache-dir FOLDER, or by the variable SCGNN_CACHE_DIR"
-        )
+        raise UserError("no cache given: use --cache-dir DIR or set SCGNN_CACHE_DIR")
     if not cache_dir.is_dir():
-        raise UserError(
-            f"{cache_dir}: {'a file, not a folder' if cache_dir.exists() else 'no such folder'}"
-        )
-    kept = StageCache(cache_dir)
+        problem = "not a directory" if cache_dir.exists() else "no such directory"
+        raise UserError(f"--cache-dir {cache_dir}: {problem}")
+    stage_cache = StageCache(cache_dir)
     if clear or cache_size is not None:
-        removed = kept.shrink(0 if clear else parse_size(cache_size))
-        typer.echo(f"{removed:,} values removed")
-    _print_entries(kept)
+        n_removed = stage_cache.shrink(0 if clear else parse_size(cache_size))
+        typer.echo(f"{n_removed:,} values removed")
+    entries = _group_entries(stage_cache)
+    if entries:
+        rows = [_format_stage(label, entries[label]) for label in sorted(entries)]
+        total = [entry for stage in entries.values() for entry in stage]
+        print_columns(
+            [("stage", "values", "size", "last used"), *rows, _format_stage("total", total)]
+        )
+    else:
+        typer.echo(f"{cache_dir}: empty")
 
 
-def _print_entries(cache: StageCache) -> None:
-    from datetime import datetime
+def _group_entries(stage_cache: StageCache) -> dict[str, list[CacheEntry]]:
+    stages = defaultdict(list)
+    for entry in stage_cache.list_entries():
+        stages[stage_cache.read_stage_label(entry.key)].append(entry)
+    return stages
 
-    stages: dict[str, list[CacheEntry]] = {}
-    for entry in cache.list_entries():
-        stages.setdefault(cache.read_stage_label(entry.key), []).append(entry)
-    for label, entries in sorted(stages.items()):
-        used = datetime.fromtimestamp(max(entry.last_used for entry in entries))
-        size = sum(entry.n_bytes for entry in entries) / 1e6
-        typer.echo(f"  {label:<22} {len(entries):>7,} {size:>10,.1f} MB  last used {used:%F %R}")
-    every = [entry for entries in stages.values() for entry in entries]
-    size = sum(entry.n_bytes for entry in every) / 1e6
-    typer.echo(f"{cache.folder}: {len(every):,} values, {size:,.1f} MB")
+
+def _format_stage(label: str, entries: list[CacheEntry]) -> tuple[str, ...]:
+    last_used = datetime.fromtimestamp(max(entry.last_used for entry in entries))
+    size = sum(entry.n_bytes for entry in entries) / 1e6
+    return label, f"{len(entries):,}", f"{size:,.1f} MB", f"{last_used:%F %R}"

@@ -1,9 +1,10 @@
-"""What works on this machine, and what to do about what does not."""
+"""The command ``doctor``: checks of the installation."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import platform
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,53 +15,43 @@ import typer
 
 from scgnn.cli.app import app
 
-REQUIRED_PACKAGES = {
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "scikit-learn": "sklearn",
-    "torch": "torch",
-    "anndata": "anndata",
-    "h5py": "h5py",
-    "zarr": "zarr",
-    "igraph": "igraph",
-    "leidenalg": "leidenalg",
-    "matplotlib": "matplotlib",
-}
+PACKAGES = (
+    *("numpy", "scipy", "scikit-learn", "torch", "anndata", "h5py", "zarr"),
+    *("igraph", "leidenalg", "matplotlib"),
+)
+MODULES = {"scikit-learn": "sklearn"}  # where the name differs from that of the package
 
 
 def diagnose_environment() -> Iterator[tuple[str, bool, str]]:
-    """Name, whether it works, and its version or what to do, one by one."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    fits = (3, 10) <= sys.version_info[:2] < (3, 12)
-    yield "python", fits, version if fits else f"{version}: use 3.11, dgl has no newer build"
-    for name, module in REQUIRED_PACKAGES.items():
-        yield _diagnose(name, partial(importlib.import_module, module), f"pip install {name}")
-    yield _diagnose(
-        "dgl", _pass_messages, "pip install dgl==1.1.3 packaging, with torch from 2.2 on"
-    )
+    """Yield each requirement, whether it works, and its version or the problem."""
+    version = platform.python_version()
+    supported = (3, 10) <= sys.version_info[:2] < (3, 12)
+    hint = "" if supported else ": not supported, use Python 3.10 or 3.11"
+    yield "python", supported, version + hint
+    for name in PACKAGES:
+        probe = partial(importlib.import_module, MODULES.get(name, name))
+        yield _diagnose(name, probe, f"pip install {name}")
+    yield _diagnose("dgl", _pass_messages, "pip install dgl==1.1.3 packaging (torch 2.2 or later)")
     yield _diagnose("igraph + seed", _find_communities, "pip install -U igraph")
     import psutil
 
     memory = psutil.virtual_memory()
-    yield "memory", True, f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB free"
+    yield "memory", True, f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB available"
     try:
         import torch
-    except Exception:  # said above
+    except Exception:  # reported above
         return
-    yield "threads", True, f"{torch.get_num_threads()} for torch, {os.cpu_count()} processors"
-    yield (
-        "gpu",
-        True,
-        "cuda found; scgnn runs on the processor" if torch.cuda.is_available() else "none",
-    )
+    yield "threads", True, f"{torch.get_num_threads()} in torch, {os.cpu_count()} processors"
+    gpu = "CUDA available but not used, scgnn runs on the CPU"
+    yield "gpu", True, gpu if torch.cuda.is_available() else "none"
 
 
 def _diagnose(name: str, probe: Callable[[], object], remedy: str) -> tuple[str, bool, str]:
     try:
         probe()
     except Exception as error:
-        return name, False, f"{type(error).__name__}: {error}; {remedy}"
-    return name, True, metadata.version(name) if name in (*REQUIRED_PACKAGES, "dgl") else "works"
+        return name, False, f"{type(error).__name__}: {error}; try: {remedy}"
+    return name, True, metadata.version(name) if name in (*PACKAGES, "dgl") else "works"
 
 
 def _pass_messages() -> None:
@@ -70,8 +61,8 @@ def _pass_messages() -> None:
     from scgnn.components.encoders import GCN
 
     encoder = GCN(hidden=(2,))
-    pair = sparse.csr_matrix([[0, 1.0], [1.0, 0]])
-    encoder.build(3)(encoder.prepare_graph(pair), torch.ones(2, 3)).sum().backward()
+    graph = sparse.csr_matrix([[0, 1.0], [1.0, 0]])
+    encoder.build(3)(encoder.prepare_graph(graph), torch.ones(2, 3)).sum().backward()
 
 
 def _find_communities() -> None:
@@ -80,19 +71,19 @@ def _find_communities() -> None:
 
     from scgnn.components.clusterers import Leiden, Louvain
 
-    pair = sparse.csr_matrix([[0, 1.0], [1.0, 0]])
+    graph = sparse.csr_matrix([[0, 1.0], [1.0, 0]])
     for clusterer in (Louvain(), Leiden()):
-        clusterer.fit_predict(np.zeros((2, 1)), pair, 0)
+        clusterer.fit_predict(np.zeros((2, 1)), graph, 0)
 
 
 @app.command("doctor")
 def doctor_() -> None:
-    """Say what is installed, what works, and what to do about the rest."""
+    """Check the installation, the machine and installed plug-ins."""
     from scgnn.registry import entry_points
 
-    broken = 0
-    for name, works, said in chain(diagnose_environment(), entry_points.diagnose_plugins()):
-        broken += not works
-        typer.echo(f"{'ok  ' if works else 'BAD '} {name:<16} {said}")
-    if broken:
+    n_failed = 0
+    for name, works, details in chain(diagnose_environment(), entry_points.diagnose_plugins()):
+        n_failed += not works
+        typer.echo(f"{'ok  ' if works else 'FAIL'} {name:<16} {details}")
+    if n_failed:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""``list``: components and recipes, one line each."""
+"""The command ``list``: components and recipes, one line each."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from typing import Annotated
 import typer
 
 from scgnn.cli.app import app, suspend_gc
-from scgnn.cli.lazy_module import lazy_import
-from scgnn.cli.options import (
-    PluginOption,
-)
+from scgnn.execution.lazy_module import lazy_import
+from scgnn.cli.options import PluginOption
 from scgnn.errors import UserError
+
+BUILTIN_SOURCE = "scgnn"
 
 
 @app.command("list")
 def list_(
-    kind: Annotated[str | None, typer.Argument(help="One kind, or 'recipe' or 'study'.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]", help="Kind of component, 'recipe' or 'study'.", show_default="all"
+        ),
+    ] = None,
     _plugins: PluginOption = None,
 ) -> None:
-    """List components and recipes: name, one line, where it comes from."""
+    """List components and recipes, plug-ins with their source."""
     with suspend_gc(), lazy_import("torch"):
         from scgnn.recipe.describe import summarize_recipe_file
         from scgnn.recipe.load import list_bundled_recipes
@@ -28,17 +33,19 @@ def list_(
         from scgnn.registry.kinds import kinds
         from scgnn.study.load import list_bundled_studies
 
-    known = [*kinds(), "recipe", "study"]
+    bundled = {"recipe": list_bundled_recipes, "study": list_bundled_studies}
+    known = [*kinds(), *bundled]
     if kind is not None and kind not in known:
         raise UserError(format_unknown_name("kind", kind, known))
-    for word in [kind] if kind else known:
-        typer.echo(word)
-        if word in ("recipe", "study"):
-            files = list_bundled_recipes() if word == "recipe" else list_bundled_studies()
-            rows = [(name, summarize_recipe_file(path), "scgnn") for name, path in files.items()]
+    for section in [kind] if kind else known:
+        typer.echo(section)
+        if section in bundled:
+            files = bundled[section]().items()
+            rows = [(name, summarize_recipe_file(path), BUILTIN_SOURCE) for name, path in files]
         else:
-            rows = list(entry_points.list_components(word))
-        for name, line, source in rows:
-            typer.echo(f"  {name:<24} {line}  [{source}]")
-    for _, reason in entry_points.find_unusable():
-        typer.echo(reason, err=True)
+            rows = list(entry_points.list_components(section))
+        for name, summary, source in rows:
+            suffix = "" if source == BUILTIN_SOURCE else f"  [{source}]"
+            typer.echo(f"  {name:<26} {summary}{suffix}")
+    for _, problem in entry_points.find_unusable():
+        typer.echo(problem, err=True)

@@ -1,4 +1,4 @@
-"""``new``: a plug-in package from a template."""
+"""The command ``new``: a plug-in package from a template."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from scgnn.cli.app import app
 
 @app.command()
 def new(
-    kind: Annotated[str, typer.Argument(help="encoder, clusterer, …; see 'list'.")],
-    name: Annotated[str, typer.Argument(help="Its name in recipes: lower case.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="Kind of component, e.g. encoder; see 'list'.")
+    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name in recipes, in lower case.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder; default scgnn-KIND-NAME.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Directory to create.", show_default="scgnn-KIND-NAME"
+        ),
     ] = None,
 ) -> None:
-    """Write a plug-in package with a working component, ready to install and to test."""
+    """Create a plug-in package with a working component and its tests."""
     from scgnn.cli.scaffold import write_package
 
     folder = write_package(kind, name, out)
-    typer.echo(f"{folder}: 'pip install -e {folder}', then 'scgnn-recipe test {kind}.{name}'")
+    typer.echo(f"created {folder}; next steps:")
+    typer.echo(f"  pip install -e {folder}\n  scgnn-recipe test {kind}.{name}")

@@ -1,4 +1,4 @@
-"""What a person sees of a run: bars in a terminal, plain lines in a pipe, a summary at the end."""
+"""Progress of runs and studies: live displays in a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,103 +7,118 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.logging import RichHandler
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
+from scgnn.execution.formatting import format_duration
 from scgnn.execution.progress import ProgressListener, use_progress
+from scgnn.study.progress import StudyProgress
 
-HEARTBEAT_SECONDS = 300  # seconds after which a long stage says how far it is
-
+HEARTBEAT_SECONDS = 300  # between two lines on the progress of a long stage
+MAX_ROWS = 12  # running runs in the table of a study
 
 stage_log = logging.getLogger("scgnn.stages")
 
 
 class LineProgress(ProgressListener):
-    """One line a stage, for pipes and logs, and one every few minutes of a long one."""
+    """One line per finished stage, and one every few minutes of a long stage."""
 
-    def __init__(self, console: Console) -> None:
-        self.console, self.loss_text = console, ""
-        self.stage_text, self.last_output_time = "", time.monotonic()
+    def __init__(self) -> None:
+        self.stage_text = self.loss_text = ""
+        self.last_output_time = time.monotonic()
 
     def on_stage_start(self, stage: str, iteration: int) -> None:
-        self.stage_text, self.last_output_time = (
-            f"{_format_iteration(iteration)}{stage:<22}",
-            time.monotonic(),
-        )
-        self.loss_text = ""
+        self.stage_text, self.loss_text = f"{_format_iteration(iteration)}{stage:<22}", ""
+        self.last_output_time = time.monotonic()
 
     def on_epoch_end(self, epoch: int, n_epochs: int, loss: float) -> None:
         self.loss_text = f"  {n_epochs} epochs, loss {loss:.5g}"
         if time.monotonic() - self.last_output_time > HEARTBEAT_SECONDS:
             self.last_output_time = time.monotonic()
-            stage_log.info(
-                f"{self.stage_text}{'at work':>15}  epoch {epoch} of {n_epochs}, loss {loss:.5g}"
-            )
+            text = f"epoch {epoch} of {n_epochs}, loss {loss:.5g}"
+            stage_log.info(f"{self.stage_text}{'running':>15}  {text}")
 
     def on_stage_end(self, stage: str, iteration: int, seconds: float, from_cache: bool) -> None:
-        took = "from the store" if from_cache else f"{seconds:.1f} s"
-        stage_log.info(f"{self.stage_text}{took:>15}{'' if from_cache else self.loss_text}")
+        duration = "cached" if from_cache else format_duration(seconds)
+        stage_log.info(f"{self.stage_text}{duration:>15}{'' if from_cache else self.loss_text}")
 
 
 class BarProgress(LineProgress):
-    """Bars: the iterations, and the epochs of the stage at work, with loss and time left."""
+    """Progress bars of the iterations and of the epochs of the current stage."""
 
-    def __init__(self, console: Console, bars: Bars, max_iterations: int) -> None:
-        super().__init__(console)
-        self.bars = bars
-        self.max_iterations = max_iterations
+    def __init__(self, bars: Progress, max_iterations: int) -> None:
+        super().__init__()
+        self.bars, self.max_iterations = bars, max_iterations
         self.iterations_task = self._add_task(
-            "iterations (at most)", self.max_iterations, visible=self.max_iterations > 0
+            "iterations (at most)", max_iterations, visible=max_iterations > 0
         )
         self.stage_task = self._add_task("reading")
 
     def on_stage_start(self, stage: str, iteration: int) -> None:
         super().on_stage_start(stage, iteration)
         done = max(iteration - 1, 0)
-        self.bars.update(
-            self.iterations_task, completed=done, count=f"{done}/{self.max_iterations}"
-        )
-        self.bars.remove_task(self.stage_task)  # its total would outlive a reset
+        count = f"{done}/{self.max_iterations}"
+        self.bars.update(self.iterations_task, completed=done, count=count)
+        self.bars.remove_task(self.stage_task)  # resetting it would keep its total
         self.stage_task = self._add_task(_format_iteration(iteration) + stage)
+
+    def on_epoch_end(self, epoch: int, n_epochs: int, loss: float) -> None:
+        super().on_epoch_end(epoch, n_epochs, loss)
+        count, text = f"{epoch}/{n_epochs}", f"loss {loss:.5g}"
+        self.bars.update(self.stage_task, completed=epoch, total=n_epochs, count=count, loss=text)
 
     def _add_task(self, description: str, total: int | None = None, visible: bool = True) -> TaskID:
         return self.bars.add_task(description, total=total, visible=visible, count="", loss="")
 
-    def on_epoch_end(self, epoch: int, n_epochs: int, loss: float) -> None:
-        super().on_epoch_end(epoch, n_epochs, loss)
-        count, said = f"{epoch}/{n_epochs}", f"loss {loss:.5g}"
-        self.bars.update(self.stage_task, completed=epoch, total=n_epochs, count=count, loss=said)
+
+class LineStudyProgress(StudyProgress):
+    """One line per finished run of a study."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+
+    def print_run_end(self, label: str, reason: str | None) -> None:
+        count = f"{self.n_done + self.n_failed}/{self.n_runs}"
+        outcome = f"failed: {reason}" if reason else "done"
+        text = f"{count:>9}  {label}  {outcome}{self.format_time_left()}"
+        self.console.print(text, markup=False, soft_wrap=True)
+
+
+class TableStudyProgress(LineStudyProgress):
+    """A table of the running runs of a study, and one line per failed run."""
+
+    def print_run_end(self, label: str, reason: str | None) -> None:
+        if reason:
+            super().print_run_end(label, reason)
+
+    def __rich__(self) -> Group:
+        with self._lock:
+            running = list(self.running_stages.items())
+        title = f"{self.n_done} of {self.n_runs} runs done, {self.n_failed} failed"
+        table = Table(box=None, pad_edge=False)
+        for column in ("run", "stage", "elapsed"):
+            table.add_column(column, overflow="ellipsis", no_wrap=True)
+        now = time.monotonic()
+        for label, (stage, start) in running[:MAX_ROWS]:
+            table.add_row(label, stage, format_duration(now - start))
+        return Group(Text(title + self.format_time_left()), table)
 
 
 def _format_iteration(iteration: int) -> str:
-    return f"iteration {iteration:<3} " if iteration else f"{'start':<14}"
+    return f"iteration {iteration:<3} " if iteration else f"{'initial':<14}"
 
 
 @contextmanager
-def log_to_console(console: Console) -> Iterator[None]:
-    """Inside the block, messages of this package appear on a console."""
-    handler = RichHandler(console=console, show_path=False, show_time=False, show_level=False)
-    if not console.is_terminal:
-        handler = logging.StreamHandler(console.file)  # type: ignore[assignment]
-    log = logging.getLogger("scgnn")
-    before = log.level
-    log.setLevel(logging.INFO)
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(before)
-
-
-@contextmanager
-def show_progress(console: Console, max_iterations: int) -> Iterator[None]:
-    """Show a run: live in a terminal, line by line elsewhere; messages go between."""
-    with log_to_console(console):
+def show_run_progress(console: Console, max_iterations: int) -> Iterator[None]:
+    """Show the progress of a run, and log messages."""
+    with _log_to_console(console):
         if not console.is_terminal:
-            with use_progress(LineProgress(console)):
+            with use_progress(LineProgress()):
                 yield
             return
         columns = (
@@ -113,6 +128,34 @@ def show_progress(console: Console, max_iterations: int) -> Iterator[None]:
             TextColumn("{task.fields[loss]:<16}"),
             TimeRemainingColumn(),
         )
-        bars = Bars(*columns, console=console, transient=True, speed_estimate_period=3600)
-        with bars, use_progress(BarProgress(console, bars, max_iterations)):
+        bars = Progress(*columns, console=console, transient=True, speed_estimate_period=3600)
+        with bars, use_progress(BarProgress(bars, max_iterations)):
             yield
+
+
+@contextmanager
+def show_study_progress(console: Console) -> Iterator[StudyProgress]:
+    """Show the progress of a study, and log messages."""
+    with _log_to_console(console):
+        if not console.is_terminal:
+            yield LineStudyProgress(console)
+            return
+        table = TableStudyProgress(console)
+        with Live(table, console=console, refresh_per_second=4, transient=True):
+            yield table
+
+
+@contextmanager
+def _log_to_console(console: Console) -> Iterator[None]:
+    handler: logging.Handler = logging.StreamHandler(console.file)
+    if console.is_terminal:  # above live displays
+        handler = RichHandler(console=console, show_path=False, show_time=False, show_level=False)
+    log = logging.getLogger("scgnn")
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)

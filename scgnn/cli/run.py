@@ -1,4 +1,4 @@
-"""``run``: a recipe or a study."""
+"""The command ``run``: run a recipe or a study."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import typer
 
 from scgnn.cli.app import RunInterruptedError, app
 from scgnn.cli.options import (
+    STUDY_PANEL,
     CacheDirOption,
     CacheSizeOption,
     DataListOption,
     LabelsKeyOption,
     PluginOption,
     RecipeArgument,
+    SeedsOption,
     SetOption,
+    check_no_study_options,
     load_recipe_from_options,
     load_study_from_options,
     parse_size,
-    require_single_path,
 )
 from scgnn.errors import UserError
 from scgnn.execution import process_group
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from scgnn.recipe.recipe import Recipe
     from scgnn.study.spec import Study
 
+EXPORT_FORMATS = ("scgnn",)
+
 
 @app.command()
 def run(
@@ -36,158 +40,172 @@ def run(
     data: DataListOption = None,
     labels_key: LabelsKeyOption = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the results; default runs/RECIPE-DATA.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Output directory.", show_default="runs/RECIPE-DATA"
+        ),
     ] = None,
     changes: SetOption = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an unfinished run in the same folder.")
+        bool, typer.Option("--resume", help="Continue an interrupted run in the same directory.")
     ] = False,
     export: Annotated[
-        str | None, typer.Option("--export", help="scgnn: also the original program's four files.")
+        str | None,
+        typer.Option(
+            "--export",
+            metavar="FORMAT",
+            help="Also write the four output files of the original program ('scgnn').",
+        ),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Threads for the numerics.")
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Study: workers on this machine.")
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option("--scheduler", help="Study: address of a Dask cluster.")
-    ] = None,
-    seeds: Annotated[
-        str | None, typer.Option("--seeds", help="Study: seeds, e.g. 0,1,2, or how many.")
+        int | None,
+        typer.Option(
+            "--threads",
+            min=1,
+            metavar="N",
+            help="Threads of numerical libraries; for a study, of each worker (default 1).",
+        ),
     ] = None,
     cache_dir: CacheDirOption = None,
     cache_size: CacheSizeOption = None,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Study: end with the first run that fails.")
-    ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Run what is too large for the memory, by the estimate.")
+        bool, typer.Option("--force", help="Run even if the estimated memory is not available.")
     ] = False,
     plugins: PluginOption = None,
+    seeds: SeedsOption = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            min=1,
+            metavar="N",
+            help="Local worker processes.",
+            rich_help_panel=STUDY_PANEL,
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Dask scheduler to use instead of local workers.",
+            rich_help_panel=STUDY_PANEL,
+        ),
+    ] = None,
+    fail_fast: Annotated[
+        bool,
+        typer.Option(
+            "--fail-fast", help="Stop at the first failed run.", rich_help_panel=STUDY_PANEL
+        ),
+    ] = False,
 ) -> None:
-    """Run a recipe, or a study, and write its results to a folder."""
+    """Run a recipe or a study and write the results to a directory."""
+    from scgnn.execution.resources import set_spin_count
+
+    set_spin_count()  # before torch is imported
     from scgnn.execution.cache import StageCache
     from scgnn.study.load import is_study
 
-    if cache_dir is not None and cache_dir.exists() and not cache_dir.is_dir():
-        raise UserError(f"--cache-dir {cache_dir}: a file, not a folder")
-    kept = (
-        StageCache(cache_dir, parse_size(cache_size) if cache_size else None) if cache_dir else None
-    )
+    cache = None
+    if cache_dir is not None:
+        if cache_dir.exists() and not cache_dir.is_dir():
+            raise UserError(f"--cache-dir {cache_dir}: not a directory")
+        cache = StageCache(cache_dir, parse_size(cache_size) if cache_size else None)
+    settings: dict[str, Any] = {"out": out, "resume": resume, "cache": cache, "force": force}
     if is_study(recipe):
         if process_group.world_size() > 1:
-            raise UserError("a study is divided by --jobs or --scheduler, not by torchrun")
+            raise UserError("torchrun: only for recipes; use --jobs or --scheduler for a study")
         if export:
-            raise UserError("--export is for a recipe; a study writes tables")
-        settings: dict[str, Any] = {
-            "out": out,
-            "jobs": jobs,
-            "threads": threads or 1,
-            "scheduler": scheduler,
-        }
-        settings |= {"resume": resume, "fail_fast": fail_fast, "cache": kept, "force": force}
-        _run_study(
-            load_study_from_options(recipe, data, labels_key, seeds, changes),
-            settings,
-            plugins or [],
-        )
+            raise UserError(f"--export: only for recipes; {recipe} is a study")
+        study = load_study_from_options(recipe, data, labels_key, seeds, changes)
+        settings |= {"jobs": jobs, "scheduler": scheduler, "fail_fast": fail_fast}
+        _run_study(study, **settings, threads=threads or 1, plugin_files=plugins or [])
         return
-    for given, option in (
-        (jobs, "jobs"),
-        (scheduler, "scheduler"),
-        (seeds, "seeds"),
-        (fail_fast or None, "fail-fast"),
-    ):
-        if given is not None:
-            raise UserError(f"--{option} is for a study, and {recipe} is a recipe")
-    complete = load_recipe_from_options(recipe, changes, require_single_path(data), labels_key)
-    _run_recipe(complete, _derive_run_name(recipe, data), out, resume, export, threads, kept, force)
+    study_options = {"--jobs": jobs, "--scheduler": scheduler, "--seeds": seeds}
+    check_no_study_options(recipe, study_options | {"--fail-fast": fail_fast})
+    if export not in (None, *EXPORT_FORMATS):
+        raise UserError(f"--export {export}: unknown format; known: {', '.join(EXPORT_FORMATS)}")
+    complete = load_recipe_from_options(recipe, changes, data, labels_key)
+    name = _derive_run_name(recipe, data)
+    _run_recipe(complete, name, **settings, export=export is not None, threads=threads)
 
 
 def _run_recipe(
     recipe: Recipe,
     name: str,
+    *,
     out: Path | None,
     resume: bool,
-    export: str | None,
-    threads: int | None,
     cache: StageCache | None,
     force: bool,
+    export: bool,
+    threads: int | None,
 ) -> None:
     from rich.console import Console
 
-    from scgnn.cli import progress as shown
+    from scgnn.cli.progress import show_run_progress
     from scgnn.execution.cache import StageCache
+    from scgnn.execution.resources import configure_process
 
-    if export not in (None, "scgnn"):
-        raise UserError(f"--export {export}: unknown; 'scgnn' writes the original's four files")
-    if process_group.world_size() > 1:
-        from scgnn.execution.resources import set_threads
+    is_distributed = process_group.world_size() > 1
+    if is_distributed:
         from scgnn.runs import distributed
 
         distributed.check_distributed_support(recipe, resume or cache is not None)
         if process_group.rank():
-            set_threads(threads)
+            configure_process(threads)
             distributed.serve_worker(recipe)
             return
-    with shown.show_progress(Console(stderr=True), getattr(recipe.pipeline, "max_iterations", 0)):
+    with show_run_progress(Console(stderr=True), getattr(recipe.pipeline, "max_iterations", 0)):
         from scgnn.api.runs import write_folder
-        from scgnn.execution.resources import set_threads
         from scgnn.execution.stages import Stages
         from scgnn.runs.export import write_scgnn_csv
         from scgnn.runs.folder import open_output_folder, select_output_folder
         from scgnn.runs.run import execute
 
-        set_threads(threads)
+        configure_process(threads)
         out = out or select_output_folder(Path("runs") / name, recipe, resume)
         try:
             with open_output_folder(out, recipe, resume) as folder:
-                if process_group.world_size() > 1:
+                if is_distributed:
                     result = distributed.execute(recipe)
                 else:
                     stages = Stages(cache or StageCache(folder / "stages"))
                     result = execute(recipe, None, stages, force)
-                extra = write_scgnn_csv(result, folder, name) if export else []
-                files = [*write_folder(result, folder), *extra, folder / "log.txt"]
+                exported = write_scgnn_csv(result, folder, name) if export else []
+                files = [*write_folder(result, folder), *exported, folder / "log.txt"]
         except KeyboardInterrupt:
-            if process_group.world_size() > 1:
+            if is_distributed:
                 raise
-            advice = "the same command with --resume goes on from the last finished stage"
-            raise RunInterruptedError(f"interrupted; {out} is kept, and {advice}") from None
-    from scgnn.cli.summary import print_summary
+            raise RunInterruptedError(
+                f"interrupted: finished stages are in {out}; rerun with --resume to continue"
+            ) from None
+    from scgnn.cli.summary import print_run_summary
 
-    print_summary(Console(), result.metrics, files, out)
+    print_run_summary(result.metrics, files, out)
 
 
 def _derive_run_name(recipe: str, data: list[str] | None) -> str:
-    """What the folder of a run is called by default."""
-    words = [Path(recipe).stem]
-    for path in data or []:
-        file = Path(path).resolve().name
-        words.append(file.split(".")[0] or file)
-    return "-".join(words)
+    """Return the default name of the folder of a run: recipe and data."""
+    files = [Path(path).resolve().name for path in data or []]
+    return "-".join([Path(recipe).stem, *(file.split(".")[0] or file for file in files)])
 
 
-def _run_study(study: Study, settings: dict[str, Any], plugins: list[Path]) -> None:
-    """Run a study and print its answer; exit code 1 when a run failed."""
+def _run_study(study: Study, **settings: Any) -> None:
+    """Run a study and print its summary; exit code 1 if a run failed."""
     from rich.console import Console
 
     from scgnn.api.studies import run_study
-    from scgnn.cli import progress as shown
-    from scgnn.cli.study_progress import show_study_progress
-    from scgnn.cli.study_summary import print_study_summary
+    from scgnn.cli.progress import show_study_progress
+    from scgnn.cli.summary import print_study_summary
 
-    with (
-        shown.log_to_console(Console(stderr=True)),
-        show_study_progress(Console(stderr=True)) as board,
-    ):
+    with show_study_progress(Console(stderr=True)) as progress:
         try:
-            result = run_study(study, **settings, plugin_files=plugins, progress=board)
+            result = run_study(study, **settings, progress=progress)
         except KeyboardInterrupt:
-            advice = "the same command with --resume does the rest"
-            raise RunInterruptedError(f"interrupted; what is done is kept, and {advice}") from None
-    print_study_summary(Console(), result)
+            raise RunInterruptedError(
+                "interrupted: finished runs are kept; rerun with --resume to continue"
+            ) from None
+    print_study_summary(result)
     if result.outcome.failures:
         raise typer.Exit(1)

@@ -80,22 +80,16 @@ def _check_kind_and_name(kind: str, name: str) -> None:
 
 def _render_files(variables: dict[str, str]) -> dict[str, str]:
     """Return the text of each file of a package by its path."""
-    kind, name, module = (variables[key] for key in ("kind", "name", "module"))
-    component = _render_template(f"component/{kind}.py", variables)
+    component = _render_template(f"component/{variables['kind']}.py", variables)
     summary = re.search(r'^class .*\n    """(.*)', component, re.M)
     assert summary is not None
-    variables = variables | {
-        "summary": summary[1].replace("``", ""),
-        "setting": Template(RECIPE_SNIPPETS[kind]).substitute(variables),
+    snippet = Template(RECIPE_SNIPPETS[variables["kind"]]).substitute(variables)
+    variables = variables | {"summary": summary[1].replace("``", ""), "setting": snippet}
+    names = ("README.md", "pyproject.toml", "recipe.yaml", "setup.cfg")
+    return {name: _render_template(f"plugin/{name}", variables) for name in names} | {
+        f"{variables['module']}.py": component,
+        f"tests/test_{variables['name']}.py": _render_template("plugin/test.py", variables),
     }
-    templates = {
-        file: file for file in ("README.md", "pyproject.toml", "recipe.yaml", "setup.cfg")
-    } | {f"tests/test_{name}.py": "test.py"}
-    files = {
-        file: _render_template(f"plugin/{template}", variables)
-        for file, template in templates.items()
-    }
-    return files | {f"{module}.py": component}
 
 
 def _render_template(template: str, variables: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""``show``: a recipe or a component in full."""
+"""The command ``show``: a complete recipe, or the documentation of a component."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import Annotated
 import typer
 
 from scgnn.cli.app import app, suspend_gc
-from scgnn.cli.lazy_module import lazy_import
-from scgnn.cli.options import (
-    PluginOption,
-    SetOption,
-    load_recipe_from_options,
-)
+from scgnn.execution.lazy_module import lazy_import
+from scgnn.cli.options import PluginOption, SetOption, load_recipe_from_options
 from scgnn.errors import UserError
 
 
 @app.command()
 def show(
-    target: Annotated[str, typer.Argument(metavar="RECIPE|KIND.NAME")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE|KIND.NAME", help="Recipe, or component such as encoder.gat."
+        ),
+    ],
     changes: SetOption = None,
     _plugins: PluginOption = None,
 ) -> None:
-    """Print a recipe complete, or a component, with the meaning of each setting."""
+    """Print a complete recipe, or a component, with a description of each setting."""
     with suspend_gc(), lazy_import("torch"):
         from scgnn.recipe.describe import describe, describe_component
         from scgnn.recipe.load import is_recipe_path, list_bundled_recipes
@@ -30,8 +31,8 @@ def show(
 
     if target in kinds():
         raise UserError(
-            f"{target} is a kind: 'scgnn-recipe list {target}' names its components, and "
-            f"'scgnn-recipe show {target}.NAME' explains one"
+            f"'{target}' is a kind of component: use 'scgnn-recipe list {target}' to list its "
+            f"components, or 'scgnn-recipe show {target}.NAME' to describe one"
         )
     if "." in target and not is_recipe_path(target) and target not in list_bundled_recipes():
         try:
@@ -39,4 +40,4 @@ def show(
         except ValueError as error:
             raise UserError(str(error)) from None
     else:
-        typer.echo(describe(load_recipe_from_options(target, changes, None, None)), nl=False)
+        typer.echo(describe(load_recipe_from_options(target, changes)), nl=False)

@@ -1,109 +1,62 @@
-"""summary"""
+"""Summaries of finished runs and studies in the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
-from rich.panel import Panel
-from rich.table import Table
-from rich.text import Text
+import typer
 
-SCORE_LABELS = (
-    ("ari", "ARI"),
-    ("ami", "AMI"),
-    ("nmi", "NMI"),
-    ("homogeneity", "homogeneity"),
-    ("completeness", "completeness"),
-    ("silhouette", "silhouette"),
-    ("calinski_harabasz", "Calinski-Harabasz"),
-    ("davies_bouldin", "Davies-Bouldin"),
-)
+if TYPE_CHECKING:
+    from scgnn.study.result import StudyResult
+
+SHOWN_BASELINES = ("unimputed", "diffusion")
+SHOWN_COLUMNS = ("variant", "mean base", "difference", "95 % interval", "verdict")
 
 
-IMPUTATION_LABELS = {
-    "thinning": "hidden molecules",
-    "truth": "truth",
-    "false_signal": "false signal",
-    "imputation": "hidden entries",
-}
+def print_run_summary(metrics: Mapping[str, Any], files: Sequence[Path], out: Path) -> None:
+    """Print the size and the scores of a run, time and memory by stage, and its files."""
+    from scgnn.report.imputation import build_imputation_table
+    from scgnn.report.run import build_score_table, build_stage_table, list_dead
 
-
-DISPLAYED_BASELINES = (
-    "unimputed",
-    "diffusion",
-)  # controls that are shown with a score of imputation
-
-
-def format_imputation_scores(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Each score of imputation in words, with those of two controls beside it."""
-    controls = metrics.get("imputation_baselines") or {}
-    beside = {
-        name: _group_scores(controls[name]) for name in DISPLAYED_BASELINES if name in controls
-    }
-    found = []
-    for (group, score), value in _group_scores(metrics).items():
-        word = IMPUTATION_LABELS[group] + (f", {score.replace('_', ' ')}" if score else "")
-        others = ", ".join(
-            f"{n} {_format_score(of.get((group, score)))}" for n, of in beside.items()
-        )
-        found.append(
-            (word, f"{_format_score(value)} ({others})" if others else _format_score(value))
-        )
-    return found
-
-
-def _group_scores(metrics: Mapping[str, Any]) -> dict[tuple[str, str], float | None]:
-    """The scores of imputation by group and name; a group may be a score itself."""
-    there = {group: metrics[group] for group in IMPUTATION_LABELS if group in metrics}
-    parts = {g: v if isinstance(v, Mapping) else {"": v} for g, v in there.items()}
-    return {(group, name): v for group, part in parts.items() for name, v in part.items()}
-
-
-def _format_score(value: float | None) -> str:
-    return "–" if value is None else f"{value + 0.0:.3f}"
-
-
-def print_summary(console: Console, metrics: dict[str, Any], files: list[Path], out: Path) -> None:
-    """The end of a run: clusters, why it stopped, scores, time and memory by stage, files."""
     facts = [
-        ("cells x genes", f"{metrics['n_cells']} x {metrics['n_genes']}"),
-        ("clusters", str(metrics["n_clusters"])),
-        ("iterations", f"{metrics['iterations']}, {metrics['stop_reason']}"),
+        ("cells x genes", f"{metrics['n_cells']:,} x {metrics['n_genes']:,}"),
+        ("clusters", f"{metrics['n_clusters']:,}"),
+        ("iterations", f"{metrics['iterations']:,}, {metrics['stop_reason']}"),
     ]
-    dead = {"dead_units": "embedding units", "dead_genes": "genes"}
-    counted = [f"{metrics[name]} {word}" for name, word in dead.items() if name in metrics]
-    if counted:
-        facts.append(("always zero", ", ".join(counted)))
-    facts += [
-        (word, f"{metrics[name]:.3f}")
-        for name, word in SCORE_LABELS
-        if metrics.get(name) is not None
-    ]
-    facts += format_imputation_scores(metrics)
-    seconds, peaks = metrics["seconds"], metrics["peak_memory_mb_by_stage"]
-    stages = [(name, f"{seconds[name]:.1f}", f"{peaks[name]:.0f}") for name in seconds]
-    stages.append(("all", f"{sum(seconds.values()):.1f}", f"{metrics['peak_memory_mb']:.0f}"))
-    names = ", ".join(path.name for path in files)
-    if not console.is_terminal:
-        for word, value in facts:
-            console.print(f"{word}: {value}", highlight=False, soft_wrap=True)
-        for name, took, peak in stages:
-            console.print(
-                f"stage {name}: {took} s, peak {peak} MB", highlight=False, soft_wrap=True
-            )
-        console.print(f"files in {out}: {names}", highlight=False, soft_wrap=True)
-        return
-    left = Table.grid(padding=(0, 2))
-    for word, value in facts:
-        left.add_row(Text(word, style="cyan"), value)
-    right = Table(
-        "stage", "seconds", "peak MB", box=None, header_style="cyan", padding=(0, 2, 0, 0)
-    )
-    for column in right.columns[1:]:
-        column.justify = "right"
-    for row in stages:
-        right.add_row(*row)
-    console.print(Panel(Group(left, "", right, "", f"{out}/  {names}"), title="done", expand=False))
+    if dead := list_dead(metrics):
+        facts.append(("always zero", ", ".join(dead)))
+    print_columns([*facts, *build_score_table(metrics).rows])
+    for table in (
+        build_imputation_table(metrics, "this run", SHOWN_BASELINES),
+        build_stage_table(metrics),
+    ):
+        if table is not None:
+            typer.echo()
+            print_columns([table.header, *table.rows])
+    typer.echo(f"\nfiles in {out}: {', '.join(path.name for path in files)}")
+
+
+def print_study_summary(result: StudyResult) -> None:
+    """Print the effects on the first score, the failures, the computing time and the files."""
+    from scgnn.report.tables import add_row_names, build_effect_tables
+
+    for table in build_effect_tables(add_row_names(result.tables.effects))[:1]:
+        columns = [table.header.index(name) for name in SHOWN_COLUMNS]
+        typer.echo(f"{table.title}\n")
+        print_columns([[row[i] for i in columns] for row in (table.header, *table.rows)])
+        typer.echo()
+    for label, reason in result.outcome.failures.items():
+        typer.echo(f"failed: {label}: {reason}")
+    typer.echo(result.format_cost())
+    files = sorted(path.name for path in result.folder.iterdir() if path.is_file())
+    typer.echo(f"files in {result.folder}: {', '.join(files)}")
+
+
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())

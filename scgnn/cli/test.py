@@ -1,7 +1,8 @@
-"""``test``: the conformance suite on a component."""
+"""The command ``test``: the conformance suite on a component."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -14,24 +15,29 @@ from scgnn.errors import UserError
 
 @app.command("test")
 def check_conformance(
-    target: Annotated[str, typer.Argument(metavar="KIND.NAME|FILE.py")],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND.NAME|FILE.py", help="Component, or plug-in file with components."
+        ),
+    ],
     _plugins: PluginOption = None,
 ) -> None:
-    """Hold a component, or all in a plug-in file, to the rules of its kind."""
+    """Run the conformance tests on a component, or on all components of a plug-in file."""
     from scgnn.registry.kinds import get_component
     from scgnn.registry.plugin_files import load_file
     from scgnn.testing import run_checks
 
     try:
-        found = load_file(Path(target)) if target.endswith(".py") else [get_component(target)]
+        components = load_file(Path(target)) if target.endswith(".py") else [get_component(target)]
     except ValueError as error:
         raise UserError(str(error)) from None
-    counted = {"passed": 0, "failed": 0, "exempt": 0}
-    for component in found:
+    counts = Counter(passed=0, failed=0, exempt=0)
+    for component in components:
         typer.echo(f"{component.kind}.{component.name}")
-        for check, verdict, reason in run_checks(component):
-            counted[verdict] += 1
-            typer.echo(f"  {verdict:<7} {check.name:<40} {reason or check.description}")
-    typer.echo(", ".join(f"{number} {verdict}" for verdict, number in counted.items()))
-    if counted["failed"]:
+        for check, outcome, reason in run_checks(component):
+            counts[outcome] += 1
+            typer.echo(f"  {outcome:<7} {check.name:<40} {reason or check.description}")
+    typer.echo(", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
+    if counts["failed"]:
         raise typer.Exit(1)

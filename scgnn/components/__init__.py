@@ -1,4 +1,4 @@
-"""Every kind of component and the implementations that come with scgnn, one file a kind."""
+"""Kinds of components and their implementations, one package or module a kind."""
 
 from scgnn.components import (
     clusterers,

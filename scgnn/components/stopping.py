@@ -1,4 +1,4 @@
-"""Stops: when the iterations have said all they will say. True labels are out of reach here."""
+"""Rules that stop the iterations. They have no access to true labels."""
 
 from __future__ import annotations
 
@@ -15,42 +15,49 @@ from scgnn.state import Snapshot
 
 
 class StoppingRule(Component, kind="stop"):
-    """Decides after each iteration whether another one follows."""
+    """A decision after each iteration whether to stop."""
 
     def __call__(self, snapshots: Sequence[Snapshot]) -> str:
-        """Why to stop, or "" to go on; ``rounds`` begins with the one before any iteration."""
+        """Return the reason to stop, or "" to continue.
+
+        Parameters
+        ----------
+        snapshots
+            Graph and clusters before the first iteration and after each one. Graphs between the
+            first and the last two are None.
+        """
         raise NotImplementedError
 
 
 def compute_last_ari(snapshots: Sequence[Snapshot]) -> float:
-    """ARI between the labels of the last two rounds."""
+    """Return the adjusted Rand index between the clusters of the last two snapshots."""
     from sklearn.metrics import adjusted_rand_score
 
     return float(adjusted_rand_score(snapshots[-2].clusters, snapshots[-1].clusters))
 
 
 def compute_ari_history(snapshots: Sequence[Snapshot]) -> list[float]:
-    """ARI between each round and the one before."""
+    """Return the adjusted Rand index between each snapshot and the one before."""
     return [compute_last_ari(pair) for pair in pairwise(snapshots)]
 
 
 def compute_graph_change(snapshots: Sequence[Snapshot]) -> float:
-    """``mean |A_t − A_{t−1}| / mean |A_0|``, ``A_t = ½ L_0 + ½ Â_t``, ``A_0 = L_0``.
+    """Return ``mean |A_t − A_{t−1}| / mean |A_0|`` of smoothed graphs, NaN without graphs.
 
-    L_0 = D^-1/2 G_0 D^-1/2 of the first graph and Â_t the column-normalised graph of round t;
-    cells keep their order (scGNN, scGNN.py:674, does not). NaN without graphs.
+    ``A_t = ½ L_0 + ½ Â_t`` and ``A_0 = L_0``, where ``L_0 = D^-1/2 G_0 D^-1/2`` is the first graph
+    and Â_t the column-normalized graph of iteration t. Cells keep their order, which they do not in
+    the published code (scGNN.py:674).
     """
-    if len(snapshots) < 2 or any(r.graph is None for r in (snapshots[0], *snapshots[-2:])):
+    graphs = [snapshot.graph for snapshot in (snapshots[0], *snapshots[-2:])]
+    if len(snapshots) < 2 or any(graph is None for graph in graphs):
         return float("nan")
-    first = _normalize_symmetric(snapshots[0].graph)
-    size = abs(first).sum()
-    before = (
-        first
-        if len(snapshots) == 2
-        else 0.5 * first + 0.5 * _normalize_columns(snapshots[-2].graph)
-    )
-    now = 0.5 * first + 0.5 * _normalize_columns(snapshots[-1].graph)
-    return float(abs(now - before).sum() / size) if size else 0.0
+    first = _normalize_symmetric(graphs[0])
+    scale = abs(first).sum()
+    before = first
+    if len(snapshots) > 2:
+        before = 0.5 * first + 0.5 * _normalize_columns(graphs[1])
+    now = 0.5 * first + 0.5 * _normalize_columns(graphs[2])
+    return float(abs(now - before).sum() / scale) if scale else 0.0
 
 
 def _compute_degrees(graph: sparse.csr_matrix) -> np.ndarray:
@@ -67,81 +74,77 @@ def _normalize_columns(graph: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.csr_matrix(graph @ sparse.diags(1 / _compute_degrees(graph)))
 
 
-def _explain_cluster_convergence(snapshots: Sequence[Snapshot], min_ari: float) -> str:
-    now = compute_last_ari(snapshots)
-    return f"labels stand still (ARI {now:.3f} > {min_ari:g})" if now > min_ari else ""
-
-
-def _explain_graph_convergence(snapshots: Sequence[Snapshot], tolerance: float) -> str:
-    now = compute_graph_change(snapshots)
-    return f"graph stands still (change {now:.4f} < {tolerance:g})" if now < tolerance else ""
-
-
 @StoppingRule.register("clusters")
 @dataclass(frozen=True)
 class ClusterConvergence(StoppingRule):
-    """Stops when two rounds in a row give nearly the same clusters.
-
-    ``ARI(labels_t, labels_{t−1}) > min_ari``: scGNN's rule.
+    """Stop when the clusters of two iterations agree: ``ARI(C_t, C_{t−1}) > min_ari`` (scGNN).
 
     Parameters
     ----------
     min_ari
-        Adjusted Rand index between them that must be passed.
+        Adjusted Rand index that must be exceeded.
     """
 
     min_ari: Fraction = 0.99
 
     def __call__(self, snapshots: Sequence[Snapshot]) -> str:
-        return _explain_cluster_convergence(snapshots, self.min_ari)
+        ari = compute_last_ari(snapshots)
+        return (
+            f"clusters converged (ARI {ari:.3f} > {self.min_ari:g})" if ari > self.min_ari else ""
+        )
 
 
 @StoppingRule.register("graph")
 @dataclass(frozen=True)
 class GraphConvergence(StoppingRule):
-    """Stops when the graph changes little from one round to the next.
+    """Stop when the graph changes little from one iteration to the next.
 
-    ``mean |A_t − A_{t−1}| < tolerance · mean |A_0|`` with ``A_t = ½ L_0 + ½ Â_t``: the graph rule of
-    scGNN's code, L_0 the first graph, symmetrically normalised, Â_t the present one, by columns.
+    ``mean |A_t − A_{t−1}| < tolerance · mean |A_0|`` with ``A_t = ½ L_0 + ½ Â_t``, the graph rule
+    of scGNN's code; L_0 is the symmetrically normalized first graph, Â_t the column-normalized
+    graph of iteration t.
 
     Parameters
     ----------
     tolerance
-        Mean change of the smoothed graph, as a share of the first graph's mean, not to be reached.
+        Mean change of the smoothed graph, as a fraction of the first graph's mean, below which the
+        iterations stop.
     """
 
     tolerance: NonNegativeFloat = 0.01
 
     def __call__(self, snapshots: Sequence[Snapshot]) -> str:
-        return _explain_graph_convergence(snapshots, self.tolerance)
+        change = compute_graph_change(snapshots)
+        if change < self.tolerance:
+            return f"graph converged (change {change:.4f} < {self.tolerance:g})"
+        return ""
 
 
 @dataclass(frozen=True)
 class CombinedConvergence(StoppingRule):
-    """What rules for labels and graph share.
+    """The common part of rules for both clusters and graph.
 
     Parameters
     ----------
     min_ari
-        Adjusted Rand index between the labels of two rounds that must be passed.
+        Adjusted Rand index between the clusters of two iterations that must be exceeded.
     tolerance
-        Mean change of the smoothed graph, as a share of the first graph's mean, not to be reached.
+        Mean change of the smoothed graph, as a fraction of the first graph's mean, that must not be
+        reached.
     """
 
     min_ari: Fraction = 0.99
     tolerance: NonNegativeFloat = 0.01
 
-    def collect_reasons(self, snapshots: Sequence[Snapshot]) -> tuple[str, str]:
-        """Why the labels and why the graph say to stop."""
-        return _explain_cluster_convergence(snapshots, self.min_ari), _explain_graph_convergence(
-            snapshots, self.tolerance
-        )
+    def collect_reasons(self, snapshots: Sequence[Snapshot]) -> list[str]:
+        """Return the reasons to stop of the rules ``clusters`` and ``graph``, "" for none."""
+        rules = ClusterConvergence(self.min_ari), GraphConvergence(self.tolerance)
+        return [rule(snapshots) for rule in rules]
 
 
 @StoppingRule.register("all_of")
 @dataclass(frozen=True)
 class AllOf(CombinedConvergence):
-    """Stops when labels and graph both stand still: the rules of ``clusters`` and ``graph``."""
+    """Stop when clusters and graph have converged, by the rules ``clusters`` and ``graph``."""
 
     def __call__(self, snapshots: Sequence[Snapshot]) -> str:
         reasons = self.collect_reasons(snapshots)
@@ -151,7 +154,7 @@ class AllOf(CombinedConvergence):
 @StoppingRule.register("any_of")
 @dataclass(frozen=True)
 class AnyOf(CombinedConvergence):
-    """Stops when labels or graph stand still: the rules of ``clusters`` and ``graph``."""
+    """Stop when clusters or graph have converged, by the rules ``clusters`` and ``graph``."""
 
     def __call__(self, snapshots: Sequence[Snapshot]) -> str:
         return " and ".join(filter(None, self.collect_reasons(snapshots)))
@@ -160,31 +163,33 @@ class AnyOf(CombinedConvergence):
 @StoppingRule.register("plateau")
 @dataclass(frozen=True)
 class Plateau(StoppingRule):
-    """Stops when the labels of successive rounds have ceased to agree better and better.
+    """Stop when the agreement between the clusters of successive iterations no longer increases.
 
-    The agreement is the adjusted Rand index between a round and the one before; it need not be
-    high, as where the clusters keep changing without coming to rest.
+    The agreement, the adjusted Rand index, need not be high: clusters may keep changing.
 
     Parameters
     ----------
     patience
-        Rounds in a row whose agreement does not pass the best one before them.
+        Iterations in a row whose agreement does not exceed the best one before them.
     """
 
     patience: PositiveInt = 3
 
     def __call__(self, snapshots: Sequence[Snapshot]) -> str:
-        found = compute_ari_history(snapshots)
-        before, lately = found[: -self.patience], found[-self.patience :]
-        if not before or max(lately) > max(before):
+        history = compute_ari_history(snapshots)
+        before, last = history[: -self.patience], history[-self.patience :]
+        if not before or max(last) > max(before):
             return ""
-        return f"labels agree no better for {self.patience} rounds (best ARI {max(before):.3f})"
+        return (
+            f"cluster agreement has not increased for {self.patience} iterations "
+            f"(best ARI {max(before):.3f})"
+        )
 
 
 @StoppingRule.register("never")
 @dataclass(frozen=True)
 class NeverStop(StoppingRule):
-    """Goes on until the last iteration."""
+    """Continue until the maximum number of iterations."""
 
     def __call__(self, snapshots: Sequence[Snapshot]) -> str:
         return ""

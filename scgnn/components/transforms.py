@@ -1,4 +1,4 @@
-"""Transforms: what is done to the counts before a pipeline sees them. Simplest first."""
+"""Transforms of the counts before a pipeline."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csc_matrix, csr_matrix, diags, issparse
 
 from scgnn.data.anndata_views import replace_x
 from scgnn.data.scale import looks_logarithmic
@@ -16,7 +16,7 @@ from scgnn.errors import InputError
 from scgnn.field_types import PositiveFloat, PositiveInt, ProperFraction
 from scgnn.registry.component import Component
 from scgnn.state import Matrix, to_dense_rows
-from scgnn.training import collectives
+from scgnn.training.collectives import communicator
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,51 +25,57 @@ log = logging.getLogger("scgnn")
 
 
 class Transform(Component, kind="transform"):
-    """Takes an AnnData and returns another; the given one keeps every value.
-
-    A transform changes ``X`` only; one that ``selects`` drops cells or genes everywhere, in
-    layers, ``obs`` and ``var`` too.
+    """Base class of transforms, which change ``X`` or drop cells or genes.
 
     Attributes
     ----------
-    selects
-        Whether it drops cells or genes.
+    drops_cells_or_genes
+        Whether the transform drops cells or genes, in all fields of the AnnData. Otherwise it
+        changes ``X`` only.
     """
 
     drops_cells_or_genes: ClassVar[bool] = False
 
     def __call__(self, adata: AnnData) -> AnnData:
+        """Return a new AnnData, cells x genes, and leave the input unchanged."""
         raise NotImplementedError
+
+    def estimate_n_genes(self, n_genes: int) -> int:
+        """Return the expected number of genes after the transform, for the cost estimate."""
+        return n_genes
 
 
 @Transform.register("log1p")
 @dataclass(frozen=True)
 class Log1p(Transform):
-    """Natural logarithm of one plus each value, ``ln(1 + x)``.
+    """Natural logarithm ``ln(1 + x)``.
 
-    Data that say they are logarithmic (``uns["log1p"]``, as scanpy leaves it) and look so are
-    refused; data that only look so, and did not come in as counts, get a warning.
+    Data that are marked as log-transformed (``uns["log1p"]`` of scanpy) and look so raise an error.
+    Data that only look so, and were not read as counts, cause a warning.
     """
 
+    needs_all_cells: ClassVar[str] = ""
+
     def __call__(self, adata: AnnData) -> AnnData:
-        came_as = adata.uns.get("scgnn_input", {}).get("scale")
-        said = "log1p" in adata.uns
-        if (said or came_as != "counts") and looks_logarithmic(_stored_values(adata.X)):
-            if said:
+        scale = adata.uns.get("scgnn_input", {}).get("scale")
+        marked = "log1p" in adata.uns
+        stored = adata.X.data if issparse(adata.X) else np.ravel(adata.X)
+        if (marked or scale != "counts") and looks_logarithmic(stored):
+            if marked:
                 raise InputError(
-                    "log1p: the values are logarithmic already (uns['log1p'] says so):"
-                    " choose a layer with counts, or leave out log1p"
+                    "log1p: the values are already log-transformed (uns['log1p']): choose a layer "
+                    "with counts or remove log1p"
                 )
             log.warning(
-                "log1p: values look logarithmic already (not whole, largest %.3g)", adata.X.max()
+                f"log1p: values look log-transformed (not integers, maximum {stored.max():.3g})"
             )
         x = _to_float(adata.X)
         if x.shape[0] and x.shape[1] and x.min() <= -1:
             raise InputError(
-                f"log1p: values reach down to {x.min():.3g}, which has no logarithm:"
-                " put log1p before scale"
+                f"log1p: the smallest value is {x.min():.3g}, but must be above -1: apply log1p "
+                "before scale"
             )
-        new = replace_x(adata, x.log1p() if _is_sparse(x) else np.log1p(x))
+        new = replace_x(adata, x.log1p() if issparse(x) else np.log1p(x))
         new.uns["log1p"] = {"base": None}
         return new
 
@@ -77,15 +83,12 @@ class Log1p(Transform):
 @Transform.register("normalize_total")
 @dataclass(frozen=True)
 class NormalizeTotal(Transform):
-    """Scale each cell to the same total count; empty cells stay empty.
-
-    ``x · target_sum / Σ_g x``.
+    """Scaling of each cell to the same total count: ``x · target_sum / Σ_g x``.
 
     Parameters
     ----------
     target_sum
-        Total of every cell afterwards; null takes the median total of the cells that are not
-        empty.
+        Total of each cell; null is the median total. Cells without counts are ignored.
     """
 
     target_sum: PositiveFloat | None = None
@@ -93,61 +96,67 @@ class NormalizeTotal(Transform):
     def __call__(self, adata: AnnData) -> AnnData:
         x = _to_float(adata.X)
         totals = np.asarray(x.sum(axis=1, dtype=np.float64)).ravel()
-        counted = totals > 0
-        target = self.target_sum or (float(np.median(totals[counted])) if counted.any() else 1.0)
-        factors = np.divide(target, totals, out=np.zeros_like(totals), where=counted)
-        return replace_x(adata, _scale_rows(x, factors.astype(x.dtype)))
+        nonempty = totals > 0
+        target = self.target_sum or (float(np.median(totals[nonempty])) if nonempty.any() else 1.0)
+        factors = np.divide(target, totals, out=np.zeros_like(totals), where=nonempty)
+        factors = factors.astype(x.dtype)
+        scaled = csr_matrix(diags(factors) @ x) if issparse(x) else x * factors[:, None]
+        return replace_x(adata, scaled)
+
+    @property
+    def needs_all_cells(self) -> str:  # type: ignore[override]
+        return "" if self.target_sum else "needs the median of all cells; set target_sum, e.g. 1e4"
 
 
 @Transform.register("scale")
 @dataclass(frozen=True)
 class Scale(Transform):
-    """Centre each gene and divide it by its standard deviation; the result is dense.
+    """Standardization of each gene: ``(x − mean) / sd``, a dense matrix.
 
-    ``(x − mean) / sd``. Genes that do not vary become zero. Half of the values become negative,
-    which an output activation that gives none (ReLU, softplus) cannot follow.
+    Genes with constant values become zero. Since half of the values are negative, the output
+    activation of the decoder must not be ReLU or softplus.
 
     Parameters
     ----------
     max_value
-        Values are cut off at plus and minus this many standard deviations; null cuts none.
+        Absolute value at which values are clipped; null does not clip.
     """
 
     max_value: PositiveFloat | None = None
+    needs_all_cells: ClassVar[str] = ""
 
     def __call__(self, adata: AnnData) -> AnnData:
         mean, variance = _compute_moments(adata.X)
-        spread = np.sqrt(np.where(variance > 0, variance, 1.0))
-        x = (to_dense_rows(adata.X) - mean.astype(np.float32)) / spread.astype(np.float32)
+        sd = np.sqrt(np.where(variance > 0, variance, 1.0))
+        x = (to_dense_rows(adata.X) - mean.astype(np.float32)) / sd.astype(np.float32)
         if self.max_value is not None:
             x = np.clip(x, -self.max_value, self.max_value)
-        log.info("scale: X is dense now, %s cells x %s genes", *(f"{n:,}" for n in x.shape))
+        log.info(f"scale: X is now dense, {x.shape[0]:,} cells x {x.shape[1]:,} genes")
         return replace_x(adata, x)
 
 
 @Transform.register("filter")
 @dataclass(frozen=True)
 class Filter(Transform):
-    """Drop genes seen in too few cells, then cells with too few of the kept genes.
+    """Filter of genes with counts in few cells, then of cells with counts in few of these genes.
 
-    Counts of non-zeros are compared as whole numbers, so that a share such as 0.1 of 60 cells
-    is exactly 6.
+    Fractions are compared exactly, so that a fraction of 0.1 of 60 cells is 6 cells.
 
     Parameters
     ----------
     min_cell_fraction
-        Keep genes that are non-zero in more than this share of cells. 0 drops genes that are
-        never seen.
+        Minimum fraction of cells in which a gene has counts; 0 drops genes without any.
     min_gene_fraction
-        Keep cells that are non-zero in more than this share of the kept genes. 0 drops cells
-        without counts.
+        Minimum fraction of the remaining genes of which a cell has counts; 0 drops cells without
+        any.
     inclusive
-        Keep what reaches a share exactly, too: the published code's comparison. (At its default
-        of 0.01, rounding of ``1 - 0.99`` makes that code act as if this were false.)
+        Whether to keep genes and cells that reach a fraction exactly, as in scGNN's code (which,
+        by rounding of ``1 - 0.99``, does not at its default of 0.01).
 
     References
     ----------
-    Wang et al. (2021) scGNN, Nature Communications 12:1882, Methods.
+    Wang et al. (2021) scGNN is a novel graph neural network framework for single-cell RNA-Seq
+    analyses. Nature Communications 12:1882, Methods.
     """
 
     drops_cells_or_genes: ClassVar[bool] = True
@@ -155,46 +164,51 @@ class Filter(Transform):
     min_cell_fraction: ProperFraction = 0.01
     min_gene_fraction: ProperFraction = 0.01
     inclusive: bool = False
+    needs_all_cells: ClassVar[str] = ""
 
     def __call__(self, adata: AnnData) -> AnnData:
-        seen = adata.X != 0
-        in_cells = collectives.all_reduce_sum(np.asarray(seen.sum(axis=0)).ravel())
-        n_cells = collectives.all_reduce_sum(adata.n_obs)
-        genes = self._meets_threshold(in_cells, n_cells, self.min_cell_fraction)
-        cells = self._meets_threshold(
-            seen[:, genes].sum(axis=1), genes.sum(), self.min_gene_fraction
+        nonzero = adata.X != 0
+        n_cells_by_gene = communicator().all_reduce_sum(np.asarray(nonzero.sum(axis=0)).ravel())
+        n_cells = communicator().all_reduce_sum(adata.n_obs)
+        genes = self._passes(n_cells_by_gene, n_cells, self.min_cell_fraction)
+        n_genes_by_cell = nonzero[:, genes].sum(axis=1)
+        cells = self._passes(n_genes_by_cell, genes.sum(), self.min_gene_fraction)
+        n_kept = communicator().all_reduce_sum(int(cells.sum()))
+        message = (
+            f"filter keeps {n_kept:,} of {n_cells:,} cells and {genes.sum():,} of {len(genes):,} "
+            "genes"
         )
-        n_kept = collectives.all_reduce_sum(int(cells.sum()))
-        kept = f"filter keeps {n_kept:,} of {n_cells:,} cells"
-        kept += f" and {genes.sum():,} of {len(genes):,} genes"
         if not genes.any() or not n_kept:
-            raise InputError(f"{kept}: lower min_cell_fraction or min_gene_fraction")
-        log.info(kept)
+            raise InputError(f"{message}: lower min_cell_fraction or min_gene_fraction")
+        log.info(message)
         return adata[cells, genes].copy()
 
-    def _meets_threshold(self, counts: Any, total: int, fraction: float) -> np.ndarray:
-        """Which counts exceed (or reach) the share of the total."""
+    def _passes(self, counts: Any, total: int, fraction: float) -> np.ndarray:
+        """Return the mask of the counts above, or at, a fraction of a total."""
         bound = Fraction(str(fraction)) * int(total)
-        least = -(-bound // 1) if self.inclusive else bound // 1 + 1
-        return np.asarray(counts).ravel() >= int(least)
+        minimum = -(-bound // 1) if self.inclusive else bound // 1 + 1
+        return np.asarray(counts).ravel() >= int(minimum)
 
 
 @Transform.register("top_genes")
 @dataclass(frozen=True)
 class TopGenes(Transform):
-    """Keep the genes that vary most, in the order of the file.
-
-    Of genes that vary equally, the first in the file are kept.
+    """Selection of the most variable genes, in their original order; ties by order.
 
     Parameters
     ----------
     n_top_genes
-        Number of genes to keep; all of them when there are fewer.
+        Number of genes to keep, limited by the number of genes.
     flavor
-        ``variance``: sample variance of the values of ``X`` (raw counts, in the scGNN recipe).
-        ``log_nonzero``: variance of ln(1 + value) over the non-zero values only, as the
-        published code does for 10x input. ``dispersion``: variance over mean, relative to the
-        median and spread of genes of like mean (Zheng et al. 2017, Nature Communications 8:14049).
+        Measure of variability: variance is the sample variance of ``X`` (raw counts in the recipe
+        scgnn); log_nonzero is the variance of ln(1 + x) over the non-zero values, as in scGNN's
+        code for 10x data; dispersion is variance over mean, relative to the median and the median
+        absolute deviation of genes with similar means (cell_ranger in scanpy).
+
+    References
+    ----------
+    Zheng et al. (2017) Massively parallel digital transcriptional profiling of single cells. Nature
+    Communications 8:14049.
     """
 
     drops_cells_or_genes: ClassVar[bool] = True
@@ -204,86 +218,70 @@ class TopGenes(Transform):
 
     def __call__(self, adata: AnnData) -> AnnData:
         if self.n_top_genes >= adata.n_vars:
-            log.info("top_genes keeps all %s genes", f"{adata.n_vars:,}")
+            log.info(f"top_genes keeps all {adata.n_vars:,} genes")
             return adata.copy()
-        best = np.argsort(-_VARIABILITY_MEASURES[self.flavor](adata.X), kind="stable")[
-            : self.n_top_genes
-        ]
-        log.info("top_genes keeps %s of %s genes", f"{self.n_top_genes:,}", f"{adata.n_vars:,}")
-        return adata[:, np.sort(best)].copy()
+        variability = _VARIABILITY_MEASURES[self.flavor](adata.X)
+        top = np.argsort(-variability, kind="stable")[: self.n_top_genes]
+        log.info(f"top_genes keeps {self.n_top_genes:,} of {adata.n_vars:,} genes")
+        return adata[:, np.sort(top)].copy()
 
+    def estimate_n_genes(self, n_genes: int) -> int:
+        return min(n_genes, self.n_top_genes)
 
-def _variance(x: Matrix) -> np.ndarray:
-    return _compute_moments(x)[1]
+    @property
+    def needs_all_cells(self) -> str:  # type: ignore[override]
+        by_values = self.flavor == "log_nonzero"
+        return "needs all values of a gene; set flavor: variance" if by_values else ""
 
 
 def _log_nonzero_variance(x: Matrix) -> np.ndarray:
-    """Variance (over n) of the logarithms of the non-zero values of each gene, 0 without any.
+    """Return the variance (over n) of the logarithms of each gene's non-zero values [genes].
 
-    The values of a gene are summed in rising order, so the order of the cells does not matter.
+    Values are summed in increasing order, so that the order of the cells does not matter.
     """
-    by_gene = sparse.csc_matrix(x, dtype=np.float64, copy=True)
+    by_gene = csc_matrix(x, dtype=np.float64, copy=True)
     by_gene.eliminate_zeros()
     logs = np.split(np.log1p(by_gene.data), by_gene.indptr[1:-1])
     return np.array([np.sort(values).var() if values.size else 0.0 for values in logs])
 
 
 def _normalized_dispersion(x: Matrix) -> np.ndarray:
-    """Variance over mean, minus the median of its bin of means, over that bin's spread.
-
-    Genes of a bin without spread score 0.
-    """
+    """Return variance over mean, standardized robustly in bins of similar means [genes]."""
     mean, variance = _compute_moments(x)
     dispersion = variance / np.where(mean > 0, mean, 1e-12)
     edges = np.unique(np.percentile(mean, np.arange(10, 100, 5)))
     bins = np.searchsorted(edges, mean, side="left")
     score = np.zeros_like(mean)
-    for inside in (bins == b for b in np.unique(bins)):
-        centre = np.median(dispersion[inside])
-        spread = np.median(np.abs(dispersion[inside] - centre)) / 0.6744897501960817
-        score[inside] = (dispersion[inside] - centre) / spread if spread > 0 else 0.0
+    for mask in (bins == b for b in np.unique(bins)):
+        center = np.median(dispersion[mask])
+        mad = np.median(np.abs(dispersion[mask] - center)) / 0.6744897501960817
+        score[mask] = (dispersion[mask] - center) / mad if mad > 0 else 0.0
     return score
 
 
-_VARIABILITY_MEASURES = {
-    "variance": _variance,
-    "log_nonzero": _log_nonzero_variance,
-    "dispersion": _normalized_dispersion,
-}
-
-
 def _compute_moments(x: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and sample variance of each gene, in double precision.
+    """Return mean and sample variance of each gene [genes], in float64.
 
-    Sums of counts and of their squares are exact, so the order of the cells does not matter.
+    Sums of counts and of their squares are exact, so that the order of the cells does not matter.
     """
-    n = collectives.all_reduce_sum(x.shape[0])
+    n = communicator().all_reduce_sum(x.shape[0])
     values = x.astype(np.float64)
-    squares = values.multiply(values) if _is_sparse(values) else values * values
+    squares = values.multiply(values) if issparse(values) else values * values
     total, total_squared = (
-        collectives.all_reduce_sum(np.asarray(part.sum(axis=0)).ravel())
+        communicator().all_reduce_sum(np.asarray(part.sum(axis=0)).ravel())
         for part in (values, squares)
     )
     mean = total / n
     return mean, np.maximum(total_squared - n * mean * mean, 0.0) / max(n - 1, 1)
 
 
-def _scale_rows(x: Any, factors: np.ndarray) -> Any:
-    """Each row multiplied by its factor."""
-    if _is_sparse(x):
-        return sparse.csr_matrix(sparse.diags(factors) @ x)
-    return x * factors[:, None]
+_VARIABILITY_MEASURES = {
+    "variance": lambda x: _compute_moments(x)[1],
+    "log_nonzero": _log_nonzero_variance,
+    "dispersion": _normalized_dispersion,
+}
 
 
 def _to_float(x: Any) -> Any:
-    """The same numbers as floats of single precision, or as they are when floats already."""
+    """Return a matrix as it is if it has floats, else as float32."""
     return x if x.dtype.kind == "f" else x.astype(np.float32)
-
-
-def _stored_values(x: Any) -> np.ndarray:
-    """The values of a matrix, without the zeros a sparse one leaves out."""
-    return x.data if _is_sparse(x) else np.ravel(x)
-
-
-def _is_sparse(x: Any) -> bool:
-    return bool(sparse.issparse(x))

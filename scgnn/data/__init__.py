@@ -1,1 +1,1 @@
-"""Data: AnnData to State, validation, views and orientation."""
+"""AnnData to State: validation, views, orientation and chunked access."""

@@ -1,4 +1,4 @@
-"""A matrix in an HDF5 file that is larger than memory, read block by block."""
+"""Block-wise access to matrices in HDF5 files that are larger than memory."""
 
 from __future__ import annotations
 
@@ -8,18 +8,16 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-ROWS_PER_BLOCK = 8192  # cells, or genes, that are read at one time
+ROWS_PER_BLOCK = 8192  # cells, or genes of a CSC matrix
 
 
 class HDF5Matrix:
-    """A matrix in an HDF5 file, cells x genes, of which some thousand rows are read at a time.
-
-    One that is stored by genes is read by genes.
+    """Matrix in an HDF5 file, cells x genes, read in blocks of cells, or of genes if CSC.
 
     Parameters
     ----------
-    stored
-        A dataset, or a group with a sparse matrix.
+    dataset
+        An h5py dataset, or a group with a sparse matrix of anndata.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -30,16 +28,16 @@ class HDF5Matrix:
         self.by_genes = getattr(self.matrix, "format", "") == "csc"
 
     def __iter__(self) -> Iterator[tuple[slice, sparse.csr_matrix | sparse.csc_matrix]]:
-        """Blocks of cells, CSR, or of genes, CSC, and which of them."""
+        """Yield blocks and their range: cells as CSR, or genes as CSC."""
         for start in range(0, self.matrix.shape[self.by_genes], ROWS_PER_BLOCK):
-            some = slice(start, start + ROWS_PER_BLOCK)
+            block = slice(start, start + ROWS_PER_BLOCK)
             if self.by_genes:
-                yield some, sparse.csc_matrix(self.matrix[:, some])
+                yield block, sparse.csc_matrix(self.matrix[:, block])
             else:
-                yield some, sparse.csr_matrix(self.matrix[some])
+                yield block, sparse.csr_matrix(self.matrix[block])
 
     def read_cells(self, cells: slice) -> sparse.csr_matrix:
-        """Some cells, float32; a dense matrix block by block."""
+        """Return a range of cells as float32."""
         if self.by_genes:
             return sparse.csr_matrix(self.matrix[cells], dtype=np.float32)
         starts = range(cells.start, cells.stop, ROWS_PER_BLOCK)
@@ -47,24 +45,24 @@ class HDF5Matrix:
         return sparse.vstack([sparse.csr_matrix(p, dtype=np.float32) for p in parts], format="csr")
 
     def find_top_variable_genes(self, n_top_genes: int) -> np.ndarray:
-        """The genes with the largest variance over the cells, in the order of the file."""
-        cells, genes = self.matrix.shape
-        sums, squares = np.zeros(genes), np.zeros(genes)
-        for some, block in self:
-            own = some if self.by_genes else slice(None)
-            values = block.astype(np.float64)
-            sums[own] += np.ravel(values.sum(axis=0))
-            squares[own] += np.ravel(values.multiply(values).sum(axis=0))
-        variance = squares - sums * sums / max(cells, 1)
+        """Return the indices of the genes with the largest variance, in increasing order."""
+        n_cells, n_genes = self.matrix.shape
+        sums, squares = np.zeros(n_genes), np.zeros(n_genes)
+        for block, x in self:
+            genes = block if self.by_genes else slice(None)
+            values = x.astype(np.float64)
+            sums[genes] += np.ravel(values.sum(axis=0))
+            squares[genes] += np.ravel(values.multiply(values).sum(axis=0))
+        variance = squares - sums * sums / max(n_cells, 1)
         return np.sort(np.argsort(-variance, kind="stable")[:n_top_genes])
 
     def read_genes(self, genes: np.ndarray) -> sparse.csr_matrix:
-        """Some genes of all cells, float32."""
+        """Return some genes, in increasing order of their indices, as float32."""
         parts = []
-        for some, block in self:
-            own = genes
+        for block, x in self:
+            columns = genes
             if self.by_genes:
-                own = genes[(genes >= some.start) & (genes < some.stop)] - some.start
-            parts.append(block[:, own].astype(np.float32))
+                columns = genes[(genes >= block.start) & (genes < block.stop)] - block.start
+            parts.append(x[:, columns].astype(np.float32))
         stack = sparse.hstack if self.by_genes else sparse.vstack
         return sparse.csr_matrix(stack(parts, format="csr"))

@@ -1,4 +1,4 @@
-"""Which side of a table holds the genes: read from the names, never from the shape."""
+"""Orientation of a table, cells x genes or genes x cells, from its row and column names."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 
 Orientation = Literal["cells_by_genes", "genes_by_cells"]
 
-MAX_SAMPLED_NAMES = 5000  # names looked at on each side, evenly spread
-MIN_EVIDENCE_RATIO = 5.0  # the winning reading needs this many times the evidence of the other
-STRONG_EVIDENCE = 0.5  # from here on the names may contradict a person
+MAX_SAMPLED_NAMES = 5000  # per axis, evenly spaced
+MIN_EVIDENCE_RATIO = 5.0  # of the likelier orientation to the other
+STRONG_EVIDENCE = 0.5  # at which names overrule a declared orientation
 
 _GENE_PATTERN = re.compile(
     r"""
@@ -37,100 +37,79 @@ _CELL_PATTERN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_GENE_HEADERS = {
-    "gene",
-    "genes",
-    "gene_id",
-    "gene_ids",
-    "geneid",
-    "gene_name",
-    "gene_symbol",
-    "symbol",
-    "symbols",
-    "feature",
-    "features",
-    "ensembl",
-    "ensembl_id",
-}
-_CELL_HEADERS = {"cell", "cells", "cell_id", "cellid", "cell_name", "barcode", "barcodes"}
+_GENE_HEADER = re.compile(
+    r"genes?|gene_?ids?|gene_name|gene_symbol|symbols?|features?|ensembl(_id)?", re.IGNORECASE
+)
+_CELL_HEADER = re.compile(r"cells?|cell_?id|cell_name|barcodes?", re.IGNORECASE)
 
 
 class OrientationGuess(NamedTuple):
-    """What the names say: an orientation or None, how much evidence, and why in words."""
+    """Orientation that the names suggest, if any.
+
+    Attributes
+    ----------
+    orientation
+        The orientation, or None where the names suggest neither or both.
+    evidence
+        Fraction of the row names plus fraction of the column names that match it, plus 0.5 if the
+        corner does.
+    reason
+        Reason, with examples.
+    """
 
     orientation: Orientation | None
     evidence: float
     reason: str
 
     def contradicts(self, declared: Orientation) -> bool:
-        """Whether the names speak clearly against what a person declared."""
+        """Return whether there is strong evidence against a declared orientation."""
         return self.orientation not in (None, declared) and self.evidence >= STRONG_EVIDENCE
 
 
 class _AxisEvidence(NamedTuple):
-    """Shares of the names on one side that look like genes and like cells, and an example."""
+    """Fractions of the names on one axis that look like genes and like cells, and an example."""
 
-    gene_fraction: float
-    cell_fraction: float
+    genes: float
+    cells: float
     example: str
 
 
 def guess_orientation(
     rows: Sequence[str], columns: Sequence[str], corner: str = ""
 ) -> OrientationGuess:
-    """Tell from its names whether a table is cells x genes or genes x cells.
+    """Guess from its names whether a table is cells x genes or genes x cells.
 
     Parameters
     ----------
     rows, columns
-        The names on either side.
+        Names of the rows and columns.
     corner
-        What stands above the row names, e.g. ``gene_id``.
-
-    Returns
-    -------
-    Verdict
-        ``orientation`` is None where the names say nothing, or speak for both readings. Evidence
-        for a reading is the share of names on its cell side that look like cells, plus the share
-        on its gene side that look like genes, plus a half when the corner names the rows.
+        Name of the column of row names, e.g. ``gene_id``.
     """
-    above, beside = _collect_evidence(columns), _collect_evidence(rows)
-    word = corner.strip().strip('"#').lower()
-    cells_by_genes = (
-        beside.cell_fraction + above.gene_fraction + STRONG_EVIDENCE * (word in _CELL_HEADERS)
-    )
-    genes_by_cells = (
-        beside.gene_fraction + above.cell_fraction + STRONG_EVIDENCE * (word in _GENE_HEADERS)
-    )
-    shown = f"rows such as '{beside.example}', columns such as '{above.example}'"
-    if cells_by_genes > MIN_EVIDENCE_RATIO * genes_by_cells:
-        return OrientationGuess(
-            "cells_by_genes",
-            cells_by_genes,
-            f"rows look like cells and columns like genes ({shown})",
-        )
-    if genes_by_cells > MIN_EVIDENCE_RATIO * cells_by_genes:
-        return OrientationGuess(
-            "genes_by_cells",
-            genes_by_cells,
-            f"rows look like genes and columns like cells ({shown})",
-        )
-    return OrientationGuess(None, 0.0, f"its names do not tell genes from cells ({shown})")
+    row, column = _collect_evidence(rows), _collect_evidence(columns)
+    header = corner.strip().strip('"#')
+    is_cell, is_gene = (bool(p.fullmatch(header)) for p in (_CELL_HEADER, _GENE_HEADER))
+    evidence: dict[Orientation, float] = {
+        "cells_by_genes": row.cells + column.genes + STRONG_EVIDENCE * is_cell,
+        "genes_by_cells": row.genes + column.cells + STRONG_EVIDENCE * is_gene,
+    }
+    examples = f"rows such as '{row.example}', columns such as '{column.example}'"
+    best, other = sorted(evidence, key=lambda orientation: -evidence[orientation])
+    if evidence[best] > MIN_EVIDENCE_RATIO * evidence[other]:
+        reason = "rows look like {} and columns like {}".format(*best.split("_by_"))
+        return OrientationGuess(best, evidence[best], f"{reason} ({examples})")
+    return OrientationGuess(None, 0.0, f"names do not distinguish genes from cells ({examples})")
 
 
 def _collect_evidence(names: Sequence[str]) -> _AxisEvidence:
-    """The evidence on one side; a single match among many names is taken for chance."""
+    """Return the evidence of one axis; a single match among many names is taken as chance."""
     sample = [str(name) for name in names[:: max(1, len(names) // MAX_SAMPLED_NAMES)]]
     genes = [name for name in sample if _GENE_PATTERN.fullmatch(name)]
-    cells = [
-        name
-        for name in sample
-        if _CELL_PATTERN.fullmatch(name) and not _GENE_PATTERN.fullmatch(name)
-    ]
-    share = [len(found) / len(sample) if sample else 0.0 for found in (genes, cells)]
-    counted = [
-        s if len(found) > 1 or s >= STRONG_EVIDENCE else 0.0
-        for s, found in zip(share, (genes, cells), strict=True)
-    ]
-    likely = genes if counted[0] > counted[1] else cells
-    return _AxisEvidence(counted[0], counted[1], (likely or sample or [""])[0])
+    rest = (name for name in sample if not _GENE_PATTERN.fullmatch(name))
+    cells = [name for name in rest if _CELL_PATTERN.fullmatch(name)]
+    fractions = []
+    for matches in (genes, cells):
+        fraction = len(matches) / max(len(sample), 1)
+        fractions.append(fraction if len(matches) > 1 or fraction >= STRONG_EVIDENCE else 0.0)
+    matches = genes if fractions[0] > fractions[1] else cells
+    return _AxisEvidence(fractions[0], fractions[1], (matches or sample or [""])[0])

@@ -1,4 +1,4 @@
-"""scale"""
+"""Scale of the values: counts, other non-integers, or logarithms."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from scipy import sparse
 
 log = logging.getLogger("scgnn")
 
-MAX_LOG_VALUE = 30.0  # ln(1 + a million counts) is 14, log2 of it 20
+MAX_LOG_VALUE = 30.0  # ln(1 + 1e6 counts) is 14, log2 of it 20
 
 
-def _detect_scale(x: sparse.csr_matrix, source: str) -> str:
-    """What kind of numbers these are, and say so when they are not counts."""
+def detect_scale(x: sparse.csr_matrix, source: str) -> str:
+    """Return ``counts``, ``non_integer`` or ``logarithmic``, and log it if not counts."""
     if looks_logarithmic(x.data):
         log.warning(
-            f"{source}: values look logarithmic already (not whole, largest {x.data.max():.3g}): "
-            "choose a layer with counts, or leave out the transform log1p"
+            f"{source}: values look log-transformed (not integers, maximum {x.data.max():.3g}): "
+            "choose a layer with counts or remove the transform log1p"
         )
         return "logarithmic"
     if not _is_integer_valued(x.data):
-        log.info(f"{source}: values are not whole numbers (TPM, or normalised): taken as they are")
-        return "not whole"
+        log.info(f"{source}: values are not integers (TPM or normalized), used unchanged")
+        return "non_integer"
     return "counts"
 
 
 def looks_logarithmic(values: np.ndarray) -> bool:
-    """Whether numbers are neither whole nor large, as logarithms of counts are."""
+    """Return whether values are neither integers nor large, as logarithms of counts."""
     return len(values) > 0 and values.max() < MAX_LOG_VALUE and not _is_integer_valued(values)
 
 

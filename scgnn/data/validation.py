@@ -1,4 +1,4 @@
-"""AnnData in, State out: what a run accepts as input, checked and in one shape."""
+"""Validation of input data."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
-from scgnn.data.anndata_views import _copy_with_x, _list_layers, _require_x, to_csr
-from scgnn.data.scale import _detect_scale
+from scgnn.data.anndata_views import copy_with_x, list_layers, require_x, to_csr
+from scgnn.data.orientation import guess_orientation
+from scgnn.data.scale import detect_scale
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,123 +22,123 @@ log = logging.getLogger("scgnn")
 
 
 def validate(adata: AnnData, source: str) -> AnnData:
-    """A new AnnData whose ``X`` holds usable counts; the given one is untouched.
+    """Return a copy of the data with validated counts as ``X``, without ``raw``.
 
-    Repeated names are made unique as anndata does (``A``, ``A-1``), empty cells and genes are
-    counted, and values that are not whole numbers or look logarithmic are reported in the log of
-    ``scgnn``. ``raw`` is left behind.
+    Duplicate names are made unique as in anndata (``A``, ``A-1``). Duplicate names, empty cells and
+    genes, and values that are not integers or look log-transformed are logged.
 
     Parameters
     ----------
     adata
         Counts, cells x genes, dense or sparse.
     source
-        What to call the data in messages: a file or ``"demo"``.
+        Name of the data in messages, e.g. a path.
 
     Returns
     -------
     AnnData
-        ``X`` is CSR float32; ``uns["scgnn_input"]`` records ``source``, ``n_cells``, ``n_genes``,
+        ``X`` is CSR float32; ``uns["scgnn_input"]`` has ``source``, ``n_cells``, ``n_genes``,
         ``empty_cells``, ``empty_genes``, ``renamed_cells``, ``renamed_genes`` and ``scale``
-        (``counts``, ``not whole`` or ``logarithmic``).
+        (``counts``, ``non_integer`` or ``logarithmic``).
 
     Raises
     ------
     InputError
-        No cells or genes, nothing but zeros, values that are not numbers, not finite, negative or
-        centred, or a matrix that is the wrong way round.
+        If there are no cells, genes or counts, values are not numeric, not finite, negative or
+        centered, or the matrix is transposed.
     """
     adata = adata.to_memory() if adata.isbacked else adata
-    x = to_csr(_require_x(adata, source), source)
+    x = to_csr(require_x(adata, source), source)
     _check_not_empty(x, source)
     _check_orientation(adata.obs_names, adata.var_names, source)
     _check_finite(x, adata, source)
     _check_nonnegative(x, adata, source)
-    new = _copy_with_x(adata, x)
-    record = {"source": source, "n_cells": x.shape[0], "n_genes": x.shape[1]}
-    record |= (
-        _make_names_unique(new, source)
-        | _count_empty(x, source)
-        | {"scale": _detect_scale(x, source)}
-    )
-    new.uns["scgnn_input"] = record
+    new = copy_with_x(adata, x)
+    new.uns["scgnn_input"] = record = {
+        "source": source,
+        "n_cells": x.shape[0],
+        "n_genes": x.shape[1],
+        **_make_names_unique(new, source),
+        **_count_empty(x, source),
+        "scale": detect_scale(x, source),
+    }
     if record["scale"] == "counts":
         new.uns.pop("log1p", None)
     return new
 
 
-def _check_not_empty(x: sparse.csr_matrix, source: str) -> None:
+def _check_not_empty(x: csr_matrix, source: str) -> None:
     shape = f"{x.shape[0]:,} cells and {x.shape[1]:,} genes"
     if not min(x.shape):
-        raise InputError(f"{source} has {shape}: there is nothing to work on")
+        raise InputError(f"{source} has {shape}: at least one of each is required")
     if not x.nnz:
-        raise InputError(f"{source} has {shape} and only zeros: there is nothing to work on")
+        raise InputError(f"{source} has {shape} and only zeros: at least one count is required")
 
 
 def _check_orientation(cells: Sequence[str], genes: Sequence[str], source: str) -> None:
-    from scgnn.data.orientation import guess_orientation
-
-    verdict = guess_orientation(cells, genes)
-    if verdict.contradicts("cells_by_genes"):
-        raise InputError(f"{source} looks transposed, {verdict.reason}: give it as cells x genes")
-    if verdict.orientation == "genes_by_cells":
-        log.warning(f"{source} may be transposed: {verdict.reason}")
+    guess = guess_orientation(cells, genes)
+    if guess.contradicts("cells_by_genes"):
+        raise InputError(f"{source} looks transposed, {guess.reason}: provide cells x genes")
+    if guess.orientation == "genes_by_cells":
+        log.warning(f"{source} may be transposed: {guess.reason}")
 
 
-def _check_finite(x: sparse.csr_matrix, adata: AnnData, source: str) -> None:
+def _check_finite(x: csr_matrix, adata: AnnData, source: str) -> None:
     bad = ~np.isfinite(x.data)
     if bad.any():
-        first = int(bad.argmax())
+        i = int(bad.argmax())
         raise InputError(
-            f"{source}: {x.data[first]} {_format_location(x, adata, first)} ({bad.sum():,} values are not "
-            "finite numbers): replace them or drop those cells"
+            f"{source}: {x.data[i]} {_format_location(x, adata, i)} ({bad.sum():,} values are not "
+            "finite): replace them or drop these cells"
         )
 
 
-def _check_nonnegative(x: sparse.csr_matrix, adata: AnnData, source: str) -> None:
+def _check_nonnegative(x: csr_matrix, adata: AnnData, source: str) -> None:
     bad = x.data < 0
     if not bad.any():
         return
-    first = int(bad.argmax())
-    mean, size = (np.ravel(part.mean(axis=0)) for part in (x, abs(x)))
-    centred = np.median(abs(mean) / np.maximum(size, 1e-12)) < 0.05
-    what = "X is centred or scaled already" if centred else "counts cannot be negative"
-    others = [name for name in _list_layers(adata) if name in ("counts", "raw")]
-    remedy = f"set layer to '{others[0]}'" if others else "give the raw counts"
+    i = int(bad.argmax())
+    mean, mean_size = (np.ravel(part.mean(axis=0)) for part in (x, abs(x)))
+    is_centered = np.median(abs(mean) / np.maximum(mean_size, 1e-12)) < 0.05
+    problem = "X is already centered or scaled" if is_centered else "counts cannot be negative"
+    layers = [name for name in list_layers(adata) if name in ("counts", "raw")]
+    fix = f"set layer to '{layers[0]}'" if layers else "provide raw counts"
     raise InputError(
-        f"{source}: {what}, {x.data[first]:g} {_format_location(x, adata, first)} "
-        f"({bad.sum():,} negative values): {remedy}"
+        f"{source}: {problem}, {x.data[i]:g} {_format_location(x, adata, i)} "
+        f"({bad.sum():,} negative values): {fix}"
     )
 
 
-def _format_location(x: sparse.csr_matrix, adata: AnnData, entry: int) -> str:
-    """The cell and the gene of a stored entry, by name."""
-    row = int(np.searchsorted(x.indptr, entry, side="right")) - 1
-    return f"in cell '{adata.obs_names[row]}', gene '{adata.var_names[x.indices[entry]]}'"
+def _format_location(x: csr_matrix, adata: AnnData, i: int) -> str:
+    """Return the names of the cell and the gene of a stored entry."""
+    row = int(np.searchsorted(x.indptr, i, side="right")) - 1
+    return f"in cell '{adata.obs_names[row]}', gene '{adata.var_names[x.indices[i]]}'"
 
 
 def _make_names_unique(adata: AnnData, source: str) -> dict[str, int]:
-    """Give repeated names a number, in place, and say so."""
+    """Make names unique in place, log an example, and return the number of renamed ones."""
     from anndata.utils import make_index_unique
 
     renamed = {}
-    for what, frame in (("cells", adata.obs), ("genes", adata.var)):
-        repeated = frame.index.duplicated()
-        renamed[f"renamed_{what}"] = n = int(repeated.sum())
+    for axis, frame in (("cell", adata.obs), ("gene", adata.var)):
+        duplicated = frame.index.duplicated()
+        renamed[f"renamed_{axis}s"] = n = int(duplicated.sum())
         if n:
-            before = frame.index[repeated][0]
+            before = frame.index[duplicated][0]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 frame.index = make_index_unique(frame.index)
-            example = f"'{before}' is now '{frame.index[repeated][0]}'"
-            log.warning(f"{source}: {n:,} repeated names of {what} got a number ({example})")
+            example = f"'{before}' is now '{frame.index[duplicated][0]}'"
+            log.warning(f"{source}: {n:,} duplicate {axis} names were made unique ({example})")
     return renamed
 
 
-def _count_empty(x: sparse.csr_matrix, source: str) -> dict[str, int]:
-    """Count cells and genes without a single count, and say so."""
+def _count_empty(x: csr_matrix, source: str) -> dict[str, int]:
+    """Log and return the number of cells and genes without counts."""
     cells = int(np.sum(np.diff(x.indptr) == 0))
     genes = int(x.shape[1] - len(np.unique(x.indices)))
-    shape, filled = f"{x.shape[0]:,} cells x {x.shape[1]:,} genes", x.nnz / np.prod(x.shape)
-    log.info(f"{source}: {shape}, {filled:.1%} not zero, {cells:,} cells and {genes:,} genes empty")
+    shape, density = f"{x.shape[0]:,} cells x {x.shape[1]:,} genes", x.nnz / np.prod(x.shape)
+    log.info(
+        f"{source}: {shape}, {density:.1%} non-zero, {cells:,} cells and {genes:,} genes empty"
+    )
     return {"empty_cells": cells, "empty_genes": genes}

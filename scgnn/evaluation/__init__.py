@@ -1,4 +1,4 @@
-"""How well a method restores expression that it has not seen, beside the simplest of methods."""
+"""Scores of clusters and of imputed expression, and imputation baselines."""
 
 from scgnn.evaluation.baselines import BASELINES, score_baselines
 from scgnn.evaluation.imputation import score_imputation, unflatten_scores

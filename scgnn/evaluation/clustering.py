@@ -1,4 +1,4 @@
-"""Scores: pure functions of arrays. The only place, besides the runner, that sees true labels."""
+"""Clustering metrics. Only this module and the runner read true labels."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ if TYPE_CHECKING:
 
 Scores = dict[str, float | None]
 
-
-MAX_SILHOUETTE_CELLS = 10_000  # a silhouette compares every pair of these
+MAX_SILHOUETTE_CELLS = 10_000  # its cost is quadratic
 
 
 def get_true_labels(adata: AnnData, labels_key: str) -> np.ndarray:
-    """The true label of each cell as text, "" where there is none.
+    """Return the true label of each cell as text [cells], "" where it is missing.
 
     Raises
     ------
     InputError
-        The column is not there, or holds no label at all.
+        If ``obs`` has no such column, or it has no labels.
     """
     if labels_key not in adata.obs:
-        known = format_unknown_name("column", labels_key, [str(name) for name in adata.obs.columns])
-        raise InputError(f"data.labels_key: {known} (columns of obs)")
+        problem = format_unknown_name("column", labels_key, [str(c) for c in adata.obs.columns])
+        raise InputError(f"data.labels_key: {problem} (columns of obs)")
     values = adata.obs[labels_key]
     labels = np.where(values.isna(), "", values.astype(str))
     if not (labels != "").any():
@@ -38,39 +37,60 @@ def get_true_labels(adata: AnnData, labels_key: str) -> np.ndarray:
 
 
 def score_separation(embedding: np.ndarray, clusters: np.ndarray, seed: int) -> Scores:
-    """How separate clusters are in an embedding, without any truth.
+    """Return internal metrics of clusters, which need no labels; implemented by scikit-learn.
 
-    Silhouette (on at most 10,000 cells, drawn by ``seed``), Calinski-Harabasz, Davies-Bouldin;
-    scikit-learn. None where they are not defined: one cluster, or one cell in each.
+    Parameters
+    ----------
+    embedding
+        Embedding of the cells, cells x d.
+    clusters
+        Cluster of each cell [cells].
+    seed
+        Seed of the sample of at most 10,000 cells for the silhouette.
+
+    Returns
+    -------
+    dict
+        ``silhouette``, ``calinski_harabasz`` and ``davies_bouldin``; None where undefined, for one
+        cluster or one cell per cluster.
     """
     from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
-    names = ("silhouette", "calinski_harabasz", "davies_bouldin")
-    if not 1 < len(np.unique(clusters)) < len(clusters):
-        return dict.fromkeys(names)
-    few = np.arange(len(clusters))
-    if len(clusters) > MAX_SILHOUETTE_CELLS:
-        few = np.sort(
-            generator(seed, "silhouette").permutation(len(clusters))[:MAX_SILHOUETTE_CELLS]
-        )
-    enough = 1 < len(np.unique(clusters[few])) < len(few)
-    scores = (
-        silhouette_score(embedding[few], clusters[few]) if enough else None,
-        calinski_harabasz_score(embedding, clusters),
-        davies_bouldin_score(embedding, clusters),
-    )
-    return {n: None if s is None else float(s) for n, s in zip(names, scores, strict=True)}
+    n = len(clusters)
+    if not 1 < len(np.unique(clusters)) < n:
+        return dict.fromkeys(("silhouette", "calinski_harabasz", "davies_bouldin"))
+    sample = np.arange(n)
+    if n > MAX_SILHOUETTE_CELLS:
+        sample = np.sort(generator(seed, "silhouette").permutation(n)[:MAX_SILHOUETTE_CELLS])
+    silhouette = None
+    if 1 < len(np.unique(clusters[sample])) < len(sample):
+        silhouette = float(silhouette_score(embedding[sample], clusters[sample]))
+    return {
+        "silhouette": silhouette,
+        "calinski_harabasz": float(calinski_harabasz_score(embedding, clusters)),
+        "davies_bouldin": float(davies_bouldin_score(embedding, clusters)),
+    }
 
 
 def score_against_labels(true_labels: np.ndarray, clusters: np.ndarray) -> Scores:
-    """Agreement of clusters with true labels, over the cells that have one.
+    """Return external metrics of clusters, over the cells with a label.
 
-    ARI, AMI, NMI (arithmetic mean), completeness, Fowlkes-Mallows, V measure, homogeneity;
-    scikit-learn.
+    Parameters
+    ----------
+    true_labels
+        True label of each cell [cells], "" where it is missing.
+    clusters
+        Cluster of each cell [cells].
+
+    Returns
+    -------
+    dict
+        ``ari``, ``ami``, ``nmi`` (arithmetic mean), ``completeness``, ``fowlkes_mallows``,
+        ``v_measure`` and ``homogeneity`` of scikit-learn.
     """
     from sklearn import metrics
 
-    known = true_labels != ""
+    labeled = true_labels != ""
     functions = {
         "ari": metrics.adjusted_rand_score,
         "ami": metrics.adjusted_mutual_info_score,
@@ -80,4 +100,4 @@ def score_against_labels(true_labels: np.ndarray, clusters: np.ndarray) -> Score
         "v_measure": metrics.v_measure_score,
         "homogeneity": metrics.homogeneity_score,
     }
-    return {name: float(f(true_labels[known], clusters[known])) for name, f in functions.items()}
+    return {k: float(f(true_labels[labeled], clusters[labeled])) for k, f in functions.items()}

@@ -41,7 +41,7 @@ SCORES = {
         ("cell_correlation", "cell correlation", 1),
         ("pearson", "Pearson", 1),
         ("cosine", "cosine", 1),
-        ("mse", "mse", -1),
+        ("mse", "MSE", -1),
         ("poisson", "Poisson", -1),
         ("median_l1", "median L1", -1),
         ("mean_l1", "mean L1", -1),

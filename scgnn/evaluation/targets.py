@@ -1,7 +1,4 @@
-"""The data that a pipeline sees, and the answers that imputation is scored by, which it does not.
-
-Expression only: true labels are taken away before anything here begins.
-"""
+"""Imputation targets: what is hidden from a pipeline, to score imputed values. No true labels."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix, issparse
 
 from scgnn.components.readers import H5AD
 from scgnn.components.transforms import Transform
@@ -28,13 +25,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scgnn")
 
-MAX_COUNT = 2**24  # single precision tells no neighbours apart beyond it
+MAX_COUNT = 2**24  # beyond, float32 does not represent all integers
 
 Scale = Literal["counts", "log1p", "other"]
 
 
 class HiddenEntries(NamedTuple):
-    """Single values that were hidden, and where."""
+    """Hidden non-zero entries and their positions [entries]."""
 
     rows: np.ndarray
     columns: np.ndarray
@@ -42,27 +39,27 @@ class HiddenEntries(NamedTuple):
 
 
 class ReferenceMatrix(NamedTuple):
-    """A whole matrix to compare imputed values with: hidden molecules, or the truth."""
+    """Hidden or true counts, cells x genes."""
 
-    values: Matrix  # cells x genes, transformed as the pipeline's data are
-    counts: sparse.csr_matrix  # the same cells and genes before that
+    values: Matrix  # after the transforms of the pipeline's input
+    counts: csr_matrix  # of the same cells and genes, before them
 
 
 class ImputationTargets(NamedTuple):
-    """What imputed values are scored by.
+    """Targets of imputed values.
 
     Attributes
     ----------
     holdout
-        Non-zeros that were hidden.
+        Hidden non-zero entries.
     thinning
-        Molecules that were hidden.
+        Hidden molecules.
     truth
-        The true counts.
-    permuted
-        Columns of the genes whose values were permuted; the other answers leave them out.
+        True counts.
+    permuted_genes
+        Columns of the permuted genes, which the other targets exclude.
     scale
-        What the transforms have made of counts, up to a factor for each cell.
+        Scale of the values: counts or log1p, up to a factor for each cell, or other.
     """
 
     holdout: HiddenEntries | None
@@ -72,158 +69,155 @@ class ImputationTargets(NamedTuple):
     scale: Scale
 
     def __bool__(self) -> bool:
-        return any(answer is not None for answer in self[:4])
+        return any(target is not None for target in self[:4])
 
 
 def prepare_imputation_targets(
     counts: AnnData, recipe: Recipe
 ) -> tuple[AnnData, ImputationTargets]:
-    """The transformed data, what is hidden from them left out, and the answers.
+    """Hide data as the recipe says, and apply its transforms to the visible data and the targets.
 
-    Every answer goes through the same transforms as the data, step by step; where these choose
-    cells and genes, they choose by what is seen.
+    Transforms that select cells and genes do so by the visible data.
 
     Parameters
     ----------
     counts
         Validated counts, cells x genes, without true labels.
     recipe
-        Says what is hidden and what the transforms are.
+        Recipe with fractions to hide and transforms.
+
+    Returns
+    -------
+    visible, targets
+        Input of the pipeline, cells x genes, and what is hidden from it.
 
     Raises
     ------
     InputError
-        The transforms leave nothing, values to be thinned are no counts, or the truth does not
-        fit.
+        If the transforms drop all cells or genes, values to thin are not counts, or the truth lacks
+        cells or genes.
     """
-    data, seen = recipe.data, counts
+    data, visible = recipe.data, counts
+    hidden: dict[str, AnnData] = {}
     rows = columns = np.zeros(0, dtype=int)
-    others: dict[str, AnnData] = {}
     if data.holdout_fraction:
-        hiding = seed_for(recipe.seed, "holdout")
-        left, rows, columns = hide_nonzeros(counts.X, data.holdout_fraction, hiding)
-        seen, others["holdout"] = replace_x(counts, left), counts
+        seed = seed_for(recipe.seed, "holdout")
+        x, rows, columns = hide_nonzeros(counts.X, data.holdout_fraction, seed)
+        visible, hidden["holdout"] = replace_x(counts, x), counts
     if data.thinning_fraction:
         _check_integer_counts(counts)
-        left, hidden = thin(counts.X, data.thinning_fraction, seed_for(recipe.seed, "thinning"))
-        log.info(f"thinning hides {hidden.sum():,.0f} of {counts.X.sum():,.0f} molecules")
-        seen, others["thinning"] = replace_x(counts, left), replace_x(counts, hidden)
+        x, thinned = thin(counts.X, data.thinning_fraction, seed_for(recipe.seed, "thinning"))
+        log.info(f"thinning hides {thinned.sum():,.0f} of {counts.X.sum():,.0f} molecules")
+        visible, hidden["thinning"] = replace_x(counts, x), replace_x(counts, thinned)
     if data.truth_path is not None:
-        others["truth"] = load_true_counts(counts, data.truth_path)
-    full = {name: sparse.csr_matrix(other.X) for name, other in others.items()}
+        hidden["truth"] = load_true_counts(counts, data.truth_path)
+    untransformed = {name: csr_matrix(adata.X) for name, adata in hidden.items()}
     for transform in data.transforms:
-        seen = transform(seen)
-        _check_not_empty(seen, counts, transform)
-        others = {
-            name: other[seen.obs_names, seen.var_names]
-            if transform.drops_cells_or_genes
-            else transform(other)
-            for name, other in others.items()
-        }
+        visible = transform(visible)
+        _check_not_empty(visible, counts, transform)
+        for name, adata in hidden.items():
+            selects = transform.drops_cells_or_genes
+            hidden[name] = (
+                adata[visible.obs_names, visible.var_names] if selects else transform(adata)
+            )
     permuted = None
     if data.permuted_gene_fraction:
-        x, permuted = permute_genes(
-            seen.X, data.permuted_gene_fraction, seed_for(recipe.seed, "permuted")
-        )
-        seen = replace_x(seen, x)
+        seed = seed_for(recipe.seed, "permuted")
+        x, permuted = permute_genes(visible.X, data.permuted_gene_fraction, seed)
+        visible = replace_x(visible, x)
         log.info(f"the values of {len(permuted):,} genes are permuted over the cells")
-    cells = counts.obs_names.get_indexer(seen.obs_names)
-    genes = counts.var_names.get_indexer(seen.var_names)
+    cells = counts.obs_names.get_indexer(visible.obs_names)
+    genes = counts.var_names.get_indexer(visible.var_names)
     references = {
-        name: ReferenceMatrix(_to_float32(others[name].X), full[name][cells][:, genes])
-        for name in ("thinning", "truth")
-        if name in others
+        name: ReferenceMatrix(_to_float32(adata.X), untransformed[name][cells][:, genes])
+        for name, adata in hidden.items()
+        if name != "holdout"
     }
     entries = None
-    if "holdout" in others:
-        row = seen.obs_names.get_indexer(counts.obs_names)[rows]
-        column = seen.var_names.get_indexer(counts.var_names)[columns]
-        entries = _select_entries(others["holdout"].X, row, column, permuted)
+    if "holdout" in hidden:
+        rows = visible.obs_names.get_indexer(counts.obs_names)[rows]
+        columns = visible.var_names.get_indexer(counts.var_names)[columns]
+        entries = _select_entries(hidden["holdout"].X, rows, columns, permuted)
     thinning, truth = references.get("thinning"), references.get("truth")
-    return seen, ImputationTargets(entries, thinning, truth, permuted, infer_scale(data.transforms))
+    scale = infer_scale(data.transforms)
+    return visible, ImputationTargets(entries, thinning, truth, permuted, scale)
 
 
 def infer_scale(transforms: Sequence[Transform]) -> Scale:
-    """What is left of counts after transforms, a factor for each cell aside."""
-    changing = [transform.name for transform in transforms if not transform.drops_cells_or_genes]
+    """Return the scale of counts after transforms, up to a factor for each cell."""
+    names = [transform.name for transform in transforms if not transform.drops_cells_or_genes]
     scale: Scale = "counts"
-    if changing[-1:] == ["log1p"]:
+    if names[-1:] == ["log1p"]:
         scale = "log1p"
-        changing.pop()
-    return scale if set(changing) <= {"normalize_total"} else "other"
+        names.pop()
+    return scale if set(names) <= {"normalize_total"} else "other"
 
 
 def load_true_counts(counts: AnnData, path: str) -> AnnData:
-    """The truth in a file, for the cells and genes of the counts, in their order.
+    """Return the true counts in an h5ad file, for the cells and genes of ``counts``.
 
     Raises
     ------
     InputError
-        The file cannot be used, or lacks cells or genes.
+        If the file cannot be read, or lacks cells or genes.
     """
     try:
         truth = validate(H5AD(path)(), path)
     except InputError as error:
         raise InputError(f"data.truth_path: {error}") from error
-    for what, wanted, there in (
+    for axis, names, true_names in (
         ("cells", counts.obs_names, truth.obs_names),
         ("genes", counts.var_names, truth.var_names),
     ):
-        missing = wanted[~wanted.isin(there)]
-        if len(missing) == len(wanted):
+        missing = names[~names.isin(true_names)]
+        if len(missing) == len(names):
             raise InputError(
-                f"data.truth_path: {path} has none of the {len(wanted):,} {what} of the data: theirs "
-                f"are called '{wanted[0]}' and so on, its own '{there[0]}'"
+                f"data.truth_path: {path} has none of the {len(names):,} {axis} of the data, which "
+                f"are named e.g. '{names[0]}' rather than '{true_names[0]}'"
             )
         if len(missing):
             raise InputError(
-                f"data.truth_path: {path} lacks {len(missing):,} of the {len(wanted):,} {what} of the "
-                f"data, '{missing[0]}' first: give a truth for all of them, or drop them"
+                f"data.truth_path: {path} lacks {len(missing):,} of the {len(names):,} {axis} of "
+                f"the data, e.g. '{missing[0]}': add them, or drop them from the data"
             )
-    chosen = truth[counts.obs_names, counts.var_names].copy()
-    chosen.obs = counts.obs.copy()  # whatever labels its own hold are none of ours
-    return chosen
+    truth = truth[counts.obs_names, counts.var_names].copy()
+    truth.obs = counts.obs.copy()  # drops labels in the file
+    return truth
 
 
 def _check_integer_counts(counts: AnnData) -> None:
-    """Refuse to split what are not molecules."""
-    record = counts.uns["scgnn_input"]
-    values = counts.X.data
-    if record["scale"] != "counts":
-        first = values[values != np.floor(values)][0]
+    """Raise InputError for values that cannot be thinned."""
+    values, source = counts.X.data, counts.uns["scgnn_input"]["source"]
+    invalid = values[(values != np.floor(values)) | (values > MAX_COUNT)]
+    if len(invalid):
         raise InputError(
-            f"data.thinning_fraction: {record['source']} holds {first:g}, and only whole counts can be "
-            "split: set data.layer to a layer of counts, or use data.holdout_fraction"
-        )
-    if values.max() > MAX_COUNT:
-        raise InputError(
-            f"data.thinning_fraction: {record['source']} holds {values.max():g}, which is no count of "
-            "molecules: set data.layer to a layer of counts, or use data.holdout_fraction"
+            f"data.thinning_fraction: {source} has the value {invalid[0]:g}, but only integer "
+            f"counts up to {MAX_COUNT:,} can be thinned: set data.layer to a layer with counts, or "
+            "use data.holdout_fraction"
         )
 
 
 def _check_not_empty(transformed: AnnData, counts: AnnData, transform: Transform) -> None:
     if 0 in transformed.shape:
-        what = "cells" if transformed.n_obs == 0 else "genes"
+        axis = "cells" if transformed.n_obs == 0 else "genes"
         raise InputError(
-            f"data.transforms: no {what} are left after '{transform.name}' "
+            f"data.transforms: no {axis} are left after '{transform.name}' "
             f"(of {counts.n_obs} cells x {counts.n_vars} genes); lower its thresholds"
         )
 
 
 def _to_float32(x: Matrix) -> Matrix:
-    """As a pipeline gets it: CSR or dense, single precision."""
-    kind = sparse.csr_matrix if sparse.issparse(x) else np.asarray
-    return kind(x, dtype=np.float32)
+    """Return a matrix as float32, CSR if it is sparse."""
+    return (csr_matrix if issparse(x) else np.asarray)(x, dtype=np.float32)
 
 
 def _select_entries(
     x: Matrix, rows: np.ndarray, columns: np.ndarray, permuted_genes: np.ndarray | None
 ) -> HiddenEntries:
-    """The values at places of which some are gone (−1), and none in permuted genes."""
-    left = (rows >= 0) & (columns >= 0)
+    """Return the values at positions that are left (not −1) and not in permuted genes."""
+    keep = (rows >= 0) & (columns >= 0)
     if permuted_genes is not None:
-        left &= ~np.isin(columns, permuted_genes)
-    rows, columns = rows[left], columns[left]
+        keep &= ~np.isin(columns, permuted_genes)
+    rows, columns = rows[keep], columns[keep]
     values = np.asarray(x[rows, columns], dtype=float).ravel() if len(rows) else np.zeros(0)
     return HiddenEntries(rows, columns, values)

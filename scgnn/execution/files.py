@@ -57,15 +57,3 @@ def remove_temporary_files(folder: Path) -> None:
     for root, _, names in os.walk(folder):
         for name in filter(TEMPORARY_FILE_PATTERN.fullmatch, names):
             Path(root, name).unlink()
-
-
-write_text = write_atomic
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-
-
-def _write_csv(path: Path, rows: list[Any]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)

@@ -24,7 +24,7 @@ def format_number(
     if value is None or not math.isfinite(value):
         return "∞" if value is not None and value > 0 else "–"
     if not uncertainty or not math.isfinite(uncertainty):
-        uncertainty = abs(value) / 25
+        uncertainty = abs(value) / 25 if abs(value) > 1e-6 else None
     decimals = max(0, math.ceil(-math.log10(uncertainty / 4))) if uncertainty else 0
     decimals = min(decimals, 3 if abs(value) >= 1 else 6)
     rounded = round(float(value), decimals) + 0.0  # no negative zero

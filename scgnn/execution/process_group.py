@@ -1,6 +1,6 @@
-"""The processes of a run that is divided among several: who is there, and how they end.
+"""The process group of a distributed run: ranks, connection and exit codes.
 
-``torchrun`` starts them and numbers them by rank.
+``torchrun`` starts the processes and numbers them in environment variables.
 """
 
 from __future__ import annotations
@@ -15,92 +15,91 @@ from typing import Any
 
 from scgnn.errors import UserError
 
-COLLECTIVE_TIMEOUT = timedelta(
-    days=60
-)  # the graph stage may take days; a process that ends is seen at once
-SHUTDOWN_TIMEOUT = timedelta(seconds=10)  # for the others to clean up before torchrun ends them
+COLLECTIVE_TIMEOUT = timedelta(days=60)  # the graph stage takes long; dead peers fail at once
+SHUTDOWN_TIMEOUT = timedelta(seconds=10)  # for peers to clean up before torchrun kills them
 
 
 class PeerLostError(UserError):
-    """Another process of the run has ended, and said why if it could."""
+    """Another process of the run has ended; it printed the reason if it could."""
 
 
 def world_size() -> int:
-    """How many processes torchrun has started; 1 without it."""
-    started = {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
-    return int(os.environ.get("WORLD_SIZE", 1)) if started else 1
+    """Return the number of processes that torchrun started; 1 without it."""
+    is_started = {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    return int(os.environ.get("WORLD_SIZE", 1)) if is_started else 1
 
 
 def rank() -> int:
-    """The number of this process, from 0; the first one reads, writes and speaks for all."""
+    """Return the number of this process, from 0; the first one logs and writes the files."""
     return int(os.environ["RANK"]) if world_size() > 1 else 0
 
 
 @contextmanager
 def translate_peer_errors() -> Iterator[None]:
-    """Refuse in words to go on when a process of the run is gone.
+    """Translate errors of the connection to other processes.
 
     Raises
     ------
-    Elsewhere
-        The connection to it broke.
+    PeerLostError
+        The connection broke.
     """
     try:
         yield
     except RuntimeError as error:
         raise PeerLostError(
-            "a process of this run is gone, killed or out of memory: see what its machine says"
+            "lost another process of this run (killed or out of memory); check the log of its "
+            "machine"
         ) from error
 
 
 @contextmanager
 def init_process_group() -> Iterator[None]:
-    """The processes of a run, connected; a run of one process is left as it is.
+    """Connect the processes of a run inside the block; a single process is left as it is.
 
-    The first that fails says why and with which code all end: 2 for what a person can put right,
-    else 1. The others end in silence.
+    The first process that fails prints the reason, and all exit with its code: 2 for a mistake of
+    the user, else 1. The others print nothing.
     """
     if world_size() == 1:
         yield
         return
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # that others are gone, we say
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # no warnings of lost connections
     from torch import distributed
     from torch.distributed.rendezvous import rendezvous
 
-    board, number, n = next(rendezvous("env://"))
-    distributed.init_process_group("gloo", None, COLLECTIVE_TIMEOUT, n, number, board)
+    store, number, n_processes = next(rendezvous("env://"))
+    distributed.init_process_group("gloo", None, COLLECTIVE_TIMEOUT, n_processes, number, store)
     try:
         try:
             yield
-        except SystemExit as done:
-            if get_exit_code(done):
+        except SystemExit as error:
+            if get_exit_code(error):
                 raise
         with translate_peer_errors():
             distributed.barrier()
         distributed.destroy_process_group()
     except BaseException as error:
-        sys.exit(_leave_process_group(board, error))
+        sys.exit(_leave_process_group(store, error))
 
 
 def _leave_process_group(store: Any, error: BaseException) -> int:
-    """Leave with a word for the others; returns the exit code, which is that of the first."""
+    """Report an error to the other processes; return the exit code of the first to fail."""
     from torch import distributed
 
-    word = f"{get_exit_code(error)} {rank()}"
-    first = store.compare_set("scgnn/ended", "", word).decode()
-    if first == word:
+    report = f"{get_exit_code(error)} {rank()}"
+    first_report = store.compare_set("scgnn/ended", "", report).decode()
+    if first_report == report:
         _print_error(error)
-    distributed.destroy_process_group()  # the others notice
+    distributed.destroy_process_group()  # makes the others fail
     store.set(f"scgnn/left/{rank()}", "")
-    if first == word:
+    if first_report == report:
         others = [f"scgnn/left/{other}" for other in range(world_size()) if other != rank()]
-        with suppress(Exception):  # one of them computes, or is dead
+        with suppress(Exception):  # one of them is computing, or dead
             store.wait(others, SHUTDOWN_TIMEOUT)
-    return int(first.split()[0])
+    return int(first_report.split()[0])
 
 
 def get_exit_code(error: BaseException) -> int:
-    """The exit code of a process that ends with an error."""
+    """Return the exit code of a process that ends with an error."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     if isinstance(error, KeyboardInterrupt):
@@ -109,7 +108,6 @@ def get_exit_code(error: BaseException) -> int:
 
 
 def _print_error(error: BaseException) -> None:
-    """Write why a process ended."""
     if isinstance(error, UserError):
         sys.stderr.write(f"{error}\n")
     elif isinstance(error, Exception):

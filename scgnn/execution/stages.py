@@ -20,9 +20,7 @@ import numpy as np
 from scipy import sparse
 
 from scgnn.execution.attribution import attribute_errors
-from scgnn.execution.cache import StageCache
-from scgnn.execution.cache import StageCost as StageCost
-from scgnn.execution.cache import StageResult as StageResult
+from scgnn.execution.cache import StageCache, StageCost, StageResult
 from scgnn.execution.fingerprint import code_fingerprint, digest, third_party_sources
 from scgnn.execution.progress import get_progress
 from scgnn.execution.resources import PeakMemory

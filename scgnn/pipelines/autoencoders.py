@@ -1,4 +1,4 @@
-"""The feature autoencoder and its trainings. Each is a stage: a pure function of its input."""
+"""Feature autoencoders and their trainings. Every training is a stage, a pure function."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from scgnn.errors import InputError
 from scgnn.execution.stages import stage
 from scgnn.pipelines.loss import Loss
 from scgnn.pipelines.reconstruction import LazyReconstruction, is_lazy
-from scgnn.registry.introspection import is_builtin
 from scgnn.seeding import seed_for, use_torch_seed
 from scgnn.state import Expression, Matrix, State
-from scgnn.training import collectives
 from scgnn.training.budget import Training
+from scgnn.training.collectives import communicator
 from scgnn.training.fit import (
     Arrays,
     DenseRows,
@@ -42,10 +41,10 @@ M = TypeVar("M", "Tensor", Matrix)
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """The parts of a feature autoencoder and of its loss.
+    """The components of a feature autoencoder and of its loss.
 
-    ``reconstruction_weight · error(x, x̂) + Σ regularizers``; the plain error is the decoder's. For a decoder of
-    counts the encoder sees log(x + 1).
+    The loss is ``reconstruction_weight · error(x, x̂) + Σ regularizers`` with the error of the
+    decoder. If the decoder requires counts, the encoder gets log(x + 1).
     """
 
     encoder: Encoder
@@ -54,68 +53,60 @@ class Autoencoder:
     regularizers: tuple[Regularizer, ...] = ()
 
     def build(self, n_features: int, seed: int) -> nn.ModuleDict:
-        """Both networks; each draws its weights from a seed of its own."""
+        """Return new networks ``encoder`` and ``decoder``, each initialized from its own seed."""
         with use_torch_seed(seed_for(seed, "encoder")):
             networks = {"encoder": self.encoder.build(n_features)}
         if self.decoder is not None:
+            width = self.encoder.embedding_width(n_features)
             with use_torch_seed(seed_for(seed, "decoder")):
-                mirrored = self.decoder.mirror(self.encoder)
-                networks["decoder"] = mirrored.build(
-                    self.encoder.embedding_width(n_features), n_features
-                )
+                networks["decoder"] = self.decoder.mirror(self.encoder).build(width, n_features)
         return torch.nn.ModuleDict(networks)
 
     def to_encoder_input(self, x: M) -> M:
-        """What the encoder sees of the expression."""
+        """Return the input of the encoder, cells x genes."""
         if self.decoder is None or not self.decoder.requires_counts:
             return x
         return np.log1p(x) if isinstance(x, np.ndarray) else x.log1p()
 
-    def supports_active_subnetwork(self) -> bool:
-        """Whether networks are plain, and the loss sees what they give for cells, not weights."""
-        if not is_builtin(type(self.encoder)) or not is_builtin(type(self.decoder)):
-            return False  # a stranger's network may hold layers fixed, or hook into them
-        seen = (type(each) for each in self.regularizers)
-        return all(is_builtin(cls) or cls.acts_on != "encoder" for cls in seen)
-
     def __call__(self, module: nn.ModuleDict, x: Tensor) -> tuple[Tensor, Any]:
-        """The embedding of cells, and what the decoder gives for them (None without one)."""
+        """Return the embedding and the output of the decoder, None without one."""
         z = module["encoder"](None, self.to_encoder_input(x))
         return z, module["decoder"](z) if self.decoder is not None else None
 
 
 class AutoencoderFit(NamedTuple):
-    """A trained feature autoencoder and what it makes of the cells."""
+    """A trained feature autoencoder and its outputs."""
 
-    embedding: np.ndarray  # cells x hidden[-1]
-    reconstruction: np.ndarray | None  # cells x genes; None where it is on demand
-    decoder_weights: Arrays  # weights of the decoders that rebuild it on demand, numbered
+    embedding: np.ndarray  # cells x width
+    reconstruction: np.ndarray | None  # cells x genes; None if it is lazy
+    decoder_weights: Arrays  # of the decoders of a lazy reconstruction, "INDEX.NAME"
     weights: Arrays
     optimizer_state: Arrays
     losses: np.ndarray  # epochs
 
 
 class WarmStart(NamedTuple):
-    """Weights, and Adam's state or nothing, to begin a training from."""
+    """Initial weights of a training, and the state of Adam or nothing."""
 
     weights: Arrays
     optimizer_state: Arrays
 
 
 def check_integer_counts(x: Matrix) -> None:
-    """Refuse expression that is not whole numbers, for decoders of counts.
+    """Check that expression consists of integers, as decoders of counts require.
 
     Raises
     ------
     InputError
-        With one of the values.
+        It does not; with the first other value.
     """
     values: Any = x.data if sparse.issparse(x) else np.ravel(x)
-    broken: np.ndarray = values != np.round(values)
-    if broken.any():
+    fractional: np.ndarray = values != np.round(values)
+    if fractional.any():
         raise InputError(
-            f"the decoder rebuilds counts, but the data hold {values[broken.argmax()]:g}; "
-            "give raw counts (data.layer) or a feature_decoder such as mlp"
+            f"the decoder requires integer counts, but the data contain "
+            f"{values[fractional.argmax()]:g}; provide raw counts (data.layer) or use a "
+            "feature_decoder such as mlp"
         )
 
 
@@ -127,45 +118,22 @@ def fit_feature_autoencoder(
     seed: int,
     warm_start: WarmStart | None,
 ) -> AutoencoderFit:
-    """Train a feature autoencoder on ``state.x``, freshly or from ``start``."""
-    module = autoencoder.build(state.n_genes, seed)
-    optimizer = _initialize_training(autoencoder, module, state.x, training, seed, warm_start)
+    """Train a feature autoencoder on ``state.x``, initialized from a seed or a warm start."""
+    module, optimizer = _initialize(autoencoder, training, state, seed, warm_start)
     losses = _train(autoencoder, module, state, training, seed_for(seed, "training"), optimizer)
-    kept = not is_lazy(autoencoder.decoder, *state.x.shape)
-    embedding, reconstruction = _predict(autoencoder, module, state.x, training.batch_size, kept)
+    lazy = is_lazy(autoencoder.decoder, *state.x.shape)
+    embedding, reconstruction = _predict(autoencoder, module, state.x, training, lazy)
     check_finite(training, embedding, reconstruction)
-    decoders = {} if kept else _export_decoder_weights(0, module)
+    decoders = _export_decoder(0, module) if lazy else {}
     moments = optimizer_to_arrays(optimizer)
     return AutoencoderFit(embedding, reconstruction, decoders, to_arrays(module), moments, losses)
-
-
-def _export_decoder_weights(decoder_index: int, module: nn.ModuleDict) -> Arrays:
-    """The weights of a decoder, named as :class:`Rebuilt` wants them."""
-    return {
-        f"{decoder_index}.{name}": value for name, value in to_arrays(module["decoder"]).items()
-    }
-
-
-def reconstruct(
-    autoencoder: Autoencoder,
-    result: AutoencoderFit,
-    n_genes: int,
-    clusters: np.ndarray | None = None,
-) -> np.ndarray | LazyReconstruction | None:
-    """What was rebuilt: all of it, or on demand; by one decoder, or by that of each cluster."""
-    if not result.decoder_weights:
-        return result.reconstruction
-    assert autoencoder.decoder is not None
-    number = np.zeros(len(result.embedding), dtype=np.int64) if clusters is None else clusters
-    decoder = autoencoder.decoder.mirror(autoencoder.encoder)
-    return LazyReconstruction(decoder, result.decoder_weights, result.embedding, number, n_genes)
 
 
 @stage("imputation")
 def fit_imputation_autoencoder(
     autoencoder: Autoencoder, training: Training, state: State, seed: int
 ) -> AutoencoderFit:
-    """Train a fresh autoencoder on ``state.x``; its reconstruction is the imputed matrix."""
+    """Train a new autoencoder on ``state.x``; its reconstruction is the imputed matrix."""
     return fit_feature_autoencoder(autoencoder, training, state, seed, None)
 
 
@@ -179,61 +147,96 @@ def fit_cluster_autoencoders(
     training_cells: Literal["own", "all"],
     seed: int,
 ) -> AutoencoderFit:
-    """Rebuild ``state.x`` by one autoencoder per cluster of ``state.labels``.
+    """Train one autoencoder for each cluster and reconstruct ``state.x`` cluster by cluster.
 
-    ``copy`` starts each from the same weights; ``continue`` runs one network and one Adam through
-    all clusters. ``own`` trains on a cluster's cells, ``all`` on every cell.
+    Parameters
+    ----------
+    autoencoder, training, state, seed
+        As for :func:`fit_feature_autoencoder`; ``state.clusters`` are the clusters.
+    warm_start
+        The initial weights.
+    initialization
+        ``copy`` initializes every autoencoder with the same weights; ``continue`` trains one
+        network with one Adam on all clusters in turn.
+    training_cells
+        ``own`` trains on the cells of the cluster, ``all`` on all cells.
     """
     assert state.clusters is not None
-    module = autoencoder.build(state.n_genes, seed)
-    optimizer = _initialize_training(autoencoder, module, state.x, training, seed, warm_start)
-    kept = not is_lazy(autoencoder.decoder, *state.x.shape)
-    rebuilt = np.empty(state.x.shape, dtype=np.float32) if kept else None
+    module, optimizer = _initialize(autoencoder, training, state, seed, warm_start)
+    lazy = is_lazy(autoencoder.decoder, *state.x.shape)
+    reconstruction = None if lazy else np.empty(state.x.shape, dtype=np.float32)
     decoders: Arrays = {}
     width = autoencoder.encoder.embedding_width(state.n_genes)
     embedding = np.empty((state.n_cells, width), dtype=np.float32)
     losses = np.zeros(training.epochs)
-    for cluster in range(collectives.all_reduce_max(int(state.clusters.max())) + 1):
+    for cluster in range(communicator().all_reduce_max(int(state.clusters.max())) + 1):
         cells = np.flatnonzero(state.clusters == cluster)
         if initialization == "copy":
             from_arrays(module, warm_start.weights)
             optimizer = build_optimizer(module, training)
-        own = cells if training_cells == "own" else None
-        found = _train(
-            autoencoder, module, state, training, seed_for(seed, cluster), optimizer, own
+        subset = cells if training_cells == "own" else None
+        loss = _train(
+            autoencoder, module, state, training, seed_for(seed, cluster), optimizer, subset
         )
-        losses += np.pad(found, (0, len(losses) - len(found)), mode="edge")  # ended early
-        rows = state.x[cells]
-        embedding[cells], own_rows = _predict(autoencoder, module, rows, training.batch_size, kept)
-        if rebuilt is None:
-            decoders |= _export_decoder_weights(cluster, module)
+        losses += np.pad(loss, (0, len(losses) - len(loss)), mode="edge")  # after early stopping
+        embedding[cells], rows = _predict(autoencoder, module, state.x[cells], training, lazy)
+        if reconstruction is None:
+            decoders |= _export_decoder(cluster, module)
         else:
-            rebuilt[cells] = own_rows
-    check_finite(training, embedding, rebuilt)
+            reconstruction[cells] = rows
+    check_finite(training, embedding, reconstruction)
     moments = optimizer_to_arrays(optimizer)
-    return AutoencoderFit(embedding, rebuilt, decoders, to_arrays(module), moments, losses)
+    return AutoencoderFit(embedding, reconstruction, decoders, to_arrays(module), moments, losses)
 
 
-def _initialize_training(
+def reconstruct(
     autoencoder: Autoencoder,
-    module: nn.ModuleDict,
-    x: Expression,
+    result: AutoencoderFit,
+    n_genes: int,
+    clusters: np.ndarray | None = None,
+) -> np.ndarray | LazyReconstruction | None:
+    """Return the reconstruction of a fit, cells x genes, or None without a decoder.
+
+    Parameters
+    ----------
+    autoencoder, result
+        The components and what was fitted.
+    n_genes
+        Columns of the reconstruction.
+    clusters
+        The clusters of cluster autoencoders, for a lazy reconstruction by several decoders.
+    """
+    if not result.decoder_weights:
+        return result.reconstruction
+    assert autoencoder.decoder is not None
+    index = np.zeros(len(result.embedding), dtype=np.int64) if clusters is None else clusters
+    decoder = autoencoder.decoder.mirror(autoencoder.encoder)
+    return LazyReconstruction(decoder, result.decoder_weights, result.embedding, index, n_genes)
+
+
+def _export_decoder(index: int, module: nn.ModuleDict) -> Arrays:
+    return {f"{index}.{name}": value for name, value in to_arrays(module["decoder"]).items()}
+
+
+def _initialize(
+    autoencoder: Autoencoder,
     training: Training,
+    state: State,
     seed: int,
     warm_start: WarmStart | None,
-) -> torch.optim.Optimizer:
-    """Prepare a module's computed parts, load ``start``, and make its optimiser."""
+) -> tuple[nn.ModuleDict, torch.optim.Optimizer]:
+    """Return the networks and their Adam, at the start of a training."""
+    module = autoencoder.build(state.n_genes, seed)
     if warm_start is None:
-        autoencoder.encoder.prepare(
-            module["encoder"], autoencoder.to_encoder_input(x), seed_for(seed, "prepare")
-        )
+        x = autoencoder.to_encoder_input(state.x)
+        autoencoder.encoder.prepare(module["encoder"], x, seed_for(seed, "prepare"))
     else:
         from_arrays(module, warm_start.weights)
-    trained = torch.nn.Linear(1, 1) if not list(module.parameters()) else module
-    optimizer = build_optimizer(trained, training)
+    has_parameters = any(True for _ in module.parameters())
+    optimizer = build_optimizer(module if has_parameters else torch.nn.Linear(1, 1), training)
     if warm_start is not None and warm_start.optimizer_state:
         optimizer_from_arrays(optimizer, warm_start.optimizer_state)
-    return optimizer
+    return module, optimizer
 
 
 def _train(
@@ -245,48 +248,43 @@ def _train(
     optimizer: torch.optim.Optimizer,
     subset: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Train on all cells, or on some of them, ``own``; returns the loss of each epoch."""
-    if autoencoder.decoder is None:
-        return np.zeros(training.epochs)
-    decoder, x = autoencoder.decoder, DenseRows(state.x if subset is None else state.x[subset])
-    places = None if subset is None else torch.from_numpy(subset)
-    of_batch = Loss(
-        autoencoder.decoder, autoencoder.reconstruction_weight, autoencoder.regularizers, state
+    """Train on all cells or on a subset; return the loss of each epoch."""
+    encoder, decoder, weight = (
+        autoencoder.encoder,
+        autoencoder.decoder,
+        autoencoder.reconstruction_weight,
     )
-    awake = None
-    if not optimizer.state and autoencoder.supports_active_subnetwork():
-        from scgnn.pipelines.active_units import extract_active_subnetwork
+    if decoder is None:
+        return np.zeros(training.epochs)
+    from scgnn.pipelines.active_units import train_active_units
 
-        awake = extract_active_subnetwork(module["encoder"], module["decoder"], x, training)
+    x = DenseRows(state.x if subset is None else state.x[subset])
+    state_rows = None if subset is None else torch.from_numpy(subset)
+    compute_loss = Loss(decoder, weight, autoencoder.regularizers, state)
 
     def loss(cells: Tensor | None) -> Tensor:
         rows = x[cells]
-        z, output = autoencoder(module, rows) if awake is None else awake(rows, cells)
+        z, output = autoencoder(module, rows)
         batch = ForwardPass(rows, decoder.reconstruct(output, rows), z, module["encoder"])
-        among_all = cells if places is None else places if cells is None else places[cells]
-        return of_batch(output, batch, among_all)
+        if state_rows is not None:
+            cells = state_rows if cells is None else state_rows[cells]
+        return compute_loss(output, batch, cells)
 
-    if awake is None:
+    components = (encoder, decoder, *autoencoder.regularizers)
+    with train_active_units(module, components, x, training, optimizer):
         return fit(module, loss, len(x), training, seed, optimizer)
-    losses = fit(awake, loss, len(x), training, seed, awake.optimizer)
-    awake.write_back(optimizer)
-    return losses
 
 
 def _predict(
-    autoencoder: Autoencoder,
-    module: nn.ModuleDict,
-    x: Expression,
-    batch_size: int,
-    with_reconstruction: bool,
+    autoencoder: Autoencoder, module: nn.ModuleDict, x: Expression, training: Training, lazy: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Embedding and, where wanted, reconstruction of all cells, a clean forward pass."""
+    """Return embedding and, unless it is lazy, reconstruction of all cells."""
 
     def forward(rows: Tensor) -> tuple[Tensor, ...]:
-        if autoencoder.decoder is None or not with_reconstruction:
+        if autoencoder.decoder is None or lazy:
             return (module["encoder"](None, autoencoder.to_encoder_input(rows)),)
         z, output = autoencoder(module, rows)
         return z, autoencoder.decoder.reconstruct(output, rows)
 
-    outputs = predict(forward, x, batch_size)
-    return outputs[0], outputs[1] if len(outputs) > 1 else None
+    embedding, *reconstruction = predict(forward, x, training.batch_size)
+    return embedding, reconstruction[0] if reconstruction else None

@@ -1,10 +1,11 @@
-"""One pass over the cells: encode, connect, encode again, cluster. Every pipeline here makes it."""
+"""The slots and steps that pipelines share: feature embedding, graph, graph embedding, clusters."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from scipy import sparse
@@ -15,12 +16,13 @@ from scgnn.components.encoders import PCA, Encoder
 from scgnn.components.graph_builders import KNN, GraphBuilder
 from scgnn.components.ltmg import LTMG
 from scgnn.components.regularizers import LTMGWeightedError, Phase, Regularizer, active_in
-from scgnn.field_types import NonNegativeFloat, PositiveInt, ProperFraction
-from scgnn.pipelines import autoencoders, graph_autoencoder, steps
+from scgnn.components.transforms import Transform
+from scgnn.field_types import Cost, DatasetSize, NonNegativeFloat, PositiveInt, ProperFraction
+from scgnn.pipelines import autoencoders, cost, graph_autoencoder, steps
 from scgnn.pipelines.contract import Pipeline
 from scgnn.pipelines.iteration import IterationContext
 from scgnn.pipelines.reconstruction import count_zero_columns
-from scgnn.registry.introspection import collect_requirements, slot
+from scgnn.registry.introspection import collect_requirements, iter_components, slot
 from scgnn.state import Expression, State
 from scgnn.training.budget import Training
 
@@ -29,44 +31,44 @@ log = logging.getLogger("scgnn")
 
 @dataclass(frozen=True)
 class EmbeddingPipeline(Pipeline):
-    """The slots of one pass, and the pass.
+    """The base class of pipelines that embed features, build and embed a graph, and cluster.
 
     Parameters
     ----------
     feature_encoder
-        Expression into the feature embedding.
+        Encoder of the expression; its output is the feature embedding.
     feature_decoder
-        The feature embedding back into expression; null where the encoder is not trained.
+        Decoder from the feature embedding to expression; null if the encoder is not trained.
     reconstruction_weight
-        Weight of the plain squared error, 1 − α, in the feature autoencoder.
+        Weight of the decoder's error, 1 − α of the paper, in the feature autoencoder.
     feature_regularizers
-        What else the feature autoencoder is held to.
+        Additional terms of the feature autoencoder's loss.
     graph_builder
-        The feature embedding into the cell graph; null for none.
+        Builder of the cell graph from the feature embedding; null for none.
     prune_applies_to
-        clusterer, as in the published code, hides pruned edges from the clusterer alone: the graph
+        clusterer, as in the published code, hides pruned edges from the clusterer only: the graph
         autoencoder and the imputation keep them.
     graph_encoder
-        The graph and the feature embedding into the embedding that is clustered; null clusters
-        the feature embedding.
+        Encoder of the graph and the feature embedding; its output is clustered. null clusters the
+        feature embedding.
     graph_decoder
-        What the graph embedding must rebuild.
+        Decoder from the graph embedding to the graph.
     graph_features
-        What the graph encoder sees of the embedding z: raw, z; binary, z > column mean, as the
-        published code has it; row_normalized, z divided by its row sum.
+        Input of the graph encoder, from the feature embedding z: raw, z; binary, z > column mean,
+        as in the published code; row_normalized, z divided by its row sum.
     edge_holdout_fraction
-        Share of edges hidden from the graph autoencoder; 0.15 in the published code.
+        Fraction of edges hidden from the graph autoencoder; 0.15 in the published code.
     graph_fanout
-        Neighbours that a cell hears in each layer while the graph autoencoder is trained in
-        mini-batches of graph_training.batch_size cells; null trains it on the whole graph.
+        Neighbors sampled per cell and layer when the graph autoencoder is trained in mini-batches
+        of graph_training.batch_size cells; null trains on the full graph.
     clusterer
-        The embedding and the graph into clusters.
+        Clusterer of the embedding or of the graph.
     min_cluster_size
         Clusters with fewer cells are small; 1 keeps all.
     max_clusters
-        Clusters beyond this number count as small; null sets no limit.
+        Clusters beyond this number are small too, by decreasing size; null sets no limit.
     small_clusters
-        merge makes all small clusters one; reassign gives their cells to the nearest other cluster.
+        merge makes all small clusters one; reassign moves their cells to the nearest other cluster.
     feature_training
         Budget of the first feature autoencoder.
     graph_training
@@ -97,77 +99,88 @@ class EmbeddingPipeline(Pipeline):
         for name, target in (("feature_decoder", "features"), ("graph_decoder", "graph")):
             decoder = getattr(self, name)
             if decoder is not None and decoder.target != target:
-                raise ValueError(f"{name}: {decoder.name} rebuilds {decoder.target}, not {target}")
-        if self.feature_decoder is None and self.feature_regularizers:
-            raise ValueError("feature_regularizers: without a feature_decoder nothing is trained")
-        starting = active_in(self.feature_regularizers, "initial")
-        if self.feature_decoder is not None and not (self.reconstruction_weight or starting):
-            raise ValueError(
-                "reconstruction_weight: 0 without a feature regularizer leaves nothing to learn"
-            )
-        self._check_regularizers_used()
-        for regularizer in self.all_regularizers():
-            regularizer.validate_encoder(self.feature_encoder)
+                raise ValueError(
+                    f"{name}: {decoder.name} reconstructs {decoder.target}, not {target}"
+                )
+        self._check_regularizers()
         if self.graph_encoder is not None and self.graph_decoder.encoder_width(1) > 1:  # type: ignore[attr-defined]
-            self.graph_encoder.replace_width(2)  # refuses where it cannot
+            self.graph_encoder.replace_width(2)  # raises if it has no width
         if self.graph_fanout and not isinstance(self.graph_decoder, InnerProductDecoder):
             raise ValueError(
-                f"graph_fanout: {self.graph_decoder.name} sees the whole graph; set it to null"
+                f"graph_fanout: {self.graph_decoder.name} does not support mini-batches; set "
+                "graph_fanout to null"
             )
         if self.graph_builder is None:
             for name in ("graph_encoder", "clusterer"):
                 if "graph" in collect_requirements(getattr(self, name)):
-                    raise ValueError(f"{name}: needs the graph, but graph_builder is null")
+                    raise ValueError(f"{name}: requires the graph, but graph_builder is null")
         if self.prune_applies_to == "clusterer" and not hasattr(self.graph_builder, "prune"):
-            raise ValueError("prune_applies_to: the graph_builder does not prune")
+            raise ValueError("prune_applies_to: clusterer requires a graph_builder that prunes")
         self.ltmg_model()
 
-    def _check_regularizers_used(self) -> None:
-        """Refuse a feature regularizer that no training of this pipeline can use."""
+    def _check_regularizers(self) -> None:
+        if self.feature_decoder is None and self.feature_regularizers:
+            raise ValueError("feature_regularizers: require a feature_decoder")
+        initial = active_in(self.feature_regularizers, "initial")
+        if self.feature_decoder is not None and not (self.reconstruction_weight or initial):
+            raise ValueError("reconstruction_weight: 0 requires an active feature regularizer")
         for regularizer in self.feature_regularizers:
             if not any(map(regularizer.is_active, self.feature_phases)):
-                needs = " and ".join(sorted(regularizer.requires)) or "nothing"
-                phases = ", ".join(regularizer.phases) or "none"
                 raise ValueError(
-                    f"feature_regularizers: {regularizer.name} takes part in no training: its "
-                    f"phases are {phases} and it needs the {needs}; the "
-                    f"trainings here are {', '.join(self.feature_phases)}, and the first one knows "
-                    "no graph and no labels"
+                    f"feature_regularizers: {regularizer.name} is active in no training: its "
+                    f"phases are {', '.join(regularizer.phases) or 'none'} and it requires the "
+                    f"{' and '.join(sorted(regularizer.requires)) or 'expression'}; the phases "
+                    f"here are {', '.join(self.feature_phases)}; initial has no graph or clusters"
+                )
+        for part in iter_components(self):
+            if isinstance(part, Regularizer):
+                part.validate_encoder(self.feature_encoder)
+
+    def validate(self, transforms: Sequence[Transform], batch_key: str | None) -> None:
+        """Check the batches, and that decoders of counts get counts."""
+        super().validate(transforms, batch_key)
+        decoder = self.feature_decoder
+        if decoder is None or not decoder.requires_counts:
+            return
+        if names := [t.name for t in transforms if not t.drops_cells_or_genes]:
+            raise ValueError(
+                f"pipeline.feature_decoder: {decoder.name} requires counts; remove "
+                f"{' and '.join(names)} from data.transforms"
+            )
+        for part in iter_components(self):
+            if isinstance(part, LTMGWeightedError) and part.input == "log":
+                raise ValueError(
+                    f"pipeline: {part.name} expects logarithms, but {decoder.name} requires "
+                    "counts; set its input to counts"
                 )
 
-    def all_regularizers(self) -> tuple[Regularizer, ...]:
-        """Those of all phases."""
-        return self.feature_regularizers
-
     def active_regularizers(self) -> tuple[Regularizer, ...]:
-        """Those that some training here uses."""
+        """Return the regularizers of all trainings of this pipeline."""
         return active_in(self.feature_regularizers, "initial")
 
     def ltmg_model(self) -> LTMG | None:
-        """The LTMG model that the regularizers ask for, None when none of them does.
+        """Return the LTMG model of the regularizers, None if none of them needs one.
 
         Raises
         ------
         ValueError
-            Two of them ask for different models: a run has one set of states.
+            Regularizers have different models; a run has one set of states.
         """
-        wanted = [r for r in self.active_regularizers() if isinstance(r, LTMGWeightedError)]
-        models = {r.to_ltmg() for r in wanted}
+        active = self.active_regularizers()
+        models = {r.to_ltmg() for r in active if isinstance(r, LTMGWeightedError)}
         if len(models) > 1:
-            raise ValueError("two LTMG regularizers with different settings; a run has one model")
+            raise ValueError("LTMG regularizers must have the same settings of the model")
         return models.pop() if models else None
 
     def fit_ltmg_states(self, state: State, context: IterationContext) -> State:
-        """LTMG states of the expression, where a regularizer wants them."""
+        """Fit the LTMG states of the expression, if a regularizer needs them."""
         model = self.ltmg_model()
         if model is None:
             return state
-        return replace(
-            state,
-            ltmg_states=context(steps.fit_ltmg_states, model, state.x, context.seed_for("signal")),
-        )
+        states = context(steps.fit_ltmg_states, model, state.x, context.seed_for("signal"))
+        return replace(state, ltmg_states=states)
 
-    def encode(
+    def embed_features(
         self,
         state: State,
         target: Expression,
@@ -175,97 +188,125 @@ class EmbeddingPipeline(Pipeline):
         warm_start: autoencoders.WarmStart | None,
         context: IterationContext,
     ) -> tuple[State, autoencoders.AutoencoderFit]:
-        """The feature autoencoder on ``target``, fresh or going on from ``start``."""
+        """Train the feature autoencoder on ``target``, cells x genes."""
         phase: Phase = "iteration" if context.iteration else "initial"
-        parts = self.make_autoencoder(self.reconstruction_weight, self.feature_regularizers, phase)
-        seen = self.select_inputs(state, target, parts.regularizers)
-        if phase == "initial" and getattr(self.feature_decoder, "counts", False):
-            autoencoders.check_integer_counts(target)
+        decoder = self.feature_decoder
+        if phase == "initial" and decoder is not None and decoder.requires_counts:
+            autoencoders.check_integer_counts(target)  # type: ignore[arg-type]
+        autoencoder = self.make_autoencoder(
+            self.reconstruction_weight, self.feature_regularizers, phase
+        )
+        inputs = self.select_inputs(state, target, autoencoder.regularizers)
         seed = context.seed_for("feature_autoencoder")
-        fitted = context(
-            autoencoders.fit_feature_autoencoder, parts, training, seen, seed, warm_start
+        fit = context(
+            autoencoders.fit_feature_autoencoder, autoencoder, training, inputs, seed, warm_start
         )
-        counts = {"dead_units": int((fitted.embedding == 0).all(0).sum())}
-        rebuilt = autoencoders.reconstruct(parts, fitted, state.n_genes)
-        if rebuilt is not None:
-            counts["dead_genes"] = count_zero_columns(rebuilt)
-        state = replace(state, embedding=fitted.embedding, reconstruction=rebuilt)
-        return context.record(state, "feature autoencoder", loss=fitted.losses, **counts), fitted
+        counts = {"dead_units": int((fit.embedding == 0).all(0).sum())}
+        reconstruction = autoencoders.reconstruct(autoencoder, fit, state.n_genes)
+        if reconstruction is not None:
+            counts["dead_genes"] = count_zero_columns(reconstruction)
+        state = replace(state, embedding=fit.embedding, reconstruction=reconstruction)
+        return context.record(state, "feature autoencoder", loss=fit.losses, **counts), fit
 
-    def build_graph_and_cluster(self, state: State, context: IterationContext) -> State:
-        """The cell graph of the embedding, the graph embedding, and its clusters."""
-        for_clusters = self._build_graph(self.graph_builder, state, context)
-        graph = for_clusters
+    def build_graph(
+        self, state: State, context: IterationContext
+    ) -> tuple[State, sparse.csr_matrix | None]:
+        """Build the cell graph from the feature embedding.
+
+        Returns
+        -------
+        state
+            With the graph of the graph autoencoder and of regularizers.
+        graph
+            The graph of the clusterer, which is another one if only that one is pruned.
+        """
+        if self.graph_builder is None:
+            return state, None
+        graph = pruned = self._call_graph_builder(self.graph_builder, state, context)
         if self.prune_applies_to == "clusterer":
-            whole = replace(self.graph_builder, prune=None)  # type: ignore[type-var]
-            if getattr(whole, "symmetry", "") == "last_written":  # a rule for pruned edges alone
-                whole = replace(whole, symmetry="union")  # type: ignore[type-var]
-            graph = self._build_graph(whole, state, context)
-        embedding = state.embedding
-        if graph is not None:
-            state = context.record(replace(state, graph=graph), "cell graph", edges=graph.nnz // 2)
-        if self.graph_encoder is not None:
-            embedded = context(
-                graph_autoencoder.fit_graph_autoencoder,
-                self.graph_encoder,
-                self.graph_decoder,
-                self.graph_training,
-                state.embedding,
-                graph,
-                self.graph_features,
-                self.edge_holdout_fraction,
-                self.graph_fanout,
-                context.seed_for("graph_encoder"),
-            )
-            embedding = embedded.embedding
-            if np.ptp(embedding, 0).max() <= 1e-5 * np.abs(embedding).max():
-                log.warning(
-                    "graph autoencoder: all cells have come to one embedding, so there is one "
-                    "cluster; lower graph_training.learning_rate, or set graph_features: row_normalized"
-                )
-            state = context.record(state, "graph autoencoder", loss=embedded.losses)
-        state = replace(state, graph_embedding=embedding)
-        clusterer, state = self.select_clusterer(state, for_clusters, context)
-        labels = context(
-            steps.cluster,
-            clusterer,
-            embedding,
-            for_clusters,
-            self.min_cluster_size,
-            self.max_clusters or state.n_cells,
-            self.small_clusters,
-            context.seed_for("clusterer"),
-        )
-        state = replace(state, clusters=labels)
-        return context.record(state, "clustering", clusters=int(labels.max()) + 1)
-
-    def select_clusterer(
-        self, state: State, graph: sparse.csr_matrix | None, context: IterationContext
-    ) -> tuple[Clusterer, State]:
-        """The clusterer of this round."""
-        return self.clusterer, state
+            changes: dict[str, Any] = {"prune": None}
+            if getattr(self.graph_builder, "symmetry", "") == "last_written":
+                changes["symmetry"] = "union"  # last_written is a rule for pruned edges only
+            unpruned = replace(self.graph_builder, **changes)  # type: ignore[type-var]
+            graph = self._call_graph_builder(unpruned, state, context)
+        state = context.record(replace(state, graph=graph), "cell graph", edges=graph.nnz // 2)
+        return state, pruned
 
     @staticmethod
-    def _build_graph(
-        builder: GraphBuilder | None, state: State, context: IterationContext
-    ) -> sparse.csr_matrix | None:
-        if builder is None:
-            return None
+    def _call_graph_builder(
+        builder: GraphBuilder, state: State, context: IterationContext
+    ) -> sparse.csr_matrix:
         batch = state.batch if "batch" in collect_requirements(builder) else None
         seed = context.seed_for("graph_builder")
         return context(steps.build_graph, builder, state.embedding, seed, batch)
 
+    def embed_graph(self, state: State, context: IterationContext) -> State:
+        """Train the graph autoencoder; without one, the feature embedding is that of the graph."""
+        if self.graph_encoder is None:
+            return replace(state, graph_embedding=state.embedding)
+        fit = context(
+            graph_autoencoder.fit_graph_autoencoder,
+            self.graph_encoder,
+            self.graph_decoder,
+            self.graph_training,
+            state.embedding,
+            state.graph,
+            self.graph_features,
+            self.edge_holdout_fraction,
+            self.graph_fanout,
+            context.seed_for("graph_encoder"),
+        )
+        if np.ptp(fit.embedding, 0).max() <= 1e-5 * np.abs(fit.embedding).max():
+            log.warning(
+                "graph autoencoder collapsed: all cells share one embedding, hence one cluster; "
+                "lower graph_training.learning_rate or set graph_features: row_normalized"
+            )
+        state = replace(state, graph_embedding=fit.embedding)
+        return context.record(state, "graph autoencoder", loss=fit.losses)
+
+    def cluster(
+        self, state: State, graph: sparse.csr_matrix | None, context: IterationContext
+    ) -> State:
+        """Cluster the graph embedding, or a cell graph."""
+        clusterer, state = self.select_clusterer(state, graph, context)
+        assert state.graph_embedding is not None
+        seed = context.seed_for("clusterer")
+        clusters = self.call_clusterer(clusterer, state.graph_embedding, graph, seed, context)
+        state = replace(state, clusters=clusters)
+        return context.record(state, "clustering", clusters=int(clusters.max()) + 1)
+
+    def select_clusterer(
+        self, state: State, graph: sparse.csr_matrix | None, context: IterationContext
+    ) -> tuple[Clusterer, State]:
+        """Return the clusterer of this iteration."""
+        return self.clusterer, state
+
+    def call_clusterer(
+        self,
+        clusterer: Clusterer,
+        embedding: np.ndarray,
+        graph: sparse.csr_matrix | None,
+        seed: int,
+        context: IterationContext,
+    ) -> np.ndarray:
+        """Return the clusters of a clusterer, after the rule for small clusters."""
+        limits = self.min_cluster_size, self.max_clusters or len(embedding), self.small_clusters
+        return context(steps.cluster, clusterer, embedding, graph, *limits, seed)
+
     def make_autoencoder(
         self, reconstruction_weight: float, regularizers: tuple[Regularizer, ...], phase: Phase
     ) -> autoencoders.Autoencoder:
-        """The feature autoencoder and what its loss is made of in a phase."""
-        taking_part = active_in(regularizers, phase)
+        """Return the feature autoencoder with the regularizers that are active in a phase."""
+        active = active_in(regularizers, phase)
         return autoencoders.Autoencoder(
-            self.feature_encoder, self.feature_decoder, reconstruction_weight, taking_part
+            self.feature_encoder, self.feature_decoder, reconstruction_weight, active
         )
 
     @staticmethod
     def select_inputs(state: State, x: Expression, regularizers: tuple[Regularizer, ...]) -> State:
-        """What a training is given: its target and the fields that its regularizers read."""
-        needs = collect_requirements(regularizers)
-        return State(x, state.genes, state.cells, **{need: getattr(state, need) for need in needs})
+        """Return a state with only ``x`` and the fields that the regularizers require."""
+        names = collect_requirements(regularizers)
+        return State(x, state.genes, state.cells, **{name: getattr(state, name) for name in names})
+
+    def estimate_stages(self, size: DatasetSize) -> Iterator[tuple[str, int, Cost]]:
+        return cost.estimate_stages(self, size)

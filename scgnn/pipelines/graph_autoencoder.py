@@ -1,4 +1,4 @@
-"""The graph autoencoder's training, on the whole graph or in mini-batches of sampled neighbours."""
+"""The training of the graph autoencoder, on the full graph or in mini-batches."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ GraphFeatures = Literal["raw", "binary", "row_normalized"]
 
 
 class GraphAutoencoderFit(NamedTuple):
-    """A graph embedding and how its training went."""
+    """The embedding of a trained graph autoencoder, and its losses."""
 
-    embedding: np.ndarray  # cells x hidden[-1]
+    embedding: np.ndarray  # cells x width
     losses: np.ndarray  # epochs
 
 
@@ -44,64 +44,83 @@ def fit_graph_autoencoder(
     fanout: int | None,
     seed: int,
 ) -> GraphAutoencoderFit:
-    """Train a new graph autoencoder; the mean of its embedding is what is clustered.
+    """Train a new graph autoencoder.
 
-    ``binary`` hands the encoder z > column mean instead of z, ``row_normalized`` z over its row sum.
-    ``holdout`` is the share of edges that neither carry messages nor count as connected while
-    training. ``neighbours`` are sampled in mini-batches; 0 trains on the whole graph.
+    Parameters
+    ----------
+    encoder, decoder, training
+        The components and the budget.
+    embedding
+        The feature embedding, cells x width.
+    graph
+        The cell graph, cells x cells.
+    features
+        The input of the encoder: the embedding z (``raw``), z > column mean (``binary``) or z
+        divided by its row sum (``row_normalized``).
+    edge_holdout_fraction
+        Fraction of edges that are hidden from the encoder and from the loss in training.
+    fanout
+        Neighbors sampled per cell and layer in mini-batches; None trains on the full graph.
+    seed
+        Seed of weights, held-out edges and samples.
+
+    Returns
+    -------
+    GraphAutoencoderFit
+        The embedding, of a variational decoder its mean, and the loss of each epoch.
     """
     assert isinstance(decoder, GraphDecoder)
+    x = torch.from_numpy(_transform_features(embedding, features))
+    n_cells, n_features = x.shape
+    graph = hold_out_edges(graph, edge_holdout_fraction, seed_for(seed, "holdout"))
+    width = encoder.embedding_width(n_features)
+    if (encoder_width := decoder.encoder_width(width)) != width:
+        encoder = encoder.replace_width(encoder_width)
+    with use_torch_seed(seed_for(seed, "encoder")):
+        module = encoder.build(n_features)
+    encoder.prepare(module, x.numpy(), seed_for(seed, "prepare"))
+    message_graph, target = encoder.prepare_graph(graph), make_graph_target(graph)
+    batch_size = n_cells
+    if fanout is not None and training.batch_size < n_cells:
+        batch_size = training.batch_size
+        sample_neighbors = _make_neighbor_sampler(encoder, message_graph, fanout)
+        sample_target = BatchTargetSampler(graph, target)
+
+    def loss(cells: Tensor | None) -> Tensor:
+        if cells is None:
+            return decoder.loss(module(message_graph, x), target)
+        nodes, batch_target = sample_target(cells)
+        inputs, blocks = sample_neighbors(nodes)
+        output = module(blocks, x[inputs])[: len(nodes)]
+        return decoder.loss(output, batch_target) * (len(cells) / n_cells)
+
+    training = replace(training, batch_size=batch_size, validation_fraction=0.0)
+    losses = fit(module, loss, n_cells, training, seed_for(seed, "training"))
+    module.eval()
+    with torch.no_grad():
+        z = decoder.extract_embedding(module(message_graph, x)).numpy().copy()
+    check_finite(training, z)
+    return GraphAutoencoderFit(z, losses)
+
+
+def _transform_features(embedding: np.ndarray, features: GraphFeatures) -> np.ndarray:
     if features == "binary":
         embedding = embedding > embedding.mean(0)
     elif features == "row_normalized":
         total = embedding.sum(1, keepdims=True)
         embedding = np.divide(embedding, total, out=np.zeros_like(embedding), where=total != 0)
-    x = torch.from_numpy(np.asarray(embedding, dtype=np.float32))
-    graph = hold_out_edges(graph, edge_holdout_fraction, seed_for(seed, "holdout"))
-    asked = decoder.encoder_width(encoder.embedding_width(x.shape[1]))
-    widened = (
-        encoder if asked == encoder.embedding_width(x.shape[1]) else encoder.replace_width(asked)
-    )
-    with use_torch_seed(seed_for(seed, "encoder")):
-        module = widened.build(x.shape[1])
-    widened.prepare(module, x.numpy(), seed_for(seed, "prepare"))
-    messages, target = widened.prepare_graph(graph), make_graph_target(graph)
-
-    def whole(_: Tensor | None) -> Tensor:
-        return decoder.loss(module(messages, x), target)
-
-    loss: Callable[[Tensor | None], Tensor] = whole
-    batch_size = len(x)  # one step on the whole graph
-    if fanout is not None and training.batch_size < len(x):
-        batch_size = training.batch_size
-        sampled = _make_neighbor_sampler(widened, messages, fanout)
-        among = BatchTargetSampler(graph, target)
-
-        def loss(cells: Tensor | None) -> Tensor:
-            assert cells is not None
-            places, batch = among(cells)
-            seen, part = sampled(places)
-            output = module(part, x[seen])[: len(places)]
-            return decoder.loss(output, batch) * (len(cells) / len(x))
-
-    everything = replace(training, batch_size=batch_size, validation_fraction=0.0)
-    losses = fit(module, loss, len(x), everything, seed_for(seed, "training"))
-    module.eval()
-    with torch.no_grad():
-        found = decoder.extract_embedding(module(messages, x)).numpy().copy()
-    check_finite(training, found)
-    return GraphAutoencoderFit(found, losses)
+    return np.asarray(embedding, dtype=np.float32)
 
 
 class BatchTargetSampler:
-    """The targets of batches of cells: each cell with one of the entries of its row of A + I.
+    """The targets of batches of cells, with one random entry of each cell's row of A + I.
 
     Parameters
     ----------
     graph
-        A, of all cells.
+        A, cells x cells.
     target
-        Its constants.
+        The target of all cells.
     """
 
     def __init__(self, graph: sparse.csr_matrix, target: GraphTarget) -> None:
@@ -113,20 +132,19 @@ class BatchTargetSampler:
         self._batch_position = torch.empty(graph.shape[0], dtype=torch.int64)
 
     def __call__(self, cells: Tensor) -> tuple[Tensor, GraphTarget]:
-        """The cells and after them the other ends of their entries, and the batch's target."""
-        degree = self.degree[cells]
-        one = (torch.rand(len(cells)) * degree).long().clamp(max=degree - 1)
-        ends = self.columns[self.row_start[cells] + one]
-        self._batch_position[ends] = -1
-        self._batch_position[cells] = torch.arange(len(cells))
-        others = ends[self._batch_position[ends] < 0].unique()
-        self._batch_position[others] = torch.arange(len(cells), len(cells) + len(others))
-        stands_for = degree * (self.target.n_cells / len(cells))
+        """Return the nodes of a batch, first ``cells``, then their neighbors, and its target."""
+        n, degree = len(cells), self.degree[cells]
+        entry = (torch.rand(n) * degree).long().clamp(max=degree - 1)
+        neighbors = self.columns[self.row_start[cells] + entry]
+        self._batch_position[neighbors] = -1
+        self._batch_position[cells] = torch.arange(n)
+        others = neighbors[self._batch_position[neighbors] < 0].unique()
+        self._batch_position[others] = torch.arange(n, n + len(others))
         batch = self.target._replace(
-            rows=torch.arange(len(cells)),
-            cols=self._batch_position[ends],
-            n_sampled=len(cells),
-            weights=stands_for,
+            rows=torch.arange(n),
+            cols=self._batch_position[neighbors],
+            n_sampled=n,
+            weights=degree * (self.target.n_cells / n),
         )
         return torch.cat([cells, others]), batch
 
@@ -134,25 +152,25 @@ class BatchTargetSampler:
 def _make_neighbor_sampler(
     encoder: Encoder, message_graph: Any, fanout: int
 ) -> Callable[[Tensor], tuple[Tensor, Any]]:
-    """What the messages of a batch come from: the cells that it hears, its own first, their graph.
+    """Return a function from nodes to the nodes they receive messages from, and their graph.
 
     Raises
     ------
     InputError
-        The encoder wants the graph in a form that is not DGL's.
+        The encoder takes the graph in a form other than DGL's.
     """
     if "graph" not in collect_requirements(encoder):
-        return lambda places: (places, None)
+        return lambda nodes: (nodes, None)
     if not hasattr(message_graph, "sample_neighbors"):
         raise InputError(
-            f"graph_fanout: {encoder.name} takes the graph as {type(message_graph).__name__}, and "
-            "neighbours can be sampled of a DGLGraph only; set it to null"
+            f"graph_fanout: neighbors can be sampled from a DGLGraph only, but {encoder.name} "
+            f"takes the graph as {type(message_graph).__name__}; set graph_fanout to null"
         )
     return build_neighbor_sampler(message_graph, fanout, len(getattr(encoder, "hidden", (0,))))
 
 
 def hold_out_edges(graph: sparse.csr_matrix, fraction: float, seed: int) -> sparse.csr_matrix:
-    """The graph less a random share of its edges, both directions of each."""
+    """Remove a random fraction of the edges, both directions of each."""
     upper = sparse.triu(graph, k=1).tocoo()
     n_out = int(upper.nnz * fraction)
     if n_out == 0:

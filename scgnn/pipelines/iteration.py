@@ -1,4 +1,4 @@
-"""iteration"""
+"""The context of one iteration of a pipeline."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ R = TypeVar("R")
 
 
 class IterationContext(NamedTuple):
-    """A round of a pipeline: where its steps run, and the number that names their seeds."""
+    """The runner of the steps of an iteration, and what their seeds derive from.
+
+    Calling it with a stage and its arguments runs the stage.
+    """
 
     stages: Stages
     seed: int
@@ -26,13 +29,13 @@ class IterationContext(NamedTuple):
         return self.stages(function, *args, iteration=self.iteration)
 
     def seed_for(self, slot: str) -> int:
-        """The seed of a slot in this round."""
+        """Return the seed of a slot in this iteration."""
         return seed_for(self.seed, slot, self.iteration)
 
     def record(self, state: State, stage: str, **values: float | np.ndarray) -> State:
-        """The state with quantities of a stage in its history; an array is a loss by epoch."""
-        new = []
+        """Add quantities of a stage to the history; an array has one value for each epoch."""
+        records = []
         for quantity, value in values.items():
-            steps = enumerate(value.tolist(), 1) if isinstance(value, np.ndarray) else [(0, value)]
-            new += [Record(self.iteration, stage, quantity, n, float(v)) for n, v in steps]
-        return replace(state, history=(*state.history, *new))
+            epochs = enumerate(value.tolist(), 1) if isinstance(value, np.ndarray) else [(0, value)]
+            records += [Record(self.iteration, stage, quantity, n, float(v)) for n, v in epochs]
+        return replace(state, history=(*state.history, *records))

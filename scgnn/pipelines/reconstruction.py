@@ -1,4 +1,4 @@
-"""Expression that autoencoders rebuilt, where it is too large to keep: computed row by row."""
+"""Reconstructed expression that is too large to store: computed from the embedding when read."""
 
 from __future__ import annotations
 
@@ -12,45 +12,42 @@ import torch
 
 from scgnn.components.decoders import Decoder
 from scgnn.seeding import use_torch_seed
-from scgnn.training import collectives
+from scgnn.training.collectives import communicator
 from scgnn.training.fit import Arrays, from_arrays
 
 if TYPE_CHECKING:
     from torch import nn
 
-MAX_STORED_VALUES = 2**27  # values of a matrix that is kept; half a gigabyte
+MAX_STORED_VALUES = 2**27  # of a reconstruction; half a gigabyte
 ROWS_PER_BLOCK = 4096
 
 _decoder_cache: WeakKeyDictionary[LazyReconstruction, dict[int, nn.Module]] = WeakKeyDictionary()
 
 
 def is_lazy(decoder: Decoder | None, n_cells: int, n_genes: int) -> bool:
-    """Whether what a decoder rebuilds is computed when it is asked for, and not kept.
-
-    Only for one whose output is the expression itself; others need the counts of the cells too.
-    """
-    large = n_cells * n_genes > MAX_STORED_VALUES or collectives.is_distributed()
+    """Return whether a reconstruction is computed when it is read, and not stored."""
+    large = n_cells * n_genes > MAX_STORED_VALUES or communicator().world_size > 1
     return decoder is not None and not decoder.needs_target and large
 
 
 @dataclass(frozen=True, eq=False)
 class LazyReconstruction:
-    """Rows of rebuilt expression, computed when they are asked for.
+    """Reconstructed expression, cells x genes, whose rows are computed when they are read.
 
     Parameters
     ----------
     decoder
-        Which decoder; it knows its encoder.
+        The decoder, mirrored.
     weights
-        Of each decoder, named ``NUMBER.name of the weight``.
+        Weights of one or several decoders, named ``INDEX.NAME``.
     embedding
-        Cells x d.
-    number
-        Which decoder rebuilds each cell; [cells].
+        Cells x width.
+    decoder_index
+        The decoder of each cell.
     n_genes
-        Columns.
+        Number of columns.
     imputation_threshold
-        Values nearer to zero than this are zero.
+        Values whose magnitude is below it are set to zero; None keeps all.
     """
 
     decoder: Decoder
@@ -65,58 +62,53 @@ class LazyReconstruction:
         return len(self.embedding), self.n_genes
 
     def __getitem__(self, cells: Any) -> np.ndarray:
-        """Some rows, float32, x all genes."""
-        places = np.arange(len(self.embedding))[cells]
-        found = np.empty((len(places), self.n_genes), dtype=np.float32)
-        for number in np.unique(self.decoder_index[places]):
-            own = np.flatnonzero(self.decoder_index[places] == number)
+        """Return rows, cells x genes, float32."""
+        embedding, decoder_index = self.embedding[cells], self.decoder_index[cells]
+        rows = np.empty((len(embedding), self.n_genes), dtype=np.float32)
+        for index in np.unique(decoder_index):
+            mask = decoder_index == index
             with torch.no_grad():
-                z = torch.from_numpy(self.embedding[places[own]])
-                found[own] = self._load_decoder(int(number))(z).numpy()
+                output = self._load_decoder(int(index))(torch.from_numpy(embedding[mask]))
+                rows[mask] = self.decoder.reconstruct(output, None).numpy()
         if self.imputation_threshold:
-            found[np.abs(found) < self.imputation_threshold] = 0
-        return found
+            rows[np.abs(rows) < self.imputation_threshold] = 0
+        return rows
 
-    def _load_decoder(self, decoder_index: int) -> nn.Module:
-        known = _decoder_cache.setdefault(self, {})
-        if decoder_index not in known:
+    def _load_decoder(self, index: int) -> nn.Module:
+        modules = _decoder_cache.setdefault(self, {})
+        if index not in modules:
             with use_torch_seed(0):
                 module = self.decoder.build(self.embedding.shape[1], self.n_genes)
-            start = f"{decoder_index}."
-            own = {n.removeprefix(start): w for n, w in self.weights.items() if n.startswith(start)}
-            from_arrays(module, own)
-            known[decoder_index] = module.eval()
-        return known[decoder_index]
+            prefix = f"{index}."
+            names = [name for name in self.weights if name.startswith(prefix)]
+            from_arrays(module, {n.removeprefix(prefix): self.weights[n] for n in names})
+            modules[index] = module.eval()
+        return modules[index]
 
     def toarray(self) -> np.ndarray:
-        """All rows."""
+        """Return all rows."""
         return np.concatenate(list(iter_blocks(self)))
 
     def to_dask(self) -> Any:
-        """All rows as a dask array, computed and written block by block."""
+        """Return all rows as a dask array, with one chunk for each block of rows."""
         from dask import array, delayed
 
-        starts = range(0, self.shape[0], ROWS_PER_BLOCK)
-        return array.concatenate(
-            [
-                array.from_delayed(
-                    delayed(self.__getitem__)(slice(start, start + ROWS_PER_BLOCK)),
-                    (min(ROWS_PER_BLOCK, self.shape[0] - start), self.n_genes),
-                    np.float32,
-                )
-                for start in starts
-            ]
-        )
+        blocks = []
+        for start in range(0, self.shape[0], ROWS_PER_BLOCK):
+            stop = min(start + ROWS_PER_BLOCK, self.shape[0])
+            rows = delayed(self.__getitem__)(slice(start, stop))
+            blocks.append(array.from_delayed(rows, (stop - start, self.n_genes), np.float32))
+        return array.concatenate(blocks)
 
 
 def iter_blocks(matrix: Any) -> Iterator[np.ndarray]:
-    """The rows of a matrix, some thousands at a time."""
+    """Yield the rows of a matrix in blocks."""
     for start in range(0, matrix.shape[0], ROWS_PER_BLOCK):
         yield matrix[start : start + ROWS_PER_BLOCK]
 
 
 def count_zero_columns(matrix: Any) -> int:
-    """How many columns are zero in every row."""
+    """Return the number of columns that are zero in every row."""
     zero = np.ones(matrix.shape[1], dtype=bool)
     for rows in iter_blocks(matrix):
         zero &= (rows == 0).all(0)

@@ -1,4 +1,4 @@
-"""scGNN (Wang et al., Nature Communications 2021): the iterative method, as the paper tells it."""
+"""scGNN (Wang et al., Nature Communications 2021): the iterative method of the paper."""
 
 from __future__ import annotations
 
@@ -41,53 +41,55 @@ from scgnn.pipelines.embed_and_cluster import EmbeddingPipeline
 from scgnn.pipelines.iteration import IterationContext
 from scgnn.pipelines.reconstruction import LazyReconstruction, count_zero_columns, iter_blocks
 from scgnn.registry.introspection import slot
-from scgnn.state import Expression, LazyMatrix, Snapshot, State
+from scgnn.state import Expression, Snapshot, State
 from scgnn.training.budget import Training
 
 
 @Pipeline.register("scgnn")
 @dataclass(frozen=True)
 class ScGNN(EmbeddingPipeline):
-    """scGNN: feature, graph and cluster autoencoders in turn until the clusters stand still.
+    """scGNN: feature, graph and cluster autoencoders in turn until the clusters converge.
 
     Parameters
     ----------
     cluster_autoencoders
-        Rebuild each cluster by an autoencoder of its own; false is scGNN's quick mode.
+        Train one autoencoder for each cluster; false is scGNN's quick mode.
     cluster_reconstruction_weight
-        Weight of the plain squared error in the cluster autoencoders; null takes reconstruction_weight.
+        Weight of the decoder's error in the cluster autoencoders; null uses reconstruction_weight.
     cluster_regularizers
-        What else the cluster autoencoders are held to; they take part as in an iteration.
+        Additional terms of the loss of the cluster autoencoders; their phase is iteration.
     cluster_initialization
-        copy starts each from the feature autoencoder's weights; continue, as in the published
-        code, runs one network and one Adam through all phases.
+        copy initializes each cluster autoencoder with the weights of the feature autoencoder;
+        continue, as in the published code, trains one network with one Adam in all phases.
     iteration_target
-        What the iterations train on: the reconstruction, or, as in the published code, the input.
+        Expression that the iterations train on: reconstruction, or, as in the published code,
+        input.
     max_iterations
-        Iterations after the first clustering.
+        Maximum number of iterations after the first clustering.
     stop
-        When to stop before that.
+        Rule that stops the iterations earlier.
     n_clusters_smoothing
-        Share of the last iteration's number of clusters in the next one's, for a clusterer that
-        has its k counted; 0.95 in scGNN 2.0.
+        Weight of the previous number of clusters in a moving average of it, for a clusterer whose
+        n_clusters comes from another clusterer; 0.95 in scGNN 2.0.
     final_clusters
-        recluster takes the labels of the last embedding; previous_iteration, as in the published code,
-        those of the iteration before.
+        recluster returns the clusters of the last embedding; previous_iteration, as in the
+        published code, those of the iteration before.
     final_clusterer
-        Clusters once more when everything else is done; null keeps the clusters there are.
+        Clusterer of the final embedding; null keeps the clusters of the last iteration.
     final_embedding
-        What final_clusterer sees: the graph embedding, the feature embedding, or both side by side,
+        Input of final_clusterer: the graph embedding, the feature embedding, or both concatenated,
         each scaled to a total variance of 1.
     imputation
-        autoencoder trains a fresh one at the end; reconstruction takes what the last autoencoders rebuilt; null imputes nothing.
+        autoencoder trains a new one on the input; reconstruction returns the last reconstruction;
+        null imputes nothing.
     imputation_reconstruction_weight
-        Weight γ of the plain squared error in the imputation.
+        Weight γ of the decoder's error in the imputation.
     imputation_regularizers
-        What else the imputation is held to.
+        Additional terms of the loss of the imputation.
     imputation_threshold
-        Imputed values nearer to zero than this are set to zero; null leaves all as they are.
+        Imputed values whose magnitude is below it are set to zero; null keeps all.
     imputed_format
-        A dense matrix, or a sparse one, which takes less room where imputation_threshold leaves few values.
+        dense, or sparse, which is smaller if imputation_threshold removes most values.
     cluster_training
         Budget of each cluster autoencoder.
     iteration_training
@@ -129,92 +131,188 @@ class ScGNN(EmbeddingPipeline):
     iteration_training: Training = Training(epochs=200)
     imputation_training: Training = Training(epochs=200, l1=1.0)
     feature_phases: ClassVar[tuple[Phase, ...]] = ("initial", "iteration")
+    needs_all_cells: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.reconstruction_weight and self.max_iterations:
-            if self.cluster_autoencoders and not active_in(self.cluster_regularizers, "iteration"):
+        if self.max_iterations:
+            if not (
+                self.reconstruction_weight or active_in(self.feature_regularizers, "iteration")
+            ):
                 raise ValueError(
-                    "reconstruction_weight: 0 leaves the cluster autoencoders nothing to learn"
+                    "reconstruction_weight: 0 requires a feature regularizer in the iterations"
                 )
-            if not active_in(self.feature_regularizers, "iteration"):
-                raise ValueError("reconstruction_weight: 0 leaves the iterations nothing to learn")
-        held = self.imputation_reconstruction_weight or active_in(
-            self.imputation_regularizers, "imputation"
-        )
-        if self.n_clusters_smoothing and not (
-            isinstance(self.clusterer, GivenK) and isinstance(self.clusterer.n_clusters, Clusterer)
+            if self.cluster_autoencoders and not (
+                self.cluster_weight or active_in(self.cluster_regularizers, "iteration")
+            ):
+                raise ValueError(
+                    "cluster_reconstruction_weight: 0 requires an active cluster regularizer"
+                )
+        if self.imputation == "autoencoder" and not (
+            self.imputation_reconstruction_weight
+            or active_in(self.imputation_regularizers, "imputation")
         ):
             raise ValueError(
-                f"n_clusters_smoothing: {self.clusterer.name} does not have its k counted"
+                "imputation_reconstruction_weight: 0 requires an active imputation regularizer"
+            )
+        clusterer = self.clusterer
+        if self.n_clusters_smoothing and not (
+            isinstance(clusterer, GivenK) and isinstance(clusterer.n_clusters, Clusterer)
+        ):
+            raise ValueError(
+                "n_clusters_smoothing: requires a clusterer whose n_clusters is a clusterer"
             )
         if self.final_embedding != "graph" and self.final_clusterer is None:
-            raise ValueError("final_embedding: without a final_clusterer nothing sees it")
+            raise ValueError("final_embedding: requires a final_clusterer")
         if self.final_clusters == "previous_iteration" and self.final_clusterer is not None:
-            raise ValueError(
-                "final_clusters: previous_iteration and final_clusterer exclude each other"
-            )
-        if self.imputation == "autoencoder" and not held:
-            raise ValueError(
-                "imputation_reconstruction_weight: 0 without a regularizer leaves nothing to learn"
-            )
-
-    def all_regularizers(self) -> tuple[Regularizer, ...]:
-        return (
-            *self.feature_regularizers,
-            *self.cluster_regularizers,
-            *self.imputation_regularizers,
-        )
-
-    def active_regularizers(self) -> tuple[Regularizer, ...]:
-        own = self.cluster_regularizers if self.cluster_autoencoders else ()
-        iterating = (*self.feature_regularizers, *own) if self.max_iterations else ()
-        at_the_end = self.imputation_regularizers if self.imputation == "autoencoder" else ()
-        return (
-            *super().active_regularizers(),
-            *active_in(iterating, "iteration"),
-            *active_in(at_the_end, "imputation"),
-        )
+            raise ValueError("final_clusters: previous_iteration excludes a final_clusterer")
 
     def __call__(self, state: State, stages: Stages, seed: int) -> State:
-        turn = IterationContext(stages, seed)
-        x = state.x
-        state = self.fit_ltmg_states(state, turn)
-        state, fitted = self.encode(state, x, self.feature_training, None, turn)
-        state = self.build_graph_and_cluster(state, turn)
-        rounds = [Snapshot.from_state(state)]
-
-        for iteration in range(1, self.max_iterations + 1):
-            turn = IterationContext(stages, seed, iteration)
-            if self.cluster_autoencoders:
-                state, fitted = self.reconstruct_clusters(state, x, fitted, turn)
-            target = self.select_target(state, x)
-            start = self.make_warm_start(fitted)
-            state, fitted = self.encode(state, target, self.iteration_training, start, turn)
-            state = self.build_graph_and_cluster(state, turn)
-
-            rounds = [*drop_intermediate_graphs(rounds), Snapshot.from_state(state)]
-            standing = {
-                "agreement": compute_last_ari(rounds),
-                "graph_change": compute_graph_change(rounds),
-            }
-            state = turn.record(state, "iteration", **standing)
-            state = replace(state, n_iterations=iteration, stop_reason=self.stop(rounds))
+        """Run the nine steps of the method (docs/from_paper_to_recipe.md)."""
+        # 1. Prepare: done by data.transforms, x = log(counts + 1)
+        x, context = state.x, IterationContext(stages, seed)
+        snapshots: list[Snapshot] = []
+        # 2. LTMG
+        state = self.fit_ltmg_states(state, context)
+        # 3. Feature autoencoder
+        state, fit = self.embed_features(state, x, self.feature_training, None, context)
+        while True:
+            # 4. Cell graph
+            state, pruned_graph = self.build_graph(state, context)
+            # 5. Graph autoencoder
+            state = self.embed_graph(state, context)
+            # 6. Clusters
+            state = self.cluster(state, pruned_graph, context)
+            snapshots = [*drop_intermediate_graphs(snapshots), Snapshot.from_state(state)]
+            state = self.check_convergence(state, snapshots, context)
             if state.stop_reason:
                 break
-        state = replace(state, cluster_history=tuple(each.clusters for each in rounds))
-        if not state.stop_reason:
-            state = replace(state, stop_reason=f"max_iterations ({self.max_iterations}) reached")
-        if self.final_clusters == "previous_iteration" and len(rounds) > 1:
-            state = replace(state, clusters=rounds[-2].clusters)
-        if self.imputation == "autoencoder":
-            state = self.impute(state, x, turn)
-        elif self.imputation == "reconstruction":
-            state = self.threshold_imputed(state, state.reconstruction)
-        return self.recluster(state, turn)
+            context = context._replace(iteration=context.iteration + 1)
+            # 7. Cluster autoencoders
+            state, fit = self.reconstruct_clusters(state, x, fit, context)
+            # 8. Iterate
+            target, start = self.select_target(state, x), self.make_warm_start(fit)
+            state, fit = self.embed_features(state, target, self.iteration_training, start, context)
+        if self.final_clusters == "previous_iteration" and len(snapshots) > 1:
+            state = replace(state, clusters=snapshots[-2].clusters)
+        # 9. Impute
+        state = self.impute(state, x, context)
+        return self.recluster(state, pruned_graph, context)
 
-    def recluster(self, state: State, context: IterationContext) -> State:
-        """The clusters of the final clusterer, where there is one."""
+    @property
+    def cluster_weight(self) -> float:
+        """Weight of the decoder's error in the cluster autoencoders."""
+        weight = self.cluster_reconstruction_weight
+        return self.reconstruction_weight if weight is None else weight
+
+    def active_regularizers(self) -> tuple[Regularizer, ...]:
+        active = super().active_regularizers()
+        if self.max_iterations:
+            active += active_in(self.feature_regularizers, "iteration")
+        if self.max_iterations and self.cluster_autoencoders:
+            active += active_in(self.cluster_regularizers, "iteration")
+        if self.imputation == "autoencoder":
+            active += active_in(self.imputation_regularizers, "imputation")
+        return active
+
+    def check_convergence(
+        self, state: State, snapshots: Sequence[Snapshot], context: IterationContext
+    ) -> State:
+        """Record the changes since the last iteration, and the reason to stop, "" for none."""
+        iteration, reason = context.iteration, ""
+        if iteration:
+            agreement, change = compute_last_ari(snapshots), compute_graph_change(snapshots)
+            state = context.record(state, "iteration", agreement=agreement, graph_change=change)
+            reason = self.stop(snapshots)
+        if not reason and iteration >= self.max_iterations:
+            reason = f"max_iterations ({self.max_iterations}) reached"
+        history = tuple(snapshot.clusters for snapshot in snapshots)
+        return replace(state, stop_reason=reason, n_iterations=iteration, cluster_history=history)
+
+    def select_target(self, state: State, x: Expression) -> Expression:
+        """Return the expression that the iterations train on, cells x genes."""
+        if self.iteration_target == "input":
+            return x
+        assert state.reconstruction is not None
+        return state.reconstruction
+
+    def make_warm_start(self, fit: autoencoders.AutoencoderFit) -> autoencoders.WarmStart:
+        """Return the weights of a fit, and with ``continue`` its Adam."""
+        keep_optimizer = self.cluster_initialization == "continue"
+        return autoencoders.WarmStart(fit.weights, fit.optimizer_state if keep_optimizer else {})
+
+    def reconstruct_clusters(
+        self,
+        state: State,
+        x: Expression,
+        fit: autoencoders.AutoencoderFit,
+        context: IterationContext,
+    ) -> tuple[State, autoencoders.AutoencoderFit]:
+        """Reconstruct each cluster by its own autoencoder; return the fit to start from next."""
+        if not self.cluster_autoencoders:
+            return state, fit
+        autoencoder = self.make_autoencoder(
+            self.cluster_weight, self.cluster_regularizers, "iteration"
+        )
+        target = self.select_target(state, x)
+        inputs = self.select_inputs(state, target, autoencoder.regularizers)
+        cluster_fit = context(
+            autoencoders.fit_cluster_autoencoders,
+            autoencoder,
+            self.cluster_training,
+            replace(inputs, clusters=state.clusters),
+            self.make_warm_start(fit),
+            self.cluster_initialization,
+            "all" if self.iteration_target == "input" else "own",
+            context.seed_for("cluster_autoencoders"),
+        )
+        reconstruction = autoencoders.reconstruct(
+            autoencoder, cluster_fit, state.n_genes, state.clusters
+        )
+        state = replace(state, reconstruction=reconstruction)
+        state = context.record(state, "cluster autoencoders", loss=cluster_fit.losses)
+        return state, cluster_fit if self.cluster_initialization == "continue" else fit
+
+    def impute(self, state: State, x: Expression, context: IterationContext) -> State:
+        """Impute expression: by a new autoencoder of ``x``, or as the last reconstruction."""
+        if self.imputation == "reconstruction":
+            return self.threshold_imputed(state, state.reconstruction)
+        if self.imputation is None:
+            return state
+        autoencoder = self.make_autoencoder(
+            self.imputation_reconstruction_weight, self.imputation_regularizers, "imputation"
+        )
+        inputs = self.select_inputs(state, x, autoencoder.regularizers)
+        # the same seed after any number of iterations
+        seed = context._replace(iteration=0).seed_for("imputation")
+        fit = context(
+            autoencoders.fit_imputation_autoencoder,
+            autoencoder,
+            self.imputation_training,
+            inputs,
+            seed,
+        )
+        imputed = autoencoders.reconstruct(autoencoder, fit, state.n_genes)
+        dead_genes = count_zero_columns(imputed)
+        state = context.record(state, "imputation", loss=fit.losses, dead_genes=dead_genes)
+        return self.threshold_imputed(state, imputed)
+
+    def threshold_imputed(self, state: State, imputed: Expression | None) -> State:
+        """Set small imputed values to zero, and convert the matrix to its final format."""
+        threshold = self.imputation_threshold
+        if isinstance(imputed, LazyReconstruction):
+            imputed = replace(imputed, imputation_threshold=threshold)
+        elif threshold is not None:
+            assert isinstance(imputed, np.ndarray)
+            imputed = np.where(np.abs(imputed) >= threshold, imputed, np.float32(0))
+        if self.imputed_format == "sparse":
+            imputed = sparse.vstack([*map(sparse.csr_matrix, iter_blocks(imputed))], format="csr")
+        return replace(state, imputed=imputed)
+
+    def recluster(
+        self, state: State, graph: sparse.csr_matrix | None, context: IterationContext
+    ) -> State:
+        """Cluster the final embedding by the final clusterer, if there is one."""
         if self.final_clusterer is None:
             return state
         assert state.embedding is not None and state.graph_embedding is not None
@@ -222,119 +320,31 @@ class ScGNN(EmbeddingPipeline):
         if self.final_embedding == "feature":
             embedding = state.embedding
         elif self.final_embedding == "both":
-            both = (state.embedding, state.graph_embedding)
-            embedding = np.hstack([part / (np.sqrt(part.var(0).sum()) or 1.0) for part in both])
-        graph = self._build_graph(self.graph_builder, state, context)
-        labels = context(
-            steps.cluster,
-            self.final_clusterer,
-            embedding,
-            graph,
-            self.min_cluster_size,
-            self.max_clusters or state.n_cells,
-            self.small_clusters,
-            context.seed_for("final_clusterer"),
-        )
-        return replace(state, graph_embedding=embedding, clusters=labels)
-
-    def select_target(self, state: State, x: Expression) -> Expression:
-        """What the iterations train on."""
-        if self.iteration_target == "input":
-            return x
-        assert state.reconstruction is not None
-        return state.reconstruction
-
-    def make_warm_start(self, result: autoencoders.AutoencoderFit) -> autoencoders.WarmStart:
-        """The weights to go on from, and with ``continue`` Adam's state too."""
-        going_on = self.cluster_initialization == "continue"
-        return autoencoders.WarmStart(result.weights, result.optimizer_state if going_on else {})
-
-    def reconstruct_clusters(
-        self,
-        state: State,
-        x: Expression,
-        result: autoencoders.AutoencoderFit,
-        context: IterationContext,
-    ) -> tuple[State, autoencoders.AutoencoderFit]:
-        """Each cluster rebuilt by an autoencoder of its own."""
-        fidelity = (
-            self.reconstruction_weight
-            if self.cluster_reconstruction_weight is None
-            else self.cluster_reconstruction_weight
-        )
-        parts = self.make_autoencoder(fidelity, self.cluster_regularizers, "iteration")
-        seen = self.select_inputs(state, self.select_target(state, x), parts.regularizers)
-        rebuilt = context(
-            autoencoders.fit_cluster_autoencoders,
-            parts,
-            self.cluster_training,
-            replace(seen, clusters=state.clusters),
-            self.make_warm_start(result),
-            self.cluster_initialization,
-            "all" if self.iteration_target == "input" else "own",
-            context.seed_for("cluster_autoencoders"),
-        )
-        expression = autoencoders.reconstruct(parts, rebuilt, state.n_genes, state.clusters)
-        state = replace(state, reconstruction=expression)
-        state = context.record(state, "cluster autoencoders", loss=rebuilt.losses)
-        return state, rebuilt if self.cluster_initialization == "continue" else result
-
-    def impute(self, state: State, x: Expression, context: IterationContext) -> State:
-        """A fresh autoencoder on the original expression; small values become zero."""
-        parts = self.make_autoencoder(
-            self.imputation_reconstruction_weight, self.imputation_regularizers, "imputation"
-        )
-        seen = self.select_inputs(state, x, parts.regularizers)
-        seed = IterationContext(context.stages, context.seed).seed_for(
-            "imputation"
-        )  # one, however many iterations
-        fitted = context(
-            autoencoders.fit_imputation_autoencoder, parts, self.imputation_training, seen, seed
-        )
-        rebuilt = autoencoders.reconstruct(parts, fitted, state.n_genes)
-        assert rebuilt is not None
-        dead = count_zero_columns(rebuilt)
-        state = context.record(state, "imputation", loss=fitted.losses, dead_genes=dead)
-        return self.threshold_imputed(state, rebuilt)
-
-    def threshold_imputed(
-        self, state: State, reconstruction: np.ndarray | LazyMatrix | None
-    ) -> State:
-        """The state with its imputed expression, small values set to zero."""
-        assert reconstruction is not None
-        imputed: np.ndarray | LazyMatrix | sparse.csr_matrix
-        if isinstance(reconstruction, LazyReconstruction):
-            imputed = replace(reconstruction, imputation_threshold=self.imputation_threshold)
-        elif self.imputation_threshold is None:
-            imputed = reconstruction
-        else:
-            assert isinstance(reconstruction, np.ndarray)
-            imputed = np.where(
-                np.abs(reconstruction) >= self.imputation_threshold, reconstruction, np.float32(0)
-            )
-        if self.imputed_format == "sparse":
-            imputed = sparse.vstack([*map(sparse.csr_matrix, iter_blocks(imputed))], format="csr")
-        return replace(state, imputed=imputed)
+            parts = (state.embedding, state.graph_embedding)
+            embedding = np.hstack([part / (np.sqrt(part.var(0).sum()) or 1.0) for part in parts])
+        seed = context.seed_for("final_clusterer")
+        clusters = self.call_clusterer(self.final_clusterer, embedding, graph, seed, context)
+        return replace(state, graph_embedding=embedding, clusters=clusters)
 
     def select_clusterer(
         self, state: State, graph: sparse.csr_matrix | None, context: IterationContext
     ) -> tuple[Clusterer, State]:
-        """The clusterer of this round, its number of clusters smoothed over the rounds."""
+        """Return the clusterer of this iteration, its number of clusters smoothed."""
         if not self.n_clusters_smoothing:
             return self.clusterer, state
-        seed = context.seed_for("clusterer")
         assert isinstance(self.clusterer, GivenK)
-        counted = context(steps.count_clusters, self.clusterer, state.graph_embedding, graph, seed)
-        kept = self.n_clusters_smoothing if state.smoothed_n_clusters is not None else 0.0
-        k = kept * (state.smoothed_n_clusters or 0) + (1 - kept) * counted
-        return replace(self.clusterer, n_clusters=max(1, round(k))), replace(
-            state, smoothed_n_clusters=k
-        )
+        embedding, seed = state.graph_embedding, context.seed_for("clusterer")
+        k: float = context(steps.count_clusters, self.clusterer, embedding, graph, seed)
+        if state.smoothed_n_clusters is not None:
+            weight = self.n_clusters_smoothing
+            k = weight * state.smoothed_n_clusters + (1 - weight) * k
+        clusterer = replace(self.clusterer, n_clusters=max(1, round(k)))
+        return clusterer, replace(state, smoothed_n_clusters=k)
 
 
 def drop_intermediate_graphs(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
-    """The rounds, of which only the first and the last keep their graphs."""
+    """Return snapshots of which only the first and the last have a graph."""
     return [
-        r if i in (0, len(snapshots) - 1) else Snapshot(None, r.clusters)
-        for i, r in enumerate(snapshots)
+        snapshot if i in (0, len(snapshots) - 1) else snapshot._replace(graph=None)
+        for i, snapshot in enumerate(snapshots)
     ]

@@ -1,8 +1,9 @@
-"""One pass without iteration: encode, graph, encode, cluster. The baselines live here."""
+"""Pipelines without iterations, such as the baselines."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from scgnn.execution.stages import Stages
 from scgnn.pipelines.contract import Pipeline
@@ -14,14 +15,18 @@ from scgnn.state import State
 @Pipeline.register("single_pass")
 @dataclass(frozen=True)
 class SinglePass(EmbeddingPipeline):
-    """Encode, build the graph, perhaps encode again, cluster: the floor scores are read against.
+    """Encode the features, build and encode the graph, cluster, without iterations.
 
-    With a decoder its reconstruction is the imputed expression.
+    With a feature decoder, its reconstruction is the imputed expression.
     """
 
+    needs_all_cells: ClassVar[str] = ""
+
     def __call__(self, state: State, stages: Stages, seed: int) -> State:
-        turn = IterationContext(stages, seed)
-        state = self.fit_ltmg_states(state, turn)
-        state, _ = self.encode(state, state.x, self.feature_training, None, turn)
-        state = self.build_graph_and_cluster(state, turn)
-        return replace(state, imputed=state.reconstruction, stop_reason="a single pass")
+        context = IterationContext(stages, seed)
+        state = self.fit_ltmg_states(state, context)
+        state, _ = self.embed_features(state, state.x, self.feature_training, None, context)
+        state, pruned_graph = self.build_graph(state, context)
+        state = self.embed_graph(state, context)
+        state = self.cluster(state, pruned_graph, context)
+        return replace(state, imputed=state.reconstruction, stop_reason="single pass")

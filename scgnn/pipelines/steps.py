@@ -1,4 +1,4 @@
-"""The other steps of pipelines. Each is a stage: a pure function of what it is given."""
+"""The other steps of pipelines. Every step is a stage, a pure function."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scgnn.state import Matrix
 
 @stage("LTMG")
 def fit_ltmg_states(model: LTMG, x: Matrix, seed: int) -> sparse.csr_matrix:
-    """LTMG state of every value, cells x genes."""
+    """Return the LTMG state of every value, cells x genes."""
     try:
         return model.fit(x, seed).states
     except ValueError as error:
@@ -34,7 +34,7 @@ def fit_ltmg_states(model: LTMG, x: Matrix, seed: int) -> sparse.csr_matrix:
 def build_graph(
     builder: GraphBuilder, embedding: np.ndarray, seed: int, batch: np.ndarray | None = None
 ) -> sparse.csr_matrix:
-    """The cell graph of an embedding, and of the batches for a builder that asks for them."""
+    """Return the cell graph of an embedding; ``batch`` is for builders that require it."""
     return builder(embedding, seed) if batch is None else builder(embedding, seed, batch)  # type: ignore[call-arg]
 
 
@@ -42,7 +42,7 @@ def build_graph(
 def count_clusters(
     clusterer: GivenK, embedding: np.ndarray, graph: sparse.csr_matrix | None, seed: int
 ) -> int:
-    """How many clusters a clusterer that has its k counted would look for."""
+    """Return the number of clusters that a clusterer determines."""
     return clusterer.resolve_n_clusters(embedding, graph, seed)
 
 
@@ -56,12 +56,12 @@ def cluster(
     small_clusters: Literal["merge", "reassign"],
     seed: int,
 ) -> np.ndarray:
-    """Labels 0 … K−1 by falling size; small and surplus clusters are made one, or join others."""
+    """Return clusters 0 … K−1 by decreasing size, small and surplus ones merged or reassigned."""
     labels = np.asarray(clusterer.fit_predict(embedding, graph, seed))
     if labels.shape != (len(embedding),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
-            f"it gave labels of shape {labels.shape} and type {labels.dtype} for "
-            f"{len(embedding)} cells; give a whole number for each"
+            f"fit_predict must return one integer for each of {len(embedding)} cells, got "
+            f"{labels.dtype} of shape {labels.shape}"
         )
     if small_clusters == "reassign":
         return relabel_by_size(reassign_small(labels, embedding, min_cluster_size, max_clusters))

@@ -1,4 +1,4 @@
-"""Critical-difference diagram (Demšar 2006): mean ranks on an axis, bars join equivalent variants."""
+"""Critical-difference diagram (Demšar 2006): mean ranks, and bars that join similar ones."""
 
 from __future__ import annotations
 

@@ -1,108 +1,102 @@
-"""Pictures of what was fitted."""
+"""Plot of a gene's log expression with its LTMG mixture."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scgnn.components.ltmg.expression import compute_log_expression
+from scgnn.components.ltmg.log_expression import compute_log_expression
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
 
 FloatArray = NDArray[np.float64]
-NOT_EXPRESSED_COLOR = "0.55"  # grey
+NOT_EXPRESSED_COLOR = "0.55"  # gray
 
 
 def plot_ltmg(adata: AnnData, gene: str, key: str = "ltmg", ax: Axes | None = None) -> Axes:
-    """Draw the log expression of a gene with the mixture that LTMG fitted to it.
+    """Plot the log expression of a gene and the mixture that LTMG fitted to it.
 
-    Areas are shares of cells: bars and the censored box, which holds the cells below the cut-off,
-    make 1 together, and so do the components.
+    Areas are fractions of cells: the bars and the censored box, which represents the cells below
+    the cut-off, sum to 1, and so do the components.
 
     Parameters
     ----------
     adata
-        What :func:`scgnn.ltmg` wrote into.
+        Annotated data matrix with the results of :func:`scgnn.ltmg`.
     gene
-        Name in ``adata.var_names``.
+        Gene in ``adata.var_names``.
     key
-        Its ``key_added``.
+        ``key_added`` of :func:`scgnn.ltmg`.
     ax
-        Where to draw; None: a new figure.
+        Axes to draw on. None: those of a new figure.
+
+    Returns
+    -------
+    The axes.
 
     Raises
     ------
     ValueError
-        Where there is no such gene or no such result.
+        If ``adata`` has no such gene or no such result.
     """
     from matplotlib import pyplot as plt
 
-    settings, at = _find_fit(adata, gene, key)
+    if key not in adata.uns:
+        raise ValueError(f"no {key!r} in adata.uns: run scgnn.ltmg(adata, key_added={key!r}) first")
+    if gene not in adata.var_names:
+        raise ValueError(f"no gene {gene!r} in adata.var_names")
     ax = plt.subplots(figsize=(7, 4), layout="constrained")[1] if ax is None else ax
-    y = _compute_gene_log_expression(adata, at, settings)
-    cutoff = adata.var[f"{key}_cutoff"].iloc[at]
-    seen = y[y >= cutoff]
-    left = _draw_cells(ax, seen, cutoff, adata.n_obs)
-    weight, mean, sd = (adata.varm[f"{key}_{name}"][at] for name in ("weight", "mean", "sd"))
-    _draw_components(ax, left, weight, mean, sd)
-    what = "counts" if settings["input"] == "counts" else "count, from log(count + 1)"
-    ax.set_xlabel(f"log expression (natural log of {what})")
-    ax.set_ylabel("share of cells per log unit")
-    status = adata.var[f"{key}_status"].iloc[at]
-    ax.set_title(f"{gene}: {status}")
+    params, i = adata.uns[key]["params"], adata.var_names.get_loc(gene)
+    layer = params.get("layer")
+    x = (adata.X if layer is None else adata.layers[layer])[:, [i]]
+    y = np.sort(compute_log_expression(x, params["input"]).data)
+    cutoff, status = (adata.var[f"{key}_{name}"].iloc[i] for name in ("cutoff", "status"))
+    x_min = _draw_cells(ax, y[y >= cutoff], cutoff, adata.n_obs)
+    _draw_components(
+        ax, x_min, *(adata.varm[f"{key}_{name}"][i] for name in ("weight", "mean", "sd"))
+    )
+    unit = "counts" if params["input"] == "counts" else "count, from log(count + 1)"
+    ax.set(
+        xlabel=f"log expression (natural log of {unit})",
+        ylabel="fraction of cells per log unit",
+        title=f"{gene}: {status}",
+    )
     ax.legend(fontsize="small", frameon=False)
     return ax
 
 
-def _find_fit(adata: AnnData, gene: str, key: str) -> tuple[dict[str, Any], int]:
-    """The settings of a fit and the gene's place."""
-    if key not in adata.uns:
-        raise ValueError(f"There is no uns[{key!r}]: run scgnn.ltmg(adata, key_added={key!r}).")
-    if gene not in adata.var_names:
-        raise ValueError(f"There is no gene {gene!r} in adata.var_names.")
-    return adata.uns[key]["settings"], int(adata.var_names.get_loc(gene))
-
-
-def _compute_gene_log_expression(
-    adata: AnnData, gene_index: int, settings: dict[str, Any]
-) -> FloatArray:
-    layer = settings.get("layer")
-    x = (adata.X if layer is None else adata.layers[layer])[:, [gene_index]]
-    return np.sort(compute_log_expression(x, settings["input"]).data)
-
-
 def _draw_cells(ax: Axes, uncensored: FloatArray, cutoff: float, n_cells: int) -> float:
-    """Bars of the cells seen and the box of the censored ones; where the picture begins."""
+    """Draw bars of the uncensored cells and the box of the censored ones; return the left limit."""
     if not len(uncensored):
         ax.text(0.5, 0.5, "no expression", transform=ax.transAxes, ha="center")
         return 0.0
     edges = _compute_bin_edges(uncensored, cutoff)
     height = np.histogram(uncensored, edges)[0] / n_cells / np.diff(edges)
-    ax.stairs(height, edges, fill=True, color="0.85", label="cells seen")
+    ax.stairs(height, edges, fill=True, color="0.85", label="uncensored cells")
     censored = 1 - len(uncensored) / n_cells
     span = max(edges[-1] - cutoff, 1.0)
     if not censored:
         return float(edges[0] - span / 10)
-    box = span / 3
+    width = span / 3
     ax.bar(
-        cutoff - box / 2,
-        censored / box,
-        box,
+        cutoff - width / 2,
+        censored / width,
+        width,
         color="none",
         edgecolor=NOT_EXPRESSED_COLOR,
         hatch="///",
         label=f"censored: {censored:.0%} of cells",
     )
     ax.axvline(cutoff, color="black", linestyle="--", linewidth=1, label="cut-off")
-    return float(cutoff - 1.5 * box)
+    return float(cutoff - 1.5 * width)
 
 
 def _compute_bin_edges(uncensored: FloatArray, cutoff: float) -> FloatArray:
-    """Bars of about equal width, between whole counts where the values are counts."""
+    """Return edges of about equally wide bars, between whole counts if the values are counts."""
     counts = np.exp(uncensored)
     width = max((uncensored[-1] - uncensored[0]) / 50, 0.02)
     if not np.allclose(counts, np.round(counts), rtol=1e-5):
@@ -116,26 +110,25 @@ def _compute_bin_edges(uncensored: FloatArray, cutoff: float) -> FloatArray:
 def _draw_components(
     ax: Axes, x_min: float, weight: FloatArray, mean: FloatArray, sd: FloatArray
 ) -> None:
-    """p_j φ(y; μ_j, σ_j) of each component and their sum."""
+    """Draw p_j φ(y; μ_j, σ_j) of each component and their sum."""
     from matplotlib import colormaps
 
     fitted = np.flatnonzero(np.nan_to_num(weight) > 0)
     if not len(fitted):
         return
-    right = max(ax.get_xlim()[1], (mean + 3 * sd)[fitted].max())
-    y = np.linspace(x_min, right, 1000)
-    curves = [
-        weight[j] * np.exp(-(((y - mean[j]) / sd[j]) ** 2) / 2) / (sd[j] * np.sqrt(2 * np.pi))
+    x_max = max(ax.get_xlim()[1], (mean + 3 * sd)[fitted].max())
+    y = np.linspace(x_min, x_max, 1000)
+    curves = {
+        j: weight[j] * np.exp(-(((y - mean[j]) / sd[j]) ** 2) / 2) / (sd[j] * np.sqrt(2 * np.pi))
         for j in fitted
-    ]
-    tallest = ax.dataLim.y1  # bars and box
-    ax.plot(y, np.sum(curves, 0), color="black", linewidth=1, label="mixture")
-    colours = colormaps["viridis"](np.linspace(0.15, 0.85, len(weight)))
-    for j, curve in zip(fitted, curves, strict=True):
+    }
+    bars_max = ax.dataLim.y1
+    ax.plot(y, np.sum(list(curves.values()), 0), color="black", linewidth=1, label="mixture")
+    colors = colormaps["viridis"](np.linspace(0.15, 0.85, len(weight)))
+    for j, curve in curves.items():
         label = f"state {j}" if j else "state 0, not expressed"
-        colour = colours[j] if j else NOT_EXPRESSED_COLOR
-        ax.plot(y, curve, color=colour, linewidth=2, label=f"{label}: {weight[j]:.0%}")
-    active = [curve.max() for j, curve in zip(fitted, curves, strict=True) if j]
-    drawn = ax.dataLim.y1 if not active else max(*active, tallest)
-    ax.set_xlim(x_min, right)
-    ax.set_ylim(0, 1.1 * drawn)
+        color = colors[j] if j else NOT_EXPRESSED_COLOR
+        ax.plot(y, curve, color=color, linewidth=2, label=f"{label}: {weight[j]:.0%}")
+    active = [curve.max() for j, curve in curves.items() if j]
+    y_max = max(*active, bars_max) if active else ax.dataLim.y1
+    ax.set(xlim=(x_min, x_max), ylim=(0, 1.1 * y_max))

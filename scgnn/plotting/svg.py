@@ -65,11 +65,14 @@ class Margins(NamedTuple):
     top: float
 
 
+DEFAULT_MARGINS = Margins(8, 8, 8, 8)
+
+
 def render_svg(
     alt: str,
     size: tuple[float, float],
     draw: Callable[[Axes], None],
-    margins: Margins = Margins(8, 8, 8, 8),
+    margins: Margins = DEFAULT_MARGINS,
     caption: str = "",
 ) -> SvgFigure:
     """Render what ``draw`` draws on axes as SVG.

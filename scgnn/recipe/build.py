@@ -79,10 +79,11 @@ def build(
     if field_type.record and is_mapping:
         base = default if isinstance(default, field_type.record) else None
         return _build_dataclass(node, field_type.record, base, problems, path)
-    if is_mapping and field_type.value is not None:
+    is_long_enough = isinstance(value, dict | list) and len(value) >= field_type.min_length
+    if is_mapping and field_type.value is not None and is_long_enough:
         items = {k: build(v, field_type.value, problems, f"{path}.{k}") for k, v in value.items()}
         return INVALID if INVALID in items.values() else items
-    if isinstance(value, list) and field_type.item is not None:
+    if isinstance(value, list) and field_type.item is not None and is_long_enough:
         built = [build(v, field_type.item, problems, f"{path}.{i}") for i, v in enumerate(value)]
         return INVALID if INVALID in built else tuple(built)
     if field_type.plain is not None and not is_mapping and _is_valid(node, field_type.plain):
@@ -155,8 +156,10 @@ def _check_requirements(
     value: Any, field: dataclasses.Field[Any], node: Node, problems: Problems, path: str
 ) -> None:
     """Reject components that require more than is available in their slot."""
-    available = field.metadata.get("available")
-    for part in iter_components(value) if available is not None else ():
+    available: frozenset[str] | None = field.metadata.get("available")
+    if available is None:
+        return
+    for part in iter_components(value):
         if missing := " and the ".join(sorted(part.requires - available)):
             known = ", ".join(["expression", *sorted(available)])
             message = f"which is not available in this slot (available: {known})"

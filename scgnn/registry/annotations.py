@@ -14,13 +14,8 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from scgnn.registry.component import Component
 
 BOUNDS = {Gt: "above", Ge: "at least", Lt: "below", Le: "at most"}
-PLAIN_TYPES: dict[Any, str] = {
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    bool: "true or false",
-    type(None): "null",
-}
+PLAIN_TYPES: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}
+PLAIN_TYPES |= {bool: "true or false", type(None): "null"}
 
 
 class Description(NamedTuple):
@@ -43,6 +38,8 @@ class FieldType(NamedTuple):
         are not plain data.
     plain
         Union of all other options.
+    min_length
+        Least length of such a list or mapping.
     """
 
     kind: type[Component] | None
@@ -50,6 +47,7 @@ class FieldType(NamedTuple):
     item: Any
     value: Any
     plain: Any
+    min_length: int = 0
 
 
 @cache
@@ -61,10 +59,11 @@ def resolve_type_hints(cls: type) -> dict[str, Any]:
 @cache
 def classify(annotation: Any) -> FieldType:
     """Return the options of an annotation."""
-    options: dict[str, Any] = dict.fromkeys(FieldType._fields)
+    options: dict[str, Any] = dict.fromkeys(("kind", "record", "item", "value", "plain"))
     plain = []
     for option in _expand_union(annotation):
-        bare = option.__origin__ if hasattr(option, "__metadata__") else option
+        metadata = getattr(option, "__metadata__", ())
+        bare = option.__origin__ if metadata else option
         origin, args = get_origin(bare), get_args(bare)
         if isinstance(bare, type) and issubclass(bare, Component):
             options["kind"] = bare
@@ -76,23 +75,30 @@ def classify(annotation: Any) -> FieldType:
             options["value"] = args[1]
         else:
             plain.append(option)
+            continue
+        lengths = [entry.min_length for entry in metadata if isinstance(entry, MinLen)]
+        options["min_length"] = max(lengths, default=0)
     if plain:
         options["plain"] = Union[tuple(plain)]  # noqa: UP007
     return FieldType(**options)
 
 
 def _is_plain(annotation: Any) -> bool:
-    return classify(annotation)[:-1] == (None, None, None, None)
+    return classify(annotation)[:4] == (None, None, None, None)
 
 
 def _expand_union(annotation: Any) -> tuple[Any, ...]:
-    union = getattr(annotation, "__origin__", annotation) if _text(annotation) else annotation
+    union = (
+        getattr(annotation, "__origin__", annotation)
+        if _get_description(annotation)
+        else annotation
+    )
     if get_origin(union) in (Union, types.UnionType):
         return tuple(inner for option in get_args(union) for inner in _expand_union(option))
     return (annotation,)
 
 
-def _text(annotation: Any) -> str:
+def _get_description(annotation: Any) -> str:
     metadata = getattr(annotation, "__metadata__", ())
     return next((entry.text for entry in metadata if isinstance(entry, Description)), "")
 
@@ -100,7 +106,9 @@ def _text(annotation: Any) -> str:
 def describe_type(annotation: Any) -> str:
     """Return an annotation as text, such as 'a whole number above 0' or 'one of relu, elu'."""
     options = _expand_union(annotation)
-    return _text(annotation) or " or ".join(_text(o) or _describe_option(o) for o in options)
+    return _get_description(annotation) or " or ".join(
+        _get_description(o) or _describe_option(o) for o in options
+    )
 
 
 def _describe_option(option: Any) -> str:

@@ -38,11 +38,15 @@ class Component:
     requires
         Fields of :class:`~scgnn.state.State` that it reads besides the expression matrix; a slot
         where these are not available rejects the component before any data is read.
+    needs_all_cells
+        Why it cannot be used by one of several processes that each have some of the cells, as
+        ``needs ...; use ...``; empty if it can. A subclass does not inherit an empty one.
     """
 
     kind: ClassVar[str]
     name: ClassVar[str]
     requires: ClassVar[frozenset[str]] = frozenset()
+    needs_all_cells: ClassVar[str] = "may need all cells; leave it out"
     _members: ClassVar[dict[str, Any]]
 
     def __init_subclass__(cls, kind: str | None = None, **kwargs: Any) -> None:

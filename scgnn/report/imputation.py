@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
-
-import pandas as pd
 
 from scgnn.execution.formatting import format_number
 from scgnn.plotting.formatting import GROUP_LABELS, format_score_name
@@ -15,7 +13,7 @@ BASELINE_PREFIX = "imputation_baselines."
 
 
 def build_imputation_table(
-    metrics: Mapping[str, Any], column: str, baselines: Collection[str] | None = None
+    metrics: Mapping[Any, Any], column: str, baselines: Collection[str] | None = None
 ) -> TextTable | None:
     """Build the table of a run or of means over runs; None without imputation scores.
 
@@ -28,7 +26,7 @@ def build_imputation_table(
     baselines
         Names of the baselines to show; all by default.
     """
-    scores = pd.json_normalize(dict(metrics)).iloc[0].to_dict()
+    scores = dict(_flatten(metrics))
     names = [name for name in scores if name.split(".")[0] in GROUP_LABELS]
     if not names:
         return None
@@ -47,3 +45,11 @@ def build_imputation_table(
     ]
     header = ("score", column, *(name.replace("_", " ") for name in shown))
     return TextTable("Imputation", header, tuple(rows))
+
+
+def _flatten(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -33,7 +33,7 @@ MISSING_PAGE = "<!doctype html><title>scgnn</title><p>The report could not be wr
 
 
 def render_run_page(result: RunResult) -> str:
-    """Return ``report.html`` of a run; an error is logged as a warning and does not fail the run."""
+    """Return ``report.html`` of a run; an error is logged and does not fail the run."""
     try:
         return render("run.html", _build_context(result))
     except Exception as error:

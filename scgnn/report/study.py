@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from scgnn.evaluation.scores import get_direction
-from scgnn.execution.files import write_text
+from scgnn.execution.files import write_atomic
 from scgnn.execution.formatting import format_count, format_duration, format_number, join_names
 from scgnn.plotting.critical_difference import describe_ranking, plot_critical_difference
 from scgnn.plotting.forest import (
@@ -19,7 +19,7 @@ from scgnn.plotting.forest import (
     compute_block_differences,
 )
 from scgnn.plotting.formatting import format_score_name
-from scgnn.recipe import diff
+from scgnn.recipe import diff_recipes
 from scgnn.recipe.yaml_tree import dump_yaml
 from scgnn.registry.introspection import to_dict
 from scgnn.report.imputation import build_imputation_table
@@ -66,7 +66,7 @@ def write_report(result: StudyResult, *, umap: bool | None = None) -> Path:
             scores = build_score_tables(tables.runs, tables.scores, result.study.factors)
         write_tables(result.folder, "effects", build_effect_tables(effects))
         write_tables(result.folder, "scores", scores)
-        write_text(path, render("study.html", _build_context(result, effects, scores, umap)))
+        write_atomic(path, render("study.html", _build_context(result, effects, scores, umap)))
     except Exception as error:
         log.warning("%s could not be written: %s: %s", path, type(error).__name__, error)
         log.debug("report", exc_info=error)
@@ -105,7 +105,7 @@ def _build_context(
         "effect_tables": build_effect_tables(effects),
         "factor_forests": [
             build_forest_plot(rows, title)
-            for frame, title in ((main_effects, "Main effect"), (interactions, "Interaction"))
+            for frame, title in ((main_effects, "main effect"), (interactions, "interaction"))
             if len(rows := frame[frame["score"] == score])
         ],
         "factor_tables": [*build_effect_tables(main_effects), *build_effect_tables(interactions)],
@@ -133,7 +133,7 @@ def _build_effect_forests(
     averaged = average_over_factors(runs, study, [score])
     blocks |= compute_block_differences(averaged, score, study.blocks)
     return [
-        build_forest_plot(part, role.capitalize(), {name: blocks[name] for name in part["name"]})
+        build_forest_plot(part, role, {name: blocks[name] for name in part["name"]})
         for role in ("change", "control")
         if len(part := rows[rows["role"] == role])
     ]
@@ -167,7 +167,7 @@ def _format_best_control(effects: pd.DataFrame) -> str:
     direction = get_direction(effects["score"].iloc[0])
     if controls.empty or not direction:
         return ""
-    best = controls.loc[(direction * controls["mean_change"]).idxmax()]
+    best = controls.iloc[int((direction * controls["mean_change"]).argmax())]
     control, base = format_number(best["mean_change"]), format_number(best["mean_base"])
     return f" Best control: {best['name']} with {control} (base: {base})."
 
@@ -204,7 +204,7 @@ def _list_differences(result: StudyResult) -> list[tuple[str, Role, list[tuple[s
             first[name].role,
             [
                 (path, _format_yaml(left), _format_yaml(right))
-                for path, left, right in diff(base.recipe, first[name].recipe)
+                for path, left, right in diff_recipes(base.recipe, first[name].recipe)
             ],
         )
         for name in result.study.variants

@@ -40,13 +40,14 @@ def add_row_names(rows: pd.DataFrame) -> pd.DataFrame:
 
 def build_effect_tables(rows: pd.DataFrame) -> list[TextTable]:
     """Build a table of all effects for each score."""
-    means = ("base", "change") if "mean_base" in rows else ()
+    means = ("mean base", "mean variant") if "mean_base" in rows else ()
     statistics = ("difference", "95 % interval", "p", "p (Holm)", "rank-biserial r", "verdict")
-    header = ("change", "blocks", *means, *statistics)
+    header = ("variant", "blocks", *means, *statistics)
     tables = []
     for score in select_reported_scores(rows["score"].unique()):
         part = rows[rows["score"] == score].itertuples()
-        tables.append(TextTable(format_score_name(score), header, tuple(map(_format_effect, part))))
+        title = f"Effects on {format_score_name(score)}"
+        tables.append(TextTable(title, header, tuple(map(_format_effect, part))))
     return tables
 
 
@@ -86,7 +87,7 @@ def build_summary_table(rows: pd.DataFrame) -> TextTable | None:
             for row in effects
         ]
         lines.append((_mark_control(str(name), effects[0]), *cells))
-    return TextTable("Differences", ("change", *map(format_score_name, scores)), tuple(lines))
+    return TextTable("Differences", ("variant", *map(format_score_name, scores)), tuple(lines))
 
 
 def build_score_tables(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from scgnn.execution.files import write_text
+from scgnn.execution.files import write_atomic
 
 LATEX_PREAMBLE = "% requires \\usepackage{booktabs} and, for the marks, \\usepackage{amssymb}\n"
 LATEX_ESCAPES = str.maketrans(
@@ -68,9 +68,9 @@ class TextTable(NamedTuple):
 
 def write_tables(folder: Path, name: str, tables: Sequence[TextTable]) -> None:
     """Write tables as ``name.md`` and ``name.tex``."""
-    write_text(folder / f"{name}.md", "\n".join(table.to_markdown() for table in tables))
+    write_atomic(folder / f"{name}.md", "\n".join(table.to_markdown() for table in tables))
     latex = "\n".join(table.to_latex() for table in tables)
-    write_text(folder / f"{name}.tex", LATEX_PREAMBLE + latex)
+    write_atomic(folder / f"{name}.tex", LATEX_PREAMBLE + latex)
 
 
 def escape_markdown(text: str) -> str:

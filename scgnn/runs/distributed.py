@@ -1,9 +1,9 @@
-"""One run on more cells than a machine holds: several processes, each with a share of the cells.
+"""One run on several processes, each with a part of the cells.
 
-Every process reads its own cells and trains the autoencoders on them, its part of each batch; what
-a batch's gradients add up to is what one process would have found. The first process does the rest
-with the embedding of all cells: the cell graph, the graph autoencoder, the clusters, the scores and
-the files. It is the one that runs the pipeline; the others wait for its orders.
+Every process reads its own cells and trains the autoencoders on them, its part of each batch; the
+gradients are summed, so that the weights are those of a single process. The first process runs the
+pipeline: the cell graph, the graph autoencoder, the clusters, the scores and the files need the
+embedding of all cells only. The others wait for its training tasks.
 """
 
 from __future__ import annotations
@@ -17,33 +17,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 from torch import Tensor
 
-from scgnn.components.decoders import MLPDecoder as MLPDecoder
-from scgnn.components.encoders import VAE, MLPEncoder
 from scgnn.components.readers.shard import ShardReader
-from scgnn.components.regularizers import (
-    CellWeightedError,
-    ClusterSizeWeightedError,
-    DegreeWeightedError,
-    KLDivergence,
-    Regularizer,
-    Sparsity,
-    WeightedSquaredError,
-)
-from scgnn.components.transforms import NormalizeTotal, TopGenes
+from scgnn.components.regularizers import CellWeightedError, WeightedSquaredError
 from scgnn.errors import RecipeError
 from scgnn.evaluation import ImputationTargets
 from scgnn.execution import process_group
 from scgnn.execution.resources import PeakMemory
 from scgnn.execution.stages import StageResult, Stages
-from scgnn.pipelines import ScGNN, SinglePass, autoencoders
+from scgnn.pipelines import autoencoders
 from scgnn.pipelines.reconstruction import LazyReconstruction
 from scgnn.recipe.recipe import Recipe
-from scgnn.registry.introspection import is_builtin
+from scgnn.registry.component import Component
+from scgnn.registry.kinds import kinds
 from scgnn.runs.folder import make_paths_absolute
 from scgnn.runs.results import RunResult, annotate
 from scgnn.runs.run import PreparedData, compute, prepare
 from scgnn.state import Expression, Matrix, State
-from scgnn.training import collectives
+from scgnn.training.collectives import DistributedCommunicator, use_communicator
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -55,17 +45,25 @@ SHARDED_TRAININGS = (
     autoencoders.fit_cluster_autoencoders,
     autoencoders.fit_imputation_autoencoder,
 )
-ADDITIVE_REGULARIZERS = (
-    DegreeWeightedError,
-    ClusterSizeWeightedError,
-    Sparsity,
-    KLDivergence,
-)  # their loss is a sum over cells
+SHARDED_SLOTS = (  # of a pipeline: the components of these trainings
+    "feature_encoder",
+    "feature_decoder",
+    "feature_regularizers",
+    "cluster_regularizers",
+    "imputation_regularizers",
+)
+UNSHARDED_DATA_FIELDS = (
+    "holdout_fraction",
+    "thinning_fraction",
+    "truth_path",
+    "permuted_gene_fraction",
+    "batch_key",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class MatrixShard:
-    """The rows of a matrix that this process has; its shape is that of the whole."""
+    """The rows of a matrix that this process has; ``shape`` is that of the full matrix."""
 
     rows: Matrix
     n_cells: int
@@ -77,7 +75,7 @@ class MatrixShard:
 
 @dataclass(frozen=True, eq=False)
 class PrecomputedWeights(CellWeightedError):
-    """Squared errors whose weights the first process has worked out, one for each cell here."""
+    """Weighted squared errors with the weights that the first process computed for these cells."""
 
     cell_weights: Tensor = field(kw_only=True)
 
@@ -86,232 +84,215 @@ class PrecomputedWeights(CellWeightedError):
 
 
 class TrainingTask(NamedTuple):
-    """A training that a process is to take part in."""
+    """A training that all processes take part in."""
 
     function: Callable[..., autoencoders.AutoencoderFit]
     autoencoder: autoencoders.Autoencoder
-    extra_args: tuple[Any, ...]  # the arguments but parts and state
-    on_reconstruction: (
-        bool  # whether it is trained on what the last training rebuilt, or on the input
-    )
-    clusters: np.ndarray | None  # of the cells here
+    training: Any
+    extra_args: tuple[Any, ...]
+    on_reconstruction: bool  # of the previous training, rather than on the expression
+    clusters: np.ndarray | None  # of the cells of the receiving process
 
 
 class Worker:
-    """A process at work on its share of the cells.
+    """A process with its cells.
 
     Parameters
     ----------
     x
-        Expression of the cells that it has.
+        Expression of its cells, n_local x genes.
     genes
-        Their names.
+        Names of the genes.
     """
 
     def __init__(self, x: Matrix, genes: np.ndarray) -> None:
         self.x, self.genes = x, genes
+        self.communicator = DistributedCommunicator()
         self.reconstruction: Any = None
 
     def __call__(self, task: TrainingTask) -> autoencoders.AutoencoderFit:
-        """Take part in a training; the embedding returned is that of the cells here."""
-        target = self.reconstruction if task.on_reconstruction else self.x
-        state = State(target, self.genes, np.empty(0, dtype=str), clusters=task.clusters)
-        training, *more = task.extra_args
-        with collectives.synchronized():
-            fitted = task.function(task.autoencoder, training, state, *more)
-        labels = task.clusters if task.function is autoencoders.fit_cluster_autoencoders else None
+        """Take part in a training; return its fit with the embedding of these cells."""
+        x = self.reconstruction if task.on_reconstruction else self.x
+        state = State(x, self.genes, np.empty(0, dtype=str), clusters=task.clusters)
+        with use_communicator(self.communicator):
+            fit = task.function(task.autoencoder, task.training, state, *task.extra_args)
+        by_cluster = task.function is autoencoders.fit_cluster_autoencoders
+        clusters = task.clusters if by_cluster else None
         self.reconstruction = autoencoders.reconstruct(
-            task.autoencoder, fitted, len(self.genes), labels
+            task.autoencoder, fit, len(self.genes), clusters
         )
-        return fitted
+        return fit
 
 
 class ShardedStages(Stages):
-    """Stages of which the trainings of feature autoencoders are done by all processes together.
+    """Stages of the first process, which trains feature autoencoders with all processes.
 
     Parameters
     ----------
     worker
-        The first process's share.
-    counts
-        How many cells each process has.
+        The first process with its cells.
+    shard_sizes
+        Number of cells of each process.
     """
 
     def __init__(self, worker: Worker, shard_sizes: list[int]) -> None:
         super().__init__()
         self.worker, self.shard_sizes = worker, shard_sizes
-        self.last_decoders: Any = None  # the decoders of the last training
+        self.last_decoder_weights: Any = None
 
     def get_or_compute(
         self, key: str, function: Callable[..., Any], args: tuple[Any, ...]
     ) -> StageResult:
         if function not in SHARDED_TRAININGS:
             return super().get_or_compute(key, function, args)
+        communicator = self.worker.communicator
 
         @wraps(function)
-        def by_all(
-            parts: autoencoders.Autoencoder, training: Any, state: State, *more: Any
-        ) -> autoencoders.AutoencoderFit:
-            orders = self.make_tasks(function, parts, state, (training, *more))
-            fitted = self.worker(collectives.scatter(orders))
-            self.last_decoders = fitted.decoder_weights
-            embedding = collectives.gather_rows(fitted.embedding, self.shard_sizes)
-            return fitted._replace(embedding=cast(np.ndarray, embedding))
+        def fit_sharded(*args: Any) -> autoencoders.AutoencoderFit:
+            fit = self.worker(communicator.scatter(self.make_tasks(function, *args)))
+            self.last_decoder_weights = fit.decoder_weights
+            embedding = communicator.gather_rows(fit.embedding, self.shard_sizes)
+            return fit._replace(embedding=cast(np.ndarray, embedding))
 
-        return super().get_or_compute(key, by_all, args)
+        return super().get_or_compute(key, fit_sharded, args)
 
     def make_tasks(
         self,
         function: Callable[..., Any],
         autoencoder: autoencoders.Autoencoder,
+        training: Any,
         state: State,
-        extra_args: tuple[Any, ...],
+        *extra_args: Any,
     ) -> list[TrainingTask]:
-        """One for each process."""
-        rebuilt = isinstance(state.x, LazyReconstruction)
-        assert not rebuilt or state.x.weights is self.last_decoders  # type: ignore[union-attr]
-        edges = np.cumsum([0, *self.shard_sizes])
-        known = [self._precompute_weights(each, state) for each in autoencoder.regularizers]
-        found = []
-        for here in map(slice, edges[:-1], edges[1:]):
-            own = tuple(
-                PrecomputedWeights(each.weight, cell_weights=of_cells[here].clone())
-                if of_cells is not None
-                else each
-                for each, of_cells in zip(autoencoder.regularizers, known, strict=True)
+        """Return the task of each process."""
+        on_reconstruction = isinstance(state.x, LazyReconstruction)
+        if on_reconstruction:
+            assert state.x.weights is self.last_decoder_weights  # type: ignore[union-attr]
+        weights = [  # of the cells in a squared error, which depend on all cells
+            r.prepare(state) if isinstance(r, WeightedSquaredError) else None
+            for r in autoencoder.regularizers
+        ]
+        bounds = np.cumsum([0, *self.shard_sizes])
+        tasks = []
+        for cells in map(slice, bounds[:-1], bounds[1:]):
+            regularizers = tuple(
+                r if w is None else PrecomputedWeights(r.weight, cell_weights=w[cells].clone())
+                for r, w in zip(autoencoder.regularizers, weights, strict=True)
             )
-            labels = None if state.clusters is None else state.clusters[here]
-            found.append(
-                TrainingTask(
-                    function, replace(autoencoder, regularizers=own), extra_args, rebuilt, labels
-                )
+            shard = replace(autoencoder, regularizers=regularizers)
+            clusters = None if state.clusters is None else state.clusters[cells]
+            tasks.append(
+                TrainingTask(function, shard, training, extra_args, on_reconstruction, clusters)
             )
-        return found
-
-    @staticmethod
-    def _precompute_weights(regularizer: Regularizer, state: State) -> Tensor | None:
-        """What a squared error counts for in each cell, which takes the cells of all processes."""
-        return regularizer.prepare(state) if isinstance(regularizer, WeightedSquaredError) else None
+        return tasks
 
 
 def serve_worker(recipe: Recipe) -> None:
-    """Do what the first process orders, until it is done."""
-    log.addHandler(logging.NullHandler())  # the first one speaks
+    """Take part in the trainings of the first process until it has finished."""
+    log.addHandler(logging.NullHandler())  # the first process logs
     worker = _prepare_shard(recipe)[0]
-    while (order := collectives.scatter(None)) is not None:
-        collectives.gather_rows(worker(order).embedding, [])
+    while (task := worker.communicator.scatter(None)) is not None:
+        worker.communicator.gather_rows(worker(task).embedding, [])
 
 
 def execute(recipe: Recipe) -> RunResult:
-    """Run a recipe as the first of several processes; the others :func:`lend`."""
+    """Run a recipe as the first of several processes; the others run :func:`serve_worker`."""
     with PeakMemory() as peak:
-        worker, prepared, counts = _prepare_shard(recipe)
-        assert prepared is not None
-        log.info(
-            "%s processes with %s cells",
-            process_group.world_size(),
-            ", ".join(f"{n:,}" for n in counts),
-        )
-        state, scores = compute(recipe, prepared, ShardedStages(worker, counts))
-        collectives.scatter([None] * process_group.world_size())
-        saved = make_paths_absolute(recipe)
-        result = annotate(prepared.counts, state, saved, in_memory=False)
-    scores["peak_memory_mb"] = round(peak.megabytes, 1)
-    return RunResult(result, state, scores, saved)
+        worker, data, shard_sizes = _prepare_shard(recipe)
+        assert data is not None
+        sizes = ", ".join(f"{n:,}" for n in shard_sizes)
+        log.info("%s processes with %s cells", len(shard_sizes), sizes)
+        state, metrics = compute(recipe, data, ShardedStages(worker, shard_sizes))
+        worker.communicator.scatter([None] * len(shard_sizes))
+        recipe = make_paths_absolute(recipe)
+        adata = annotate(data.counts, state, recipe, in_memory=False)
+    metrics["peak_memory_mb"] = round(peak.megabytes, 1)
+    return RunResult(adata, state, metrics, recipe)
 
 
 def _prepare_shard(recipe: Recipe) -> tuple[Worker, PreparedData | None, list[int]]:
-    """The data of this process; on the first one what it needs of all cells, and their numbers."""
+    """Return this process with its cells and, on the first one, the data and sizes of all."""
     from anndata import AnnData
 
-    data = recipe.data
-    part = ShardReader(data.reader, process_group.rank(), process_group.world_size(), data.layer)
-    with collectives.synchronized():
-        here = prepare(replace(recipe, data=replace(data, reader=part, layer=None)))
-    x, state, counts = cast(Matrix, here.state.x), here.state, here.counts
-    notes = AnnData(obs=counts.obs.loc[state.cells], var=counts.var.loc[state.genes])
-    notes.uns["scgnn_input"] = counts.uns["scgnn_input"]
-    everywhere = collectives.gather((notes, here.labels))
-    worker = Worker(x, state.genes)
-    return (
-        (worker, None, []) if everywhere is None else (worker, *_merge_shards(worker, everywhere))
-    )
+    communicator, data = DistributedCommunicator(), recipe.data
+    reader = ShardReader(data.reader, communicator.rank, communicator.world_size, data.layer)
+    with use_communicator(communicator):
+        shard = prepare(replace(recipe, data=replace(data, reader=reader, layer=None)))
+    state, counts = shard.state, shard.counts
+    annotation = AnnData(obs=counts.obs.loc[state.cells], var=counts.var.loc[state.genes])
+    annotation.uns["scgnn_input"] = counts.uns["scgnn_input"]
+    shards = communicator.gather((annotation, shard.labels))
+    worker = Worker(cast(Matrix, state.x), state.genes)
+    return (worker, None, []) if shards is None else (worker, *_merge_shards(worker, shards))
 
 
 def _merge_shards(
     worker: Worker, shards: list[tuple[AnnData, np.ndarray | None]]
 ) -> tuple[PreparedData, list[int]]:
-    """What the first process needs of all cells: their names, annotation and true labels."""
+    """Return the names, annotation and true labels of all cells, and the number of each shard."""
     from anndata import concat
 
-    n_cells = [notes.n_obs for notes, _ in shards]
-    counts = concat([notes for notes, _ in shards], merge="first")
-    read = [notes.uns["scgnn_input"] for notes, _ in shards]
-    counts.uns["scgnn_input"] = read[0] | {
-        "source": read[0]["source"].rpartition(" (part")[0],
-        **{word: sum(each[word] for each in read) for word in ("n_cells", "empty_cells")},
+    annotations = [annotation for annotation, _ in shards]
+    shard_sizes = [annotation.n_obs for annotation in annotations]
+    counts = concat(annotations, merge="first")
+    inputs = [annotation.uns["scgnn_input"] for annotation in annotations]
+    counts.uns["scgnn_input"] = inputs[0] | {
+        "source": inputs[0]["source"].rpartition(" (part")[0],
+        **{key: sum(entry[key] for entry in inputs) for key in ("n_cells", "empty_cells")},
         "empty_genes": 0,
     }
-    labels = [np.full(notes.n_obs, "") if t is None else t for notes, t in shards]
-    truth = np.concatenate(labels)
-    whole = cast(Expression, MatrixShard(worker.x, sum(n_cells)))
-    state = State(whole, worker.genes, counts.obs_names.to_numpy(str))
-    answers = ImputationTargets(None, None, None, None, "other")
-    return PreparedData(counts, state, truth if (truth != "").any() else None, answers), n_cells
+    labels = np.concatenate(
+        [np.full(part.n_obs, "") if known is None else known for part, known in shards]
+    )
+    x = cast(Expression, MatrixShard(worker.x, sum(shard_sizes)))
+    state = State(x, worker.genes, counts.obs_names.to_numpy(str))
+    targets = ImputationTargets(None, None, None, None, "other")
+    has_labels = bool((labels != "").any())
+    return PreparedData(counts, state, labels if has_labels else None, targets), shard_sizes
 
 
 def check_distributed_support(recipe: Recipe, uses_cache: bool) -> None:
-    """Refuse what several processes cannot do together.
+    """Check that a recipe can run on several processes.
 
     Raises
     ------
     RecipeError
-        Every setting in the way, with what to do.
+        Lists every setting that cannot, with an alternative.
     """
-    problems = [*_find_data_problems(recipe.data), *_find_pipeline_problems(recipe.pipeline)]
+    problems = list(_find_unsupported(recipe))
     if uses_cache:
-        problems.append("--resume, --cache-dir: stages of a run by several processes are not kept")
+        problems.append("--resume, --cache-dir: runs by several processes have no cache")
     if problems:
-        raise RecipeError(
-            [f"{each} (run by {process_group.world_size()} processes)" for each in problems]
-        )
+        n = process_group.world_size()
+        raise RecipeError([f"{problem} (run by {n} processes)" for problem in problems])
 
 
-def _find_data_problems(data: Any) -> Iterator[str]:
-    """The settings of the data in the way."""
-    for name in (
-        "holdout_fraction",
-        "thinning_fraction",
-        "truth_path",
-        "permuted_gene_fraction",
-        "batch_key",
-    ):
-        if getattr(data, name):
-            yield f"data.{name}: takes all cells in one process; leave it out"
-    if getattr(data.reader, "n_top_genes", 0):
-        yield "data.reader.n_top_genes: takes all cells in one process; choose by top_genes"
-    for transform in data.transforms:
-        where = f"data.transforms: {transform.name}"
-        if not is_builtin(type(transform)):
-            yield f"{where} is a plug-in, of which nobody knows what it takes; leave it out"
-        if isinstance(transform, NormalizeTotal) and transform.target_sum is None:
-            yield f"{where} takes the median of all cells; give a target_sum, such as 1e4"
-        if isinstance(transform, TopGenes) and transform.flavor == "log_nonzero":
-            yield f"{where} by log_nonzero takes all values of a gene; choose flavor: variance"
-
-
-def _find_pipeline_problems(pipeline: Any) -> Iterator[str]:
-    """The settings of the pipeline in the way."""
-    if type(pipeline) not in (ScGNN, SinglePass):
-        yield f"pipeline: {pipeline.name} is not known to be divisible; use scgnn or single_pass"
+def _find_unsupported(recipe: Recipe) -> Iterator[str]:
+    """Yield the settings that need all cells in one process."""
+    for name in UNSHARDED_DATA_FIELDS:
+        if getattr(recipe.data, name):
+            yield f"data.{name}: needs all cells in one process; leave it out"
+    if getattr(recipe.data.reader, "n_top_genes", 0):
+        yield "data.reader.n_top_genes: needs all cells in one process; use the transform top_genes"
+    for transform in recipe.data.transforms:
+        yield from _check_component("data.transforms", transform)
+    if problems := list(_check_component("pipeline", recipe.pipeline)):
+        yield from problems
         return
-    for name, kinds in (("feature_encoder", (MLPEncoder, VAE)), ("feature_decoder", (MLPDecoder,))):
-        part, known = getattr(pipeline, name), " or ".join(kind.name for kind in kinds)
-        if type(part) not in kinds:
-            yield f"pipeline.{name}: {getattr(part, 'name', 'null')} takes all cells; use {known}"
-        elif part.normalization == "batch":
-            yield f"pipeline.{name}.normalization: batch takes all cells of a batch; use layer"
-    for name in ("feature_regularizers", "cluster_regularizers", "imputation_regularizers"):
-        for regularizer in getattr(pipeline, name, ()):
-            if regularizer.weight and type(regularizer) not in ADDITIVE_REGULARIZERS:
-                yield f"pipeline.{name}: {regularizer.name} is no sum over cells; leave it out"
+    for name in SHARDED_SLOTS:
+        parts = getattr(recipe.pipeline, name, ())
+        for part in parts if isinstance(parts, tuple) else (parts,):
+            if part is None:
+                yield f"pipeline.{name}: null {kinds()['decoder'].needs_all_cells}"
+            elif getattr(part, "weight", 1):
+                yield from _check_component(f"pipeline.{name}", part)
+
+
+def _check_component(path: str, component: Component) -> Iterator[str]:
+    # a subclass that does not declare it may compute anything
+    is_declared = "needs_all_cells" in vars(type(component))
+    reason = (component if is_declared else kinds()[component.kind]).needs_all_cells
+    if reason:
+        yield f"{path}: {component.name} {reason}"
+    elif getattr(component, "normalization", None) == "batch":
+        yield f"{path}.normalization: batch needs all cells of a batch; use layer"

@@ -1,41 +1,38 @@
-"""export"""
+"""Export of a run to the file formats of the original scGNN program."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 from scipy import sparse
 
-from scgnn.execution.files import _write_csv, write_atomic
+from scgnn.execution.files import FileContent, write_files
 from scgnn.runs.results import RunResult
 from scgnn.state import to_dense
 
 
-def write_scgnn_csv(result: RunResult, out: Path, name: str) -> list[Path]:
-    """The four files of the original program, with its names and layouts.
+def write_scgnn_csv(result: RunResult, folder: Path, name: str) -> list[Path]:
+    """Write the files of the original program and return their paths.
 
-    ``*_recon.csv`` genes x cells, ``*_embedding.csv`` cells x d, ``*_graph.csv`` with NodeA, NodeB
-    (numbers of cells from 0) and Weights, each edge once, ``*_results.txt`` cell and cluster.
+    ``NAME_recon.csv``: genes x cells; ``NAME_embedding.csv``: cells x d; ``NAME_graph.csv``: one
+    row per undirected edge with NodeA, NodeB (indices of cells from 0) and Weights;
+    ``NAME_results.txt``: cell and cluster. Files whose content a run lacks are left out.
     """
-    import pandas as pd
-
     state = result.state
     assert state.graph_embedding is not None
     columns = [f"embedding{i}" for i in range(state.graph_embedding.shape[1])]
-    tables = {
-        "embedding.csv": pd.DataFrame(state.graph_embedding, index=state.cells, columns=columns),
-        "results.txt": pd.DataFrame({"Celltype": state.clusters}, index=state.cells),
+    embedding = pd.DataFrame(state.graph_embedding, index=state.cells, columns=columns)
+    clusters = pd.DataFrame({"Celltype": state.clusters}, index=state.cells)
+    files: dict[str, FileContent] = {
+        f"{name}_embedding.csv": embedding.to_csv,
+        f"{name}_results.txt": clusters.to_csv,
     }
     if state.imputed is not None:
-        tables["recon.csv"] = pd.DataFrame(to_dense(state.imputed).T, state.genes, state.cells)
-    written = []
-    for ending, table in tables.items():
-        written.append(out / f"{name}_{ending}")
-        write_atomic(written[-1], table.to_csv)
+        recon = pd.DataFrame(to_dense(state.imputed).T, state.genes, state.cells)
+        files[f"{name}_recon.csv"] = recon.to_csv
     if state.graph is not None:
         upper = sparse.triu(state.graph).tocoo()
-        rows = zip(upper.row, upper.col, upper.data, strict=True)
-        edges = [("NodeA", "NodeB", "Weights"), *rows]
-        written.append(out / f"{name}_graph.csv")
-        write_atomic(written[-1], lambda part: _write_csv(part, edges))
-    return written
+        edges = zip(upper.row, upper.col, upper.data, strict=True)
+        files[f"{name}_graph.csv"] = [("NodeA", "NodeB", "Weights"), *edges]
+    return write_files(folder, files)

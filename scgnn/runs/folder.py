@@ -1,4 +1,4 @@
-"""The folder of a run: claimed before it starts, and left whole or not at all."""
+"""The output folder of a run: locking, resuming and cleaning up."""
 
 from __future__ import annotations
 
@@ -13,55 +13,56 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from scgnn.errors import RecipeError, UserError
-from scgnn.execution.files import TEMPORARY_FILE_PATTERN, write_text
+from scgnn.execution.files import remove_temporary_files, write_atomic
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe, to_yaml
 
 log = logging.getLogger("scgnn")
 
 LOCK_FILENAME = ".running"
+OTHER_FOLDER_HINT = "choose another folder with --out"
 
 
 @contextmanager
 def open_output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path]:
-    """A folder for a run: its recipe from the start, its log, and its stages until it is done.
+    """Open the folder of a run, with its recipe and its log, and keep its stages until the end.
 
-    What is made here is taken away again when the input turns out to be wrong, so nothing
-    half-written stays; after any other interruption it stays, for ``resume``.
+    A new folder is removed again if the run fails by a mistake of the user; after any other
+    interruption it stays, to be resumed.
 
     Raises
     ------
     UserError
-        The folder cannot be made or written, holds something else, a finished run, or another
-        recipe than the one to resume.
+        The folder is not writable, or holds other files, a finished run, or an unfinished run
+        that ``resume`` does not ask for or that has another recipe.
     """
     recipe = make_paths_absolute(recipe)
-    missing = [folder for folder in (out, *out.parents) if not folder.exists()]
-    going_on = _create_or_resume(out, recipe, resume)
-    lock = acquire_lock(out)
-    for part in filter(TEMPORARY_FILE_PATTERN.fullmatch, os.listdir(out)):
-        (out / part).unlink()  # of a file that was being written when the run was killed
-    handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    try:
-        write_text(out / "recipe.yaml", to_yaml(recipe))
-        yield out
-    except UserError:
-        if not going_on and not (out / "stages").exists():
-            handler.close()
-            _clean_up(out, missing)
-        raise
-    finally:
-        log.removeHandler(handler)
-        handler.close()
-        lock.release()
-        (out / LOCK_FILENAME).unlink(missing_ok=True)
+    new_folders = [folder for folder in (out, *out.parents) if not folder.exists()]
+    is_resumed = _create_or_resume(out, recipe, resume)
+    with locked_folder(out):
+        try:
+            write_atomic(out / "recipe.yaml", to_yaml(recipe))
+            yield out
+        except UserError:
+            if not is_resumed and not (out / "stages").exists():
+                for name in ("recipe.yaml", "log.txt", LOCK_FILENAME):
+                    (out / name).unlink(missing_ok=True)
+                for folder in new_folders:
+                    if not any(folder.iterdir()):
+                        folder.rmdir()
+            raise
     shutil.rmtree(out / "stages", ignore_errors=True)
 
 
-def acquire_lock(out: Path) -> FileLock:
-    """The folder held for this process; a killed process lets go of it."""
+@contextmanager
+def locked_folder(out: Path) -> Iterator[None]:
+    """Lock a folder, remove what a killed process left, and log to its ``log.txt``.
+
+    Raises
+    ------
+    UserError
+        Another process holds the lock; that of a killed process is released.
+    """
     lock = FileLock(out / LOCK_FILENAME)
     try:
         lock.acquire(timeout=0)
@@ -69,38 +70,48 @@ def acquire_lock(out: Path) -> FileLock:
         raise UserError(
             f"{out}: another process is running in it; wait for it, or choose another folder"
         ) from None
-    return lock
-
-
-def _clean_up(out: Path, folders: list[Path]) -> None:
-    for name in ("recipe.yaml", "log.txt", LOCK_FILENAME):
-        (out / name).unlink(missing_ok=True)
-    for folder in folders:
-        if not any(folder.iterdir()):
-            folder.rmdir()
+    remove_temporary_files(out)
+    handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+        lock.release()
+        (out / LOCK_FILENAME).unlink(missing_ok=True)
 
 
 def _create_or_resume(out: Path, recipe: Recipe, resume: bool) -> bool:
-    """Make the folder, or go on with the run in it; says whether there is one."""
-    elsewhere = "choose another folder with --out"
-    if out.is_dir() and any(out.iterdir()):
-        if not all((out / name).is_file() for name in ("recipe.yaml", "log.txt")):
-            raise UserError(f"{out}: not empty and not a run; {elsewhere}")
-        if (out / "metrics.json").exists():
-            raise UserError(f"{out}: holds a finished run; {elsewhere}")
-        if not resume:
-            raise UserError(
-                f"{out}: holds an unfinished run; add --resume to go on with it, or {elsewhere}"
-            )
-        if load_recipe(out / "recipe.yaml") != recipe:
-            raise UserError(f"{out}: holds a run of another recipe; {elsewhere}")
-        return True
-    ensure_writable(out, elsewhere)
-    return False
+    """Create a folder, or check that its run can be resumed; return whether it is resumed."""
+    if not (out.is_dir() and any(out.iterdir())):
+        ensure_writable(out, OTHER_FOLDER_HINT)
+        return False
+    if not all((out / name).is_file() for name in ("recipe.yaml", "log.txt")):
+        raise UserError(f"{out}: not empty and not a run; {OTHER_FOLDER_HINT}")
+    if (out / "metrics.json").exists():
+        raise UserError(f"{out}: holds a finished run; {OTHER_FOLDER_HINT}")
+    if not resume:
+        raise UserError(
+            f"{out}: holds an unfinished run; add --resume to continue it, or "
+            f"{OTHER_FOLDER_HINT}"
+        )
+    try:
+        saved = load_recipe(out / "recipe.yaml")
+    except RecipeError as error:
+        n_more = len(error.problems) - 1
+        more = f" and {n_more} more" if n_more else ""
+        raise UserError(
+            f"{error.problems[0]}{more}: this version cannot resume {out}; {OTHER_FOLDER_HINT}"
+        ) from None
+    if saved != recipe:
+        raise UserError(f"{out}: holds a run of another recipe; {OTHER_FOLDER_HINT}")
+    return True
 
 
 def ensure_writable(out: Path, hint: str) -> None:
-    """Make a folder and see whether it can be written; ``elsewhere`` is the advice if not."""
+    """Create a folder and check that it can be written; errors end with ``hint``."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".writable"
@@ -111,29 +122,24 @@ def ensure_writable(out: Path, hint: str) -> None:
 
 
 def check_data_files(recipes: Iterable[Recipe]) -> None:
-    """Refuse data files that are not there.
+    """Check that the data files of recipes exist.
 
     Raises
     ------
     RecipeError
-        Every one of them, with the key that names it.
+        Lists the missing files, each with its key.
     """
-    named = {
-        (key, path): None
-        for data in (recipe.data for recipe in recipes)
-        for key, path in (
-            ("data.reader.path", getattr(data.reader, "path", None)),
-            ("data.truth_path", data.truth_path),
-        )
-        if path
-    }
-    missing = [f"{key}: {path} does not exist" for key, path in named if not Path(path).exists()]
+    files: dict[tuple[str, str], None] = {}
+    for data in (recipe.data for recipe in recipes):
+        files["data.reader.path", getattr(data.reader, "path", "")] = None
+        files["data.truth_path", data.truth_path or ""] = None
+    missing = [(key, path) for key, path in files if path and not Path(path).exists()]
     if missing:
-        raise RecipeError(missing)
+        raise RecipeError([f"{key}: {path} does not exist" for key, path in missing])
 
 
 def make_paths_absolute(recipe: Recipe) -> Recipe:
-    """The recipe with the paths of its data written out, so that it runs again from any folder."""
+    """Return the recipe with absolute data paths, so that it runs in any working directory."""
     data = recipe.data
     if path := getattr(data.reader, "path", ""):
         data = replace(data, reader=replace(data.reader, path=_make_absolute(path)))  # type: ignore[type-var]
@@ -147,32 +153,33 @@ def _make_absolute(path: str) -> str:
 
 
 def list_numbered_folders(path: Path) -> list[Path]:
-    """``wanted``, ``wanted-2``, ``wanted-3`` … up to the first that is free."""
+    """Return ``path``, ``path-2``, ``path-3`` …, of which only the last does not exist."""
     folders = [path]
     while folders[-1].exists():
         folders.append(path.with_name(f"{path.name}-{len(folders) + 1}"))
     return folders
 
 
-def _load_run_recipe(run: Path) -> Recipe | None:
-    """The recipe of a run; None where it needs a plug-in that is not here."""
-    try:
-        return load_recipe(run / "recipe.yaml")
-    except RecipeError:
-        return None
-
-
 def select_output_folder(path: Path, recipe: Recipe, resume: bool) -> Path:
-    """``wanted``, or the first of ``wanted-2``, ``wanted-3`` … that is free.
+    """Return the first free one of ``path``, ``path-2``, ``path-3`` …
 
-    With ``resume`` the latest of them that holds this recipe, unfinished.
+    With ``resume``, return the latest that holds an unfinished run of this recipe.
     """
-    *taken, free = list_numbered_folders(path)
+    *existing, free = list_numbered_folders(path)
     if not resume:
         return free
     recipe = make_paths_absolute(recipe)
-    for run in reversed(taken):
-        unfinished = (run / "recipe.yaml").is_file() and not (run / "metrics.json").exists()
-        if unfinished and _load_run_recipe(run) == recipe:
-            return run
-    raise UserError(f"{path}: no unfinished run of this recipe to resume; name it with --out")
+    for folder in reversed(existing):
+        is_unfinished = (folder / "recipe.yaml").is_file() and not (
+            folder / "metrics.json"
+        ).exists()
+        if is_unfinished and _load_saved_recipe(folder) == recipe:
+            return folder
+    raise UserError(f"{path}: no unfinished run of this recipe to resume; name its folder by --out")
+
+
+def _load_saved_recipe(folder: Path) -> Recipe | None:
+    try:
+        return load_recipe(folder / "recipe.yaml")
+    except RecipeError:  # of another version, or with a plug-in that is not installed
+        return None

@@ -1,32 +1,25 @@
-"""provenance"""
+"""Provenance of a run: versions of libraries, plug-ins and code."""
 
 from __future__ import annotations
 
 import platform
 from importlib import metadata
 
-from scgnn.execution.fingerprint import code_fingerprint, digest, third_party_sources
-from scgnn.recipe.recipe import Recipe
-from scgnn.registry import entry_points
-from scgnn.registry.introspection import is_builtin, iter_components
-
-LIBRARIES = (
-    "scgnn",
-    "torch",
-    "dgl",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "igraph",
-    "leidenalg",
-    "anndata",
+from scgnn.execution.fingerprint import (
+    LIBRARIES,
+    code_fingerprint,
+    digest,
+    third_party_sources,
 )
+from scgnn.recipe.recipe import Recipe
+from scgnn.registry.entry_points import describe_source
+from scgnn.registry.introspection import is_builtin, iter_components
 
 
 def third_party_components(recipe: Recipe | None) -> dict[str, str]:
-    """The components of a recipe that are not scgnn's own: whose they are, and their code."""
+    """Return the source and the code hash of each third-party component of a recipe."""
     return {
-        f"{part.kind}.{part.name}": f"{entry_points.describe_source(type(part))}, "
+        f"{part.kind}.{part.name}": f"{describe_source(type(part))}, "
         f"code {digest(*third_party_sources(part))[:12]}"
         for part in iter_components(recipe)
         if not is_builtin(type(part))
@@ -34,17 +27,17 @@ def third_party_components(recipe: Recipe | None) -> dict[str, str]:
 
 
 def collect_versions(recipe: Recipe | None = None) -> dict[str, str]:
-    """What the numbers of a run depend on; with a recipe also the plug-ins that it uses."""
+    """Return the versions that the numbers of a run depend on, plug-ins of a recipe included."""
     import torch
 
-    found = third_party_components(recipe)
-    for name in LIBRARIES:
+    versions = third_party_components(recipe)
+    for name in ("scgnn", *LIBRARIES, "anndata"):
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
+            versions[name] = "not installed"
     return {
-        **found,
+        **versions,
         "source": code_fingerprint(),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -1,22 +1,20 @@
-"""What a run leaves: an AnnData, and a folder of files, each written whole and then renamed."""
+"""Results of a run: an AnnData and the contents of its files."""
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
 from scgnn.errors import InputError
-from scgnn.execution.files import _write_csv, _write_text
+from scgnn.execution.files import FileContent
 from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.runs.provenance import collect_versions
-from scgnn.state import State
+from scgnn.state import Record, State
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -27,25 +25,23 @@ OUTPUT_KEYS = {
     "obsp": ("scgnn_connectivities", "scgnn_distances"),
     "uns": ("scgnn",),
 }
-
-
-EDGES_PER_BLOCK = 2**16  # whose lengths are computed together
+EDGES_PER_BLOCK = 2**16  # whose lengths are computed at a time
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run.
+    """Result of a run.
 
     Attributes
     ----------
     adata
-        The cells and genes that were used, with everything that was found.
+        The cells and genes used, with the results.
     state
-        The pipeline's last state.
+        Last state of the pipeline.
     metrics
         Scores, counts, time and memory.
     recipe
-        Complete: it runs again to the same result.
+        Recipe with all defaults and absolute paths, which reproduces the run.
     """
 
     adata: AnnData
@@ -55,12 +51,24 @@ class RunResult:
 
 
 def annotate(counts: AnnData, state: State, recipe: Recipe, in_memory: bool) -> AnnData:
-    """A new AnnData: the counts of the cells and genes used, and what the run found.
+    """Return the counts of the cells and genes used, with the results of a run.
 
-    X and every layer, column and key that came in stay as they are.
+    X and all layers, columns and keys of the input stay as they are, but for the results of an
+    earlier run.
+
+    Parameters
+    ----------
+    counts
+        Validated counts, cells x genes; not modified.
+    state
+        Last state of the pipeline.
+    recipe
+        Recipe of the run.
+    in_memory
+        Whether the data came from Python rather than from the recipe's reader.
     """
     adata = counts[state.cells, state.genes].copy()
-    for slot, keys in OUTPUT_KEYS.items():  # what an earlier run left is not this run's
+    for slot, keys in OUTPUT_KEYS.items():
         for key in keys:
             getattr(adata, slot).pop(key, None)
     adata.obs["scgnn"] = _to_categorical(state.clusters)
@@ -68,23 +76,23 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, in_memory: bool) -> 
     adata.obsm["X_scgnn_features"] = state.embedding
     if state.imputed is not None:
         imputed: Any = state.imputed
-        kept = imputed.to_dask() if hasattr(imputed, "to_dask") else imputed
-        adata.layers["scgnn_imputed"] = kept
-    entry: dict[str, Any] = {
+        is_lazy = hasattr(imputed, "to_dask")
+        adata.layers["scgnn_imputed"] = imputed.to_dask() if is_lazy else imputed
+    uns: dict[str, Any] = {
         "recipe": to_yaml(recipe),
-        "data": "an AnnData given in Python" if in_memory else f"read by {recipe.data.reader.name}",
+        "data": "AnnData in memory" if in_memory else f"reader {recipe.data.reader.name}",
         "versions": collect_versions(recipe),
         "stop_reason": state.stop_reason,
         "iterations": state.n_iterations,
         "history": {
             column: np.array([getattr(record, column) for record in state.history])
-            for column in ("iteration", "stage", "quantity", "epoch", "value")
+            for column in Record._fields
         },
     }
     if state.graph is not None:
         adata.obsp["scgnn_connectivities"] = state.graph
         adata.obsp["scgnn_distances"] = _compute_edge_lengths(state)
-        entry |= {
+        uns |= {  # as scanpy's neighbors
             "connectivities_key": "scgnn_connectivities",
             "distances_key": "scgnn_distances",
             "params": {
@@ -94,7 +102,7 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, in_memory: bool) -> 
                 "metric": "euclidean",
             },
         }
-    adata.uns["scgnn"] = entry
+    adata.uns["scgnn"] = uns
     return adata
 
 
@@ -102,24 +110,24 @@ def _to_categorical(clusters: np.ndarray | None) -> Any:
     import pandas as pd
 
     assert clusters is not None
-    names = [str(number) for number in range(int(clusters.max()) + 1)]
-    return pd.Categorical.from_codes(clusters, categories=pd.Index(names))
+    categories = pd.Index([str(cluster) for cluster in range(int(clusters.max()) + 1)])
+    return pd.Categorical.from_codes(clusters, categories=categories)
 
 
 def _compute_edge_lengths(state: State) -> sparse.csr_matrix:
-    """Euclidean distances in the feature embedding, on the edges of the graph."""
+    """Return the Euclidean distances in the feature embedding on the edges, cells x cells."""
     assert state.graph is not None and state.embedding is not None
     edges = state.graph.tocoo()
     lengths = np.empty(edges.nnz, state.embedding.dtype)
     for start in range(0, edges.nnz, EDGES_PER_BLOCK):
-        some = slice(start, start + EDGES_PER_BLOCK)
-        gaps = state.embedding[edges.row[some]] - state.embedding[edges.col[some]]
-        lengths[some] = np.linalg.norm(gaps, axis=1)
+        block = slice(start, start + EDGES_PER_BLOCK)
+        differences = state.embedding[edges.row[block]] - state.embedding[edges.col[block]]
+        lengths[block] = np.linalg.norm(differences, axis=1)
     return sparse.csr_matrix((lengths, (edges.row, edges.col)), shape=edges.shape)
 
 
 def check_h5ad_compatible(adata: AnnData) -> None:
-    """Refuse annotation that a .h5ad file cannot hold, before anything is computed.
+    """Check that a .h5ad file can store the annotation of the user's data, before the run.
 
     Raises
     ------
@@ -129,38 +137,39 @@ def check_h5ad_compatible(adata: AnnData) -> None:
     import h5py
     from anndata.io import write_elem
 
-    parts: dict[str, Any] = {f"uns['{key}']": value for key, value in adata.uns.items()}
-    for word in ("obs", "var"):
-        frame = getattr(adata, word)
-        parts |= {f"{word}['{column}']": frame[[column]] for column in frame}
-    for word in ("obsm", "varm", "layers", "obsp", "varp"):
-        entries = getattr(adata, word).items()
-        parts |= {f"{word}['{key}']": value[:1] for key, value in entries}  # one row says it
+    elements: dict[str, Any] = {f"uns['{key}']": value for key, value in adata.uns.items()}
+    for slot in ("obs", "var"):
+        frame = getattr(adata, slot)
+        elements |= {f"{slot}['{column}']": frame[[column]] for column in frame}
+    for slot in ("obsm", "varm", "layers", "obsp", "varp"):
+        items = getattr(adata, slot).items()
+        elements |= {f"{slot}['{key}']": value[:1] for key, value in items}  # a row suffices
     with warnings.catch_warnings(), h5py.File("x", "w", driver="core", backing_store=False) as file:
         warnings.simplefilter("ignore")
-        for name, value in parts.items():
+        for name, value in elements.items():
             try:
-                write_elem(file, "part", value)
-            except Exception as error:  # anndata raises whatever its writers do
+                write_elem(file, "element", value)
+            except Exception as error:  # anndata's writers raise anything
                 raise InputError(
-                    f"the AnnData given: {name} cannot be written to a .h5ad file: make it text "
-                    "or numbers, or drop it"
+                    f"the given AnnData: {name} cannot be written to a .h5ad file; convert it to "
+                    "text or numbers, or remove it"
                 ) from error
 
 
-def build_text_writers(
+def build_text_files(
     state: State, recipe: Recipe, metrics: dict[str, Any]
-) -> dict[str, Callable[[Path], None]]:
-    """The small files of a run: what writes each of them, by name."""
+) -> dict[str, FileContent]:
+    """Return the contents of the text files of a run, by name; ``metrics.json`` is the last."""
     assert state.clusters is not None
-    cells = [("cell", "cluster"), *zip(state.cells, state.clusters, strict=True)]
-    history = [("iteration", "stage", "quantity", "epoch", "value"), *state.history]
     return {
-        "recipe.yaml": lambda part: _write_text(part, to_yaml(recipe)),
-        "cells.csv": lambda part: _write_csv(part, cells),
-        "history.csv": lambda part: _write_csv(part, history),
-        "versions.json": lambda part: _write_text(
-            part, json.dumps(collect_versions(recipe), indent=2) + "\n"
-        ),
-        "metrics.json": lambda part: _write_text(part, json.dumps(metrics, indent=2) + "\n"),
+        "recipe.yaml": to_yaml(recipe),
+        "cells.csv": [("cell", "cluster"), *zip(state.cells, state.clusters, strict=True)],
+        "history.csv": [Record._fields, *state.history],
+        "versions.json": format_json(collect_versions(recipe)),
+        "metrics.json": format_json(metrics),
     }
+
+
+def format_json(value: Any) -> str:
+    """Return a value as indented JSON with a final newline."""
+    return json.dumps(value, indent=2) + "\n"

@@ -1,1 +1,1 @@
-"""Statistics of paired differences: pandas and scipy only."""
+"""Statistics of studies: pure functions of tables and arrays."""

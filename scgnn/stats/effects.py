@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from scgnn.errors import InputError
 from scgnn.execution.formatting import format_count, format_number
@@ -122,7 +123,7 @@ def compare_pairs(
 ) -> dict[str, Any]:
     """Compare over blocks, each the mean of its complete pairs (blocks x pairs, NaN missing)."""
     complete = np.isfinite(change) & np.isfinite(base)
-    used = complete.any(axis=1)
+    used: NDArray[np.bool_] = np.asarray(complete.any(axis=1))
     n_pairs = complete[used].sum(axis=1)
     means = pd.DataFrame(
         {
@@ -169,7 +170,7 @@ def add_verdicts(
         )
     rows = pd.concat(parts).sort_index()
     verdicts = [
-        format_verdict(row, alpha, directions.get(row.score, 0), claim_template, noun)
+        format_verdict(row, alpha, directions.get(str(row.score), 0), claim_template, noun)
         for row in rows.itertuples()
     ]
     return rows.assign(verdict=verdicts)

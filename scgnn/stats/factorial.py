@@ -104,9 +104,8 @@ def _build_grid(
     """Return one score as blocks x levels of the first axis x levels of the second x …"""
     inside = np.logical_and.reduce([table[axis].isin(levels) for axis, levels in axes.items()])
     wide = pivot(table[inside], score, blocks, list(axes))
-    columns = pd.MultiIndex.from_product(list(axes.values()), names=list(axes))
-    if len(axes) == 1:
-        columns = columns.get_level_values(0)
+    levels = pd.MultiIndex.from_product(list(axes.values()), names=list(axes))
+    columns = levels if len(axes) > 1 else levels.get_level_values(0)
     shape = (len(wide), *map(len, axes.values()))
     return wide.index, wide.reindex(columns=columns).to_numpy().reshape(shape)
 

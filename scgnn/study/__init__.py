@@ -1,1 +1,1 @@
-"""Studies: one recipe, many changes, and which of them make a difference."""
+"""Studies: one recipe, many changes, and the effect of each."""

@@ -1,7 +1,8 @@
-"""Stages on the workers of a Dask cluster: the key of a stage is the key of its task.
+"""Stages on the workers of a Dask cluster.
 
-Whatever runs at the same time and asks for the same stage waits for one task; what was computed
-before comes from the store. A worker that dies is replaced, and its task runs again.
+The key of a stage is the key of its Dask task, so that runs which need the same stage at the same
+time wait for one task; stages that were computed before come from the cache. A worker that dies is
+replaced, and its task runs again.
 """
 
 from __future__ import annotations
@@ -16,29 +17,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 from distributed import Client, LocalCluster, WorkerPlugin
 
 from scgnn.errors import UserError
-from scgnn.execution.cache import StageCache
-from scgnn.execution.resources import set_threads
-from scgnn.execution.stages import StageResult, Stages, get_or_compute, stage_label
+from scgnn.execution.cache import StageCache, StageResult
+from scgnn.execution.resources import configure_process, memory_limit, set_spin_count
+from scgnn.execution.stages import Stages, get_or_compute, stage_label
+from scgnn.registry.plugin_files import load_file
 
 START_TIMEOUT_SECONDS = 60
-MAX_WORKER_DEATHS = 3  # of workers, before the task that they died of is given up
 
 
 class DaskStages(Stages):
-    """Stages whose values are computed by the workers of a cluster.
+    """Stages that the workers of a cluster compute.
 
     Parameters
     ----------
     client
-        Of the cluster; shared by all runs.
-    store
-        A folder that this process and all workers see.
+        Client of the cluster; all runs share it.
+    cache
+        Cache in a folder that this process and all workers can access.
     threads
-        Threads of each worker's numerics.
+        Numeric threads of each worker.
     """
 
     def __init__(self, client: Client, cache: StageCache, threads: int) -> None:
@@ -48,24 +48,25 @@ class DaskStages(Stages):
     def get_or_compute(
         self, key: str, function: Callable[..., Any], args: tuple[Any, ...]
     ) -> StageResult:
+        """Return the result of a stage, from the cache or from a worker."""
         with warnings.catch_warnings():
-            # the data travel with the task, so that it can run again where a worker died
+            # the data are part of the task, so that it can run again when a worker dies
             warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
             task = (_get_or_compute, self.cache, key, function, args, self.threads)
             future = self.client.submit(*task, key=f"{stage_label(function)}-{key}")
-        found: StageResult = future.result()
-        return found
+        result: StageResult = future.result()
+        return result
 
 
 def _get_or_compute(
     cache: StageCache, key: str, function: Callable[..., Any], args: tuple[Any, ...], threads: int
 ) -> StageResult:
-    set_threads(threads)  # of the thread that the worker computes in
+    configure_process(threads)  # in the thread of the worker that computes
     return get_or_compute(cache, key, function, args)
 
 
-class _PluginFileLoader(WorkerPlugin):
-    """Components from files, known to every worker, also to one that replaces another."""
+class _WorkerSetup(WorkerPlugin):
+    """Setup of every worker before its first task, replacements of dead ones included."""
 
     name = "scgnn-components"
 
@@ -73,10 +74,7 @@ class _PluginFileLoader(WorkerPlugin):
         self.files = [path.resolve() for path in files]
 
     def setup(self, worker: Any) -> None:
-        import scgnn.components
-        import scgnn.pipelines  # noqa: F401
-        from scgnn.registry.plugin_files import load_file
-
+        set_spin_count()  # torch is not imported yet
         for file in self.files:
             load_file(file)
 
@@ -85,70 +83,73 @@ class _PluginFileLoader(WorkerPlugin):
 def open_cluster(
     jobs: int | None, threads: int, scheduler: str | None, plugin_files: Sequence[Path] = ()
 ) -> Iterator[tuple[Client, int]]:
-    """A cluster, local or one that exists, and how many workers it has.
+    """Start a local cluster or connect to an existing one.
 
     Parameters
     ----------
     jobs
-        Local workers; None for as many as there are processors for their threads. Memory is
-        divided evenly between them.
+        Number of local workers, which share the memory evenly; by default, as many as the
+        processors suffice for.
     threads
-        Threads of each worker's numerics.
+        Numeric threads of each worker.
     scheduler
-        Address of a cluster that exists.
-    plugins
-        Files with components, for the workers.
+        Address of an existing cluster.
+    plugin_files
+        Files with components, loaded on the workers.
+
+    Yields
+    ------
+    The client and the number of workers.
 
     Raises
     ------
     UserError
         There is no scheduler at the address, or it has no workers.
     """
-    with (
-        _start_local_cluster(jobs, threads)
-        if scheduler is None
-        else _connect_to_scheduler(scheduler) as client
-    ):
-        if plugin_files:
-            client.register_plugin(_PluginFileLoader(plugin_files))
+    if scheduler is None:
+        connection = _start_local_cluster(count_local_workers(jobs, threads), threads)
+    else:
+        connection = _connect_to_scheduler(scheduler)
+    with connection as client:
+        client.register_plugin(_WorkerSetup(plugin_files))
         yield client, len(client.scheduler_info(n_workers=-1)["workers"])
 
 
 @contextmanager
-def _start_local_cluster(jobs: int | None, threads: int) -> Iterator[Client]:
-    jobs = count_local_workers(jobs, threads)
+def _start_local_cluster(n_workers: int, threads: int) -> Iterator[Client]:
     log = logging.getLogger("distributed")
+    level = log.level
     log.setLevel(logging.CRITICAL)
-    names = ("OMP", "OPENBLAS", "MKL")
-    with _ignore_sigint():  # as the workers are born; this process ends them
-        own = LocalCluster(
-            n_workers=jobs,
-            threads_per_worker=1,  # one stage at a time
-            memory_limit=int(psutil.virtual_memory().total / jobs),
-            processes=True,
-            dashboard_address=":0",  # whatever port is free
-            silence_logs=logging.CRITICAL,
-            env={f"{name}_NUM_THREADS": str(threads) for name in names},
-        )
+    set_spin_count()  # inherited by the workers
     try:
-        with own, Client(own) as client:
-            client.wait_for_workers(jobs, timeout=START_TIMEOUT_SECONDS)
+        with _ignore_sigint():  # inherited by the workers, which this process stops
+            cluster = LocalCluster(
+                n_workers=n_workers,
+                threads_per_worker=1,  # one stage at a time
+                memory_limit=int(memory_limit() * 1e6 / n_workers),
+                processes=True,
+                dashboard_address=":0",  # any free port
+                silence_logs=logging.CRITICAL,
+                env={f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")},
+            )
+        with cluster, Client(cluster) as client:
+            client.wait_for_workers(n_workers, timeout=START_TIMEOUT_SECONDS)
             yield client
     finally:
-        log.setLevel(logging.CRITICAL)  # what closing has to say
+        log.setLevel(level)
 
 
 @contextmanager
 def _ignore_sigint() -> Iterator[None]:
-    """Inside, this process and those that it starts take no notice of Ctrl-C."""
+    """Ignore Ctrl-C in this process and in those that it starts meanwhile."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # a signal is the business of the main thread
+        yield  # only the main thread may set signal handlers
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager
@@ -156,19 +157,17 @@ def _connect_to_scheduler(address: str) -> Iterator[Client]:
     try:
         client = Client(address, timeout=START_TIMEOUT_SECONDS)
     except (OSError, ValueError, TimeoutError) as error:
-        raise UserError(
-            f"--scheduler {address}: no Dask scheduler answers there ({error})"
-        ) from None
+        raise UserError(f"--scheduler {address}: no Dask scheduler answers ({error})") from None
     with client:
         try:
             client.wait_for_workers(1, timeout=START_TIMEOUT_SECONDS)
         except TimeoutError:
-            raise UserError(f"--scheduler {address}: it has no workers; start some") from None
+            raise UserError(f"--scheduler {address}: has no workers; start at least one") from None
         yield client
 
 
 def count_local_workers(jobs: int | None, threads: int) -> int:
-    """How many workers a local cluster has: those asked for, or one for so many processors."""
-    known = hasattr(os, "sched_getaffinity")
-    processors = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-    return jobs or max(1, processors // threads)
+    """Return the number of local workers: ``jobs``, or what the processors suffice for."""
+    has_affinity = hasattr(os, "sched_getaffinity")
+    n_processors = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    return jobs or max(1, n_processors // threads)

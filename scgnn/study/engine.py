@@ -1,4 +1,4 @@
-"""Runs a study: every run in a thread of its own, every stage once, on the workers."""
+"""Execution of a study: each run in a thread of its own, each stage once, on the workers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,15 +20,14 @@ from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from scgnn.errors import UserError
-from scgnn.execution.cache import StageCache
-from scgnn.execution.files import write_files
+from scgnn.execution.cache import StageCache, StageCost
+from scgnn.execution.files import FileContent, write_files
 from scgnn.execution.fingerprint import code_fingerprint
 from scgnn.execution.progress import use_progress
-from scgnn.execution.stages import StageCost
 from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.runs.folder import make_paths_absolute
 from scgnn.runs.provenance import third_party_components
-from scgnn.runs.results import build_text_writers
+from scgnn.runs.results import build_text_files
 from scgnn.runs.run import PreparedData, compute, prepare
 from scgnn.state import State
 from scgnn.study.dask_backend import DaskStages
@@ -37,11 +37,11 @@ from scgnn.study.spec import Run, Study
 log = logging.getLogger("scgnn")
 
 DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
-RUNS_PER_WORKER = 4  # runs under way for each worker, so that all have something to do
+RUNS_PER_WORKER = 4  # concurrent runs for each worker, so that all workers are busy
 
 
 class RunSummary(NamedTuple):
-    """A run that is done: its scores, and what each of its stages took."""
+    """Scores of a finished run, and the cost of its stages by key."""
 
     metrics: dict[str, Any]
     costs: dict[str, StageCost]
@@ -49,25 +49,25 @@ class RunSummary(NamedTuple):
 
 @dataclass
 class StudyOutcome:
-    """What became of the runs of a study, by their labels."""
+    """Finished and failed runs of a study by label, the latter with the reason."""
 
     summaries: dict[str, RunSummary] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
     def summarize_costs(self) -> tuple[float, float, int, int]:
-        """Seconds of computing apart and shared, stages asked for and different ones."""
-        asked = [cost for run in self.summaries.values() for cost in run.costs.items()]
-        different = dict(asked)
+        """Return seconds of all and of unique stages, and their numbers."""
+        costs = [cost for run in self.summaries.values() for cost in run.costs.items()]
+        unique = dict(costs)
         return (
-            sum(cost.seconds for _, cost in asked),
-            sum(cost.seconds for cost in different.values()),
-            len(asked),
-            len(different),
+            sum(cost.seconds for _, cost in costs),
+            sum(cost.seconds for cost in unique.values()),
+            len(costs),
+            len(unique),
         )
 
 
 class DataCache:
-    """Data of recipes, read once for all runs that share them."""
+    """Prepared data, read once for all recipes that share them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -75,10 +75,11 @@ class DataCache:
         self._prepared: dict[Any, PreparedData] = {}
 
     def __call__(self, recipe: Recipe) -> PreparedData:
+        """Return the data of a recipe."""
         key = (recipe.data, recipe.seed if recipe.data.is_stochastic else None)
         with self._lock:
-            mine = self._locks.setdefault(key, threading.Lock())
-        with mine:
+            key_lock = self._locks.setdefault(key, threading.Lock())
+        with key_lock:
             if key not in self._prepared:
                 self._prepared[key] = prepare(recipe)
             return self._prepared[key]
@@ -96,120 +97,107 @@ def run_all(
     threads: int = 1,
     fail_fast: bool = False,
 ) -> StudyOutcome:
-    """Every run of a study that is not done yet.
+    """Run every recipe of a study that has no finished run in ``out`` yet.
 
-    A run that fails is listed with its reason and stops nothing but itself, unless ``fail_fast``.
+    A run that fails is recorded with its reason and does not affect the others, unless
+    ``fail_fast`` is set.
 
     Raises
     ------
     OSError
         The disk is full or cannot be written.
+    UserError
+        A run failed and ``fail_fast`` is set.
     """
     outcome = StudyOutcome()
-    open_runs = []
     for run in study.runs:
-        done = _load_run_summary(out / "runs" / run.label, run.recipe)
-        if done is None:
-            open_runs.append(run)
-        else:
-            outcome.summaries[run.label] = done
+        if summary := _load_run_summary(out / "runs" / run.label, run.recipe):
+            outcome.summaries[run.label] = summary
     progress.on_study_start(len(study.runs), len(outcome.summaries))
 
-    def one(run: Run) -> RunSummary:
+    def execute(run: Run) -> RunSummary:
         with use_progress(progress.create_run_progress(run.label)):
             stages = DaskStages(client, cache, threads)
             state, metrics = compute(run.recipe, data_cache(run.recipe), stages)
             metrics["peak_memory_mb"] = max(metrics["peak_memory_mb_by_stage"].values())
-            finished = RunSummary(metrics, stages.costs)
-            _write_run(out / "runs" / run.label, run.recipe, state, finished)
-            return finished
+            summary = RunSummary(metrics, stages.costs)
+            _write_run(out / "runs" / run.label, run.recipe, state, summary)
+            return summary
 
     with ThreadPoolExecutor(RUNS_PER_WORKER * n_workers) as pool:
-        waiting: dict[Future[RunSummary], Run] = {}
+        pending: dict[Future[RunSummary], Run] = {}
         try:
-            for run in open_runs:
-                waiting[pool.submit(copy_context().run, one, run)] = run
-            while waiting:
-                ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for run in study.runs:
+                if run.label not in outcome.summaries:
+                    pending[pool.submit(copy_context().run, execute, run)] = run
+            while pending:
+                ended, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in ended:
-                    run = waiting.pop(future)
-                    _record_run_end(future, run, outcome, progress)
-                    if fail_fast and outcome.failures:
-                        raise UserError(f"{run.label}: {outcome.failures[run.label]} (--fail-fast)")
+                    run = pending.pop(future)
+                    reason = _record_run_end(future, run.label, outcome)
+                    progress.on_run_end(run.label, reason)
+                    if fail_fast and reason:
+                        raise UserError(f"{run.label}: {reason} (--fail-fast)")
         except BaseException:
-            for future in waiting:
+            for future in pending:
                 future.cancel()
             client.close()  # ends what the threads wait for
             raise
     return outcome
 
 
-def _record_run_end(
-    future: Future[RunSummary], run: Run, outcome: StudyOutcome, progress: StudyProgress
-) -> None:
-    """Note how a run ended."""
+def _record_run_end(future: Future[RunSummary], label: str, outcome: StudyOutcome) -> str | None:
+    """Record the result of a run, or return the reason why it failed."""
     try:
-        outcome.summaries[run.label] = future.result()
-        progress.on_run_end(run.label, None)
-        return
-    except OSError as error:
-        if error.errno in DISK_ERRNOS:
-            raise
-        reason = f"{type(error).__name__}: {error}"
+        outcome.summaries[label] = future.result()
+        return None
     except KilledWorker:
-        reason = "its worker died again and again, as one does that is out of memory; fewer --jobs"
-    except UserError as error:
-        reason = " ".join(str(error).split())
+        reason = "the worker was killed repeatedly, probably out of memory; use fewer --jobs"
     except MemoryError:
         reason = "out of memory"
-    except Exception as error:  # whatever a component of somebody else raises
-        log.debug("%s", run.label, exc_info=error)
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    outcome.failures[run.label] = reason
-    progress.on_run_end(run.label, reason)
+    except Exception as error:  # third-party code raises anything
+        if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+            raise
+        log.debug("%s", label, exc_info=error)
+        reason = " ".join(str(error).split())
+        if not isinstance(error, UserError):
+            reason = f"{type(error).__name__}: {reason}"
+    outcome.failures[label] = reason
+    return reason
 
 
 def _write_run(folder: Path, recipe: Recipe, state: State, summary: RunSummary) -> None:
-    """The small files of a run; ``metrics.json`` comes last and says that it is done."""
+    """Write the small files of a run; ``metrics.json`` comes last and marks it as finished."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [(key, *cost) for key, cost in summary.costs.items()]
-    first = {
-        "stages.csv": lambda part: _write_csv(part, ("key", "stage", "seconds", "peak_mb"), rows),
-        "iterations.csv": lambda part: _write_csv(
-            part,
-            ("cell", *(f"iteration_{number}" for number in range(len(state.cluster_history)))),
-            zip(state.cells, *state.cluster_history, strict=True),
-        ),
-        "embedding.npz": lambda part: _write_embedding(part, state),
-    }
-    write_files(
-        folder, first | build_text_writers(state, make_paths_absolute(recipe), summary.metrics)
-    )
-
-
-def _write_embedding(path: Path, state: State) -> None:
+    stages: list[Iterable[Any]] = [("key", "stage", "seconds", "peak_mb")]
+    stages += [(key, *cost) for key, cost in summary.costs.items()]
+    header = ("cell", *(f"iteration_{i}" for i in range(len(state.cluster_history))))
+    clusters = [header, *zip(state.cells, *state.cluster_history, strict=True)]
     assert state.graph_embedding is not None
-    with path.open("wb") as file:
-        np.savez_compressed(file, clustered=state.graph_embedding)
-
-
-def _write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([tuple(header), *rows])
+    embedding = partial(np.savez_compressed, clustered=state.graph_embedding)
+    files: dict[str, FileContent] = {
+        "stages.csv": stages,
+        "iterations.csv": clusters,
+        "embedding.npz": embedding,
+    }
+    recipe = make_paths_absolute(recipe)
+    write_files(folder, files | build_text_files(state, recipe, summary.metrics))
 
 
 def _load_run_summary(folder: Path, recipe: Recipe) -> RunSummary | None:
-    """What a finished run of this very recipe and code left."""
+    """Return the summary of a finished run of the same recipe and code, if there is one."""
     try:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        used = json.loads((folder / "versions.json").read_text(encoding="utf-8"))
-        written = (folder / "recipe.yaml").read_text(encoding="utf-8")
+        metrics, versions = (
+            json.loads((folder / name).read_text(encoding="utf-8"))
+            for name in ("metrics.json", "versions.json")
+        )
+        text = (folder / "recipe.yaml").read_text(encoding="utf-8")
         with (folder / "stages.csv").open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))[1:]
     except (OSError, ValueError, KeyError):
         return None
     code = {"source": code_fingerprint(), **third_party_components(recipe)}
-    if not code.items() <= used.items() or written != to_yaml(make_paths_absolute(recipe)):
+    if not code.items() <= versions.items() or text != to_yaml(make_paths_absolute(recipe)):
         return None
     costs = {key: StageCost(label, float(took), float(peak)) for key, label, took, peak in rows}
     return RunSummary(metrics, costs)

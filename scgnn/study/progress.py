@@ -1,4 +1,4 @@
-"""What a person sees of a study that is running: a live table, or plain lines in a pipe."""
+"""Progress of a running study."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from scgnn.execution.progress import ProgressListener
 
 
 class StudyProgress:
-    """Keeps account of the runs of a study; this one shows nothing."""
+    """Counts of the runs and stages of a study; subclasses display them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.n_runs = self.n_done = self.n_failed = self.n_done_before = 0
         self.n_stages_computed = self.n_stages_from_cache = 0
-        self.running_stages: dict[str, tuple[str, float]] = {}  # what each run does, and since when
+        self.running_stages: dict[str, tuple[str, float]] = {}  # by run: stage, start of the run
 
     def on_study_start(self, n_runs: int, n_done: int) -> None:
-        """The study begins; some of its runs may be done already."""
+        """Record the start of a study of which ``n_done`` runs are finished already."""
         self.n_runs, self.n_done, self.n_done_before = n_runs, n_done, n_done
         self.start_time = time.monotonic()
 
     def create_run_progress(self, label: str) -> ProgressListener:
-        """Who is told what one run does."""
+        """Return a listener to the stages of one run."""
         return _RunProgress(self, label)
 
     def on_stage_start(self, label: str, stage: str) -> None:
-        """A run has come to a stage."""
+        """Record the stage that a run has started."""
         with self._lock:
-            began = self.running_stages.get(label, ("", time.monotonic()))[1]
-            self.running_stages[label] = (stage, began)
+            start = self.running_stages.get(label, ("", time.monotonic()))[1]
+            self.running_stages[label] = (stage, start)
 
     def on_stage_end(self, from_cache: bool) -> None:
-        """A run has the value of a stage."""
+        """Record the end of a stage."""
         with self._lock:
             self.n_stages_from_cache += from_cache
             self.n_stages_computed += not from_cache
 
     def on_run_end(self, label: str, reason: str | None) -> None:
-        """A run is done, or failed for a reason."""
+        """Record the end of a run; ``reason`` tells why it failed."""
         with self._lock:
             self.running_stages.pop(label, None)
             self.n_done += reason is None
@@ -48,16 +48,16 @@ class StudyProgress:
         self.print_run_end(label, reason)
 
     def print_run_end(self, label: str, reason: str | None) -> None:
-        """A line for a run that ended."""
+        """Display the end of a run."""
 
     def format_time_left(self) -> str:
-        """How long the rest may take, from how long the runs so far took."""
-        ended = self.n_done + self.n_failed - self.n_done_before
-        if not ended:
+        """Return the expected time of the remaining runs, from that of the finished ones."""
+        n_ended = self.n_done + self.n_failed - self.n_done_before
+        n_left = self.n_runs - self.n_done - self.n_failed
+        if not n_ended or not n_left:
             return ""
-        open_runs = self.n_runs - self.n_done - self.n_failed
-        seconds = (time.monotonic() - self.start_time) / ended * open_runs
-        return f", about {format_duration(seconds)} left" if open_runs else ""
+        seconds = (time.monotonic() - self.start_time) / n_ended * n_left
+        return f", about {format_duration(seconds)} left"
 
 
 class _RunProgress(ProgressListener):
@@ -65,9 +65,8 @@ class _RunProgress(ProgressListener):
         self.study_progress, self.label = study_progress, label
 
     def on_stage_start(self, stage: str, iteration: int) -> None:
-        self.study_progress.on_stage_start(
-            self.label, f"iteration {iteration}, {stage}" if iteration else stage
-        )
+        text = f"iteration {iteration}, {stage}" if iteration else stage
+        self.study_progress.on_stage_start(self.label, text)
 
     def on_stage_end(self, stage: str, iteration: int, seconds: float, from_cache: bool) -> None:
         self.study_progress.on_stage_end(from_cache)

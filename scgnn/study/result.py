@@ -1,4 +1,4 @@
-"""A whole study: its runs, its tables, its page."""
+"""Result of a study: its runs, tables and folder."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from scgnn.study.tables import StudyTables
 
 @dataclass(frozen=True)
 class StudyResult:
-    """A study that has run.
+    """Result of a study.
 
     Attributes
     ----------
     study
-        What was asked.
+        Study that was run.
     folder
-        Where everything is.
-    answer
-        Its tables.
+        Folder of its files.
+    tables
+        Runs, effects and rankings.
     outcome
-        What became of every run.
+        Finished and failed runs.
     """
 
     study: Study
@@ -32,10 +32,10 @@ class StudyResult:
     outcome: StudyOutcome
 
     def format_cost(self) -> str:
-        """What sharing stages saved, in a sentence."""
-        apart, shared, asked, different = self.outcome.summarize_costs()
-        part = f"{shared / apart:.0%}" if apart else "nothing"
+        """Return the computing time saved by sharing stages as a sentence."""
+        seconds, shared, n_stages, n_unique = self.outcome.summarize_costs()
+        fraction = f" ({shared / seconds:.0%})" if seconds else ""
         return (
-            f"{asked:,} stages asked for, {different:,} different ones computed: {shared:,.0f} s "
-            f"instead of {apart:,.0f} s for separate runs ({part})"
+            f"{n_stages:,} stages, {n_unique:,} of them unique: "
+            f"computed in {shared:,.0f} s instead of {seconds:,.0f} s{fraction}"
         )

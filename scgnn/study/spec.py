@@ -1,4 +1,4 @@
-"""A study: a base recipe, what is changed in it one at a time, what all of it is crossed with."""
+"""A study: base recipe, changes, axes that these are crossed with, and the runs of all of them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from typing import Any, Literal, NamedTuple
 
 from scgnn.execution.fingerprint import digest
 from scgnn.recipe.recipe import Recipe
-from scgnn.recipe.yaml_tree import Node
+from scgnn.recipe.yaml_tree import Node, to_plain
 
 Role = Literal["base", "change", "control"]
 
 
 class Level(NamedTuple):
-    """One value of an axis, or one change: its name, and the settings that it makes."""
+    """Level of an axis, or a change of the base: its name, and values by dotted path."""
 
     name: str
-    changes: tuple[tuple[str, Node], ...]  # dotted path and value
+    changes: tuple[tuple[str, Node], ...]
+
+    @property
+    def value(self) -> Any:
+        """Value in tables: the number of a seed, else the name."""
+        is_seed = [path for path, _ in self.changes] == ["seed"]
+        return to_plain(self.changes[0][1]) if is_seed else self.name
 
 
 class Axis(NamedTuple):
-    """What everything is crossed with. Blocks pair runs; factors are studied themselves."""
+    """Axis that everything is crossed with: a block that pairs runs, or a factor of the study."""
 
     name: str
     levels: tuple[Level, ...]
@@ -31,14 +37,18 @@ class Axis(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """One recipe of a study, and its place in the design.
+    """One recipe of a study.
 
     Attributes
     ----------
     variant
         ``base``, the name of a change, or of a control.
-    place
-        Level of every axis by its name; a control has none of the factors.
+    role
+        Role of the variant.
+    levels
+        Value of every axis by name; a control has no factors.
+    recipe
+        Complete recipe.
     """
 
     variant: str
@@ -48,23 +58,23 @@ class Run:
 
     @property
     def label(self) -> str:
-        """A name for this run's folder."""
-        words = (f"{axis}={level}" for axis, level in self.levels.items())
-        return f"{slugify(self.variant)}/{slugify(','.join(words))}"
+        """Folder of the run, relative to ``runs``."""
+        levels = ",".join(f"{axis}={level}" for axis, level in self.levels.items())
+        return f"{slugify(self.variant)}/{slugify(levels)}"
 
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study.
+    """A validated study.
 
     Attributes
     ----------
     name
-        The stem of its file.
-    base
-        What the file calls its base.
+        Stem of its file.
+    base_name
+        Name of the base in the file.
     source
-        The study as plain data, its base complete: it runs again to the same answer.
+        The study as plain data with a complete base, from which it can be repeated.
     axes
         Blocks first.
     runs
@@ -84,16 +94,16 @@ class Study:
 
     @property
     def blocks(self) -> tuple[str, ...]:
-        """The axes that pair runs."""
+        """Names of the axes that pair runs."""
         return tuple(axis.name for axis in self.axes if axis.is_block)
 
     @property
     def factors(self) -> dict[str, list[str]]:
-        """The other axes and their levels."""
+        """Levels of the other axes by name."""
         return {a.name: [level.name for level in a.levels] for a in self.axes if not a.is_block}
 
 
 def slugify(text: str) -> str:
-    """Text as a file name of its own: other characters become _, and a hash tells it apart."""
-    kept = re.sub(r"[^\w.,=+-]+", "_", text).strip("_.")[:100]
-    return kept if kept == text else f"{kept}-{digest(text)[:6]}"
+    """Return text as a file name; if characters are replaced, a hash keeps it unique."""
+    slug = re.sub(r"[^\w.,=+-]+", "_", text).strip("_.")[:100]
+    return slug if slug == text else f"{slug}-{digest(text)[:6]}"

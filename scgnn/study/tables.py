@@ -1,4 +1,4 @@
-"""The tables of a study: every run, what each change does, what each factor does."""
+"""Tables of a study: runs, effects of changes and factors, and rankings."""
 
 from __future__ import annotations
 
@@ -14,92 +14,91 @@ from scgnn.stats.ranking import Ranking, rank_variants
 from scgnn.study.engine import StudyOutcome
 from scgnn.study.spec import Study
 
-# what a table asks first; the others follow in the order of metrics.json
+# first in tables; the others follow in the order of metrics.json
 LEADING_SCORES = ("ari", "nmi", "silhouette", "n_clusters", "seconds", "peak_memory_mb")
-RANKED_SCORES = ("ari", "silhouette")  # the first of these that there is
-BASELINES_STAGE = "imputation baselines"  # the stage
-NON_SCORE_METRICS = ("n_cells", "n_genes", "stop_reason", "peak_memory_mb_by_stage")
+RANKED_SCORES = ("ari", "silhouette")  # the first available one is ranked
+BASELINES_STAGE = "imputation baselines"
+EXCLUDED_SCORES = (
+    "n_cells",
+    "n_genes",
+    "stop_reason",
+    "peak_memory_mb_by_stage",
+    "imputation_baselines.",  # baselines depend on the data, not on a variant
+    f"seconds.{BASELINES_STAGE}",
+)
 
 
 def build_runs_table(study: Study, outcome: StudyOutcome) -> pd.DataFrame:
-    """One row a run: variant, role, the axes, status, reason, and the scores in columns."""
+    """Return one row per run: variant, role, axes, status, reason of a failure, and scores."""
     rows = []
     for run in study.runs:
         row: dict[str, Any] = {"run": run.label, "variant": run.variant, "role": run.role}
         row |= {axis.name: run.levels.get(axis.name) for axis in study.axes}
-        finished = outcome.summaries.get(run.label)
-        row["status"] = "done" if finished else "failed"
+        summary = outcome.summaries.get(run.label)
+        row["status"] = "done" if summary else "failed"
         row["reason"] = outcome.failures.get(run.label, "")
-        rows.append(row | (flatten_scores(finished.metrics) if finished else {}))
+        rows.append(row | (flatten_scores(summary.metrics) if summary else {}))
     return pd.DataFrame(rows)
 
 
 def average_over_factors(table: pd.DataFrame, study: Study, scores: list[str]) -> pd.DataFrame:
-    """Base and controls with one row a block: the base is its mean over the factors."""
+    """Return the base as its mean over the factors, one row per block, and the controls."""
     base = table[table["role"] == "base"]
-    blocks = list(study.blocks)
-    mean = base.groupby(blocks, sort=False, as_index=False)[scores].mean()
-    named = mean.assign(variant="base", role="base")
-    return pd.concat([named, table[table["role"] == "control"]], ignore_index=True)
+    means = base.groupby(list(study.blocks), sort=False, as_index=False)[scores].mean()
+    controls = table[table["role"] == "control"]
+    return pd.concat([means.assign(variant="base", role="base"), controls], ignore_index=True)
 
 
 def flatten_scores(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores by one name each: ``seconds`` is their sum, ``seconds.clustering`` one of them.
+    """Return scores by dotted name: ``seconds`` is the sum of ``seconds.clustering`` and others.
 
-    What controls of imputation took is no part of the sum: it is not the method's.
+    The sum excludes the time of imputation baselines, which are not part of the method.
     """
-    found: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
     for name, value in metrics.items():
-        if isinstance(value, Mapping):
-            if name == "seconds":
-                found[name] = round(sum(v for k, v in value.items() if k != BASELINES_STAGE), 3)
-            found |= {f"{name}.{part}": item for part, item in flatten_scores(value).items()}
-        else:
-            found[name] = value
-    return found
+        if not isinstance(value, Mapping):
+            scores[name] = value
+            continue
+        if name == "seconds":
+            scores[name] = round(sum(v for k, v in value.items() if k != BASELINES_STAGE), 3)
+        scores |= {f"{name}.{part}": item for part, item in flatten_scores(value).items()}
+    return scores
 
 
 def list_score_names(table: pd.DataFrame) -> list[str]:
-    """The columns that are compared, those asked for first in front."""
-    start = list(table.columns).index("reason") + 1
-    # controls say something of the data, not of a variant
-    left_out = (*NON_SCORE_METRICS, "imputation_baselines.", f"seconds.{BASELINES_STAGE}")
+    """Return the columns of a table of runs that are compared, the leading scores first."""
+    columns = list(table.columns)
     names = [
         name
-        for name in table.columns[start:]
-        if not name.startswith(left_out) and pd.api.types.is_numeric_dtype(table[name])
+        for name in columns[columns.index("reason") + 1 :]
+        if not name.startswith(EXCLUDED_SCORES) and pd.api.types.is_numeric_dtype(table[name])
     ]
-    return [
-        *(n for n in LEADING_SCORES if n in names),
-        *(n for n in names if n not in LEADING_SCORES),
-    ]
+    leading = [name for name in LEADING_SCORES if name in names]
+    return list(dict.fromkeys([*leading, *names]))
 
 
 class StudyTables:
-    """What the runs of a study say.
+    """Tables of a study.
 
     Attributes
     ----------
-    table
-        One row a run.
+    runs
+        One row per run.
     scores
         Names of the scores that are compared.
     effects
-        Change by score: paired difference, interval, p, verdict.
-    by_data
-        Effects with one value for each data set, where there are several.
-    factors, interactions
-        The same for the levels of crossed factors, and for pairs of them; empty without factors.
+        One row per variant and score, :func:`~scgnn.stats.effects.estimate_effects`.
+    effects_by_data
+        Effects with one value per data set; empty for one data set.
+    main_effects, interactions
+        The same for levels of factors and for pairs of them; empty without factors.
     rankings
-        Variants by their ranks in the blocks, for the scores against a truth or else the
-        silhouette.
+        Ranking of the variants by score: on ARI or, without labels, on silhouette.
     """
 
     def __init__(self, study: Study, outcome: StudyOutcome) -> None:
         self.runs = build_runs_table(study, outcome)
         self.scores = list_score_names(self.runs) if outcome.summaries else []
-        self._directions = {score: get_direction(score) for score in self.scores}
-        axes = [axis.name for axis in study.axes]
         self.effects = self.effects_by_data = pd.DataFrame()
         self.main_effects = self.interactions = pd.DataFrame()
         self.rankings: dict[str, Ranking] = {}
@@ -107,34 +106,46 @@ class StudyTables:
             return
         if len(study.variants) > 1:
             self.effects = self._estimate_effects(study)
-            if len({run.levels["data"] for run in study.runs}) > 1:
+            self._rank_variants(study)
+            if self.runs["data"].nunique() > 1:
                 self.effects_by_data = self._estimate_effects(study, by="data")
-        blocks = list(study.blocks)
-        directions = self._directions
-        base = self.runs[self.runs["role"] == "base"]
         if study.factors:
-            self.main_effects = estimate_main_effects(
-                base, self.scores, study.factors, blocks=blocks, directions=directions
-            )
+            base = self.runs[self.runs["role"] == "base"]
+            options: dict[str, Any] = {"blocks": study.blocks, "directions": self._directions}
+            self.main_effects = estimate_main_effects(base, self.scores, study.factors, **options)
             if len(study.factors) > 1:
                 self.interactions = estimate_interactions(
-                    base, self.scores, study.factors, blocks=blocks, directions=directions
+                    base, self.scores, study.factors, **options
                 )
-        for score in (name for name in RANKED_SCORES if name in self.scores):
-            rows = self.runs[self.runs["role"] != "control"] if study.factors else self.runs
-            if len(study.variants) > 1:
-                self.rankings[score] = rank_variants(rows, score, blocks=axes, direction=get_direction(score) or 1)
-            break
+
+    @property
+    def _directions(self) -> dict[str, int]:
+        return {score: get_direction(score) for score in self.scores}
+
+    def _rank_variants(self, study: Study) -> None:
+        """Rank the variants, without controls in studies that have factors."""
+        rows = self.runs[self.runs["role"] != "control"] if study.factors else self.runs
+        blocks = [axis.name for axis in study.axes]
+        for score in [name for name in RANKED_SCORES if name in self.scores][:1]:
+            direction = get_direction(score) or 1
+            self.rankings[score] = rank_variants(rows, score, blocks=blocks, direction=direction)
 
     def _estimate_effects(self, study: Study, by: str | None = None) -> pd.DataFrame:
-        """Changes at every level of the factors, then controls, which have none of them."""
+        """Compare changes at every level of the factors, and controls, which have no factors."""
+        options: dict[str, Any] = {"by": by, "directions": self._directions}
         axes = [axis.name for axis in study.axes]
         changes = self.runs[self.runs["role"] != "control"]
         if not study.factors or len(changes) == len(self.runs):
-            return estimate_effects(self.runs, self.scores, blocks=axes, by=by, directions=self._directions)
-        found = estimate_effects(changes, self.scores, blocks=axes, by=by, directions=self._directions)
-        reduced = average_over_factors(self.runs, study, self.scores)
-        controls = estimate_effects(reduced, self.scores, blocks=list(study.blocks), by=by, directions=self._directions)
-        both = pd.concat([found, controls], ignore_index=True) if len(found) else controls
-        order = both["score"].map({score: at for at, score in enumerate(self.scores)})
-        return both.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+            return estimate_effects(self.runs, self.scores, blocks=axes, **options)
+        parts = [
+            estimate_effects(changes, self.scores, blocks=axes, **options),
+            estimate_effects(
+                average_over_factors(self.runs, study, self.scores),
+                self.scores,
+                blocks=study.blocks,
+                **options,
+            ),
+        ]
+        effects = pd.concat([part for part in parts if len(part)], ignore_index=True)
+        order = effects["score"].map({score: i for i, score in enumerate(self.scores)})
+        return effects.iloc[order.argsort(kind="stable")].reset_index(drop=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from scgnn.registry.component import Component
 
@@ -16,6 +19,18 @@ def require(condition: object, message: str) -> None:
     """Raise :class:`CheckFailedError` unless a condition is true."""
     if not condition:
         raise CheckFailedError(message)
+
+
+def require_shape(actual: Sequence[int], expected: Sequence[int], name: str) -> None:
+    """Require the shape of an array or tensor."""
+    actual, expected = tuple(actual), tuple(expected)
+    require(actual == expected, f"{name}: expected shape {expected}, got {actual}")
+
+
+def require_finite(values: Any, name: str) -> None:
+    """Require the values of an array or tensor to be finite."""
+    values = values.detach() if hasattr(values, "detach") else values
+    require(np.isfinite(np.asarray(values)).all(), f"{name} is not finite")
 
 
 @dataclass(frozen=True)
@@ -44,8 +59,9 @@ class Check:
 
     @property
     def description(self) -> str:
-        """The rule as a sentence: the first line of the function's docstring."""
-        return (self.function.__doc__ or "").strip().split("\n")[0]
+        """The rule as a sentence: the function's docstring without "Check that"."""
+        rule = (self.function.__doc__ or "").split("\n")[0].removeprefix("Check that ")
+        return rule[:1].upper() + rule[1:]
 
     def __call__(self, component: Component | type[Component]) -> None:
         """Test a component, or a class with its defaults.

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from scgnn.components.decoders import Decoder, GraphDecoder
-from scgnn.testing.check import register_check, require
-from scgnn.testing.edge_cases import EMBEDDING_DIM, N_GENES, make_cells
+from scgnn.testing.check import register_check, require, require_finite, require_shape
+from scgnn.testing.edge_cases import EMBEDDING_DIM, N_CELLS, N_GENES, make_cells
 from scgnn.testing.encoders import find_weights_without_gradient
 from scgnn.testing.exercise import (
     build_decoder_network,
@@ -30,50 +30,45 @@ def _run_decoder(decoder: Decoder) -> tuple[Tensor, Tensor, Tensor]:
 
 @register_check("decoder")
 def check_declares_target(decoder: Decoder) -> None:
-    """Its target is features or graph; a decoder of the graph derives from GraphDecoder."""
+    """Check that its target is features or graph, the latter for a GraphDecoder."""
     target, is_graph_decoder = decoder.target, isinstance(decoder, GraphDecoder)
     require(target in ("features", "graph"), f"target is '{target}', not 'features' or 'graph'")
-    require(
-        is_graph_decoder == (target == "graph"),
-        f"target is '{target}', but the class is {'' if is_graph_decoder else 'not '}a "
-        "GraphDecoder",
-    )
+    relation = "derives" if is_graph_decoder else "does not derive"
+    message = f"target is '{target}', but the class {relation} from GraphDecoder"
+    require(is_graph_decoder == (target == "graph"), message)
 
 
 @register_check("decoder")
 def check_output_has_expected_shape(decoder: Decoder) -> None:
-    """The reconstruction is cells x genes; the embedding of a graph decoder is cells x width."""
+    """Check that the output is cells x genes, of a graph decoder cells x width."""
     _, output, _ = _run_decoder(decoder)
-    shape = len(make_cells().x), EMBEDDING_DIM if decoder.target == "graph" else N_GENES
-    require(
-        tuple(output.shape) == shape,
-        f"the output is {' x '.join(map(str, output.shape))}, not {shape[0]} x {shape[1]}",
-    )
-    require(bool(output.isfinite().all()), "the output is not finite")
+    width = EMBEDDING_DIM if decoder.target == "graph" else N_GENES
+    require_shape(output.shape, (N_CELLS, width), "output")
+    require_finite(output, "the output")
 
 
 @register_check("decoder")
 def check_loss_is_nonnegative_scalar(decoder: Decoder) -> None:
-    """Its loss is a finite, nonnegative scalar."""
+    """Check that its loss is a finite, nonnegative scalar."""
     _, _, loss = _run_decoder(decoder)
-    require(loss.dim() == 0, f"the loss has shape {tuple(loss.shape)}; it must be a scalar")
-    require(bool(loss.isfinite()), f"the loss is {loss.item()}")
+    require_shape(loss.shape, (), "loss")
+    require_finite(loss, "the loss")
     require(loss.item() >= 0, f"the loss is {loss.item():.4g}, below 0")
 
 
 @register_check("decoder")
 def check_loss_is_differentiable(decoder: Decoder) -> None:
-    """Its loss has a finite gradient with respect to the embedding."""
+    """Check that its loss has a finite gradient with respect to the embedding."""
     z, _, loss = _run_decoder(decoder)
     require(loss.requires_grad, "the loss has no gradient; use torch operations only")
     (gradient,) = torch.autograd.grad(loss, z, allow_unused=True)
     require(gradient is not None and gradient.any(), "the loss does not depend on the embedding")
-    require(bool(gradient.isfinite().all()), "the gradient is not finite")
+    require_finite(gradient, "the gradient")
 
 
 @register_check("decoder")
 def check_all_weights_receive_gradients(decoder: Decoder) -> None:
-    """Every weight contributes to the loss."""
+    """Check that every weight contributes to the loss."""
     decoder = mirror_encoder(decoder)
     module = build_decoder_network(decoder).train()
     for scale in (1.0, -1.0, 5.0):  # a unit may be dead for some inputs

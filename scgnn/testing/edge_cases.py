@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, fields, replace
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +50,7 @@ class SyntheticCells:
         """``log(counts + 1)``, cells x genes, float32."""
         return np.asarray(np.log1p(self.counts), dtype=np.float32)
 
-    @property
+    @cached_property
     def adata(self) -> AnnData:
         """The counts as AnnData with names, a column in ``obs`` and ``var`` and a layer."""
         import pandas as pd

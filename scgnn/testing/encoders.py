@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from scgnn.components.encoders import Encoder
 from scgnn.seeding import use_torch_seed
-from scgnn.testing.check import register_check, require
-from scgnn.testing.edge_cases import N_GENES, SyntheticCells, make_cells, make_few_cells
+from scgnn.testing.check import register_check, require, require_finite, require_shape
+from scgnn.testing.edge_cases import N_CELLS, N_GENES, SyntheticCells, make_cells, make_few_cells
 from scgnn.testing.exercise import build_encoder_network, encode
 from scgnn.training.fit import from_arrays, to_arrays
 
@@ -28,16 +28,11 @@ def _embed(encoder: Encoder, cells: SyntheticCells, seed: int = 1) -> Tensor:
 
 @register_check("encoder")
 def check_embedding_has_declared_width(encoder: Encoder) -> None:
-    """The embedding is cells x width, float32 and finite."""
+    """Check that the embedding is cells x width, float32 and finite."""
     z = _embed(encoder, make_cells())
-    n_cells, width = len(make_cells().x), encoder.embedding_width(N_GENES)
-    require(
-        tuple(z.shape) == (n_cells, width),
-        f"the embedding is {' x '.join(map(str, z.shape))}, not {n_cells} cells x {width} "
-        "(embedding_width)",
-    )
+    require_shape(z.shape, (N_CELLS, encoder.embedding_width(N_GENES)), "embedding")
     require(z.dtype == torch.float32, f"the embedding is {z.dtype}, not torch.float32")
-    require(bool(z.isfinite().all()), "the embedding is not finite")
+    require_finite(z, "the embedding")
 
 
 def find_weights_without_gradient(module: nn.Module) -> list[str]:
@@ -51,7 +46,7 @@ def find_weights_without_gradient(module: nn.Module) -> list[str]:
 
 @register_check("encoder")
 def check_all_weights_receive_gradients(encoder: Encoder) -> None:
-    """Every weight contributes to the embedding."""
+    """Check that every weight contributes to the embedding."""
     module = build_encoder_network(encoder, make_cells()).train()
     for seed in range(3):  # gradients accumulate: a unit may be dead for one seed
         z = encode(encoder, module, make_cells(), seed)
@@ -65,32 +60,28 @@ def check_all_weights_receive_gradients(encoder: Encoder) -> None:
 
 @register_check("encoder")
 def check_forward_does_not_modify_inputs(encoder: Encoder) -> None:
-    """A forward pass does not modify its input."""
+    """Check that a forward pass does not modify its input."""
     cells = make_cells()
     module = build_encoder_network(encoder, cells)
     for training in (True, False):
         x = torch.from_numpy(cells.x.copy())
         with torch.no_grad(), use_torch_seed(1):
             module.train(training)(encoder.prepare_graph(cells.graph), x)
-        require(
-            np.array_equal(x.numpy(), cells.x),
-            "the network modifies its input in place; return a new tensor",
-        )
+        unchanged = np.array_equal(x.numpy(), cells.x)
+        require(unchanged, "the network modifies its input in place; return a new tensor")
 
 
 @register_check("encoder")
 def check_is_deterministic_in_eval_mode(encoder: Encoder) -> None:
-    """In eval mode nothing is random."""
+    """Check that nothing is random in eval mode."""
     first, second = (_embed(encoder, make_cells(), seed) for seed in (1, 2))
-    require(
-        torch.equal(first, second),
-        "two passes in eval mode differ; use self.training or nn.Dropout",
-    )
+    same = torch.equal(first, second)
+    require(same, "two passes in eval mode differ; use self.training or nn.Dropout")
 
 
 @register_check("encoder")
 def check_settings_take_effect(encoder: Encoder) -> None:
-    """Dropout, normalization and activation change the embedding where they are parameters.
+    """Check that dropout, normalization and activation, if it has them, change the embedding.
 
     The latter two act between layers, so they are tested with two or more layers only.
     """
@@ -105,54 +96,46 @@ def check_settings_take_effect(encoder: Encoder) -> None:
             encode(e, build_encoder_network(e, make_cells()).train(), make_cells())
             for e in (encoder, replace(encoder, **{name: value}))  # type: ignore[type-var]
         )
-        require(
-            not torch.equal(first, second),
-            f"{name}: {value} has the same result as {name}: {default}; use the parameter or "
-            "remove it",
-        )
+        message = f"{name}: {value} has the same result as {default}; use or remove the parameter"
+        require(not torch.equal(first, second), message)
 
 
 @register_check("encoder")
 def check_is_permutation_equivariant(encoder: Encoder) -> None:
-    """Permuting the cells permutes the embedding."""
+    """Check that permuting the cells permutes the embedding."""
     order = np.random.default_rng(0).permutation(len(make_cells().x))
     expected = _embed(encoder, make_cells())[torch.from_numpy(order)]
     z = _embed(encoder, make_cells().take(order))
-    require(
-        torch.allclose(expected, z, rtol=1e-3, atol=1e-4),
-        "the embedding of a cell depends on the order of the cells",
-    )
+    same = torch.allclose(expected, z, rtol=1e-3, atol=1e-4)
+    require(same, "the embedding of a cell depends on the order of the cells")
 
 
 @register_check("encoder")
 def check_accepts_isolated_cells(encoder: Encoder) -> None:
-    """Cells without neighbors and a single cell have finite embeddings."""
+    """Check that cells without neighbors and a single cell have finite embeddings."""
     edgeless = sparse.csr_matrix(make_cells().graph.shape, dtype=np.float32)
-    for cells, context in (
-        (replace(make_cells(), graph=edgeless), "a graph without edges"),
-        (make_few_cells(1), "one cell"),
-    ):
+    isolated = replace(make_cells(), graph=edgeless)
+    for cells, context in ((isolated, "a graph without edges"), (make_few_cells(1), "one cell")):
         z = _embed(encoder, cells)
-        require(bool(z.isfinite().all()), f"{context}: the embedding is not finite")
-        require(len(z) == len(cells.x), f"{context}: {len(z)} rows for {len(cells.x)} cells")
+        require_finite(z, f"{context}: the embedding")
+        require_shape(z.shape[:1], cells.clusters.shape, f"{context}, rows of the embedding")
 
 
 @register_check("encoder")
 def check_state_dict_is_complete(encoder: Encoder) -> None:
-    """Loading its weights into another network reproduces the embedding."""
+    """Check that loading its weights into another network reproduces the embedding."""
     source = build_encoder_network(encoder, make_cells(), 1)
     restored = build_encoder_network(encoder, make_few_cells(3), 2)
     from_arrays(restored, to_arrays(source))
     with torch.no_grad():
         first, second = (encode(encoder, m.eval(), make_cells()) for m in (source, restored))
-    require(
-        torch.equal(first, second), "state_dict is incomplete; use nn.Parameter or register_buffer"
-    )
+    same = torch.equal(first, second)
+    require(same, "state_dict is incomplete; use nn.Parameter or register_buffer")
 
 
 @register_check("encoder")
 def check_supports_other_widths(encoder: Encoder) -> None:
-    """Its width can be changed, as variational graph decoders need, or it refuses with a reason."""
+    """Check that its width can be changed, or that the refusal has a reason."""
     width = 2 * encoder.embedding_width(N_GENES)
     try:
         wider = encoder.replace_width(width)

@@ -16,7 +16,7 @@ from scgnn.pipelines import Pipeline
 from scgnn.registry.component import Component
 from scgnn.registry.introspection import collect_requirements
 from scgnn.state import State
-from scgnn.testing.check import register_check, require
+from scgnn.testing.check import register_check, require, require_finite
 from scgnn.testing.exercise import make_demo_state, reduce_budget, run_on_demo
 
 
@@ -29,20 +29,20 @@ def _run(pipeline: Pipeline) -> State:
     labels = np.unique(state.clusters)  # type: ignore[arg-type]
     require(np.array_equal(labels, np.arange(len(labels))), f"clusters are {labels}, not 0 … K−1")
     for name in ("embedding", "graph_embedding", "imputed"):
-        value = getattr(state, name)
-        require(value is None or bool(np.isfinite(value).all()), f"{name} is not finite")
+        if getattr(state, name) is not None:
+            require_finite(getattr(state, name), name)
     return state
 
 
 @register_check("pipeline")
 def check_runs_on_demo_data(pipeline: Pipeline) -> None:
-    """It finds clusters 0 … K−1 and finite embeddings of 40 cells, and reports why it ended."""
+    """Check that it clusters 40 cells, with finite embeddings, and reports why it ended."""
     require(_run(pipeline).stop_reason, "stop_reason is empty; state why the pipeline ended")
 
 
 @register_check("pipeline")
 def check_reports_stages(pipeline: Pipeline) -> None:
-    """It computes through ``stages``."""
+    """Check that it computes through ``stages``."""
     stages = Stages()
     reduce_budget(pipeline)(make_demo_state(), stages, 1)
     require(stages.seconds, "nothing was computed through stages")
@@ -61,7 +61,7 @@ def iter_slots(pipeline: Component) -> Iterator[tuple[str, type[Component], froz
 
 @register_check("pipeline", slow=True)
 def check_slots_accept_all_components(pipeline: Pipeline) -> None:
-    """Each slot accepts each registered component of its kind, or refuses it with a reason."""
+    """Check that each slot accepts all components of its kind, or refuses them with a reason."""
     failures = []
     for slot, kind, available, is_list in iter_slots(pipeline):
         for name in kind.names():

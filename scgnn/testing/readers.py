@@ -11,12 +11,12 @@ from scgnn.testing.check import register_check, require
 
 @register_check("reader")
 def check_returns_counts(reader: Reader) -> None:
-    """It returns AnnData of cells x genes with nonnegative float32 values in a CSR matrix."""
+    """Check that it returns AnnData with nonnegative float32 values in a CSR matrix."""
+    from anndata import AnnData
+
     adata = reader()
-    shape = getattr(adata, "shape", ())
-    require(
-        len(shape) == 2 and all(shape), f"it returns {shape or type(adata).__name__}, not AnnData"
-    )
+    require(isinstance(adata, AnnData), f"it returns {type(adata).__name__}, not AnnData")
+    require(all(adata.shape), f"it returns {adata.n_obs} cells and {adata.n_vars} genes")
     require(sparse.issparse(adata.X) and adata.X.format == "csr", "X is not a CSR matrix")
     require(adata.X.dtype == np.float32, f"X is {adata.X.dtype}, not float32")
     require(adata.X.min() >= 0, f"X has negative values, e.g. {adata.X.min()}")
@@ -24,6 +24,6 @@ def check_returns_counts(reader: Reader) -> None:
 
 @register_check("reader")
 def check_returns_fresh_copy(reader: Reader) -> None:
-    """Each call returns a new AnnData."""
+    """Check that each call returns a new AnnData."""
     first, second = reader(), reader()
     require(first is not second and first.X is not second.X, "two calls return the same AnnData")

@@ -10,7 +10,7 @@ from scgnn.testing.exercise import CONVERGED_SHIFTS, make_snapshots
 
 @register_check("stop")
 def check_continues_while_clusters_change(stop: StoppingRule) -> None:
-    """It does not stop while clusters and graph change."""
+    """Check that it does not stop while clusters and graph change."""
     for shifts in ((0, 1), (0, 1, 4)):
         reason = stop(make_snapshots(make_cells(), *shifts))
         require(isinstance(reason, str), f"it returns {reason!r}; return the reason to stop, or ''")
@@ -19,9 +19,7 @@ def check_continues_while_clusters_change(stop: StoppingRule) -> None:
 
 @register_check("stop")
 def check_reports_stop_reason(stop: StoppingRule) -> None:
-    """It stops once clusters and graph have converged, and returns the reason."""
+    """Check that it stops once clusters and graph have converged, and returns the reason."""
     reason = stop(make_snapshots(make_cells(), *CONVERGED_SHIFTS))
-    require(
-        isinstance(reason, str) and reason,
-        f"clusters and graph have converged, and it returns {reason!r}",
-    )
+    stopped = isinstance(reason, str) and reason
+    require(stopped, f"clusters and graph have converged, and it returns {reason!r}")

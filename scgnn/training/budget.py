@@ -1,46 +1,41 @@
-"""budget"""
+"""The budget of a training."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from scgnn.field_types import (
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    ProperFraction,
-)
+from scgnn.field_types import NonNegativeFloat, PositiveFloat, PositiveInt, ProperFraction
 
 
 @dataclass(frozen=True)
 class Training:
-    """How long and how fast a network is trained, apart from what the network is.
+    """Duration and settings of a training, independent of the network's architecture.
 
     Parameters
     ----------
     epochs
-        Passes over the cells, or parts of passes.
+        Passes over the cells, or parts of a pass if steps_per_epoch is set.
     learning_rate
-        Of Adam (betas 0.9 and 0.999, eps 1e-8).
+        Learning rate of Adam (betas 0.9 and 0.999, eps 1e-8).
     batch_size
-        Cells in a batch; up to this many cells a pass is one step on all of them.
+        Cells per batch; if there are no more cells, a pass is one step on all of them.
     steps_per_epoch
-        An epoch ends after this many batches at the latest, and the next goes on where it ended;
-        its loss is scaled to all cells. null: an epoch is a pass over the cells.
+        Maximum number of batches per epoch; the next epoch continues the pass over the cells, and
+        losses are scaled to all cells. null: an epoch is a pass.
     l1
         Weight of Σ|w| over all weights and biases.
     l2
-        Weight of Σw².
+        Weight of Σw² over all weights and biases.
     precision
-        Of the matrix products; bfloat16 halves their time where the processor has it, and is
-        float32 elsewhere. Weights, losses and Adam are float32 always.
+        Precision of matrix products; bfloat16 halves their time on processors that support it and
+        is float32 on others. Weights, losses and Adam are always float32.
     early_stopping_patience
-        Stop after this many epochs in none of which the loss fell by a thousandth below the best;
-        null trains all epochs.
+        Stop early after this many epochs without a relative improvement of the training loss (or
+        the validation loss, if validation_fraction > 0) of at least 0.1 %; null trains all epochs.
     validation_fraction
-        Share of the cells that are not trained on, at most 2,000 cells; early_stopping_patience then looks at
-        their loss, and without patience none are held out. A graph is trained on whole.
+        Fraction of the cells, at most 2,000 cells, that are not trained on but used for early
+        stopping; ignored without early_stopping_patience and by the graph autoencoder.
     """
 
     epochs: PositiveInt = 200

@@ -1,4 +1,4 @@
-"""Training: a budget, and the loop that spends it."""
+"""The training loop of all networks, and the conversion of their states to arrays."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from scgnn.execution.progress import get_progress
 from scgnn.execution.resources import set_malloc_thresholds
 from scgnn.seeding import generator, seed_for
 from scgnn.state import Expression, to_dense_rows
-from scgnn.training import collectives
 from scgnn.training.budget import Training
+from scgnn.training.collectives import communicator
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MAX_VALIDATION_CELLS = 2000  # cells at most; more tell no better when to stop
-
+MAX_VALIDATION_CELLS = 2000  # more do not improve early stopping
 
 Arrays = dict[str, np.ndarray]
 
 
 class DenseRows:
-    """Rows of a matrix as float32 tensors; asked for all of them, it keeps the dense form."""
+    """Rows of a matrix as dense float32 tensors; the tensor of all rows is cached."""
 
     def __init__(self, matrix: Expression) -> None:
         self.matrix = matrix
@@ -54,80 +53,83 @@ def fit(
     seed: int,
     optimizer: torch.optim.Optimizer | None = None,
 ) -> np.ndarray:
-    """Train a module in place; returns the loss of each epoch that was trained, before its steps.
+    """Train a module in place.
 
     Parameters
     ----------
     module
-        Whose parameters are trained; without any, nothing happens.
+        The module; without trainable parameters nothing happens.
     loss
-        The loss on a batch of cells, or on all cells for None.
+        The loss of a batch, given the indices of its cells, or None for all cells.
     n_cells
-        How many cells there are; in a divided run, how many are here.
+        Number of cells, in a distributed run those of this process.
     training
         The budget.
     seed
-        Of the order of cells in mini-batches and of what the loss draws.
+        Seed of the order of cells in mini-batches and of random numbers in the loss.
     optimizer
-        To go on with; by default a fresh Adam.
+        An optimizer to continue with; by default a new Adam.
+
+    Returns
+    -------
+    np.ndarray
+        The loss of each epoch, before its steps; fewer than ``epochs`` after early stopping.
 
     Raises
     ------
-    Diverged
-        The loss is no longer a finite number.
+    DivergenceError
+        The loss is not finite.
     """
     if not any(p.requires_grad for p in module.parameters()):
         return np.zeros(0)
     optimizer = optimizer or build_optimizer(module, training)
-    weights = optimizer.param_groups[0]["params"]  # an optimiser may be given others on the way
+    parameters = optimizer.param_groups[0]["params"]  # the loss may replace its items
     losses: list[float] = []
-    here = collectives.get_shard_range(n_cells)
-    kept, held_out = _split_validation(
-        here.n_total,
-        training.validation_fraction if training.early_stopping_patience else 0.0,
-        seed,
-    )
-    patience = EarlyStopping(training.early_stopping_patience)
-    batches = _iter_batches(kept, here.n_total, training.batch_size, np.random.default_rng(seed))
-    steps = math.ceil(len(kept) / training.batch_size)
-    steps = min(steps, training.steps_per_epoch or steps)
+    processes = communicator()
+    shard = processes.shard_range(n_cells)
+    fraction = training.validation_fraction if training.early_stopping_patience else 0.0
+    cells_to_train, validation_cells = _split_validation(shard.n_total, fraction, seed)
+    n_train = len(cells_to_train)
+    early_stopping = EarlyStopping(training.early_stopping_patience)
+    rng = np.random.default_rng(seed)
+    batches = _iter_batches(cells_to_train, shard.n_total, training.batch_size, rng)
+    n_steps = math.ceil(n_train / training.batch_size)
+    n_steps = min(n_steps, training.steps_per_epoch or n_steps)
     set_malloc_thresholds()
     module.train()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(collectives.rank_seed(seed))
-        for epoch in range(training.epochs):
-            losses.append(0.0)
-            seen = 0
-            for cells in islice(batches, steps):
+        torch.manual_seed(processes.rank_seed(seed))
+        for epoch in range(1, training.epochs + 1):
+            total, n_seen = 0.0, 0
+            for cells in islice(batches, n_steps):
                 optimizer.zero_grad()
                 with _autocast(training.precision):
-                    value = loss(here.to_local(cells))
+                    value = loss(shard.to_local(cells))
                 value.backward()
-                whole = collectives.all_reduce_gradients(weights, value.item())
-                penalty = _penalize(weights, training)
+                batch_loss = processes.all_reduce_gradients(parameters, value.item())
+                total += batch_loss + _penalize(parameters, training)
                 optimizer.step()
-                losses[-1] += whole + penalty
-                seen += len(kept) if cells is None else len(cells)
-            losses[-1] *= len(kept) / seen
-            check_finite(training, np.float64(losses[-1]))
-            get_progress().on_epoch_end(epoch + 1, training.epochs, losses[-1])
-            if patience.should_stop(
-                losses[-1]
-                if held_out is None
-                else _evaluate_loss(module, loss, here.to_local(held_out))
-            ):
+                n_seen += n_train if cells is None else len(cells)
+            monitored = total * (n_train / n_seen)
+            losses.append(monitored)
+            check_finite(training, np.float64(monitored))
+            get_progress().on_epoch_end(epoch, training.epochs, monitored)
+            if validation_cells is not None:
+                monitored = _evaluate_loss(module, loss, shard.to_local(validation_cells))
+            if early_stopping.should_stop(monitored):
                 break
     module.eval()
     return np.array(losses)
 
 
 class EarlyStopping:
-    """Ends a training once its loss has stopped falling.
+    """A rule that stops a training whose loss no longer decreases.
 
     Parameters
     ----------
-    epochs
-        How many in a row may pass without a new best loss, a thousandth below the last; 0: any.
+    patience
+        Number of epochs in a row without a relative improvement of at least 0.1 %; None never
+        stops.
     """
 
     def __init__(self, patience: int | None) -> None:
@@ -136,16 +138,15 @@ class EarlyStopping:
         self.epochs_without_improvement = 0
 
     def should_stop(self, loss: float) -> bool:
-        """Whether to stop after an epoch with this loss."""
+        """Return whether to stop after an epoch with this loss."""
+        self.epochs_without_improvement += 1
         if loss < self.best_loss - 1e-3 * abs(loss):
             self.best_loss, self.epochs_without_improvement = loss, 0
-        else:
-            self.epochs_without_improvement += 1
         return self.patience is not None and self.epochs_without_improvement >= self.patience
 
 
 def _split_validation(n_cells: int, fraction: float, seed: int) -> tuple[Tensor, Tensor | None]:
-    """The cells to train on, and those held out; where a share asks for any, at least one."""
+    """Return the cells to train on and the validation cells, at least one if ``fraction`` > 0."""
     n_out = min(max(int(n_cells * fraction), fraction > 0), MAX_VALIDATION_CELLS, n_cells - 1)
     if n_out < 1:
         return torch.arange(n_cells), None
@@ -156,45 +157,50 @@ def _split_validation(n_cells: int, fraction: float, seed: int) -> tuple[Tensor,
 def _evaluate_loss(
     module: nn.Module, loss: Callable[[Tensor | None], Tensor], cells: Tensor | None
 ) -> float:
-    """The loss of cells that are not trained on."""
     module.eval()
     with torch.no_grad():
         value = float(loss(cells))
     module.train()
-    return collectives.all_reduce_sum(value)
+    return communicator().all_reduce_sum(value)
+
+
+def _supports_bfloat16() -> bool:
+    """Return whether the processor is one whose bfloat16 products are faster than float32."""
+    return torch.backends.mkldnn.is_available() and (
+        torch.backends.cpu.get_cpu_capability() == "AVX512"
+    )
 
 
 def _autocast(precision: str) -> AbstractContextManager[Any]:
-    """Inside, matrix products are of this precision."""
-    if precision == "bfloat16" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if precision == "bfloat16" and _supports_bfloat16():
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()
 
 
 def check_finite(training: Training, *results: np.ndarray | np.floating | None) -> None:
-    """Refuse losses or outputs that are no longer finite.
+    """Check that losses or outputs are finite.
 
     Raises
     ------
-    Diverged
-        With the settings that led there.
+    DivergenceError
+        One of them is not.
     """
     if not all(result is None or np.isfinite(result).all() for result in results):
         raise DivergenceError(
-            f"training diverged: its numbers are no longer finite; lower learning_rate (now "
-            f"{training.learning_rate:g}), or look for very large values in the data"
+            "training diverged: losses or outputs are not finite; lower learning_rate (now "
+            f"{training.learning_rate:g}), or check the data for very large values"
         )
 
 
 def build_optimizer(module: nn.Module, training: Training) -> torch.optim.Adam:
-    """The optimiser of all trainings."""
+    """Return a new Adam of a module's parameters."""
     return torch.optim.Adam(module.parameters(), lr=training.learning_rate, fused=True)
 
 
 def _iter_batches(
     cells: Tensor, n_cells: int, batch_size: int, rng: np.random.Generator
 ) -> Iterator[Tensor | None]:
-    """Without end: None for all cells where they are one batch; else each pass in a new order."""
+    """Yield batches endlessly, in a new order for each pass; None if one batch has all cells."""
     while True:
         if len(cells) == n_cells <= batch_size:
             yield None
@@ -202,11 +208,11 @@ def _iter_batches(
             yield from cells[torch.from_numpy(rng.permutation(len(cells)))].split(batch_size)
 
 
-def _penalize(weights: list[nn.Parameter], training: Training) -> float:
-    """Add the gradient of ``l1 Σ|w| + l2 Σw²`` to the gradients; returns its value."""
+def _penalize(parameters: list[nn.Parameter], training: Training) -> float:
+    """Add the gradient of ``l1 Σ|w| + l2 Σw²`` to the gradients; return the penalty."""
     value = torch.zeros(())
-    with torch.no_grad():
-        for weight in weights:
+    with torch.no_grad():  # not as a decorator, which would import torch
+        for weight in parameters:
             if weight.grad is None:
                 continue
             if training.l1:
@@ -221,38 +227,38 @@ def _penalize(weights: list[nn.Parameter], training: Training) -> float:
 def predict(
     forward: Callable[[Tensor], tuple[Tensor, ...]], x: Expression, batch_size: int
 ) -> tuple[np.ndarray, ...]:
-    """Outputs of a trained module for all cells, a clean forward pass in batches of rows."""
-    parts: list[tuple[np.ndarray, ...]] = []
+    """Return the outputs of a trained module for all cells, computed in batches of rows."""
+    batches: list[tuple[np.ndarray, ...]] = []
     with torch.no_grad():
         for start in range(0, max(x.shape[0], 1), batch_size):
             rows = torch.from_numpy(to_dense_rows(x, slice(start, start + batch_size)))
-            parts.append(tuple(out.numpy() for out in forward(rows)))
-    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+            batches.append(tuple(output.numpy() for output in forward(rows)))
+    return tuple(np.concatenate(outputs) for outputs in zip(*batches, strict=True))
 
 
 def to_arrays(module: nn.Module) -> Arrays:
-    """The weights of a module, copied."""
+    """Return copies of a module's weights by name."""
     return {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
 
 
 def from_arrays(module: nn.Module, arrays: Arrays) -> None:
-    """Put weights back into a module of the same shape."""
+    """Load weights into a module of the same shape."""
     module.load_state_dict({name: torch.from_numpy(v.copy()) for name, v in arrays.items()})
 
 
 def optimizer_to_arrays(optimizer: torch.optim.Optimizer) -> Arrays:
-    """Adam's moments and step counts, by parameter number."""
+    """Return copies of Adam's moments and step counts, named ``PARAMETER.NAME``."""
     return {
-        f"{number}.{word}": value.numpy().copy()
+        f"{number}.{name}": value.numpy().copy()
         for number, entry in optimizer.state_dict()["state"].items()
-        for word, value in entry.items()
+        for name, value in entry.items()
     }
 
 
 def optimizer_from_arrays(optimizer: torch.optim.Optimizer, arrays: Arrays) -> None:
-    """Put Adam's moments back."""
+    """Load Adam's moments and step counts."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in arrays.items():
-        number, _, word = key.partition(".")
-        state.setdefault(int(number), {})[word] = torch.from_numpy(np.array(value))
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = torch.from_numpy(np.array(value))
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

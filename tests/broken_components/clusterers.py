@@ -16,7 +16,7 @@ def split_in_halves(n: int) -> np.ndarray:
 
 @register_broken(
     "clusters_are_consecutive",
-    "30 cells: clusters are 1, 2, not 0 … 1; use clusterers.relabel_by_size",
+    "30 cells: clusters are [1, 2], not 0 … K−1 by decreasing size; use clusterers.relabel_by_size",
 )
 class OneBased(Clusterer):
     """Numbers clusters from 1."""
@@ -35,7 +35,7 @@ class FloatClusters(Clusterer):
 
 @register_broken(
     "clusters_are_sorted_by_size",
-    "30 cells: clusters have 1, 29 cells, not in decreasing order",
+    "30 cells: clusters have [1, 29] cells, not 0 … K−1 by decreasing size",
 )
 class AscendingSizes(Clusterer):
     """Numbers the smallest cluster first."""
@@ -51,7 +51,7 @@ class NonSeparating(SingleCluster):
     """Ignores all differences."""
 
 
-@register_broken("accepts_identical_cells", "10 identical cells: clusters are 1, not 0 … 0")
+@register_broken("accepts_identical_cells", "10 identical cells: clusters are [1], not 0 … K−1")
 class EqualityBased(Clusterer):
     """Numbers cells by whether they equal the first one."""
 
@@ -59,7 +59,7 @@ class EqualityBased(Clusterer):
         return (embedding == embedding[0]).all(1).astype(np.int64)
 
 
-@register_broken("accepts_few_cells", "1 cell: clusters have shape (3,), not (1,)")
+@register_broken("accepts_few_cells", "1 cell, clusters: expected shape (1,), got (3,)")
 class AtLeastThreeCells(Clusterer):
     """Assumes three cells or more."""
 
@@ -67,7 +67,7 @@ class AtLeastThreeCells(Clusterer):
         return split_in_halves(max(3, len(embedding)))
 
 
-@register_broken("accepts_edgeless_graph", "no edges: clusters are 1, not 0 … 0")
+@register_broken("accepts_edgeless_graph", "no edges: clusters are [1], not 0 … K−1")
 class EdgeDependent(Clusterer):
     """Numbers cells by whether the graph has edges."""
 
@@ -76,7 +76,7 @@ class EdgeDependent(Clusterer):
 
 
 @register_broken(
-    "declares_graph_requirement", "without a graph: AttributeError: 'NoneType' object has"
+    "declares_graph_requirement", "AttributeError without a graph: 'NoneType' object has"
 )
 class UndeclaredGraph(Clusterer):
     """Reads the graph without declaring it."""

@@ -22,14 +22,16 @@ class LinearDecoder(Decoder):
         return (output - target).square().sum()
 
 
-@register_broken("declares_target", "target is 'graph', but the class is not a GraphDecoder")
+@register_broken(
+    "declares_target", "target is 'graph', but the class does not derive from GraphDecoder"
+)
 class WrongTarget(LinearDecoder):
     """Declares the graph as target and reconstructs expression."""
 
     target: ClassVar[Any] = "graph"
 
 
-@register_broken("output_has_expected_shape", "the output is 30 x 13, not 30 x 12")
+@register_broken("output_has_expected_shape", "output: expected shape (30, 12), got (30, 13)")
 class ExtraGene(LinearDecoder):
     """Returns one gene too many."""
 
@@ -48,7 +50,7 @@ class NegativeLoss(LinearDecoder):
         return super().loss(output, target) - 1e6
 
 
-@register_broken("loss_is_nonnegative_scalar", "the loss has shape (30,); it must be a scalar")
+@register_broken("loss_is_nonnegative_scalar", "loss: expected shape (), got (30,)")
 class PerCellLoss(LinearDecoder):
     """Returns a loss for each cell."""
 

@@ -49,7 +49,7 @@ def register_broken_network(check: str, message: str):
 
 @register_broken(
     "embedding_has_declared_width",
-    "the embedding is 30 x 4, not 30 cells x 5 (embedding_width)",
+    "embedding: expected shape (30, 5), got (30, 4)",
 )
 class WrongWidth(LinearEncoder):
     """Declares another width."""
@@ -60,7 +60,7 @@ class WrongWidth(LinearEncoder):
 
 @register_broken(
     "settings_take_effect",
-    "dropout: 0.5 has the same result as dropout: 0.0; use the parameter or remove it",
+    "dropout: 0.5 has the same result as 0.0; use or remove the parameter",
 )
 @dataclass(frozen=True)
 class IgnoredDropout(LinearEncoder):

@@ -65,7 +65,7 @@ class InverseDistance(DenseWeightsBuilder):
         return sparse.csr_matrix(weights)
 
 
-@register_broken("accepts_few_cells", "2 cells: the graph is (5, 5), not (2, 2)")
+@register_broken("accepts_few_cells", "2 cells, graph: expected shape (2, 2), got (5, 5)")
 class AtLeastFiveCells(DenseWeightsBuilder):
     """Assumes five cells or more."""
 
@@ -73,7 +73,7 @@ class AtLeastFiveCells(DenseWeightsBuilder):
         return np.ones((max(5, len(embedding)),) * 2)
 
 
-@register_broken("accepts_single_cell", "one cell: the graph is (2, 2), not (1, 1)")
+@register_broken("accepts_single_cell", "one cell, graph: expected shape (1, 1), got (2, 2)")
 class AtLeastTwoCells(DenseWeightsBuilder):
     """Assumes two cells or more."""
 

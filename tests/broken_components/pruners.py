@@ -8,7 +8,7 @@ from broken_components.case import register_broken
 from scgnn.components.pruners import Pruner
 
 
-@register_broken("returns_boolean_mask", "the mask is (5, 1), not (5, 4)")
+@register_broken("returns_boolean_mask", "mask: expected shape (5, 4), got (5, 1)")
 class WrongMaskShape(Pruner):
     """Returns a mask of the nearest neighbors only."""
 
@@ -24,7 +24,7 @@ class FloatMask(Pruner):
         return np.full(distances.shape, 0.5)
 
 
-@register_broken("keeps_nearest_neighbor", "5 cells, k = 1: 5 cells lose their nearest neighbor")
+@register_broken("keeps_nearest_neighbor", "5 of 5 cells lose their nearest neighbor of 1")
 class NoEdgesKept(Pruner):
     """Drops all edges."""
 

@@ -17,12 +17,23 @@ class ReversedCells(Transform):
         return adata[::-1].copy()
 
 
-@register_broken("preserves_names", "it drops 1 cells or genes, but drops_cells_or_genes is False")
+@register_broken(
+    "preserves_names", "X (drops_cells_or_genes is False): expected shape (30, 12), got (29, 12)"
+)
 class DroppedCell(Transform):
     """Drops a cell without declaring it."""
 
     def __call__(self, adata):
         return adata[1:].copy()
+
+
+@register_broken("does_not_modify_inputs", "it modifies its inputs; work on a copy")
+class InPlaceTransform(Transform):
+    """Writes into X."""
+
+    def __call__(self, adata):
+        adata.X = adata.X * 2
+        return adata
 
 
 @register_broken("modifies_only_x", "a layer is missing")
@@ -35,7 +46,7 @@ class DroppedLayers(Transform):
         return new
 
 
-@register_broken("returns_finite_values", "X has values that are not finite")
+@register_broken("returns_finite_values", "X is not finite")
 class CellFractions(Transform):
     """Divides each cell by its total."""
 

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
-from scgnn.components.clusterers.contract import Clusterer, check_max_cells, suppress_warnings
+from scgnn.components.clusterers.contract import (
+    Clusterer,
+    Graph,
+    check_max_cells,
+    suppress_warnings,
+)
 from scgnn.components.clusterers.relabel import reassign_noise, relabel_by_size
 from scgnn.components.graph_builders import kneighbors
 from scgnn.field_types import DampingFactor, IntAtLeastTwo, OpenFraction, PositiveInt
@@ -25,7 +29,7 @@ class AutomaticK(Clusterer):
     are noise, they form one cluster.
     """
 
-    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
+    def fit_predict(self, embedding: np.ndarray, graph: Graph, seed: int) -> np.ndarray:
         points = np.array(embedding, dtype=np.float64)
         if len(np.unique(points, axis=0)) == 1:
             return np.zeros(len(points), dtype=np.int64)

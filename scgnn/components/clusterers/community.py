@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from scipy.sparse import csr_matrix, triu
 
-from scgnn.components.clusterers.contract import Clusterer
+from scgnn.components.clusterers.contract import Clusterer, Graph
 from scgnn.components.clusterers.relabel import relabel_by_size
 from scgnn.field_types import PositiveFloat, PositiveInt
 from scgnn.seeding import use_igraph_seed
@@ -35,7 +35,7 @@ class CommunityDetection(Clusterer):
     n_clusters: PositiveInt | None = None
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
 
-    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
+    def fit_predict(self, embedding: np.ndarray, graph: Graph, seed: int) -> np.ndarray:
         assert graph is not None
         network = to_igraph(graph)
 
@@ -139,14 +139,14 @@ class Leiden(CommunityDetection):
     def _run_leidenalg(self, network: Any, resolution: float, seed: int) -> list[int]:
         import leidenalg
 
-        partition, settings = {
-            "rber": (
-                leidenalg.RBERVertexPartition,
-                {"weights": "weight", "resolution_parameter": resolution},
-            ),
-            "surprise": (leidenalg.SurpriseVertexPartition, {"weights": "weight"}),
-            "significance": (leidenalg.SignificanceVertexPartition, {}),
+        partition = {
+            "rber": leidenalg.RBERVertexPartition,
+            "surprise": leidenalg.SurpriseVertexPartition,
+            "significance": leidenalg.SignificanceVertexPartition,
         }[self.objective]
+        settings: dict[str, Any] = {} if self.objective == "significance" else {"weights": "weight"}
+        if self.objective == "rber":
+            settings["resolution_parameter"] = resolution
         return leidenalg.find_partition(
             network, partition, n_iterations=self.n_iterations, seed=seed % 2**31, **settings
         ).membership

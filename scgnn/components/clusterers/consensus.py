@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from scgnn.components.clusterers.community import Leiden
-from scgnn.components.clusterers.contract import Clusterer
+from scgnn.components.clusterers.contract import Clusterer, Graph
 from scgnn.components.graph_builders import KNN
 from scgnn.field_types import PositiveFloats, PositiveInts
 
@@ -42,7 +41,7 @@ class Consensus(Clusterer):
     n_neighbors: PositiveInts = (10, 20)
     n_pcs: PositiveInts = (10, 30)
 
-    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
+    def fit_predict(self, embedding: np.ndarray, graph: Graph, seed: int) -> np.ndarray:
         partitions = list(self._iter_partitions(np.asarray(embedding, dtype=np.float64), seed))
         return partitions[int(np.argmax(compute_mean_agreements(partitions)))]
 

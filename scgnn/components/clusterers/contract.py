@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -12,11 +13,15 @@ from scipy.sparse import csr_matrix
 from scgnn.errors import UserError
 from scgnn.registry.component import Component
 
+Graph: TypeAlias = csr_matrix | None  # cells x cells; None in pipelines without a graph
+
 
 class Clusterer(Component, kind="clusterer"):
     """Base class of clusterers, which partition cells by their embedding or their graph."""
 
-    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
+    seconds_per_cell: ClassVar[float] = 3e-5  # for the cost estimate
+
+    def fit_predict(self, embedding: np.ndarray, graph: Graph, seed: int) -> np.ndarray:
         """Return the cluster of each cell.
 
         Parameters

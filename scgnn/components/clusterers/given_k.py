@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from scgnn.components.clusterers.community import Louvain
-from scgnn.components.clusterers.contract import Clusterer, check_max_cells, suppress_warnings
+from scgnn.components.clusterers.contract import (
+    Clusterer,
+    Graph,
+    check_max_cells,
+    suppress_warnings,
+)
 from scgnn.components.clusterers.n_clusters import (
     scale_n_clusters,
     select_n_clusters_by_eigengap,
@@ -38,12 +42,13 @@ class GivenK(Clusterer):
 
     n_clusters: PositiveInt | Literal["silhouette", "eigengap"] | Clusterer = Louvain()
     n_clusters_factor: PositiveFloat | Literal["auto"] = "auto"
+    seconds_per_cell: ClassVar[float] = 3e-4
 
     def __post_init__(self) -> None:
         if self.n_clusters == "eigengap":  # rejected by pipelines without a graph
             object.__setattr__(self, "requires", self.requires | {"graph"})
 
-    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
+    def fit_predict(self, embedding: np.ndarray, graph: Graph, seed: int) -> np.ndarray:
         n_distinct = len(np.unique(embedding, axis=0))
         k = 1 if n_distinct == 1 else self.resolve_n_clusters(embedding, graph, seed)
         if (k := min(k, n_distinct)) == 1:
@@ -51,13 +56,11 @@ class GivenK(Clusterer):
         with suppress_warnings():
             return relabel_by_size(self._fit_given_k(embedding, graph, k, seed))
 
-    def _fit_given_k(
-        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
-    ) -> np.ndarray:
+    def _fit_given_k(self, embedding: np.ndarray, graph: Graph, k: int, seed: int) -> np.ndarray:
         """Return k > 1 clusters [cells] in any order."""
         raise NotImplementedError
 
-    def resolve_n_clusters(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> int:
+    def resolve_n_clusters(self, embedding: np.ndarray, graph: Graph, seed: int) -> int:
         """Return the number of clusters that ``n_clusters`` means for these cells."""
         if isinstance(self.n_clusters, Clusterer):
             n_found = int(self.n_clusters.fit_predict(embedding, graph, seed).max()) + 1
@@ -91,9 +94,7 @@ class KMeans(GivenK):
 
     n_init: PositiveInt = 10
 
-    def _fit_given_k(
-        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
-    ) -> np.ndarray:
+    def _fit_given_k(self, embedding: np.ndarray, graph: Graph, k: int, seed: int) -> np.ndarray:
         from sklearn import cluster
 
         model = cluster.KMeans(n_clusters=k, n_init=self.n_init, random_state=seed)
@@ -127,9 +128,7 @@ class GaussianMixture(GivenK):
     reg_covar: PositiveFloat = 1e-4
     n_init: PositiveInt = 1
 
-    def _fit_given_k(
-        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
-    ) -> np.ndarray:
+    def _fit_given_k(self, embedding: np.ndarray, graph: Graph, k: int, seed: int) -> np.ndarray:
         from sklearn import mixture
 
         model = mixture.GaussianMixture(
@@ -163,9 +162,7 @@ class Birch(GivenK):
 
     min_leaves_per_cluster: PositiveInt = 10
 
-    def _fit_given_k(
-        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
-    ) -> np.ndarray:
+    def _fit_given_k(self, embedding: np.ndarray, graph: Graph, k: int, seed: int) -> np.ndarray:
         from sklearn import cluster
 
         points = standardize(embedding)
@@ -202,9 +199,7 @@ class Agglomerative(GivenK):
     linkage: Literal["ward", "average", "complete", "single"] = "ward"
     max_cells: PositiveInt = 30_000
 
-    def _fit_given_k(
-        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
-    ) -> np.ndarray:
+    def _fit_given_k(self, embedding: np.ndarray, graph: Graph, k: int, seed: int) -> np.ndarray:
         from sklearn import cluster
 
         check_max_cells(self.name, len(embedding), self.max_cells, "birch or kmeans")
@@ -226,9 +221,7 @@ class Spectral(GivenK):
 
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
 
-    def _fit_given_k(
-        self, embedding: np.ndarray, graph: csr_matrix | None, k: int, seed: int
-    ) -> np.ndarray:
+    def _fit_given_k(self, embedding: np.ndarray, graph: Graph, k: int, seed: int) -> np.ndarray:
         from sklearn import cluster
 
         assert graph is not None

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
-from scgnn.components.clusterers.contract import Clusterer
+from scgnn.components.clusterers.contract import Clusterer, Graph
 from scgnn.components.clusterers.relabel import relabel_by_size
 from scgnn.field_types import PositiveInt
 from scgnn.seeding import generator
@@ -28,6 +27,6 @@ class RandomClusters(Clusterer):
     n_clusters: PositiveInt = 10
     is_baseline: ClassVar[bool] = True  # exempt from checks that it finds structure
 
-    def fit_predict(self, embedding: np.ndarray, graph: csr_matrix | None, seed: int) -> np.ndarray:
+    def fit_predict(self, embedding: np.ndarray, graph: Graph, seed: int) -> np.ndarray:
         drawn = generator(seed, "random").integers(self.n_clusters, size=len(embedding))
         return relabel_by_size(drawn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from scgnn.components.encoders import Encoder
+from scgnn.field_types import Cost
 from scgnn.registry.component import Component
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Decoder(Component, kind="decoder"):
     requires_counts: ClassVar[bool] = False
     is_squared_error: ClassVar[bool] = False
     needs_target: ClassVar[bool] = False
+    needs_all_cells: ClassVar[str] = "needs all cells; use mlp"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -67,3 +69,7 @@ class GraphDecoder(Decoder):
     def extract_embedding(self, output: Tensor) -> Tensor:
         """Return the embedding to cluster, cells x width."""
         return output
+
+    def estimate_epoch(self, n_cells: int, n_edges: float) -> Cost:
+        """Return the cost of the loss in one epoch on the full graph."""
+        return Cost(0.0, 0.0)

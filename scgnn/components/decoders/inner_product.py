@@ -11,13 +11,19 @@ import torch
 from scipy import sparse
 
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
-from scgnn.field_types import PositiveInt
+from scgnn.field_types import Cost, PositiveInt
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MAX_LOG_STD = 10.0
 MIN_BLOCK_SIZE = 16  # cells whose pairs are sampled together
+
+
+# for the cost estimate
+SECONDS_PER_PAIR = 1.9e-9  # of cells, exact loss
+SECONDS_PER_SAMPLED_PAIR = 2.5e-8
+SECONDS_PER_SAMPLED_EDGE = 1.2e-7
 
 
 class GraphTarget(NamedTuple):
@@ -109,6 +115,9 @@ class ExactInnerProductDecoder(InnerProductDecoder):
     def reconstruction_loss(self, z: Tensor, target: GraphTarget) -> Tensor:
         return blockwise_reconstruction_loss(z, target, self.block_size)
 
+    def estimate_epoch(self, n_cells: int, n_edges: float) -> Cost:
+        return Cost(n_cells**2 * SECONDS_PER_PAIR, self.block_size * n_cells * 16e-6)
+
 
 @Decoder.register("inner_product_sampled")
 @dataclass(frozen=True)
@@ -144,6 +153,11 @@ class SampledInnerProductDecoder(InnerProductDecoder):
             n_edges = self.max_edges
         mean = _sample_mean_pair_loss(z[: target.n_sampled], self.n_negative * n_edges)
         return _loss_from_mean_pair_loss(mean, z, target)
+
+    def estimate_epoch(self, n_cells: int, n_edges: float) -> Cost:
+        n_edges = min(n_edges, self.max_edges)
+        per_edge = SECONDS_PER_SAMPLED_EDGE + self.n_negative * SECONDS_PER_SAMPLED_PAIR
+        return Cost(n_edges * per_edge, self.n_negative * n_edges * 100e-6)
 
 
 def make_graph_target(graph: sparse.csr_matrix) -> GraphTarget:

@@ -71,6 +71,7 @@ class MLPDecoder(DenseDecoder):
 
     output_activation: Activation | None = "relu"
     is_squared_error: ClassVar[bool] = True
+    needs_all_cells: ClassVar[str] = ""
 
     def build(self, n_latent: int, n_features: int) -> nn.Module:
         return self.build_network(n_latent, n_features, self.output_activation)

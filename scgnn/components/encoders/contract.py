@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Encoder(Component, kind="encoder"):
-    """Base class of encoders, which embed cells from their features and, optionally, the cell graph.
+    """Base class of encoders, which embed cells from their features and possibly the cell graph.
 
     Attributes
     ----------
@@ -30,6 +30,7 @@ class Encoder(Component, kind="encoder"):
     variational: ClassVar[bool] = False
 
     hidden: Widths
+    needs_all_cells: ClassVar[str] = "needs all cells; use mlp or vae"
 
     def build(self, n_features: int) -> nn.Module:
         """Return a new network with random weights, drawn from torch's global generator.
@@ -73,3 +74,7 @@ class Encoder(Component, kind="encoder"):
     def prepare_graph(self, graph: csr_matrix | None) -> Any:
         """Return the cell graph, cells x cells, in the form that ``forward`` takes."""
         return graph
+
+    def estimate_widths(self, n_features: int) -> tuple[int, ...]:
+        """Return the widths of all layers, input first, for the cost estimate."""
+        return (n_features, *getattr(self, "hidden", ()))

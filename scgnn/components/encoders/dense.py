@@ -65,6 +65,7 @@ class MLPEncoder(Encoder):
     output_activation: Activation | None = "relu"
     dropout: ProperFraction = 0.0
     normalization: Normalization | None = None
+    needs_all_cells: ClassVar[str] = ""
 
     def build(self, n_features: int) -> nn.Module:
         return self._build_network(n_features, self.hidden)
@@ -103,6 +104,7 @@ class VAE(MLPEncoder):
     variational: ClassVar[bool] = True
 
     output_activation: Activation | None = None
+    needs_all_cells: ClassVar[str] = ""
 
     def build(self, n_features: int) -> nn.Module:
         from scgnn.components.encoders.networks import GaussianPosterior
@@ -154,3 +156,6 @@ class PCA(Encoder):
         module.mean.copy_(torch.as_tensor(model.mean_))
         components = np.ascontiguousarray(model.components_.T)  # arpack's has negative strides
         module.components[:, :n].copy_(torch.from_numpy(components))
+
+    def estimate_widths(self, n_features: int) -> tuple[int, ...]:
+        return n_features, self.n_components

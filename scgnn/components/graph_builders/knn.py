@@ -86,6 +86,9 @@ class NeighborGraph(GraphBuilder):
         """Return the graph of these neighbors, cells x cells."""
         raise NotImplementedError
 
+    def estimate_n_edges(self, n_cells: int) -> float:
+        return 1.6 * n_cells * resolve_n_neighbors(self.n_neighbors, n_cells)
+
 
 @dataclass(frozen=True)
 class WeightedNeighborGraph(NeighborGraph):

@@ -75,7 +75,7 @@ def kneighbors(
         candidates = exact_kneighbors(points, points, k + 1)
     else:
         candidates = approximate_kneighbors(points, k + 1, recall)
-    return _select_nearest(points, points, candidates, metric, k, exclude_self=True)
+    return _select_nearest(points, points, candidates, metric, k)
 
 
 def cross_kneighbors(
@@ -112,14 +112,13 @@ def radius_neighbors(
 
 
 def _select_nearest(
-    queries: np.ndarray,
-    points: np.ndarray,
-    candidates: np.ndarray,
-    metric: Metric,
-    k: int,
-    exclude_self: bool = False,
+    queries: np.ndarray, points: np.ndarray, candidates: np.ndarray, metric: Metric, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distances and indices of the k nearest candidates, ties by index."""
+    """Return the distances and indices of the k nearest candidates, ties by index.
+
+    Candidates are queries x m indices of points. If queries and points are the same array, points
+    are not their own neighbors.
+    """
     candidates = np.sort(candidates, axis=1)
     distances = np.empty(candidates.shape)
     ends, starts = torch.from_numpy(points), torch.from_numpy(queries)[:, None]
@@ -127,7 +126,7 @@ def _select_nearest(
         rows = slice(start, start + ROWS_PER_BLOCK)
         differences = ends[torch.from_numpy(candidates[rows])] - starts[rows]
         distances[rows] = _compute_distances(differences, metric)
-    if exclude_self:
+    if queries is points:
         distances[candidates == np.arange(len(candidates))[:, None]] = np.inf
     order = distances.argsort(axis=1, kind="stable")[:, :k]
     return np.take_along_axis(distances, order, 1), np.take_along_axis(candidates, order, 1)

@@ -1,4 +1,4 @@
-"""Random numbers that belong to a gene: the same whatever other genes there are, in any order."""
+"""Random jitter and random starts, seeded by gene: independent of other genes and their order."""
 
 from __future__ import annotations
 
@@ -7,53 +7,46 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from scgnn.components.ltmg.sorted_values import BoolArray, FloatArray, SortedExpression
+from scgnn.components.ltmg.sorted_expression import BoolArray, FloatArray, SortedExpression
 
-JITTER_STREAM, START_STREAM = 0, 1  # what the numbers are for
+JITTER_STREAM, START_STREAM = 0, 1
 
 
-def iter_gene_generators(
+def _iter_genes(
     expression: SortedExpression, seed: int, stream: int
-) -> Iterator[np.random.Generator]:
-    """One generator per gene, from the seed and the gene's sorted values."""
+) -> Iterator[tuple[FloatArray, np.random.Generator]]:
+    """Yield each gene's values, one per cell, and a generator seeded by them."""
     for g in range(expression.n_genes):
         value, count = expression.get_gene(g)
         content = hashlib.blake2b(value.tobytes() + count.tobytes(), digest_size=8)
         content.update(expression.n_cells.to_bytes(8, "little"))
-        yield np.random.default_rng([seed, stream, int.from_bytes(content.digest(), "little")])
+        random = np.random.default_rng([seed, stream, int.from_bytes(content.digest(), "little")])
+        yield np.repeat(value, count.astype(np.int64)), random
 
 
 def add_jitter(expression: SortedExpression, sd: float, seed: int) -> SortedExpression:
-    """Every cell's value moved by N(0, sd), the noise handed out by rank."""
-    values, start = [np.empty(0)], [0]
-    for g, random in enumerate(iter_gene_generators(expression, seed, JITTER_STREAM)):
-        value, count = expression.get_gene(g)
-        cells = np.repeat(value, count.astype(np.int64))
-        values.append(np.sort(cells + random.normal(0, sd, len(cells))))
-        start.append(start[-1] + len(cells))
-    value = np.concatenate(values)
-    return SortedExpression(
-        value, np.ones_like(value), np.array(start, np.int64), expression.n_cells
-    )
+    """Add N(0, sd) noise to the value of every cell, drawn in the order of the values."""
+    genes = []
+    for cells, random in _iter_genes(expression, seed, JITTER_STREAM):
+        genes.append((np.sort(cells + random.normal(0, sd, len(cells))), np.ones(len(cells))))
+    return SortedExpression.from_genes(genes, expression.n_cells)
 
 
 def draw_random_starts(
     expression: SortedExpression, gene_mask: BoolArray, n_starts: int, seed: int
 ) -> FloatArray:
-    """Two-component starts from the two halves of the values; genes x tries x 3 (p, μ, σ) x 2.
+    """Draw two-component starts as mixtools does; genes x starts x 3 (p, μ, σ) x 2.
 
-    Means are normal around each half's mean, 1/σ is exponential with the half's standard deviation
-    as its rate, weights are equal. NaN for genes not asked for.
+    Means are normal around the mean of each half of the values, 1/σ is exponential with the half's
+    standard deviation as its rate, weights are equal. NaN for genes outside the mask.
     """
     starts = np.full((expression.n_genes, n_starts, 3, 2), np.nan)
-    for g, random in enumerate(iter_gene_generators(expression, seed, START_STREAM)):
-        value, count = expression.get_gene(g)
-        cells = np.repeat(value, count.astype(np.int64)) if gene_mask[g] else value[:0]
-        if len(cells) < 4 or cells[0] == cells[-1]:
+    for g, (cells, random) in enumerate(_iter_genes(expression, seed, START_STREAM)):
+        if not gene_mask[g] or len(cells) < 4 or cells[0] == cells[-1]:
             continue
         halves = np.array_split(cells, 2)
-        width = np.array([half.std(ddof=1) for half in halves])
-        rate = np.where(width > 0, width, random.uniform(0, cells.std(ddof=1), 2))
+        half_sd = np.array([half.std(ddof=1) for half in halves])
+        rate = np.where(half_sd > 0, half_sd, random.uniform(0, cells.std(ddof=1), 2))
         with np.errstate(divide="ignore"):
             sd = 1 / random.exponential(1 / rate, (n_starts, 2))
         starts[g, :, 0] = 0.5

@@ -1,4 +1,4 @@
-"""Gaussian mixtures of many genes at once: densities, the sums of an EM step, and states.
+"""Gaussian mixtures of many genes at once, and the states that they assign.
 
 Notation of the paper (Wan et al. 2019, Methods): y log expression, q the cut-off, p, μ, σ the
 weight, mean and standard deviation of each component, z = (q − μ)/σ. Shapes: genes x components.
@@ -9,63 +9,51 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from scgnn.components.ltmg.sorted_values import (
-    BoolArray,
-    FloatArray,
-    IntArray,
-    SortedExpression,
-    iter_gene_blocks,
-)
-
-MAX_DENSITY = 1e300  # stands for the density of a component without width
-
+from scgnn.components.ltmg.padding import GenePadder
+from scgnn.components.ltmg.sorted_expression import BoolArray, FloatArray, IntArray
 
 SQRT_2PI = np.sqrt(2 * np.pi)
-
-
-NOT_EXPRESSED_COMPONENT = (
-    0.0,
-    -np.inf,
-    1e-4,
-)  # p, μ, σ where no fitted component is "not expressed"
+NOT_EXPRESSED = (0.0, -np.inf, 1e-4)  # p, μ, σ if no fitted component is "not expressed"
 
 
 class Mixture(NamedTuple):
-    """Weights, means and standard deviations; each genes x components, NaN where there is none."""
+    """Weights, means and standard deviations; each genes x components, NaN-padded."""
 
     weight: FloatArray
     mean: FloatArray
     sd: FloatArray
 
+    @classmethod
+    def allocate(cls, *shape: int) -> Mixture:
+        """Return a mixture without components."""
+        return cls(*np.full((3, *shape), np.nan))
+
     def take(self, index: BoolArray | IntArray) -> Mixture:
-        """Only some of the genes."""
+        """Return the mixtures of some genes."""
         return Mixture(self.weight[index], self.mean[index], self.sd[index])
 
     def put(self, index: BoolArray | IntArray, other: Mixture) -> None:
-        """Write the components of some of the genes, of which there may be fewer."""
-        for mine, theirs in zip(self, other, strict=True):
-            if len(theirs):
-                mine[index, : theirs.shape[1]] = theirs
+        """Write the mixtures of some genes, which may have fewer components."""
+        for target, source in zip(self, other, strict=True):
+            if len(source):  # else there may be more components
+                target[index, : source.shape[1]] = source
 
     def prepend_not_expressed(self) -> Mixture:
-        """With "not expressed" of weight 0 in front."""
+        """Prepend a component "not expressed" of weight 0."""
         column = np.ones((len(self.mean), 1))
-        parts = zip(NOT_EXPRESSED_COMPONENT, self, strict=True)
+        parts = zip(NOT_EXPRESSED, self, strict=True)
         return Mixture(*(np.column_stack([column * first, part]) for first, part in parts))
 
-    def concatenate(self, other: Mixture) -> Mixture:
-        """These genes and others."""
-        return Mixture(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
-
     def sort_by_mean(self) -> Mixture:
-        """Components by rising mean, those without one last."""
+        """Sort components by rising mean; padding comes last."""
         order = np.argsort(self.mean, axis=1, kind="stable")  # NaN sorts last
         return Mixture(*(np.take_along_axis(part, order, 1) for part in self))
 
 
 class MixtureFits(NamedTuple):
-    """The mixture chosen for every gene."""
+    """Selected mixtures of all genes."""
 
     mixture: Mixture  # genes x components, by rising mean
     n_components: IntArray  # genes; 0 where there is no fit
@@ -73,42 +61,28 @@ class MixtureFits(NamedTuple):
     converged: BoolArray  # genes
 
 
-def allocate_fits(n_genes: int, n_components: int) -> MixtureFits:
-    """Before any gene is fitted."""
-    return MixtureFits(
-        Mixture(*(np.full((n_genes, n_components), np.nan) for _ in range(3))),
-        np.zeros(n_genes, np.int64),
-        np.full((n_genes, n_components), np.nan),
-        np.zeros(n_genes, bool),
-    )
-
-
 def assign_states(
-    expression: SortedExpression,
-    cutoff: FloatArray,
-    mixture: Mixture,
-    *,
-    min_log_density: float = -np.inf,
-) -> np.ndarray:
-    """argmax_j p_j φ(y; μ_j, σ_j), from 0, of every value above its gene's cut-off; else 0.
+    padder: GenePadder, mixture: Mixture, min_log_density: float = -np.inf
+) -> NDArray[np.uint8]:
+    """Return argmax_j p_j φ(y; μ_j, σ_j), from 0, of every value; 0 below the padder's cut-offs.
 
     Parameters
     ----------
+    padder
+        Values to assign; the density of a count is its mean over the count's interval.
     mixture
-        Components by rising mean.
-    underflow
-        Values whose log density is nowhere above this get 0.
+        Components by rising mean; genes with fewer than two get state 0.
+    min_log_density
+        Log of the density below which a component counts as having none.
     """
-    state = np.zeros(len(expression.value), np.uint8)
-    several = np.flatnonzero((~np.isnan(mixture.mean)).sum(1) > 1)
-    above = expression.count_above(cutoff) > 0
-    for block in iter_gene_blocks(
-        expression, several[above[several]], cutoff, mixture.mean.shape[1]
-    ):
-        weight, mean, sd = (part[block.gene, :, None] for part in mixture)
+    state = np.zeros(len(padder.expression.value), np.uint8)
+    several = (~np.isnan(mixture.mean)).sum(1) > 1
+    genes = np.flatnonzero(several & (padder.first_uncensored < padder.end))
+    for padded in padder.iter_chunks(genes, mixture.mean.shape[1]):
+        weight, mean, sd = (part[padded.gene, :, None] for part in mixture)
         with np.errstate(all="ignore"):
-            score = np.log(weight / (sd * SQRT_2PI)) - ((block.y[:, None] - mean) / sd) ** 2 / 2
+            score = np.log(weight / (sd * SQRT_2PI)) - ((padded.node[:, None] - mean) / sd) ** 2 / 2
         score = np.where(np.isnan(score) | (score < min_log_density), -np.inf, score)
-        chosen = (block.count > 0) & (block.y > block.cutoff)
-        state[block.value_index[chosen]] = score.argmax(1)[chosen]
+        index, is_value = padder.get_value_index(padded.gene)
+        state[index[is_value]] = padded.log_mean_exp(score).argmax(1)[is_value]
     return state

@@ -1,4 +1,4 @@
-"""LTMG: which activity state each gene is in, in each cell."""
+"""The LTMG model and its fit."""
 
 from __future__ import annotations
 
@@ -10,44 +10,52 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from scgnn.components.ltmg.cutoffs import compute_global_cutoff
-from scgnn.components.ltmg.expression import compute_log_expression
+from scgnn.components.ltmg.count_intervals import find_count_units
+from scgnn.components.ltmg.cutoffs import compute_gene_cutoffs, compute_global_cutoff
 from scgnn.components.ltmg.jitter import add_jitter, draw_random_starts
-from scgnn.components.ltmg.maximum_likelihood import (
-    assign_states_maximum_likelihood,
-    fit_maximum_likelihood,
-)
+from scgnn.components.ltmg.log_expression import compute_log_expression
+from scgnn.components.ltmg.maximum_likelihood import fit_maximum_likelihood
 from scgnn.components.ltmg.mixture import MixtureFits, assign_states
+from scgnn.components.ltmg.padding import GenePadder
 from scgnn.components.ltmg.published import MIN_LOG_DENSITY, count_ordinary_starts, fit_published
-from scgnn.components.ltmg.quadrature import compute_cutoffs, find_count_units
-from scgnn.components.ltmg.sorted_values import (
+from scgnn.components.ltmg.sorted_expression import (
     BoolArray,
     FloatArray,
     IntArray,
     SortedExpression,
     sort_expression,
+    to_states,
 )
-from scgnn.field_types import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from scgnn.field_types import (
+    Cost,
+    DatasetSize,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+
+SECONDS_PER_GENE = 1.5e-3  # expressed in 250 cells, for the cost estimate
 
 
 @dataclass(frozen=True)
 class LTMGFit:
-    """The states of a matrix and the mixture of every gene.
+    """States of an expression matrix and the mixture of every gene.
 
     Parameters
     ----------
     states
-        0 not expressed (not stored), 1, 2, … rising activity; cells x genes, uint8.
+        0 not expressed (not stored), 1, 2, … by rising expression; cells x genes, uint8.
     weight, mean, sd
-        Components by rising mean, on the log scale, NaN-padded; genes x components.
+        Components by rising mean, on the natural log scale, NaN-padded; genes x components.
     n_components
-        Components of each gene, the one "not expressed" included; genes.
+        Number of components, "not expressed" included; genes.
     cutoff
-        Log expression below which a value is censored; NaN without expression; genes.
+        Log expression below which a value is censored, NaN without expression; genes.
     bic
         Bayesian information criterion by number of components, NaN where not fitted; genes x K.
     converged
-        Whether the chosen fit stopped moving; genes.
+        Whether the selected fit converged; genes.
     status
         "all zero", "too few values", "no active state", "one active state" or "several active
         states"; genes.
@@ -65,54 +73,53 @@ class LTMGFit:
 
     @property
     def n_active_states(self) -> IntArray:
-        """Active states of each gene."""
+        """Number of active states; genes."""
         return np.maximum(self.n_components - 1, 0)
 
     @property
     def status_counts(self) -> dict[str, int]:
-        """How many genes have each status."""
+        """Number of genes by status."""
         return dict(sorted(Counter(self.status.tolist()).items()))
 
 
 @dataclass(frozen=True)
 class LTMG:
-    """The left-truncated mixture of Gaussians (Wan et al., Nucleic Acids Research 2019).
+    """Left-truncated mixture of Gaussians (Wan et al., Nucleic Acids Research 2019).
 
-    Log expression of a gene is a mixture of Gaussians seen only above a cut-off; zeros are the
-    censored part. Each value becomes the index of its component: 0 "not expressed", then 1, 2, …
-    by rising mean.
+    The log expression of a gene is a mixture of Gaussians that is observed only above a cut-off;
+    zeros are the censored part. Each value becomes the index of its component: 0 "not expressed",
+    then 1, 2, … by rising mean.
 
     Parameters
     ----------
     variant
-        "mle" maximizes the likelihood to convergence; "published" computes what the R program
-        RunLTMG computes, 100 EM steps and random jitter.
+        "mle" maximizes the likelihood until convergence; "published" reproduces the R program
+        RunLTMG, with 100 EM steps and random jitter.
     max_components
-        Most components of a gene, the one "not expressed" included; 2 or more (R: k = 5).
+        Maximum number of components of a gene, "not expressed" included; 2 or more (R: k = 5).
     max_iterations
-        Steps at most; None: the variant's own (corrected 500, published 100).
+        Maximum number of steps. null: 500 for mle, 100 for published.
     tolerance
-        Corrected: log likelihood that may be left to gain. Published: how far weights, means and
-        standard deviations may still move in a step, on average. None: the variant's own (1e-6,
-        1e-10).
+        mle: expected gain of log likelihood at convergence. published: mean absolute change of
+        weights, means and standard deviations in a step. null: 1e-6 for mle, 1e-10 for published.
     cutoff
-        Log expression below which values are censored: each gene's smallest value, where the two
-        groups of smallest values of all genes cross, or a number (R as installed: 0), never below
-        the gene's smallest value.
+        Log expression below which values are censored: the smallest value of each gene
+        (gene_minimum), the point where two Gaussians fitted to the smallest values of all genes
+        cross (crossing), or a number (R as installed: 0). Never below the gene's smallest value.
     input
-        What the matrix holds: counts, or log(count + 1).
+        Scale of the matrix: counts, or log for log(count + 1).
     jitter
-        Standard deviation of the noise that breaks ties, in log units; None: the variant's own
-        (corrected 0: tied counts stand for the interval that was rounded to them; published 1e-4).
+        Standard deviation of the noise that breaks ties, in log units. null: 0 for mle, where tied
+        counts represent the interval that was rounded to them; 1e-4 for published.
     criterion
-        Which values the BIC counts: also the censored ones, or as published those seen; None: the
-        variant's own ("censored" and "published").
+        Values that the BIC includes: censored, all of them; published, only the uncensored ones.
+        null: censored for mle, published for published.
     shrinking_k
-        No gene tries more components than the one before it got, a slip of the R program that
+        Limit the number of components to that of the previous gene, a bug of the R program that
         makes states depend on the order of genes; published only.
     ordinary_starts
-        Random starts of the two-component mixture of a gene without zeros; 0 gives it one Gaussian,
-        as the R program does where mixtools is not attached; None: as many as the R program.
+        Number of random starts of the two-component mixture of a gene without zeros; 0: a single
+        Gaussian, as in the R program where mixtools is not attached. null: as in the R program.
         Published only.
     """
 
@@ -129,105 +136,101 @@ class LTMG:
 
     def __post_init__(self) -> None:
         if self.max_components < 2:
-            raise ValueError(f"max_components must be 2 or more, not {self.max_components}.")
+            raise ValueError(f"max_components must be 2 or more, got {self.max_components}")
         if self.variant == "mle" and (self.shrinking_k or self.ordinary_starts is not None):
-            raise ValueError("shrinking_k and ordinary_starts belong to variant: published.")
+            raise ValueError("shrinking_k and ordinary_starts require variant: published")
 
     def fit(self, x: sparse.spmatrix | NDArray[np.floating], seed: int = 0) -> LTMGFit:
-        """Fit every gene and find the state of every value.
+        """Fit a mixture to every gene and assign a state to every value.
 
         Parameters
         ----------
         x
-            Expression, cells x genes, sparse or dense; not negative.
+            Non-negative expression, cells x genes, sparse or dense; not modified.
         seed
-            Of the jitter and the random starts; each gene has numbers of its own.
+            Seed of the jitter and the random starts; each gene has its own stream.
+
+        Returns
+        -------
+        States, mixtures and diagnostics.
 
         Raises
         ------
         ValueError
-            Where a value is negative, infinite or not a number.
+            If a value is negative, infinite or NaN.
         """
-        observed, entries = sort_expression(compute_log_expression(x, self.input))
+        expression, value_index = sort_expression(compute_log_expression(x, self.input))
         fit = self._fit_published if self.variant == "published" else self._fit_maximum_likelihood
-        cutoff, fits, state = fit(observed, seed)
+        cutoff, fits, state = fit(expression, seed)
+        n = fits.n_components
+        status = np.select(
+            [expression.n_expressed == 0, n == 0, n == 1, n == 2],
+            ["all zero", "too few values", "no active state", "one active state"],
+            "several active states",
+        )
         return LTMGFit(
-            states=entries.to_states(state),
-            weight=fits.mixture.weight,
-            mean=fits.mixture.mean,
-            sd=fits.mixture.sd,
-            n_components=fits.n_components,
+            states=to_states(value_index, state),
+            **fits.mixture._asdict(),
+            n_components=n,
             cutoff=np.where(np.isinf(cutoff), np.nan, cutoff),
             bic=fits.bic,
             converged=fits.converged,
-            status=_classify_genes(observed, fits),
+            status=status,
         )
 
     def _fit_maximum_likelihood(
         self, expression: SortedExpression, seed: int
     ) -> tuple[FloatArray, MixtureFits, NDArray[np.uint8]]:
-        """Cut-offs, fits and the state of every distinct value."""
-        seen = add_jitter(expression, self.jitter, seed) if self.jitter else expression
-        unit = find_count_units(seen)
-        shared = compute_global_cutoff(expression, self.cutoff)
-        cutoff = compute_cutoffs(seen, unit, shared)
+        """Return cut-offs, fits and the state of every distinct value."""
+        noisy = add_jitter(expression, self.jitter, seed) if self.jitter else expression
+        unit = find_count_units(noisy)
+        global_cutoff = compute_global_cutoff(expression, self.cutoff)
         fits = fit_maximum_likelihood(
-            seen,
-            cutoff,
+            noisy,
+            compute_gene_cutoffs(noisy, unit, global_cutoff),
             unit,
             max_components=self.max_components,
             max_iterations=self.max_iterations or 500,
             tolerance=self.tolerance or 1e-6,
             censored_bic=self.criterion != "published",
         )
-        if seen is not expression:  # each cell's own value decides its state
-            cutoff = compute_cutoffs(expression, unit, shared)
-        return (
-            cutoff,
-            fits,
-            assign_states_maximum_likelihood(expression, cutoff, unit, fits.mixture),
-        )
+        cutoff = compute_gene_cutoffs(expression, unit, global_cutoff)  # states without jitter
+        return cutoff, fits, assign_states(GenePadder(expression, cutoff, unit), fits.mixture)
 
     def _fit_published(
         self, expression: SortedExpression, seed: int
     ) -> tuple[FloatArray, MixtureFits, NDArray[np.uint8]]:
-        """Cut-offs, fits and the state of every distinct value."""
-        shared = compute_global_cutoff(expression, self.cutoff)
-        cutoff = np.maximum(expression.compute_minimum(), shared)
-        with np.errstate(over="ignore"):  # the R program compares counts with the log cut-off
-            smallest = np.where(
-                expression.n_expressed < expression.n_cells, 0, np.exp(expression.compute_minimum())
-            )
-        truncated = smallest <= (0 if self.cutoff == "gene_minimum" else shared)
-        truncated |= expression.n_expressed == 0
-        sd = 1e-4 if self.jitter is None else self.jitter
-        noisy = add_jitter(expression, sd, seed) if sd > 0 else expression
-        tries = max(2, count_ordinary_starts(self.max_components))
-        if self.ordinary_starts is not None:
-            tries = self.ordinary_starts
+        """Return cut-offs, fits and the state of every distinct value."""
+        global_cutoff = compute_global_cutoff(expression, self.cutoff)
+        minimum = expression.compute_minimum()
+        cutoff = np.maximum(minimum, global_cutoff)
+        has_zeros = expression.n_expressed < expression.n_cells
+        with np.errstate(over="ignore"):
+            min_count = np.where(has_zeros, 0, np.exp(minimum))
+        # the R program compares counts with the log cut-off
+        is_truncated = min_count <= (0 if self.cutoff == "gene_minimum" else global_cutoff)
+        is_truncated |= expression.n_expressed == 0
+        jitter = 1e-4 if self.jitter is None else self.jitter
+        noisy = add_jitter(expression, jitter, seed) if jitter else expression
+        n_starts = self.ordinary_starts
+        if n_starts is None:
+            n_starts = max(2, count_ordinary_starts(self.max_components))
         fits = fit_published(
             noisy,
             cutoff,
-            truncated,
-            draw_random_starts(noisy, ~truncated, tries, seed),
+            is_truncated,
+            draw_random_starts(noisy, ~is_truncated, n_starts, seed),
             max_components=self.max_components,
             max_iterations=self.max_iterations or 100,
             tolerance=self.tolerance or 1e-10,
             censored_bic=self.criterion == "censored",
             shrinking_k=self.shrinking_k,
         )
-        return (
-            cutoff,
-            fits,
-            assign_states(expression, cutoff, fits.mixture, min_log_density=MIN_LOG_DENSITY),
-        )
+        above = GenePadder(expression, np.nextafter(cutoff, np.inf))
+        return cutoff, fits, assign_states(above, fits.mixture, MIN_LOG_DENSITY)
 
-
-def _classify_genes(expression: SortedExpression, fits: MixtureFits) -> NDArray[np.str_]:
-    """What became of each gene."""
-    n = fits.n_components
-    return np.select(
-        [expression.n_expressed == 0, n == 0, n == 1, n == 2],
-        ["all zero", "too few values", "no active state", "one active state"],
-        "several active states",
-    )
+    def estimate_cost(self, size: DatasetSize) -> Cost:
+        """Return the cost of fitting the genes of a data set."""
+        expressing_cells = size.n_nonzeros / max(size.n_genes, 1)
+        seconds = size.n_genes * SECONDS_PER_GENE * (expressing_cells / 250) ** 0.4
+        return Cost(seconds, size.n_nonzeros * 12e-6)

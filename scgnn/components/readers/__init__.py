@@ -1,4 +1,4 @@
-"""Readers: where the counts come from. The contract first, then the simplest reader first."""
+"""Readers of count data, and the detection of file formats."""
 
 from scgnn.components.readers.anndata_files import H5AD, Zarr
 from scgnn.components.readers.contract import Reader

@@ -1,4 +1,4 @@
-"""The two files that hold an AnnData: h5ad and zarr."""
+"""Readers of AnnData files: h5ad and zarr."""
 
 from __future__ import annotations
 
@@ -25,19 +25,17 @@ if TYPE_CHECKING:
 @Reader.register("h5ad")
 @dataclass(frozen=True)
 class H5AD(Reader):
-    """An AnnData in an .h5ad file.
-
-    A dense ``X`` is read in blocks of cells and kept sparse.
+    """AnnData in an .h5ad file.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     layer
-        The layer that holds the counts, or ``raw`` for ``adata.raw``; null takes ``X``.
+        Layer with the counts, or ``raw`` for ``adata.raw``; null is ``X``.
     n_top_genes
-        For a file larger than memory: read it twice in blocks, and keep only so many genes, those
-        whose counts vary most, with ``obs`` and ``var``; null reads everything.
+        For files larger than memory: number of genes with the largest variance of the counts, which
+        are read in blocks with ``obs`` and ``var``; null reads everything.
     """
 
     path: str = ""
@@ -52,7 +50,7 @@ class H5AD(Reader):
         with translate_read_errors(path, "h5ad"):
             with h5py.File(path) as file:
                 if self.n_top_genes:
-                    return self._read_in_blocks(file, path)
+                    return self._read_top_genes(file, path, self.n_top_genes)
                 dense = ["X"] if isinstance(file.get("X"), h5py.Dataset) else []
             adata = read_h5ad(path, as_sparse=dense)
         return _select_counts(adata, self.layer, path)
@@ -64,60 +62,52 @@ class H5AD(Reader):
         with translate_read_errors(path, "h5ad"), h5py.File(path) as file:
             x = file.get(get_counts_key(self.layer))
             if isinstance(x, h5py.Dataset):
-                (cells, genes), stored = x.shape, x.size
+                (n_cells, n_genes), n_stored = x.shape, x.size
             elif x is None or "shape" not in x.attrs:
-                return None  # reading says what is wrong, if anything is
+                return None  # reading reports what is wrong
             else:
-                (cells, genes), stored = x.attrs["shape"], x["data"].size
-            kept = min(self.n_top_genes or genes, genes)
-            return int(cells), int(kept), int(stored * kept // max(genes, 1))
+                (n_cells, n_genes), n_stored = x.attrs["shape"], x["data"].size
+            n_kept = min(self.n_top_genes or n_genes, n_genes)
+            return int(n_cells), int(n_kept), int(n_stored * n_kept // max(n_genes, 1))
 
-    def _read_in_blocks(self, file: Any, path: Path) -> AnnData:
-        """The cells with the genes that vary most, the file read block by block."""
+    def _read_top_genes(self, file: Any, path: Path, n_top_genes: int) -> AnnData:
         from anndata import AnnData
         from anndata.io import read_elem
 
-        assert self.n_top_genes is not None
         x = HDF5Matrix(open_counts(file, self.layer, path))
-        genes = read_elem(file["raw/var" if self.layer == "raw" else "var"])
-        kept = x.find_top_variable_genes(self.n_top_genes)
-        log.info(f"{path}: keeps {len(kept):,} of {len(genes):,} genes, those that vary most")
-        return AnnData(x.read_genes(kept), obs=read_elem(file["obs"]), var=genes.iloc[kept])
+        var = read_elem(file["raw/var" if self.layer == "raw" else "var"])
+        genes = x.find_top_variable_genes(n_top_genes)
+        log.info(f"{path}: keeping the {len(genes):,} most variable of {len(var):,} genes")
+        return AnnData(x.read_genes(genes), obs=read_elem(file["obs"]), var=var.iloc[genes])
 
 
 def get_counts_key(layer: str | None) -> str:
-    """Where in an h5ad file the counts are."""
+    """Return the key of the counts in an h5ad file."""
     if layer is None:
         return "X"
     return "raw/X" if layer == "raw" else f"layers/{layer}"
 
 
 def open_counts(file: Any, layer: str | None, path: Path) -> Any:
-    """The counts in an open h5ad file, not read yet.
-
-    Raises
-    ------
-    InputError
-        They are not there; the message lists the layers.
-    """
+    """Return the counts in an open h5ad file without reading them, else raise InputError."""
     if get_counts_key(layer) in file:
         return file[get_counts_key(layer)]
-    known = ", ".join([*file.get("layers", ()), *(["raw"] if "raw" in file else [])]) or "none"
-    what = "X: set layer to one of" if layer is None else f"layer '{layer}': it has"
-    raise InputError(f"{path} has no {what} {known}")
+    available = ", ".join([*file.get("layers", ()), *(["raw"] if "raw" in file else [])]) or "none"
+    problem = "X: set layer to one of" if layer is None else f"layer '{layer}': it has"
+    raise InputError(f"{path} has no {problem} {available}")
 
 
 @Reader.register("zarr")
 @dataclass(frozen=True)
 class Zarr(Reader):
-    """An AnnData in a .zarr folder.
+    """AnnData in a .zarr folder.
 
     Parameters
     ----------
     path
-        The folder.
+        Path of the folder.
     layer
-        The layer that holds the counts, or ``raw`` for ``adata.raw``; null takes ``X``.
+        Layer with the counts, or ``raw`` for ``adata.raw``; null is ``X``.
     """
 
     path: str = ""
@@ -128,13 +118,13 @@ class Zarr(Reader):
 
         path = resolve_path(self.path)
         if not path.is_dir():
-            raise InputError(f"{path} is a file, and a zarr store is a folder")
+            raise InputError(f"{path} is a file, but a zarr store is a folder")
         with translate_read_errors(path, "an AnnData in zarr"):
             adata = read_zarr(path)
         return _select_counts(adata, self.layer, path)
 
 
 def _select_counts(adata: AnnData, layer: str | None, path: Path) -> AnnData:
-    """The chosen counts as CSR float32."""
-    chosen = adata if layer is None else select_layer(adata, layer, source=str(path))
-    return convert_x_to_csr(chosen, source=str(path))
+    """Return the AnnData with the counts of a layer as ``X``, CSR float32."""
+    adata = adata if layer is None else select_layer(adata, layer, source=str(path))
+    return convert_x_to_csr(adata, source=str(path))

@@ -1,4 +1,4 @@
-"""What a reader is, and how a file is opened so that a damaged one gets one sentence."""
+"""Contract of readers, and access to files with readable errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.errors import InputError
 from scgnn.registry.component import Component
@@ -28,52 +28,51 @@ CORRUPT_FILE_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class Reader(Component, kind="reader"):
-    """Gives the counts of an experiment, cells x genes.
-
-    Calling a reader returns a new AnnData whose ``X`` is CSR float32. Names are those of the
-    source, repeats included; :func:`scgnn.data.validation.validated` makes them unique and
-    checks the values.
-    """
+    """Base class of readers of count data."""
 
     def __call__(self) -> AnnData:
+        """Return a new AnnData, cells x genes, with ``X`` as CSR float32.
+
+        Names are those of the source and can be duplicated;
+        :func:`scgnn.data.validation.validate` makes them unique and checks the values.
+
+        Raises
+        ------
+        InputError
+            If the data cannot be read.
+        """
         raise NotImplementedError
 
     def peek_shape(self) -> tuple[int, int, int] | None:
-        """Cells, genes and values that are not zero, where they can be had without reading all."""
+        """Return the number of cells, genes and non-zeros if it is known without reading all."""
         return None
 
 
 def resolve_path(path: str) -> Path:
-    """An existing path that is not an empty file.
-
-    Raises
-    ------
-    InputError
-        The path is empty, missing, an empty file, or not readable.
-    """
+    """Return an existing, readable path that is not an empty file, else raise InputError."""
     if not path:
-        raise InputError("the reader has no path: set data.reader.path, or give --data FILE")
-    found = Path(path).expanduser()
-    if not found.exists():
+        raise InputError("the reader has no path: set data.reader.path, or use --data FILE")
+    resolved = Path(path).expanduser()
+    if not resolved.exists():
         raise InputError(f"{path} does not exist")
-    if found.is_file() and found.stat().st_size == 0:
+    if resolved.is_file() and resolved.stat().st_size == 0:
         raise InputError(f"{path} is an empty file")
-    if not os.access(found, os.R_OK):
-        raise InputError(f"{path} may not be read: ask its owner for permission")
-    return found
+    if not os.access(resolved, os.R_OK):
+        raise InputError(f"{path} is not readable: check its permissions")
+    return resolved
 
 
 def resolve_file(path: str) -> Path:
-    """Like :func:`located`, for a file."""
-    found = resolve_path(path)
-    if found.is_dir():
-        raise InputError(f"{path} is a folder, and this reader takes a file")
-    return found
+    """Return :func:`resolve_path` of a file, else raise InputError."""
+    resolved = resolve_path(path)
+    if resolved.is_dir():
+        raise InputError(f"{path} is a folder, but this reader requires a file")
+    return resolved
 
 
 @contextmanager
 def translate_read_errors(path: Path, file_format: str) -> Iterator[None]:
-    """Turn what a damaged file raises inside the block into one sentence; keep warnings inside."""
+    """Raise InputError for any error in the block, and suppress warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -82,41 +81,39 @@ def translate_read_errors(path: Path, file_format: str) -> Iterator[None]:
         raise InputError(f"{path} is not a text file in UTF-8, so not {file_format}") from error
     except InputError:
         raise
-    except Exception as error:  # a file is a stranger: libraries raise anything
+    except Exception as error:  # libraries raise anything on untrusted files
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, CORRUPT_FILE_ERRORS) or "truncated file" in reason:
-            what = "its data end early or are corrupt"
-            raise InputError(f"{path} is damaged or incomplete: {what}; copy it again") from error
+            raise InputError(
+                f"{path} is damaged or incomplete: unexpected end or corrupt data; copy it again"
+            ) from error
         raise InputError(f"{path} cannot be read as {file_format}: {reason[:200]}") from error
 
 
 def open_maybe_gzip(path: Path) -> IO[bytes]:
-    """A file as bytes, decompressed when its content says gzip."""
+    """Open a file for reading bytes, decompressed if its content is gzip."""
     with path.open("rb") as file:
-        packed = file.read(2) == GZIP_MAGIC
-    return cast(IO[bytes], gzip.open(path, "rb")) if packed else path.open("rb")
+        is_gzip = file.read(2) == GZIP_MAGIC
+    return cast(IO[bytes], gzip.open(path, "rb")) if is_gzip else path.open("rb")
 
 
 def select_genes(adata: AnnData, mask: np.ndarray) -> AnnData:
-    """Some of the genes, by a mask."""
+    """Return a copy with the genes of a mask."""
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # repeated names are reported by scgnn.data.validation.validated
+        warnings.simplefilter("ignore")  # duplicate names are reported by validation
         return adata[:, mask].copy()
 
 
 def make_anndata(counts: Any, obs: dict[str, Any], var: dict[str, Any]) -> AnnData:
-    """An AnnData of counts [cells x genes]; ``obs`` and ``var`` hold ``names`` and columns."""
+    """Return an AnnData of counts, cells x genes, from ``names`` and other columns of each axis."""
     import pandas as pd
     from anndata import AnnData
 
     frames = []
     for columns in (obs, var):
-        rest = dict(columns)
-        names = pd.Index(rest.pop("names"), dtype=object)
-        frames.append(pd.DataFrame(rest, index=names))
-    matrix = sparse.csr_matrix(counts, dtype=np.float32)
+        index = pd.Index(columns["names"], dtype=object)
+        others = {key: column for key, column in columns.items() if key != "names"}
+        frames.append(pd.DataFrame(others, index=index))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as above
-        return AnnData(matrix, obs=frames[0], var=frames[1])
+        return AnnData(csr_matrix(counts, dtype=np.float32), obs=frames[0], var=frames[1])

@@ -1,9 +1,10 @@
-"""Tables of numbers as text, with names on both sides."""
+"""Reader of delimited text tables."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple, cast
 
 import numpy as np
-from scipy import sparse
+from scipy.sparse import csr_matrix
 
 from scgnn.components.readers.contract import (
     Reader,
@@ -30,44 +31,30 @@ if TYPE_CHECKING:
 
 SEPARATORS = {"comma": ",", "tab": "\t", "semicolon": ";", "space": " "}
 MISSING_VALUES = {"", "na", "nan", "null", "none", "#n/a"}
-INDEX_HEADERS = {
-    "id",
-    "index",
-    "name",
-    "names",
-    "cell",
-    "cells",
-    "cell_id",
-    "barcode",
-    "barcodes",
-    "gene",
-    "genes",
-    "gene_id",
-    "geneid",
-    "symbol",
-}
-N_SNIFFED_LINES = 5  # lines read to tell the separator
+INDEX_HEADER = re.compile(
+    r"id|index|names?|cells?|cell_id|barcodes?|genes?|gene_?id|symbol", re.IGNORECASE
+)
+N_SNIFFED_LINES = 5
 
 
 @Reader.register("csv")
 @dataclass(frozen=True)
 class CSV(Reader):
-    """A table as text, plain or .gz: comma, tab, space or semicolon, either way round.
+    """Text table with names in the first line and first column, plain or .gz.
 
-    The first line and the first column hold names; the name above the first column may be
-    missing, as R writes it. Read line by line into a sparse matrix, so that memory follows the
-    non-zero values and not the shape.
+    The header of the first column can be missing, as written by R. The file is read line by line
+    into a sparse matrix.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     orientation
-        What the rows are. ``auto`` tells from the names (barcodes, Ensembl ids, MT-, RPL, ERCC-,
-        …), says so in the log, and refuses where they do not tell; a declared orientation that
-        the names contradict is refused too.
+        Orientation of the table. auto detects it from the names (barcodes, Ensembl ids, MT-, RPL,
+        ERCC-, …), logs it, and raises an error if they are ambiguous. A declared orientation that
+        the names clearly contradict is an error, too.
     separator
-        What stands between values; ``auto`` tells from the first lines.
+        Separator of the values; auto detects it from the first lines.
     """
 
     path: str = ""
@@ -76,40 +63,50 @@ class CSV(Reader):
 
     def __call__(self) -> AnnData:
         path = resolve_file(self.path)
-        with translate_read_errors(path, "a table"), open_maybe_gzip(path) as packed:
-            lines = iter_text_lines(packed)
-            layout = detect_layout(list(islice(lines, N_SNIFFED_LINES)), path, self.separator)
-        with translate_read_errors(path, "a table"), open_maybe_gzip(path) as packed:
-            names, values = _parse_table(iter_text_lines(packed), layout, path)
-        rows_are = self._resolve_orientation(path, names, layout)
-        if rows_are == "genes_by_cells":
-            return make_anndata(values.T, {"names": layout.columns}, {"names": names})
-        return make_anndata(values, {"names": names}, {"names": layout.columns})
+        with translate_read_errors(path, "a table"), open_maybe_gzip(path) as file:
+            head = list(islice(iter_text_lines(file), N_SNIFFED_LINES))
+            layout = detect_layout(head, path, self.separator)
+        with translate_read_errors(path, "a table"), open_maybe_gzip(path) as file:
+            names, values = _parse_table(iter_text_lines(file), layout, path)
+        rows, columns = {"names": names}, {"names": layout.columns}
+        if self._resolve_orientation(path, names, layout) == "genes_by_cells":
+            return make_anndata(values.T, columns, rows)
+        return make_anndata(values, rows, columns)
 
     def _resolve_orientation(
         self, path: Path, names: list[str], layout: TableLayout
     ) -> Orientation:
-        """The orientation declared, or told by the names."""
-        verdict = guess_orientation(names, layout.columns, layout.corner)
+        """Return the declared or detected orientation."""
+        guess = guess_orientation(names, layout.columns, layout.corner)
         if self.orientation == "auto":
-            if verdict.orientation is None:
+            if guess.orientation is None:
                 raise InputError(
-                    f"{path}: {verdict.reason}; set orientation to cells_by_genes or genes_by_cells"
+                    f"{path}: {guess.reason}; set orientation to cells_by_genes or genes_by_cells"
                 )
-            log.info("%s: read as %s, because %s", path, verdict.orientation, verdict.reason)
-            return verdict.orientation
-        if verdict.contradicts(self.orientation):
+            log.info(f"{path}: read as {guess.orientation}, because {guess.reason}")
+            return guess.orientation
+        if guess.contradicts(self.orientation):
             raise InputError(
-                f"{path} is declared {self.orientation}, but its {verdict.reason}: "
-                f"set orientation to {verdict.orientation}"
+                f"{path}: orientation is {self.orientation}, but {guess.reason}: set orientation "
+                f"to {guess.orientation}"
             )
-        if verdict.orientation not in (None, self.orientation):
-            log.warning("%s: read as declared, though %s", path, verdict.reason)
+        if guess.orientation not in (None, self.orientation):
+            log.warning(f"{path}: read as {self.orientation} as declared, although {guess.reason}")
         return self.orientation
 
 
 class TableLayout(NamedTuple):
-    """How a table is written: its separator, column names, and what stands above the row names."""
+    """Layout of a table.
+
+    Attributes
+    ----------
+    separator
+        Separator character.
+    columns
+        Names of the columns of values.
+    corner
+        Header of the column of row names, or "".
+    """
 
     separator: str
     columns: list[str]
@@ -117,126 +114,128 @@ class TableLayout(NamedTuple):
 
 
 def detect_layout(head: list[str], path: Path, separator: str = "auto") -> TableLayout:
-    """The layout of a table, from its first lines.
+    """Return the layout of a table.
+
+    Parameters
+    ----------
+    head
+        First lines of the table.
+    path
+        Path in messages.
+    separator
+        Key of ``SEPARATORS``, or auto for that with the most columns.
 
     Raises
     ------
     InputError
-        No separator splits them into equally many columns, or the names are missing.
+        If the lines do not have the same number of columns, or names or numbers are missing.
     """
     choices = SEPARATORS if separator == "auto" else {separator: SEPARATORS[separator]}
-    fitting = []
-    for sign in choices.values():
-        rows = [_split_fields(line, sign) for line in head]
+    candidates = []
+    for sep in choices.values():
+        rows = [_split_fields(line, sep) for line in head]
         widths = {len(row) for row in rows[1:]}
         if len(widths) == 1 and 2 <= max(widths) <= len(rows[0]) + 1 <= max(widths) + 1:
-            fitting.append((max(widths), sign, rows))
-    if not fitting:
+            candidates.append((max(widths), sep, rows))
+    if not candidates:
         raise InputError(
             f"{path} is not a table with names in its first line and first column, separated by "
-            f"{' or '.join(choices)}: its first {len(head)} lines do not split into equally many "
-            "columns"
+            f"{' or '.join(choices)}: the first {len(head)} lines differ in their number of columns"
         )
-    width, sign, rows = max(fitting, key=lambda fit: fit[0])
-    cornered = len(rows[0]) == width
-    corner, columns = (rows[0][0], rows[0][1:]) if cornered else ("", rows[0])
+    width, sep, rows = max(candidates, key=lambda candidate: candidate[0])
+    corner, columns = (rows[0][0], rows[0][1:]) if len(rows[0]) == width else ("", rows[0])
     _check_names(path, corner, columns, [row[0] for row in rows[1:]])
     if not any(_is_numeric([value]) for row in rows[1:] for value in row[1:]):
-        raise InputError(f"{path} holds no numbers in its first {len(head)} lines")
-    return TableLayout(sign, columns, corner)
+        raise InputError(f"{path} has no numbers in its first {len(head)} lines")
+    return TableLayout(sep, columns, corner)
 
 
 def _check_names(path: Path, corner: str, columns: list[str], names: list[str]) -> None:
-    """Refuse a table whose first line or first column holds values instead of names."""
-    if not corner or corner.lower() in INDEX_HEADERS:
+    """Raise InputError if the first line or first column has numbers instead of names."""
+    if not corner or INDEX_HEADER.fullmatch(corner):
         return
     if _is_numeric([corner, *columns]):
-        raise InputError(f"{path}: its first line holds numbers and not names: add a line of names")
+        raise InputError(f"{path}: the first line has numbers instead of names: add a header")
     if _is_numeric(names):
         raise InputError(
-            f"{path}: its first column, '{corner}', holds numbers and not names: "
-            "write the names of the rows there"
+            f"{path}: the first column, '{corner}', has numbers instead of names: add row names"
         )
 
 
 def _is_numeric(values: list[str]) -> bool:
     try:
-        [float(word) for word in values]
+        [float(value) for value in values]
     except ValueError:
         return False
     return True
 
 
 def iter_text_lines(file: IO[bytes]) -> Iterator[str]:
-    """The lines of a text that hold anything."""
+    """Yield the lines of a UTF-8 file that are not blank."""
     for line in io.TextIOWrapper(cast(io.BufferedReader, file), encoding="utf-8-sig"):
         if line.strip():
             yield line.rstrip("\r\n")
 
 
 def _split_fields(line: str, separator: str) -> list[str]:
-    """A line split at its separator, quotes taken off."""
-    if '"' not in line:
-        row = line.split() if separator == " " else line.split(separator)
-        return [field.strip() for field in row]
+    """Split a line at its separator and remove quotes."""
     text = line.strip() if separator == " " else line
-    try:
-        row = next(csv.reader([text], delimiter=separator, skipinitialspace=True))
-    except csv.Error:  # a field of 128 KiB: a wide table, and not its separator
-        return [text]
-    return [field.strip() for field in row]
+    if '"' not in line:
+        fields = line.split(None if separator == " " else separator)
+    else:
+        try:
+            fields = next(csv.reader([text], delimiter=separator, skipinitialspace=True))
+        except csv.Error:  # a field above 128 KiB: a wide table with another separator
+            return [text]
+    return [field.strip() for field in fields]
 
 
 def _parse_table(
     lines: Iterator[str], layout: TableLayout, path: Path
-) -> tuple[list[str], sparse.csr_matrix]:
-    """Row names and values; one row is dense at a time."""
+) -> tuple[list[str], csr_matrix]:
+    """Return row names and values, rows x columns."""
     next(lines)
-    names, found, data, ends = [], [], [], [0]
+    names, indices, data, indptr = [], [], [], [0]
     with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # how numpy says: not a number
+        warnings.simplefilter("error", DeprecationWarning)  # np.fromstring's for invalid numbers
         for number, line in enumerate(lines, start=2):
             name, row = _parse_row(line, layout, f"{path}, line {number}")
             names.append(name)
-            found.append(np.flatnonzero(row).astype(np.int32))
-            data.append(row[found[-1]])
-            ends.append(ends[-1] + len(found[-1]))
-    parts = (np.concatenate(data), np.concatenate(found), np.array(ends))
-    return names, sparse.csr_matrix(parts, shape=(len(names), len(layout.columns)))
+            indices.append(np.flatnonzero(row).astype(np.int32))
+            data.append(row[indices[-1]])
+            indptr.append(indptr[-1] + len(indices[-1]))
+    parts = (np.concatenate(data), np.concatenate(indices), np.array(indptr))
+    return names, csr_matrix(parts, shape=(len(names), len(layout.columns)))
 
 
 def _parse_row(line: str, layout: TableLayout, location: str) -> tuple[str, np.ndarray]:
-    """The name and the values of a line; quoted or missing values take the slower way."""
-    sign = layout.separator
-    text = line.strip() if sign == " " else line
+    """Return the name and the values of a line, by a slower parser if they need it."""
+    sep = layout.separator
+    text = line.strip() if sep == " " else line
     quote = '"' if text[0] == '"' else ""  # R quotes the names and not the numbers
-    name, _, rest = text.removeprefix(quote).partition(quote + sign)
+    name, _, rest = text.removeprefix(quote).partition(quote + sep)
     if '"' not in rest:
         try:
-            row = np.fromstring(rest, dtype=np.float32, sep=sign)
+            row = np.fromstring(rest, dtype=np.float32, sep=sep)
         except (DeprecationWarning, ValueError):
             row = np.empty(0, dtype=np.float32)
         if len(row) == len(layout.columns):
             return name.strip().replace('""', '"'), row
-    name, *values = _split_fields(line, sign)
+    name, *values = _split_fields(line, sep)
     if len(values) != len(layout.columns):
         raise InputError(
-            f"{location} ('{name}') has {len(values):,} values where the first line "
-            f"names {len(layout.columns):,}: the file may be cut off"
+            f"{location} ('{name}') has {len(values):,} values, but the header has "
+            f"{len(layout.columns):,} names: the file may be truncated"
         )
-    return name, np.array(
-        [
-            _parse_number(value, column, location)
-            for value, column in zip(values, layout.columns, strict=True)
-        ],
-        dtype=np.float32,
-    )
+    pairs = zip(values, layout.columns, strict=True)
+    numbers = [_parse_number(value, f"{location}, column '{column}'") for value, column in pairs]
+    return name, np.array(numbers, dtype=np.float32)
 
 
-def _parse_number(value: str, column: str, location: str) -> float:
+def _parse_number(value: str, location: str) -> float:
     if value.lower() in MISSING_VALUES:
         return float("nan")
     try:
         return float(value)
     except ValueError:
-        raise InputError(f"{location}, column '{column}': '{value}' is not a number") from None
+        raise InputError(f"{location}: '{value}' is not a number") from None

@@ -1,4 +1,4 @@
-"""The reader of a run whose data came from Python."""
+"""Reader of data passed in Python."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 @Reader.register("in_memory")
 @dataclass(frozen=True)
 class InMemory(Reader):
-    """An AnnData handed over in Python; what is saved of such a run says so."""
+    """AnnData passed in Python; a placeholder in saved recipes."""
 
     def __call__(self) -> AnnData:
         raise InputError(
-            "data.reader: the data were handed over in Python and are not in the recipe; "
-            "hand them over again (scgnn.run(recipe, adata)) or give --data FILE"
+            "data.reader: the data were passed in Python and are not part of the recipe; pass them "
+            "again (scgnn.run(recipe, adata)) or use --data FILE"
         )

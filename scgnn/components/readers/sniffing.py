@@ -1,4 +1,4 @@
-"""Which reader a file needs: by what is inside, then by how its name ends."""
+"""Detection of file formats from their content."""
 
 from __future__ import annotations
 
@@ -24,56 +24,49 @@ MATRIX_MARKET_MAGIC = b"%%MatrixMarket"
 ZARR_METADATA_FILES = ("zarr.json", ".zgroup", ".zattrs")
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
 KNOWN_FORMATS = (
-    "h5ad, zarr, loom, a 10x .h5 file, a 10x folder with matrix.mtx, or a table as text "
-    "(comma, tab, space, semicolon; .gz too)"
+    "h5ad, zarr, loom, 10x .h5, a 10x folder with matrix.mtx, or a text table "
+    "(comma, tab, space or semicolon; also .gz)"
 )
 
 
 def detect_reader(path: str) -> Reader:
-    """The reader for a file or folder.
-
-    Parameters
-    ----------
-    path
-        A file or a folder.
+    """Return the reader for a file or folder, detected from its content.
 
     Raises
     ------
     InputError
-        The path is missing, empty, damaged, or of no known format.
+        If the path is missing, empty, damaged or of an unknown format.
     """
-    found = resolve_path(path)
-    if found.is_dir():
-        return _detect_folder_reader(found, path)
-    with translate_read_errors(found, "gzip"), open_maybe_gzip(found) as file:
-        start = file.read(len(MATRIX_MARKET_MAGIC))
-    if start.startswith(HDF5_MAGIC):
-        return _detect_hdf5_reader(found, path)
-    if start.startswith(MATRIX_MARKET_MAGIC):
+    resolved = resolve_path(path)
+    if resolved.is_dir():
+        return _detect_folder_reader(resolved, path)
+    with translate_read_errors(resolved, "gzip"), open_maybe_gzip(resolved) as file:
+        head = file.read(len(MATRIX_MARKET_MAGIC))
+    if head.startswith(HDF5_MAGIC):
+        return _detect_hdf5_reader(resolved, path)
+    if head.startswith(MATRIX_MARKET_MAGIC):
         return TenxMTX(path=path)
-    return _detect_text_reader(found, path)
+    return _detect_text_reader(resolved, path)
 
 
-def _detect_folder_reader(resolved_path: Path, path: str) -> Reader:
-    if any((resolved_path / mark).exists() for mark in ZARR_METADATA_FILES):
+def _detect_folder_reader(resolved: Path, path: str) -> Reader:
+    if any((resolved / name).exists() for name in ZARR_METADATA_FILES):
         return Zarr(path=path)
-    inside = [
-        file.name for file in resolved_path.iterdir() if file.is_dir() and find_matrix_files(file)
-    ]
-    if find_matrix_files(resolved_path) or inside:
-        return TenxMTX(path=path)
+    subfolders = (folder for folder in resolved.iterdir() if folder.is_dir())
+    if find_matrix_files(resolved) or any(map(find_matrix_files, subfolders)):
+        return TenxMTX(path=path)  # which suggests the subfolder
     raise InputError(
-        f"{path} is a folder without matrix.mtx, and not a zarr store; give {KNOWN_FORMATS}"
+        f"{path} is a folder without matrix.mtx and not a zarr store; supported: {KNOWN_FORMATS}"
     )
 
 
-def _detect_hdf5_reader(resolved_path: Path, path: str) -> Reader:
+def _detect_hdf5_reader(resolved: Path, path: str) -> Reader:
     import h5py
 
-    with resolved_path.open("rb") as file:
+    with resolved.open("rb") as file:
         if file.read(2) == GZIP_MAGIC:
-            raise InputError(f"{path} is a compressed HDF5 file: unpack it first (gunzip)")
-    with translate_read_errors(resolved_path, "HDF5"), h5py.File(resolved_path) as file:
+            raise InputError(f"{path} is a compressed HDF5 file: decompress it first (gunzip)")
+    with translate_read_errors(resolved, "HDF5"), h5py.File(resolved) as file:
         if {"row_attrs", "col_attrs", "matrix"} <= file.keys():
             return Loom(path=path)
         if {"obs", "var"} <= file.keys():
@@ -81,21 +74,18 @@ def _detect_hdf5_reader(resolved_path: Path, path: str) -> Reader:
         groups = [file[name] for name in file if isinstance(file[name], h5py.Group)]
         if any({"barcodes", "indptr"} <= group.keys() for group in groups):
             return TenxH5(path=path)
-        inside = ", ".join(file) or "nothing"
-    raise InputError(f"{path} is an HDF5 file that holds {inside}: not h5ad, 10x or loom")
+        content = ", ".join(file) or "nothing"
+    raise InputError(f"{path} is an HDF5 file, but not h5ad, 10x or loom: it contains {content}")
 
 
-def _detect_text_reader(resolved_path: Path, path: str) -> Reader:
-    """A table of text; what is none is refused, precisely where its name says it should be one."""
+def _detect_text_reader(resolved: Path, path: str) -> Reader:
+    """Return CSV for a text table; give the precise reason if the suffix is that of one."""
     try:
-        with (
-            translate_read_errors(resolved_path, "a table"),
-            open_maybe_gzip(resolved_path) as file,
-        ):
-            detect_layout(list(islice(iter_text_lines(file), N_SNIFFED_LINES)), resolved_path)
+        with translate_read_errors(resolved, "a table"), open_maybe_gzip(resolved) as file:
+            detect_layout(list(islice(iter_text_lines(file), N_SNIFFED_LINES)), resolved)
     except InputError as error:
-        damaged = isinstance(error.__cause__, CORRUPT_FILE_ERRORS)
-        if damaged or resolved_path.name.removesuffix(".gz").endswith(TEXT_SUFFIXES):
+        is_corrupt = isinstance(error.__cause__, CORRUPT_FILE_ERRORS)
+        if is_corrupt or resolved.name.removesuffix(".gz").endswith(TEXT_SUFFIXES):
             raise
-        raise InputError(f"{path} is of no known format: give {KNOWN_FORMATS}") from error
+        raise InputError(f"{path} has an unknown format; supported: {KNOWN_FORMATS}") from error
     return CSV(path=path)

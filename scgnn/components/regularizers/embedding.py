@@ -32,6 +32,7 @@ class KLDivergence(Regularizer):
     """
 
     acts_on: ClassVar[Literal["encoder"]] = "encoder"
+    needs_all_cells: ClassVar[str] = ""
 
     def validate_encoder(self, encoder: Encoder) -> None:
         if not encoder.variational:
@@ -62,6 +63,7 @@ class Sparsity(Regularizer):
 
     weight: NonNegativeFloat = 0.1
     acts_on: ClassVar[Literal["embedding"]] = "embedding"
+    needs_all_cells: ClassVar[str] = ""
 
     def loss(self, batch: ForwardPass, prepared: Any, cells: Tensor | None) -> Tensor:
         return self.weight * batch.z.abs().sum()
@@ -95,9 +97,7 @@ class ContrastiveLoss(Regularizer):
     def prepare(self, state: State) -> sparse.csr_matrix:
         return sparse.csr_matrix(state.graph)
 
-    def loss(
-        self, batch: ForwardPass, prepared: sparse.csr_matrix, cells: Tensor | None
-    ) -> Tensor:
+    def loss(self, batch: ForwardPass, prepared: sparse.csr_matrix, cells: Tensor | None) -> Tensor:
         edges = (prepared if cells is None else prepared[cells.numpy()][:, cells.numpy()]).tocoo()
         if not edges.nnz:
             return batch.z.sum() * 0

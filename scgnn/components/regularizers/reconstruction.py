@@ -98,6 +98,7 @@ class DegreeWeightedError(CellWeightedError):
 
     weight: NonNegativeFloat = 0.3
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
+    needs_all_cells: ClassVar[str] = ""
 
     def prepare(self, state: State) -> Tensor:
         assert state.graph is not None
@@ -123,6 +124,7 @@ class ClusterSizeWeightedError(CellWeightedError):
 
     weight: NonNegativeFloat = 0.1
     requires: ClassVar[frozenset[str]] = frozenset({"clusters"})
+    needs_all_cells: ClassVar[str] = ""
 
     def prepare(self, state: State) -> Tensor:
         assert state.clusters is not None
@@ -150,9 +152,7 @@ class GraphSmoothness(Regularizer):
     def prepare(self, state: State) -> sparse.csr_matrix:
         return sparse.csr_matrix(state.graph, dtype=np.float32)
 
-    def loss(
-        self, batch: ForwardPass, prepared: sparse.csr_matrix, cells: Tensor | None
-    ) -> Tensor:
+    def loss(self, batch: ForwardPass, prepared: sparse.csr_matrix, cells: Tensor | None) -> Tensor:
         graph = prepared if cells is None else prepared[cells.numpy()][:, cells.numpy()]
         connected = torch.as_tensor(np.diff(graph.indptr) > 0)
         operator = _to_torch_coo(normalize_rows(graph)).to(batch.x.dtype)

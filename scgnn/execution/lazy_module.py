@@ -1,4 +1,4 @@
-"""A library that the modules imported meanwhile load when they first use it, which may be never."""
+"""Postponed import of a library until its first use."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from typing import Any
 
 
 class LazyModule(ModuleType):
-    """Stands for a library until something in it is asked for.
+    """A module that imports the library at the first access to an attribute.
 
-    The standard library's LazyLoader does not do: a second ``import`` of the name loads it.
+    ``importlib.util.LazyLoader`` is not enough: a second ``import`` of the name loads the library.
     """
 
     def __getattr__(self, name: str) -> Any:
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
+        module = importlib.import_module(self.__name__)
+        vars(self).update(vars(module))  # later accesses are as fast as the library's
+        return getattr(module, name)
 
 
 @contextmanager
 def lazy_import(name: str) -> Iterator[None]:
-    """Inside, ``import name`` costs nothing. For our own modules: nobody else gets a stand-in."""
+    """Postpone ``import name`` in the modules of this package that are imported inside."""
     if name not in sys.modules:
         sys.modules[name] = LazyModule(name)
     try:

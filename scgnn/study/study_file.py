@@ -1,0 +1,155 @@
+"""The study file: its keys, and the changes, axes and controls that they define."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from annotated_types import MinLen
+
+from scgnn.errors import RecipeError
+from scgnn.field_types import PositiveInt
+from scgnn.recipe.build import Problems
+from scgnn.recipe.load import build_recipe, resolve_base
+from scgnn.recipe.recipe import Recipe
+from scgnn.recipe.yaml_tree import Node, SourceLocation, dump_flow_yaml, from_plain, to_plain
+from scgnn.registry.annotations import Description
+from scgnn.study.spec import Axis, Level
+
+DEFAULT_CONTROLS = tuple(
+    Node(name, SourceLocation("controls")) for name in ("pca_kmeans", "pca_leiden", "random")
+)
+
+Values = Annotated[tuple[Node, ...], MinLen(1), Description("a list of the values to try")]
+Changes = Annotated[
+    Mapping[str, Node], MinLen(1), Description("a mapping of the settings it changes, by path")
+]
+Levels = Annotated[Mapping[str, Changes], MinLen(1), Description("a mapping of named levels")]
+Section = Description("a mapping such as 'pipeline.graph_encoder: [gat]'")
+Seeds = Description("a list such as [0, 1, 2], or their number")
+Controls = Description("a list of recipes; [] for none")
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """Content of a study file.
+
+    Parameters
+    ----------
+    base
+        Name, path or content of the recipe that is changed.
+    vary
+        Changes, one at a time: a list of values by dotted path, or several values by path under
+        a name.
+    cross
+        Axes that everything is crossed with: a list of values by dotted path, or named levels,
+        each with several values by path.
+    seeds
+        Seeds, or their number.
+    controls
+        Names or paths of recipes that are run on the same data.
+    """
+
+    base: Node | None = None
+    vary: Annotated[Mapping[str, Values | Changes] | None, Section] = None
+    cross: Annotated[Mapping[str, Values | Levels] | None, Section] = None
+    seeds: Annotated[PositiveInt | Annotated[tuple[Node, ...], MinLen(1)] | None, Seeds] = None
+    controls: Annotated[tuple[Node, ...], Controls] = DEFAULT_CONTROLS
+
+    def __post_init__(self) -> None:
+        if self.base is None or self.base.value is None:
+            raise ValueError("base: a study needs one, e.g. 'base: scgnn'")
+
+
+def list_variants(file: StudyFile, tree: Node, problems: Problems) -> list[Level]:
+    """Return the changes of ``vary``; ``tree`` has their locations."""
+    variants: dict[str, Level] = {}
+    for path, value in (file.vary or {}).items():
+        is_list = isinstance(value, tuple)
+        for level in _list_levels(path, value if is_list else {path: value}):
+            if is_list:
+                level = level._replace(name=f"{_shorten_path(path)}={level.name}")
+            if level.name in variants or level.name == "base":
+                location = tree.value["vary"].value[path].location
+                problems.add(location, "vary", f"duplicate change '{level.name}'")
+            variants[level.name] = level
+    return list(variants.values())
+
+
+def list_axes(file: StudyFile, tree: Node, data_name: str, problems: Problems) -> tuple[Axis, ...]:
+    """Return the axes of ``cross`` and ``seeds``, blocks first; ``tree`` has their locations."""
+    cross = file.cross or {}
+    axes = [_make_axis(path, value) for path, value in cross.items()]
+    nodes = [(f"cross.{path}", tree.value["cross"].value[path]) for path in cross]
+    if file.seeds is not None:
+        node = tree.value["seeds"]
+        if isinstance(node.value, int):
+            node = from_plain(list(range(node.value)), node.location)
+        axes.append(_make_axis("seed", tuple(node.value)))
+        nodes.append(("seeds", node))
+    for axis, (section, node) in zip(axes, nodes, strict=True):
+        for name in _find_duplicates(level.name for level in axis.levels):
+            problems.add(node.location, section, f"duplicate level '{name}'")
+    for name in _find_duplicates(axis.name for axis in axes):
+        problems.add(tree.location, "cross", f"'{name}' is crossed twice")
+    if all(axis.name != "data" for axis in axes):
+        axes.append(Axis("data", (Level(data_name, ()),), True))
+    axes.sort(key=lambda axis: (not axis.is_block, axis.name != "data", axis.name != "seed"))
+    return tuple(axes)
+
+
+def _make_axis(path: str, value: Any) -> Axis:
+    levels = _list_levels(path, value)
+    is_block = path in ("seed", "data", "data.reader")
+    if isinstance(value, dict):
+        is_block = all(p.split(".")[0] == "data" for level in levels for p, _ in level.changes)
+    name = path if path == "seed" else "data" if is_block else _shorten_path(path)
+    return Axis(name, levels, is_block)
+
+
+def _list_levels(path: str, value: tuple[Node, ...] | Mapping[str, Any]) -> tuple[Level, ...]:
+    """Return the levels of a list of values of a setting, or of named changes."""
+    if isinstance(value, tuple):
+        names = [format_level_name(path, to_plain(node)) for node in value]
+        changes = [((path, node),) for node in value]
+        return tuple(map(Level, names, changes))
+    return tuple(Level(name, tuple(changes.items())) for name, changes in value.items())
+
+
+def load_controls(section: Node | None, problems: Problems) -> dict[str, Recipe]:
+    """Return the recipes of ``controls`` by name."""
+    controls = {}
+    nodes = DEFAULT_CONTROLS if section is None else section.value
+    for node in nodes if isinstance(nodes, list | tuple) else ():
+        name = str(node.value)
+        try:
+            recipe = build_recipe(resolve_base(Node({"base": node}, node.location)))
+        except RecipeError as error:
+            lines = [line.replace(": base: ", ": controls: ", 1) for line in error.problems]
+            problems.add_lines(node.location, lines)
+        else:
+            controls[Path(name).stem if name.endswith((".yaml", ".yml")) else name] = recipe
+    return controls
+
+
+def _find_duplicates(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
+def _shorten_path(path: str) -> str:
+    return path.removeprefix("pipeline.").removesuffix(".name")
+
+
+def format_level_name(path: str, value: Any) -> str:
+    """Return a value as a name: data by the stem of the file, a component by name and settings."""
+    name, settings = "", value
+    if isinstance(value, dict) and "name" in value:
+        name, settings = value["name"], {k: v for k, v in value.items() if k != "name"}
+    if path in ("data.reader", "data"):
+        file = value.get("path") or name if isinstance(value, dict) else value
+        return Path(str(file)).name.split(".")[0] or str(file)
+    text = " ".join(dump_flow_yaml(settings).split()) if settings or not name else ""
+    return f"{name}{text}"

@@ -1,0 +1,79 @@
+"""The start of a process: what an import loads and sets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "numpy", "scipy", "dgl", "anndata", "pandas"}
+WATCHED = """
+import os, sys
+
+class Watch:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            watched.append(os.environ.get("GOMP_SPINCOUNT"))
+
+watched = []
+sys.meta_path.insert(0, Watch())
+"""
+SMALL = "data__reader__n_cells=60, data__reader__n_genes=60"
+
+
+@pytest.fixture
+def run_python(tmp_path):
+    """Runs code in a process of its own, without the settings of this one."""
+
+    def run(code, **environment):
+        names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+        env = {name: value for name, value in os.environ.items() if name not in names}
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=env | {"OMP_NUM_THREADS": "1"} | environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run
+
+
+def test_importing_the_package_loads_nothing_heavy_and_sets_nothing(run_python):
+    code = "import os, sys, time, scgnn\nprint(time.process_time())\n"
+    code += f"assert not {HEAVY!r} & set(sys.modules)\nassert 'GOMP_SPINCOUNT' not in os.environ"
+    assert min(float(run_python(code)) for _ in range(3)) < 0.3
+
+
+def test_a_run_sets_the_spin_count_before_torch_and_loads_no_study(run_python):
+    run = f"scgnn.run('pca_leiden', {SMALL})\n"
+    code = f"{WATCHED}import scgnn\nscgnn.load_recipe('scgnn')\nassert not watched\n{run}"
+    code += "print(watched, [m for m in sys.modules if m.startswith('scgnn.study')])"
+    assert run_python(code) == "['1000'] []"
+
+
+def test_a_study_sets_the_spin_count_before_torch(run_python):
+    code = f"{WATCHED}import scgnn\n"
+    code += "try:\n    scgnn.run_study('missing.yaml')\nexcept scgnn.UserError:\n    pass\n"
+    code += "import torch\nprint(watched)"
+    assert run_python(code) == "['1000']"
+
+
+def test_a_command_sets_the_spin_count_before_torch(run_python):
+    code = f"{WATCHED}from scgnn.cli import main\n"
+    code += "sys.argv = ['scgnn-recipe', 'run', 'pca_leiden', '--set', 'data.reader.n_cells=60']\n"
+    code += "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+    code += "print(watched)"
+    assert run_python(code).splitlines()[-1] == "['1000']"
+
+
+@pytest.mark.parametrize("name", ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"])
+def test_settings_of_the_user_stay(run_python, name):
+    code = "import os\nfrom scgnn.execution.resources import set_spin_count\nset_spin_count()\n"
+    code += "print({k: v for k, v in os.environ.items() if k in ('GOMP_SPINCOUNT', "
+    code += "'OMP_WAIT_POLICY')})"
+    assert run_python(code, **{name: "7"}) == str({name: "7"})
