@@ -70,32 +70,33 @@ def main() -> None:
     results = {}
     for n in args.cells:
         slowness = measure_slowdown()
-        recipe = load_recipe(args.recipe, build_changes(n, args.args))
+        recipe = load_recipe(args.recipe, build_changes(n, args.overrides))
         size = get_dataset_size(recipe)
         assert size is not None
-        said = estimate_stages(recipe, size, slowness)
-        results[n] = run_recipe(args.recipe, n, args.args)
-        whole = sum(results[n]["seconds"].values())
-        foreseen = sum(each.n_repeats * each.seconds for each in said.values())
-        most = max(each.peak_memory_mb for each in said.values())
+        estimates = estimate_stages(recipe, size, slowness)
+        results[n] = run_recipe(args.recipe, n, args.overrides)
+        total = sum(results[n]["seconds"].values())
+        expected = {stage: e.n_repeats * e.seconds for stage, e in estimates.items()}
+        memory = max(e.peak_memory_mb for e in estimates.values())
         print(
-            f"{n:,} cells: {whole:.1f} s (said {foreseen:.1f}), "
-            f"{results[n]['peak_memory_mb']:,.0f} MB (said {most:,.0f}), ARI {results[n]['ari']:.3f}",
+            f"{n:,} cells: {total:.1f} s (estimated {sum(expected.values()):.1f}), "
+            f"{results[n]['peak_memory_mb']:,.0f} MB (estimated {memory:,.0f}), "
+            f"ARI {results[n]['ari']:.3f}",
             flush=True,
         )
         for stage, seconds in results[n]["seconds"].items():
             peak = results[n]["peak_memory_mb_by_stage"][stage]
-            each = said[stage]
-            print(
-                f"  {stage:<22} {seconds:8.1f} s (said {each.n_repeats * each.seconds:.1f}), "
-                f"{peak:,.0f} MB (said {each.peak_memory_mb:,.0f})"
-            )
+            if stage in estimates:
+                print(
+                    f"  {stage:<22} {seconds:8.1f} s (estimated {expected[stage]:.1f}), "
+                    f"{peak:,.0f} MB (estimated {estimates[stage].peak_memory_mb:,.0f})"
+                )
     stages = list(results[args.cells[0]]["seconds"])
     totals = [sum(results[n]["seconds"].values()) for n in args.cells]
     powers = [f"all {fit_exponent(args.cells, totals):.2f}"]
     for stage in stages:
-        took = [results[n]["seconds"][stage] for n in args.cells]
-        powers.append(f"{stage} {fit_exponent(args.cells, took):.2f}")
+        seconds = [results[n]["seconds"][stage] for n in args.cells]
+        powers.append(f"{stage} {fit_exponent(args.cells, seconds):.2f}")
     peaks = [results[n]["peak_memory_mb"] for n in args.cells]
     print(f"exponents of time: {', '.join(powers)}")
     print(f"exponent of memory: {fit_exponent(args.cells, peaks):.2f}")

@@ -130,11 +130,11 @@ def bootstrap_with_scipy(d: np.ndarray, method: str) -> tuple[np.ndarray, np.nda
     lows, highs = [], []
     for part in np.array_split(d, 8):
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = stats.bootstrap(
+            interval = stats.bootstrap(
                 (part,), np.mean, axis=1, n_resamples=1_000, method=method, random_state=rng
             ).confidence_interval
-        lows.append(found.low)
-        highs.append(found.high)
+        lows.append(interval.low)
+        highs.append(interval.high)
     return np.concatenate(lows), np.concatenate(highs)
 
 
@@ -157,9 +157,9 @@ def report_agreement(n_samples: int = 1_000) -> None:
     for n, changes in ((6, 1), (10, 1), (10, N_CHANGES), (12, N_CHANGES)):
         level = ALPHA / changes
         d = np.random.default_rng(6).normal(minimum_detectable_effect(n, level), 1, (n_samples, n))
-        found = [compare_blocks(row, np.zeros(n), ALPHA, 0) for row in d]
-        claimed = [one for one in found if one.p <= level]
-        holds = np.mean([one.ci_low <= 0 for one in claimed])
+        results = [compare_blocks(row, np.zeros(n), ALPHA, 0) for row in d]
+        claims = [r for r in results if r.p <= level]
+        holds = np.mean([r.ci_low <= 0 for r in claims])
         print(f"{n:>7} blocks{changes:>4} changes{100 * holds:8.1f}", flush=True)
 
 

@@ -42,7 +42,7 @@ def run_version(version: str, data: str, labels: str, seed: int) -> VersionRun:
     recipe, *settings = version.split()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out")
-        words = [
+        command = [
             "-m",
             "scgnn",
             "run",
@@ -55,13 +55,13 @@ def run_version(version: str, data: str, labels: str, seed: int) -> VersionRun:
             "1",
         ]
         for setting in [f"seed={seed}", *settings]:
-            words += ["--set", setting]
-        cost = run_measured([sys.executable, *words, "--out", str(out)])
-        found = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+            command += ["--set", setting]
+        cost = run_measured([sys.executable, *command, "--out", str(out)])
+        metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
         history = pd.read_csv(out / "history.csv")
-    losses = [get_last_loss(history, stage, found["n_cells"]) for stage in STAGES]
+    losses = [get_last_loss(history, stage, metrics["n_cells"]) for stage in STAGES]
     return VersionRun(
-        cost.cpu_seconds, cost.peak_memory_mb, found["ari"], found["n_clusters"], *losses
+        cost.cpu_seconds, cost.peak_memory_mb, metrics["ari"], metrics["n_clusters"], *losses
     )
 
 

@@ -1,4 +1,4 @@
-"""Tables of studies whose scores are given or drawn."""
+"""Tables of studies with given or simulated scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def make_table(scores: dict[str, list[float]], score: str = "ari", n_data: int = 1) -> pd.DataFrame:
-    """One row per run; each variant's scores by block, seeds within data sets."""
+    """Return one row per run; each variant's scores by block, seeds within data sets."""
     rows = []
     for variant, values in scores.items():
         role = {"base": "base", "random": "control"}.get(variant, "change")
@@ -24,7 +24,7 @@ def make_table(scores: dict[str, list[float]], score: str = "ari", n_data: int =
 def simulate_study(
     rng: np.random.Generator, n_changes: int, n_data: int, n_seeds: int, effect: float = 0.0
 ) -> pd.DataFrame:
-    """A study whose scores differ by data set and by seed, every change by the same effect."""
+    """Return a study whose scores vary by data set and seed, all changes with the same effect."""
     n = n_data * n_seeds
     block = np.repeat(rng.normal(0, 3, n_data), n_seeds) + rng.normal(0, 1, n)
     runs = {"base": block + rng.normal(0, 1, n)}
@@ -33,14 +33,14 @@ def simulate_study(
 
 
 def simulate_incomplete_study() -> pd.DataFrame:
-    """Four changes of one effect in 12 blocks, two of the runs without a score."""
+    """Return four changes with the same effect in 12 blocks, two runs without a score."""
     runs = simulate_study(np.random.default_rng(6), n_changes=4, n_data=3, n_seeds=4, effect=1.0)
     runs.loc[[5, 20], "ari"] = math.nan
     return runs
 
 
 def select_row(rows: pd.DataFrame, **values: object) -> pd.Series:
-    """The only row with the given values."""
+    """Return the only row with the given values."""
     for column, value in values.items():
         rows = rows[rows[column] == value]
     assert len(rows) == 1

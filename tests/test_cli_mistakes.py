@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("work_dir")
         (
             "pipeline: {graph_builder: {neighbours: 5}}",
             "pipeline.graph_builder.neighbours: unknown parameter 'neighbours' of graph_builder "
-            f"'knn'. Known: {', '.join(field.name for field in fields(KNN))}",
+            f"'knn'. Did you mean 'n_neighbors'? Known: {', '.join(f.name for f in fields(KNN))}",
         ),
         (
             "pipeline: {graph_training: {epoch: 5}}",
@@ -79,7 +79,7 @@ pytestmark = pytest.mark.usefixtures("work_dir")
         ),
         (
             "pipeline: {imputation: 1}",
-            "pipeline.imputation: must be true or false or reconstruction, not 1",
+            "pipeline.imputation: must be one of autoencoder, reconstruction or null, not 1",
         ),
         ("seed: true", "seed: must be a whole number at least 0 and below 4294967296, not true"),
         ("seed: 1.0", "seed: must be a whole number at least 0 and below 4294967296, not 1.0"),

@@ -119,7 +119,7 @@ def test_show_explains_a_component(run_cli):
     out = run_cli("show", "encoder.gat").stdout
     assert "Graph attention" in out
     assert "heads: 2    (a whole number above 0)" in out
-    assert "Attention heads: side by side in the inner layers, averaged in the last." in out
+    assert "Number of attention heads, concatenated in inner layers and averaged in the last." in out
     assert out.endswith("requires: graph\n")
 
 

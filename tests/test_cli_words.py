@@ -13,7 +13,7 @@ WRONG_WORDS = {
     "run scgnn --set data.reader.cels=3": "--set data.reader.cels=3: data.reader.cels: unknown par",
     "run scgnn --export seurat": "--export seurat: unknown format; known: scgnn",
     "run scgnn --data gone.h5ad": "gone.h5ad does not exist",
-    "run scgnn --resume": "runs/scgnn: no unfinished run of this recipe to resume; name it with",
+    "run scgnn --resume": "runs/scgnn: no unfinished run of this recipe to resume; name its folder by",
     "list encoders": "unknown kind 'encoders'. Did you mean 'encoder'? Known: ",
     "show encoders.mlp": "unknown kind 'encoders'. Did you mean 'encoder'? Known: ",
     "show encoder.mpl": "unknown encoder 'mpl'. Did you mean 'mlp'? Known: ",

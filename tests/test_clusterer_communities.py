@@ -1,4 +1,4 @@
-"""Communities of the graph of cells, and a wished number of them."""
+"""Community detection with a requested number of clusters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scgnn.components.clusterers.community import search_resolution
     ],
 )
 @pytest.mark.parametrize("k", [2, 5, 10])
-def test_a_wished_number_of_communities_is_found(clusterer, k):
+def test_requested_number_of_communities_is_found(clusterer, k):
     x, _ = make_blobs(40, 40, separation=2.0)
     labels = fit_clusters(replace(clusterer, n_clusters=k), x)
     assert_valid_clusters(labels, 80)
@@ -32,18 +32,18 @@ def test_a_wished_number_of_communities_is_found(clusterer, k):
 
 
 @pytest.mark.parametrize("clusterer", [Louvain(n_clusters=1), Leiden(n_clusters=1)])
-def test_parts_of_the_graph_stay_apart_whatever_is_wished(clusterer):
+def test_connected_components_are_not_merged(clusterer):
     x, group = make_blobs(30, 25, 20)
     assert is_same_partition(fit_clusters(clusterer, x), group)
 
 
 @pytest.mark.parametrize(("k", "nearest"), [(4, 4), (6, 5), (9, 10), (10, 10), (50, 10)])
-def test_where_the_number_cannot_be_had_the_nearest_is_taken(k, nearest):
-    def found(resolution):
+def test_closest_number_is_used_if_none_is_exact(k, nearest):
+    def cluster(resolution):
         count = 2 if resolution < 0.3 else 4 if resolution < 0.5 else 5 if resolution < 3 else 10
         return np.arange(40) % count
 
-    assert search_resolution(k, found, 1.0).max() + 1 == nearest
+    assert search_resolution(k, cluster, 1.0).max() + 1 == nearest
 
 
 def test_there_are_no_more_communities_than_cells():
@@ -52,9 +52,9 @@ def test_there_are_no_more_communities_than_cells():
     assert labels.max() + 1 == 6
 
 
-@pytest.mark.parametrize("quality", ["surprise", "significance"])
-def test_qualities_without_a_resolution_refuse_a_wished_number(quality):
-    with pytest.raises(ValueError, match=f"n_clusters: {quality} has no resolution"):
-        Leiden(objective=quality, n_clusters=3)
-    labels = fit_clusters(Leiden(objective=quality), make_blobs(30, 20)[0])
+@pytest.mark.parametrize("objective", ["surprise", "significance"])
+def test_objectives_without_resolution_reject_n_clusters(objective):
+    with pytest.raises(ValueError, match=f"n_clusters: {objective} has no resolution"):
+        Leiden(objective=objective, n_clusters=3)
+    labels = fit_clusters(Leiden(objective=objective), make_blobs(30, 20)[0])
     assert labels.max() >= 1

@@ -1,4 +1,4 @@
-"""What counts as input: one sentence for each thing that cannot be used."""
+"""Validation of input data, and views of an AnnData."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def counts(x=None, cells=None, genes=None) -> ad.AnnData:
     return ad.AnnData(x, obs=obs, var=var)
 
 
-def spoiled(value: float) -> ad.AnnData:
+def corrupt(value: float) -> ad.AnnData:
     x = np.ones((6, 5))
     x[4, 2] = value
     return counts(x)
@@ -59,7 +59,7 @@ def test_any_numeric_matrix_becomes_csr_float32(form):
     np.testing.assert_array_equal(x.toarray(), expected)
 
 
-def test_duplicate_and_zero_entries_are_put_in_order():
+def test_duplicate_and_zero_entries_are_canonicalized():
     messy = sparse.csr_matrix(
         (np.array([1.0, 2.0, 0.0]), np.array([1, 1, 0]), np.array([0, 3])), shape=(1, 2)
     )
@@ -69,24 +69,24 @@ def test_duplicate_and_zero_entries_are_put_in_order():
 
 
 @REPEATED
-def test_the_given_data_stay_untouched():
-    given_ = counts(genes=["A", "A", "B", "C", "A"])
-    given_.layers["other"] = np.ones(given_.shape)
-    given_.uns["note"] = {"a": [1]}
-    before = given_.copy()
-    result = validate(given_, "x")
+def test_input_is_unchanged():
+    original = counts(genes=["A", "A", "B", "C", "A"])
+    original.layers["other"] = np.ones(original.shape)
+    original.uns["note"] = {"a": [1]}
+    before = original.copy()
+    result = validate(original, "x")
     result.X.data[:] = 9
     result.layers["other"][:] = 9
     result.uns["note"]["a"].append(2)
     result.obs["new"] = 1
-    np.testing.assert_array_equal(given_.X, before.X)
-    np.testing.assert_array_equal(given_.layers["other"], 1)
-    assert list(given_.var_names) == ["A", "A", "B", "C", "A"]
-    assert given_.uns["note"] == {"a": [1]}
-    assert list(given_.obs.columns) == []
+    np.testing.assert_array_equal(original.X, before.X)
+    np.testing.assert_array_equal(original.layers["other"], 1)
+    assert list(original.var_names) == ["A", "A", "B", "C", "A"]
+    assert original.uns["note"] == {"a": [1]}
+    assert list(original.obs.columns) == []
 
 
-def test_annotation_comes_along():
+def test_annotation_is_copied():
     adata = counts()
     adata.obs["label"] = pd.Categorical(list("aabbcc"))
     adata.obsm["X_pca"] = np.ones((6, 2))
@@ -105,44 +105,44 @@ def test_a_view_and_a_file_backed_anndata_are_read(tmp_path):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_are_refused_with_their_place(value):
-    sentence = rf"^s.h5ad: {value} in cell 'cell_4', gene 'gene_2' \(1 values are not finite"
-    with pytest.raises(InputError, match=sentence):
-        validate(spoiled(value), "s.h5ad")
+def test_non_finite_values_are_rejected_with_their_location(value):
+    message = rf"^s.h5ad: {value} in cell 'cell_4', gene 'gene_2' \(1 values are not finite"
+    with pytest.raises(InputError, match=message):
+        validate(corrupt(value), "s.h5ad")
 
 
-def test_a_negative_count_is_refused_with_its_place():
-    sentence = "^x: counts cannot be negative, -3 in cell 'cell_4', gene 'gene_2' .*raw counts$"
-    with pytest.raises(InputError, match=sentence):
-        validate(spoiled(-3), "x")
+def test_negative_count_is_rejected_with_its_location():
+    message = "^x: counts cannot be negative, -3 in cell 'cell_4', gene 'gene_2' .*raw counts$"
+    with pytest.raises(InputError, match=message):
+        validate(corrupt(-3), "x")
 
 
-@pytest.mark.parametrize(("kept_in", "remedy"), [("counts", "'counts'"), ("raw", "'raw'")])
-def test_centred_values_are_refused_naming_where_the_counts_are(kept_in, remedy):
+@pytest.mark.parametrize(("layer", "remedy"), [("counts", "'counts'"), ("raw", "'raw'")])
+def test_centered_values_are_rejected_naming_the_layer_with_counts(layer, remedy):
     raw = counts()
     scaled = raw.copy()
     scaled.X = (raw.X - raw.X.mean(axis=0)) / raw.X.std(axis=0)
-    if kept_in == "raw":
+    if layer == "raw":
         scaled.raw = raw
     else:
         scaled.layers["counts"] = raw.X
     with pytest.raises(InputError, match=f"already centered or scaled.*set layer to {remedy}$"):
         validate(scaled, "x")
-    np.testing.assert_array_equal(validate(select_layer(scaled, kept_in), "x").X.toarray(), raw.X)
+    np.testing.assert_array_equal(validate(select_layer(scaled, layer), "x").X.toarray(), raw.X)
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (6, 0)])
-def test_no_cells_or_no_genes_are_refused(shape):
+def test_no_cells_or_genes_are_rejected(shape):
     with pytest.raises(InputError, match=f"has {shape[0]} cells and {shape[1]} genes: at least"):
         validate(counts(np.zeros(shape)), "x")
 
 
-def test_nothing_but_zeros_is_refused():
+def test_only_zeros_are_rejected():
     with pytest.raises(InputError, match="6 cells and 5 genes and only zeros"):
         validate(counts(np.zeros((6, 5))), "x")
 
 
-def test_words_are_not_counts():
+def test_text_is_rejected():
     with pytest.raises(InputError, match="X has the type object, expected numbers"):
         to_csr(np.array([["a", 1]], dtype=object), "x")
 
@@ -154,7 +154,7 @@ def test_an_anndata_without_x_names_its_layers():
     assert validate(select_layer(adata, "counts"), "x").X.nnz
 
 
-def test_a_matrix_the_wrong_way_round_is_refused():
+def test_transposed_matrix_is_rejected():
     barcodes = ["AAACCTGAGAAACCAT-1", "AAACCTGAGAAACCGC-1", "AAACCTGAGAAACCTA-1"]
     genes = ["MT-CO1", "RPL13", "ENSG00000141510", "GAPDH"]
     good = counts(np.ones((3, 4)), barcodes, genes)
@@ -163,14 +163,14 @@ def test_a_matrix_the_wrong_way_round_is_refused():
         validate(good.T, "x")
 
 
-def test_a_weak_suspicion_of_the_wrong_way_round_is_only_logged(caplog):
+def test_weak_evidence_of_a_transposed_matrix_is_logged(caplog):
     symbols = ["MT-CO1", "RPL13", *(f"Xyz{i}abc" for i in range(20))]
     validate(counts(np.ones((22, 3)), symbols, ["a", "b", "c"]), "x")
     assert "x may be transposed: rows look like genes" in caplog.text
 
 
 @REPEATED
-def test_repeated_names_become_unique_and_are_reported(caplog):
+def test_duplicate_names_become_unique_and_are_logged(caplog):
     result = validate(counts(genes=["A", "A", "B", "B", "A"]), "x")
     assert list(result.var_names) == ["A", "A-1", "B", "B-1", "A-2"]
     assert "x: 3 duplicate gene names were made unique ('A' is now 'A-1')" in caplog.text
@@ -187,24 +187,24 @@ def test_empty_cells_and_genes_are_counted(caplog):
 
 
 @pytest.mark.parametrize(
-    ("x", "scale", "said"),
+    ("x", "scale", "message"),
     [
         ([[1, 0], [2, 500]], "counts", ""),
         ([[1.5, 0], [2, 500]], "non_integer", "values are not integers"),
         ([[1.5, 0], [2, 5]], "logarithmic", "values look log-transformed .* maximum 5"),
     ],
 )
-def test_the_scale_of_the_values_is_recorded_and_said(caplog, x, scale, said):
+def test_scale_of_the_values_is_recorded_and_logged(caplog, x, scale, message):
     with caplog.at_level(logging.INFO, logger="scgnn"):
         assert validate(counts(np.array(x)), "x").uns["scgnn_input"]["scale"] == scale
-    if said:
+    if message:
         caplog.clear()
         with caplog.at_level(logging.INFO, logger="scgnn"):
             validate(counts(np.array(x)), "x")
-        assert any(pd.Series([r.getMessage()]).str.contains(said)[0] for r in caplog.records)
+        assert any(pd.Series([r.getMessage()]).str.contains(message)[0] for r in caplog.records)
 
 
-def test_a_layer_becomes_x_and_no_longer_counts_as_logarithmic():
+def test_selected_layer_is_not_marked_as_log_transformed():
     adata = counts()
     adata.layers["counts"] = adata.X * 2
     adata.uns["log1p"] = {"base": None}
@@ -214,7 +214,7 @@ def test_a_layer_becomes_x_and_no_longer_counts_as_logarithmic():
     assert "log1p" not in chosen.uns
 
 
-def test_an_unknown_layer_lists_those_there_are():
+def test_unknown_layer_lists_the_available_ones():
     adata = counts()
     adata.layers["spliced"] = adata.X
     adata.raw = adata
@@ -234,8 +234,8 @@ def test_state_holds_x_and_the_names():
 
 def test_hidden_entries_are_those_of_the_original_benchmark():
     reference = np.load(REFERENCE / "metrics.npz")
-    share, seed = float(reference["dropout_rate"]), int(reference["dropout_seed"])
-    hidden, rows, columns = hide_nonzeros(sparse.csr_matrix(reference["counts"]), share, seed)
+    fraction, seed = float(reference["dropout_rate"]), int(reference["dropout_seed"])
+    hidden, rows, columns = hide_nonzeros(sparse.csr_matrix(reference["counts"]), fraction, seed)
     np.testing.assert_array_equal(hidden.toarray(), reference["counts_dropout_published"])
     np.testing.assert_array_equal(rows, reference["nz_i"][reference["mask_ix"]])
     np.testing.assert_array_equal(columns, reference["nz_j"][reference["mask_ix"]])
@@ -243,10 +243,10 @@ def test_hidden_entries_are_those_of_the_original_benchmark():
 
 @given(st.integers(0, 1000), st.floats(0, 1))
 @settings(max_examples=30, deadline=None)
-def test_hiding_touches_only_the_hidden_entries(seed, share):
+def test_hiding_touches_only_the_hidden_entries(seed, fraction):
     x = sparse.csr_matrix(np.random.default_rng(seed).poisson(1.0, (7, 6)), dtype=np.float32)
-    hidden, rows, columns = hide_nonzeros(x, share, seed)
-    assert len(rows) == int(np.floor(share * x.nnz)) == x.nnz - hidden.nnz
+    hidden, rows, columns = hide_nonzeros(x, fraction, seed)
+    assert len(rows) == int(np.floor(fraction * x.nnz)) == x.nnz - hidden.nnz
     restored = hidden.toarray()
     assert (restored[rows, columns] == 0).all()
     restored[rows, columns] = x.toarray()[rows, columns]

@@ -1,4 +1,4 @@
-"""Each graph encoder against a dense formula of its paper: outputs and gradients."""
+"""Outputs and gradients of each graph encoder against the dense formula of its paper."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ LOOPS = torch.eye(N_CELLS)
 
 
 def weighted_graph():
-    """A symmetric weighted graph in which cell 8 has no neighbour."""
+    """A symmetric weighted graph in which cell 8 is isolated."""
     random = np.random.default_rng(0)
     upper = np.triu(
         random.random((N_CELLS, N_CELLS)) * (random.random((N_CELLS, N_CELLS)) < 0.4), 1
@@ -32,19 +32,19 @@ def smoother(a):
     return normalized(a + LOOPS)
 
 
-def named(layer, *names):
-    """Weights by the last words of their names."""
+def get_weights(layer, *names):
+    """Weights by the suffixes of their names."""
     weights = dict(layer.named_parameters())
     return [next(w for key, w in weights.items() if key.endswith(name)) for name in names]
 
 
 def gcn(layer, a, x):
-    (weight,) = named(layer, "weight")
+    (weight,) = get_weights(layer, "weight")
     return smoother(a) @ x @ weight
 
 
-def softmax_over_neighbours(score, a):
-    """Score[i, j] of neighbour j for cell i, turned into shares; a cell is its own neighbour."""
+def softmax_over_neighbors(score, a):
+    """Softmax of score[i, j] over the neighbors j of cell i and the cell itself."""
     return torch.where(a + LOOPS > 0, score, -torch.inf).softmax(1)
 
 
@@ -53,66 +53,66 @@ def by_head(x, weight, width, bias=None):
 
 
 def gat(layer, a, x):
-    weight, left, right, bias = named(layer, "fc.weight", "attn_l", "attn_r", "bias")
+    weight, left, right, bias = get_weights(layer, "fc.weight", "attn_l", "attn_r", "bias")
     h = by_head(x, weight, left.shape[-1])
     score = leaky_relu((h * left).sum(-1)[None] + (h * right).sum(-1)[:, None], 0.2)
-    return heads_of(score, a, h, bias)
+    return attend_by_head(score, a, h, bias)
 
 
 def gatv2(layer, a, x):
-    source, s_bias, target, t_bias, attend = named(
+    source, s_bias, target, t_bias, attend = get_weights(
         layer, "fc_src.weight", "fc_src.bias", "fc_dst.weight", "fc_dst.bias", "attn"
     )
     from_, to = (
         by_head(x, w, attend.shape[-1], b) for w, b in ((source, s_bias), (target, t_bias))
     )
     score = (leaky_relu(from_[None] + to[:, None], 0.2) * attend).sum(-1)
-    return heads_of(score, a, from_)
+    return attend_by_head(score, a, from_)
 
 
 def transformer(layer, a, x):
-    (weight,) = named(layer, "fc.weight")
+    (weight,) = get_weights(layer, "fc.weight")
     h = by_head(x, weight, layer.layer._out_feats)
-    return heads_of(torch.einsum("ihd,jhd->ijh", h, h) / h.shape[-1] ** 0.5, a, h)
+    return attend_by_head(torch.einsum("ihd,jhd->ijh", h, h) / h.shape[-1] ** 0.5, a, h)
 
 
-def heads_of(score, a, h, bias=None):
-    heads = [softmax_over_neighbours(score[..., k], a) @ h[:, k] for k in range(h.shape[1])]
+def attend_by_head(score, a, h, bias=None):
+    heads = [softmax_over_neighbors(score[..., k], a) @ h[:, k] for k in range(h.shape[1])]
     out = torch.stack(heads, 1)
     return out if bias is None else out + bias.reshape(1, *out.shape[1:])
 
 
 def sage(layer, a, x):
-    own, neighbours, bias = named(layer, "fc_self.weight", "fc_neigh.weight", "bias")
+    own, neighbors, bias = get_weights(layer, "fc_self.weight", "fc_neigh.weight", "bias")
     mean = a @ x / (a > 0).sum(1, keepdim=True).clamp(min=1)
-    return x @ own.T + mean @ neighbours.T + bias
+    return x @ own.T + mean @ neighbors.T + bias
 
 
 def gin(layer, a, x):
-    eps, weight, bias = named(layer, "eps", "weight", "bias")
+    eps, weight, bias = get_weights(layer, "eps", "weight", "bias")
     return ((1 + eps) * x + a @ x) @ weight.T + bias
 
 
 def tag(layer, a, x):
-    weight, bias = named(layer, "weight", "bias")
+    weight, bias = get_weights(layer, "weight", "bias")
     steps = [x, smoother(a) @ x, smoother(a) @ smoother(a) @ x]
     return torch.cat(steps, 1) @ weight.T + bias
 
 
 def sgc(layer, a, x):
-    weight, bias = named(layer, "weight", "bias")
+    weight, bias = get_weights(layer, "weight", "bias")
     return smoother(a) @ smoother(a) @ x @ weight.T + bias
 
 
 def chebnet(layer, a, x):
-    weight, bias = named(layer, "weight", "bias")
+    weight, bias = get_weights(layer, "weight", "bias")
     laplacian = -normalized((a > 0).float())  # scaled by the eigenvalue 2: L − I
     terms = [x, laplacian @ x, 2 * laplacian @ laplacian @ x - x]
     return torch.cat(terms, 1) @ weight.T + bias
 
 
 def appnp(layer, a, x):
-    weight, bias = named(layer, "weight", "bias")
+    weight, bias = get_weights(layer, "weight", "bias")
     start = z = x @ weight.T + bias
     for _ in range(10):
         z = 0.9 * smoother(a) @ z + 0.1 * start
@@ -136,7 +136,7 @@ def test_a_layer_is_the_formula_of_its_paper(name):
 
 
 @pytest.mark.parametrize("name", ["gat", "gatv2", "transformer"])
-def test_inner_layers_put_their_heads_side_by_side(name):
+def test_inner_layers_concatenate_their_heads(name):
     encoder = Encoder.get(name)(hidden=(6, 4))
     torch.manual_seed(1)
     layer = encoder.build(N_FEATURES).layers[0]
@@ -153,7 +153,7 @@ def test_gcn2_is_the_formula_of_its_paper():
     smooth = smoother(torch.from_numpy(graph.toarray()))
     first = h = torch.relu(module.input_layer(x))
     for number, layer in enumerate(module.layers, 1):
-        weight, bias = named(layer, "weight1", "bias")
+        weight, bias = get_weights(layer, "weight1", "bias")
         support, beta = 0.8 * smooth @ h + 0.2 * first, np.log(0.7 / number + 1)
         h = torch.relu((1 - beta) * support + beta * support @ weight + bias)
     assert_same(module, module(encoder.prepare_graph(graph), x), module.output_layer(h))
@@ -180,6 +180,6 @@ def assert_same(module, out, expected):
     ours = torch.autograd.grad((out * direction).sum(), weights, allow_unused=True)
     theirs = torch.autograd.grad((expected * direction).sum(), weights, allow_unused=True)
     assert any(gradient is not None for gradient in theirs)
-    for mine, other in zip(ours, theirs, strict=True):
-        assert (mine is None) == (other is None)
-        assert mine is None or torch.allclose(mine, other, atol=1e-5, rtol=1e-4)
+    for actual, expected_gradient in zip(ours, theirs, strict=True):
+        assert (actual is None) == (expected_gradient is None)
+        assert actual is None or torch.allclose(actual, expected_gradient, atol=1e-5, rtol=1e-4)

@@ -30,6 +30,6 @@ def test_pca_of_one_cell_is_zero():
     assert not module(None, torch.ones(1, 5)).any()
 
 
-def test_heads_that_do_not_divide_a_layer_are_refused():
+def test_heads_must_divide_inner_widths():
     with pytest.raises(ValueError, match="33 cannot be divided among 2 heads"):
         GAT(hidden=(33, 16))

@@ -15,9 +15,10 @@ from scgnn.data.validation import validate
 from scgnn.errors import UserError
 from scgnn.execution.formatting import format_duration
 from scgnn.execution.resources import memory_limit
+from scgnn.field_types import DatasetSize
 from scgnn.recipe.load import load_recipe
-from scgnn.runs.cost_model import DatasetSize, estimate_stages
-from scgnn.runs.preflight import check_fits_memory, format_estimate, peak_memory_mb
+from scgnn.runs.cost_model import estimate_stages, peak_memory_mb
+from scgnn.runs.preflight import check_fits_memory, format_estimate
 
 
 @pytest.mark.parametrize("dense", [False, True])
@@ -71,7 +72,7 @@ def test_check_says_it(run_cli, tmp_path):
     (tmp_path / "counts.csv").write_text("cell,a,b\nx,1,2\ny,0,3\n")
     read = {"data.reader": {"name": "csv", "path": str(tmp_path / "counts.csv")}}
     assert (
-        format_estimate(load_recipe("scgnn", read)) == "estimate    known once the data are read\n"
+        format_estimate(load_recipe("scgnn", read)) == "estimate    unknown until the data are read\n"
     )
 
 
@@ -98,7 +99,7 @@ def test_what_cannot_fit_is_refused_with_what_would_make_it_fit(monkeypatch):
     monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: there_is)
     with pytest.raises(UserError, match=r"60,000 cells need roughly .* MB \(.*\), but") as caught:
         check_fits_memory(large(), SIZE)
-    (words,) = re.findall(r"MB: (--set .*) makes it fit", str(caught.value))
+    (words,) = re.findall(r"MB are available: (--set .*) makes it fit", str(caught.value))
     changes = parse_changes(words.replace("--set ", "").split())
     check_fits_memory(load_recipe(large(), changes), SIZE)
 
@@ -107,7 +108,7 @@ def test_where_no_setting_makes_it_fit_that_is_said(monkeypatch):
     monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: 1000.0)
     with pytest.raises(UserError, match=r"or a machine with more memory; --force") as caught:
         check_fits_memory(large("pca_leiden"), SIZE)
-    (most,) = re.findall(r"take at most ([0-9,]+) cells, or fewer genes", str(caught.value))
+    (most,) = re.findall(r"use at most ([0-9,]+) cells, fewer genes", str(caught.value))
     cells = int(most.replace(",", ""))
     fewer = DatasetSize(cells, SIZE.n_genes, SIZE.n_nonzeros * cells // SIZE.n_cells)
     check_fits_memory(large("pca_leiden"), fewer)
@@ -115,7 +116,7 @@ def test_where_no_setting_makes_it_fit_that_is_said(monkeypatch):
 
 def test_a_very_long_run_names_what_takes_longest_and_a_shorter_recipe(run_cli):
     said = run_cli("check", "scgnn", "--set", "data.reader.n_cells=200000").stdout
-    assert re.search(r"graph autoencoder is \d\d% of that; scgnn_fast would take \d+ min", said)
+    assert re.search(r"graph autoencoder takes \d\d% of it; the recipe scgnn_fast would take \d+ min", said)
     assert "would take" not in run_cli("check", "scgnn").stdout
 
 
@@ -143,7 +144,7 @@ def test_run_and_check_refuse_it_before_anything_is_read(run_cli, work_dir, monk
     monkeypatch.setattr(Demo, "__call__", lambda _: pytest.fail("it was read"))
     run = run_cli("run", what, "--out", "out")
     for done in (checked, run):
-        assert done.exit_code == 2 and "but there are" in done.stderr and "--force" in done.stderr
+        assert done.exit_code == 2 and "but only" in done.stderr and "--force" in done.stderr
     assert "all checks passed" not in checked.stdout
     assert not (work_dir / "out").exists()
 
@@ -153,7 +154,7 @@ def test_force_runs_it_all_the_same(monkeypatch, caplog):
     caplog.set_level("INFO", "scgnn")
     found = scgnn.run("pca_kmeans", force=True, **{"data.reader.n_cells": 60})
     assert len(found) > 50
-    assert "MB on one thread, reading and writing aside" in caplog.text
+    assert "MB on one thread, excluding reading and writing" in caplog.text
 
 
 def test_given_data_are_looked_at_too(monkeypatch):

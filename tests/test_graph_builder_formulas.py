@@ -1,4 +1,4 @@
-"""Graphs of cells: each builder's formula against a plain computation."""
+"""Each graph builder against a direct computation of its formula."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def test_knn_is_scgnn_s_graph_by_default():
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
-def test_distance_weights_fall_with_the_distance(metric):
+def test_inverse_distance_weights(metric):
     x = make_embedding()
     d = cdist(x.astype(float), x.astype(float), metric)
     graph = KNN(weights="inverse_distance", metric=metric)(x, 0).tocoo()
     np.testing.assert_allclose(graph.data, 1 / (1 + d[graph.row, graph.col]), rtol=1e-5)
 
 
-def test_gaussian_weights_are_scaled_by_the_k_th_neighbour_of_both():
+def test_gaussian_weights_are_scaled_by_the_kth_neighbor_of_both():
     x = make_embedding()
     d = cdist(x.astype(float), x.astype(float))
     sigma = np.sort(d, axis=1)[:, 5]
@@ -52,7 +52,7 @@ def test_gaussian_weights_are_scaled_by_the_k_th_neighbour_of_both():
 
 @pytest.mark.parametrize("symmetry", ["union", "mutual", "last_written"])
 @pytest.mark.parametrize("weights", ["inverse_distance", "gaussian"])
-def test_weights_do_not_change_which_edges_there_are(symmetry, weights):
+def test_weights_do_not_change_the_edges(symmetry, weights):
     plain = KNN(symmetry=symmetry)(make_embedding(), 0)
     assert_graphs_equal(
         plain, (KNN(symmetry=symmetry, weights=weights)(make_embedding(), 0) > 0) * np.float32(1)
@@ -73,11 +73,11 @@ def jaccard(x, k):
     _, near = kneighbors(x, k, "euclidean")
     sets = [{cell, *map(int, row)} for cell, row in enumerate(near)]
     n = len(x)
-    found = np.array([[len(a & b) / len(a | b) for b in sets] for a in sets])
-    return found * ~np.eye(n, dtype=bool)
+    result = np.array([[len(a & b) / len(a | b) for b in sets] for a in sets])
+    return result * ~np.eye(n, dtype=bool)
 
 
-def test_snn_weighs_by_the_jaccard_index_of_the_neighbours():
+def test_snn_weights_are_jaccard_indices_of_the_neighbors():
     expected = jaccard(make_embedding(), 6)
     expected[expected < 1 / 15] = 0
     np.testing.assert_allclose(
@@ -85,18 +85,18 @@ def test_snn_weighs_by_the_jaccard_index_of_the_neighbours():
     )
 
 
-def test_snn_drops_what_shares_too_little():
+def test_snn_drops_small_jaccard_indices():
     expected = jaccard(make_embedding(), 6)
     assert ((expected > 0) & (expected < 0.2)).any()
     expected[expected < 0.2] = 0
-    found = SNN(n_neighbors=6, min_jaccard=0.2)(make_embedding(), 0).toarray()
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    result = SNN(n_neighbors=6, min_jaccard=0.2)(make_embedding(), 0).toarray()
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
-def test_snn_counts_in_blocks_as_it_counts_at_once(monkeypatch):
-    whole = SNN()(make_embedding(), 0)
+def test_snn_does_not_depend_on_blocks(monkeypatch):
+    full = SNN()(make_embedding(), 0)
     monkeypatch.setattr("scgnn.components.graph_builders.knn.CELLS_PER_BLOCK", 7)
-    assert_graphs_equal(SNN()(make_embedding(), 0), whole)
+    assert_graphs_equal(SNN()(make_embedding(), 0), full)
 
 
 # --- radius, gaussian ---------------------------------------------------------------------------
@@ -113,14 +113,14 @@ def test_radius_connects_all_within_it(metric, radius):
     np.testing.assert_array_equal(RadiusGraph(radius, metric=metric)(x, 0).toarray(), expected)
 
 
-def test_a_cell_just_on_the_radius_is_within_it():
+def test_radius_is_inclusive():
     x = np.arange(5, dtype=float)[:, None] + 1e3
     np.testing.assert_array_equal(
         RadiusGraph(1.0)(x, 0).toarray(), np.eye(5, k=1) + np.eye(5, k=-1)
     )
 
 
-def test_the_auto_radius_gives_half_of_the_cells_k_neighbours():
+def test_auto_radius_gives_half_of_the_cells_k_neighbors():
     degrees = np.diff(RadiusGraph(n_neighbors=6)(make_embedding(41), 0).indptr)
     assert np.median(degrees) == 6
 
@@ -167,7 +167,7 @@ def test_umap_is_the_fuzzy_simplicial_set_of_umap_learn(k):
     np.testing.assert_allclose(UMAP(n_neighbors=k)(x, 0).toarray(), expected.toarray(), atol=1e-5)
 
 
-def test_umap_with_twins_is_that_of_umap_learn():
+def test_umap_with_identical_cells_is_that_of_umap_learn():
     pytest.importorskip("umap")
     from umap.umap_ import fuzzy_simplicial_set
 
@@ -185,7 +185,7 @@ def test_umap_with_twins_is_that_of_umap_learn():
 # --- bbknn -----------------------------------------------------------------------------
 
 
-def test_every_cell_has_neighbours_in_every_batch():
+def test_every_cell_has_neighbors_in_every_batch():
     x = make_embedding(60)
     batch = np.repeat([4, 7], 30)  # codes need not be 0, 1
     x[30:] += 1000
@@ -195,7 +195,7 @@ def test_every_cell_has_neighbours_in_every_batch():
             assert (np.diff(graph[batch == one][:, batch == other].indptr) >= 3).all()
 
 
-def test_batch_balanced_is_the_union_of_the_nearest_in_each_batch():
+def test_bbknn_is_the_union_of_the_nearest_in_each_batch():
     x, batch = make_embedding(), make_batches(40)
     d = cdist(x.astype(float), x.astype(float))
     np.fill_diagonal(d, np.inf)
@@ -204,8 +204,8 @@ def test_batch_balanced_is_the_union_of_the_nearest_in_each_batch():
         for one in range(3):
             members = np.flatnonzero(batch == one)
             expected[cell, members[np.argsort(d[cell, members])[:4]]] = 1
-    found = BBKNN(n_neighbors=4, prune=None)(x, 0, batch)
-    np.testing.assert_array_equal(found.toarray(), np.maximum(expected, expected.T))
+    result = BBKNN(n_neighbors=4, prune=None)(x, 0, batch)
+    np.testing.assert_array_equal(result.toarray(), np.maximum(expected, expected.T))
 
 
 def test_one_batch_is_knn():

@@ -1,4 +1,4 @@
-"""Graphs of cells: what every builder owes."""
+"""Properties of all graph builders."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ weighted = pytest.mark.parametrize("builder", [KNN, MutualKNN, RadiusGraph, BBKN
 
 @every_builder
 @pytest.mark.parametrize("n", [1, 2, 3, 40])
-def test_a_graph_is_symmetric_without_loops_whatever_the_number_of_cells(name, n):
+def test_graph_is_valid_for_any_number_of_cells(name, n):
     assert_valid_graph(build_graph(make_builder(name), make_embedding(n)), n)
 
 
 @every_builder
 @pytest.mark.parametrize("metric", ["euclidean", "cosine", "correlation"])
-def test_twins_are_no_trouble(name, metric):
+def test_identical_cells_are_accepted(name, metric):
     x = np.repeat(make_embedding(4), 15, axis=0)
     assert_valid_graph(build_graph(make_builder(name, metric=metric), x), 60)
     assert_valid_graph(
@@ -50,7 +50,7 @@ def test_twins_are_no_trouble(name, metric):
 
 @weighted
 @pytest.mark.parametrize("weights", ["inverse_distance", "gaussian"])
-def test_weights_of_twins_and_of_outliers_are_above_zero(builder, weights):
+def test_weights_of_identical_cells_and_outliers_are_positive(builder, weights):
     x = np.vstack(
         [
             np.repeat(make_embedding(3), 12, axis=0),
@@ -61,11 +61,11 @@ def test_weights_of_twins_and_of_outliers_are_above_zero(builder, weights):
     graph = build_graph(builder(weights=weights), x)
     assert_valid_graph(graph, len(x))
     assert graph.max() <= 1
-    assert (graph > 0.999)[:12, :12].nnz > 0  # twins hold together
+    assert (graph > 0.999)[:12, :12].nnz > 0  # identical cells
 
 
 @every_builder
-def test_two_far_blobs_are_not_connected(name):
+def test_two_distant_blobs_are_not_connected(name):
     x = make_embedding(60)
     x[30:] += 1000
     graph = build_graph(make_builder(name), x)
@@ -75,7 +75,7 @@ def test_two_far_blobs_are_not_connected(name):
 
 @every_builder
 @pytest.mark.parametrize("k", [3, 0.1, "adaptive"])
-def test_k_may_be_a_number_a_share_or_adaptive(name, k):
+def test_n_neighbors_can_be_a_number_a_fraction_or_adaptive(name, k):
     assert_valid_graph(build_graph(make_builder(name, n_neighbors=k), make_embedding()), 40)
 
 
@@ -95,7 +95,7 @@ def test_shared_settings_have_one_type(name):
         assert hints.get(field, shared[field]) == shared[field]
 
 
-def test_the_share_and_the_adaptive_number_of_neighbours():
+def test_resolve_n_neighbors():
     assert [resolve_n_neighbors(k, 1000) for k in (7, 0.05, 1e-9)] == [7, 50, 1]
     counts = [resolve_n_neighbors("adaptive", n) for n in (1, 100, 400, 1000, 10**6)]
     assert counts == [5, 5, 10, 16, 30]
@@ -104,15 +104,15 @@ def test_the_share_and_the_adaptive_number_of_neighbours():
 @pytest.mark.parametrize(
     "name", [n for n in GraphBuilder.names() if hasattr(make_builder(n), "prune")]
 )
-def test_a_builder_prunes_by_the_pruner_it_is_given(name):
-    all_kept, few = (
+def test_pruner_is_used(name):
+    unpruned, few = (
         build_graph(make_builder(name, prune=p), make_embedding())
         for p in (None, MeanStd(n_std=0.0))
     )
-    assert 0 < few.nnz < all_kept.nnz
+    assert 0 < few.nnz < unpruned.nnz
 
 
-def test_only_graphs_that_do_not_weigh_their_edges_prune_by_default():
+def test_only_unweighted_graphs_prune_by_default():
     pruning = {
         name
         for name in GraphBuilder.names()
@@ -124,11 +124,11 @@ def test_only_graphs_that_do_not_weigh_their_edges_prune_by_default():
 @pytest.mark.parametrize(
     ("scale", "offset", "first"), [(1e-2, 1e6, 3000), (1e-3, 1e5, 1), (1e19, 0, 1), (1, 0, 1)]
 )
-def test_neighbours_where_single_precision_has_too_few_digits(scale, offset, first):
+def test_neighbors_beyond_the_precision_of_float32(scale, offset, first):
     points = np.random.default_rng(0).normal(size=(300, 16))
     points[0] = first
-    nasty = points * scale + offset
-    distances, _ = neighbors.kneighbors(nasty, 10, "euclidean")
-    apart = np.sqrt(np.square(nasty[:, None] - nasty[None]).sum(-1))
+    x = points * scale + offset
+    distances, _ = neighbors.kneighbors(x, 10, "euclidean")
+    apart = np.sqrt(np.square(x[:, None] - x[None]).sum(-1))
     np.fill_diagonal(apart, np.inf)
     np.testing.assert_allclose(distances, np.sort(apart, axis=1)[:, :10], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Scores of imputation against values by hand and by scipy."""
+"""Imputation metrics against values by hand and by scipy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scgnn.evaluation.targets import ReferenceMatrix, infer_scale
 seeds = st.integers(0, 2**32 - 1)
 
 
-def drawn(shape=(40, 12), seed=0, mean=2.0):
+def draw_counts(shape=(40, 12), seed=0, mean=2.0):
     """Counts whose cells and genes differ."""
     rng = np.random.default_rng(seed)
     rate = mean * rng.gamma(2, 0.5, (shape[0], 1)) * rng.gamma(2, 0.5, shape[1])
@@ -29,10 +29,10 @@ def reference(counts):
 
 
 @pytest.mark.parametrize("entries", [1, 100, 10**6])
-def test_correlations_are_pearsons_however_many_cells_at_a_time(monkeypatch, entries):
+def test_correlations_are_pearsons_for_any_block_size(monkeypatch, entries):
     monkeypatch.setattr(imputation, "BLOCK_ENTRIES", entries)
     rng = np.random.default_rng(0)
-    truth, imputed = drawn(mean=20).toarray().astype(float), rng.random((40, 12))
+    truth, imputed = draw_counts(mean=20).toarray().astype(float), rng.random((40, 12))
     by_gene, by_cell = imputation.compute_correlations(imputed, sparse.csr_matrix(truth))
     expected = [stats.pearsonr(imputed[:, g], truth[:, g]).statistic for g in range(12)]
     assert_allclose(by_gene, expected)
@@ -47,20 +47,20 @@ def test_correlations_are_pearsons_however_many_cells_at_a_time(monkeypatch, ent
     assert_allclose(by_cell_of_some, expected)
 
 
-def test_a_gene_given_up_counts_as_zero_and_one_without_truth_not_at_all():
+def test_constant_imputed_gene_counts_as_zero_and_constant_truth_is_ignored():
     truth = np.array([[0, 1, 5], [1, 0, 5], [2, 1, 5], [3, 0, 5]], dtype=float)
     imputed = truth.copy()
     imputed[:, 1] = 0.1  # a constant
     imputed[:, 2] = [1, 2, 3, 4]
     by_gene, _ = imputation.compute_correlations(imputed, truth)
     assert_allclose(by_gene, [1, 0, np.nan])
-    found = imputation.score_against_reference(
+    result = imputation.score_against_reference(
         imputed, ReferenceMatrix(truth, sparse.csr_matrix(truth)), "counts"
     )
-    assert found["gene_correlation"] == pytest.approx(0.5)
+    assert result["gene_correlation"] == pytest.approx(0.5)
 
 
-def test_errors_against_those_by_hand():
+def test_errors_equal_those_by_hand():
     counts = np.array([[1.0, 3], [0, 2]])
     imputed = np.log1p(np.array([[1.0, 1], [5, 5]]))  # rates 2, 2 and 1, 1 at these totals
     mse, poisson = imputation.compute_errors(imputed, sparse.csr_matrix(counts), "log1p")
@@ -74,51 +74,53 @@ def test_errors_against_those_by_hand():
 
 
 def test_the_true_values_score_perfectly():
-    counts = drawn()
-    found = imputation.score_against_reference(counts.log1p().toarray(), reference(counts), "log1p")
-    assert found["gene_correlation"] == pytest.approx(1)
-    assert found["cell_correlation"] == pytest.approx(1)
-    assert found["mse"] == pytest.approx(0, abs=1e-10)
-    assert 0 <= found["poisson"] <= 2 * imputation.MIN_RATE
+    counts = draw_counts()
+    result = imputation.score_against_reference(
+        counts.log1p().toarray(), reference(counts), "log1p"
+    )
+    assert result["gene_correlation"] == pytest.approx(1)
+    assert result["cell_correlation"] == pytest.approx(1)
+    assert result["mse"] == pytest.approx(0, abs=1e-10)
+    assert 0 <= result["poisson"] <= 2 * imputation.MIN_RATE
 
 
 @pytest.mark.parametrize("value", [0.0, -3.0])
-def test_never_predicting_anything_has_the_floor_for_a_rate(value):
-    counts = drawn()
+def test_zero_predictions_have_the_minimum_rate(value):
+    counts = draw_counts()
     nothing = np.full(counts.shape, value, dtype=np.float32)
-    found = imputation.score_against_reference(nothing, reference(counts), "log1p")
-    assert found["gene_correlation"] == found["cell_correlation"] == 0
-    assert found["mse"] == pytest.approx(np.mean(np.log1p(counts.toarray()) ** 2))
+    result = imputation.score_against_reference(nothing, reference(counts), "log1p")
+    assert result["gene_correlation"] == result["cell_correlation"] == 0
+    assert result["mse"] == pytest.approx(np.mean(np.log1p(counts.toarray()) ** 2))
     flat = counts.toarray().ravel()
     expected = mean_poisson_deviance(flat, np.full(flat.shape, imputation.MIN_RATE))
-    assert found["poisson"] == pytest.approx(expected)
+    assert result["poisson"] == pytest.approx(expected)
 
 
 @given(seeds)
 @settings(max_examples=20, deadline=None)
-def test_neither_order_nor_depth_of_what_was_imputed_matters(seed):
+def test_scores_do_not_depend_on_order_or_depth(seed):
     rng = np.random.default_rng(seed)
-    counts, imputed = drawn(), rng.random((40, 12)) + 0.1
-    found = imputation.score_against_reference(imputed, reference(counts), "counts")
+    counts, imputed = draw_counts(), rng.random((40, 12)) + 0.1
+    result = imputation.score_against_reference(imputed, reference(counts), "counts")
     cells, genes = rng.permutation(40), rng.permutation(12)
     moved = imputation.score_against_reference(
         imputed[cells][:, genes], reference(counts[cells][:, genes]), "counts"
     )
-    assert moved == pytest.approx(found)
+    assert moved == pytest.approx(result)
     deeper = imputed * rng.gamma(5, 1, (40, 1))
     changed = imputation.score_against_reference(deeper, reference(counts), "counts")
     for name in ("mse", "poisson", "cell_correlation"):
-        assert changed[name] == pytest.approx(found[name])
+        assert changed[name] == pytest.approx(result[name])
 
 
-def test_values_that_no_exponential_can_hold_still_have_a_score():
-    counts = drawn()
+def test_huge_values_have_finite_scores():
+    counts = draw_counts()
     imputed = np.full(counts.shape, 1e6, dtype=np.float32)
-    found = imputation.score_against_reference(imputed, reference(counts), "log1p")
-    assert np.isfinite(list(found.values())).all()
+    result = imputation.score_against_reference(imputed, reference(counts), "log1p")
+    assert np.isfinite(list(result.values())).all()
 
 
-def test_false_signal_is_the_correlation_made_up():
+def test_false_signal_is_the_introduced_correlation():
     genes = np.array([0, 2, 3])
     x = sparse.csr_matrix(np.random.default_rng(1).poisson(2.0, (200, 5)), dtype=np.float32)
     assert imputation.compute_false_signal(x.toarray(), x, genes) == pytest.approx(0, abs=1e-12)
@@ -140,5 +142,5 @@ def test_false_signal_is_the_correlation_made_up():
         ([Log1p(), Scale()], "other"),
     ],
 )
-def test_the_way_back_to_counts_is_known_or_not(transforms, scale):
+def test_scale_of_transforms(transforms, scale):
     assert infer_scale(transforms) == scale

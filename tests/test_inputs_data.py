@@ -1,4 +1,4 @@
-"""Data that cannot be used, through the command: one sentence, exit code 2, no file touched."""
+"""Invalid data on the command line: one line, exit code 2, no file written."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_missing_file(reject_run):
     )
 
 
-def test_check_names_every_file_that_is_missing(run_cli):
+def test_check_names_every_missing_file(run_cli):
     reader = "data.reader={name: h5ad, path: gone.h5ad}"
     done = run_cli("check", "scgnn", "--set", reader, "--set", "data.truth_path=true.h5ad")
     assert (done.exit_code, done.stderr.splitlines()) == (
@@ -33,13 +33,13 @@ def test_check_names_every_file_that_is_missing(run_cli):
 
 
 def test_a_truncated_gz_file(reject_run, make_counts):
-    whole = gzip.compress(make_counts().to_df().to_csv().encode())
-    Path("cut.csv.gz").write_bytes(whole[: len(whole) // 2])
+    full = gzip.compress(make_counts().to_df().to_csv().encode())
+    Path("cut.csv.gz").write_bytes(full[: len(full) // 2])
     given = "{name: csv, path: cut.csv.gz, orientation: cells_by_genes}"
     for words in (["--data", "cut.csv.gz"], ["--set", f"data.reader={given}", "--out", "new/out"]):
-        sentence = reject_run(*words)
-        assert sentence.startswith("cut.csv.gz is damaged or incomplete: ")
-        assert sentence.endswith("; copy it again")
+        message = reject_run(*words)
+        assert message.startswith("cut.csv.gz is damaged or incomplete: ")
+        assert message.endswith("; copy it again")
 
 
 def test_a_truncated_h5ad(reject_run, make_counts):
@@ -49,20 +49,23 @@ def test_a_truncated_h5ad(reject_run, make_counts):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"", "cells.h5ad is an empty file"),
-        (b"hello\nworld\n", "cells.h5ad has an unknown format; supported: h5ad, zarr, loom, 10x .h5"),
+        (
+            b"hello\nworld\n",
+            "cells.h5ad has an unknown format; supported: h5ad, zarr, loom, 10x .h5",
+        ),
         (os.urandom(500), "cells.h5ad has an unknown format; supported: h5ad, zarr, loom, 10x .h5"),
     ],
     ids=["empty", "text", "noise"],
 )
-def test_a_file_of_another_kind(reject_run, content, says):
+def test_a_file_of_another_kind(reject_run, content, message):
     Path("cells.h5ad").write_bytes(content)
-    assert reject_run("--data", "cells.h5ad").startswith(says)
+    assert reject_run("--data", "cells.h5ad").startswith(message)
 
 
-def spoiled(make, change):
+def corrupt(make, change):
     adata = make()
     change(adata)
     adata.write_h5ad("cells.h5ad")
@@ -92,21 +95,22 @@ WRONG_VALUES = {
     "infinite": (set_value(np.inf), "cells.h5ad: inf in cell 'cell_3', gene 'gene_2' (1 values "),
     "negative": (set_value(-1), "cells.h5ad: counts cannot be negative, -1 in cell 'cell_3', gene"),
     "scaled": (scale, "cells.h5ad: X is already centered or scaled, "),
-    "only zeros": (empty, "cells.h5ad has 40 cells and 30 genes and only zeros: at least one count "),
+    "only zeros": (
+        empty,
+        "cells.h5ad has 40 cells and 30 genes and only zeros: at least one count ",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", WRONG_VALUES)
-def test_values_that_are_no_counts(reject_run, make_counts, case):
-    change, says = WRONG_VALUES[case]
-    spoiled(make_counts, change)
-    assert reject_run("--data", "cells.h5ad", "--out", "out").startswith(says)
+def test_values_that_are_not_counts(reject_run, make_counts, case):
+    change, message = WRONG_VALUES[case]
+    corrupt(make_counts, change)
+    assert reject_run("--data", "cells.h5ad", "--out", "out").startswith(message)
 
 
-def test_scaled_data_with_counts_in_a_layer_say_so_and_run(
-    reject_run, run_cli, run_args, make_counts
-):
-    spoiled(make_counts, scale)
+def test_scaled_data_with_counts_in_a_layer(reject_run, run_cli, run_args, make_counts):
+    corrupt(make_counts, scale)
     assert reject_run("--data", "cells.h5ad").endswith(": set layer to 'counts'")
     done = run_cli(*run_args, "--data", "cells.h5ad", "--set", "data.layer=counts", "--out", "out")
     assert done.exit_code == 0
@@ -118,12 +122,12 @@ def test_counts_where_ltmg_expects_logarithms(reject_run, make_counts):
     adata = make_counts()
     adata.X = adata.X * 1000
     adata.write_h5ad("cells.h5ad")
-    said = reject_run("--data", "cells.h5ad", "--set", "data.transforms=[]", "--out", "out")
-    assert "is too large for log(count + 1)" in said
-    assert said.endswith("add log1p to the transforms, or set input: counts")
+    message = reject_run("--data", "cells.h5ad", "--set", "data.transforms=[]", "--out", "out")
+    assert "is too large for log(count + 1)" in message
+    assert message.endswith("add log1p to the transforms, or set input: counts")
 
 
-def test_logarithmic_data_that_say_so(reject_run, make_counts):
+def test_log_transformed_data(reject_run, make_counts):
     adata = make_counts()
     adata.X = np.log1p(adata.X)
     adata.uns["log1p"] = {"base": None}
@@ -134,31 +138,31 @@ def test_logarithmic_data_that_say_so(reject_run, make_counts):
     )
 
 
-def test_a_matrix_the_wrong_way_round(reject_run, make_counts):
+def test_transposed_matrix(reject_run, make_counts):
     adata = make_counts(n_cells=4, n_genes=5)
     adata.obs_names = ["AAACCTGAGAAACCAT-1", "AAACCTGAGAAACCGC-1", "CCACCTGAGAAACCTA-1", "TTTG" * 4]
     adata.var_names = ["MT-CO1", "RPL13", "GAPDH", "ACTB", "ENSG00000141510"]
     adata.T.write_h5ad("cells.h5ad")
-    sentence = reject_run("--data", "cells.h5ad", "--out", "out")
-    assert sentence.startswith("cells.h5ad looks transposed, rows look like genes and columns like")
-    assert sentence.endswith(": provide cells x genes")
+    message = reject_run("--data", "cells.h5ad", "--out", "out")
+    assert message.startswith("cells.h5ad looks transposed, rows look like genes and columns like")
+    assert message.endswith(": provide cells x genes")
 
 
-def test_a_table_whose_sides_cannot_be_told_apart(reject_run):
+def test_table_with_ambiguous_orientation(reject_run):
     Path("cells.csv").write_text("x,a,b\nc,1,2\nd,3,4\n")
     assert reject_run("--data", "cells.csv", "--out", "out").endswith(
         "; set orientation to cells_by_genes or genes_by_cells"
     )
 
 
-def test_repeated_names_are_made_unique_with_a_line_in_the_log(run_cli, run_args, make_counts):
+def test_duplicate_names_are_made_unique_and_logged(run_cli, run_args, make_counts):
     adata = make_counts()
     adata.obs_names = ["twin"] * 2 + list(adata.obs_names[2:])
     adata.write_h5ad("cells.h5ad")
     done = run_cli(*run_args, "--data", "cells.h5ad", "--out", "out")
     assert done.exit_code == 0
-    for said in (done.stderr, Path("out/log.txt").read_text()):
-        (line,) = [line for line in said.splitlines() if "'twin' is now 'twin-1'" in line]
+    for message in (done.stderr, Path("out/log.txt").read_text()):
+        (line,) = [line for line in message.splitlines() if "'twin' is now 'twin-1'" in line]
         assert "cells.h5ad: 1 " in line
     assert list(read_h5ad("out/result.h5ad").obs_names[:2]) == ["twin", "twin-1"]
 
@@ -168,14 +172,14 @@ def test_nothing_left_after_filtering(reject_run, make_counts, threshold):
     adata = make_counts()
     adata.X *= np.random.default_rng(0).random(adata.shape) < 0.3
     adata.write_h5ad("cells.h5ad")
-    sentence = reject_run(
+    message = reject_run(
         "--data", "cells.h5ad", "--set", f"data.transforms.filter.{threshold}=0.99", "--out", "out"
     )
-    assert sentence.startswith("filter keeps ")
-    assert sentence.endswith(": lower min_cell_fraction or min_gene_fraction")
+    assert message.startswith("filter keeps ")
+    assert message.endswith(": lower min_cell_fraction or min_gene_fraction")
 
 
-def test_labels_that_are_not_there(reject_run, make_counts):
+def test_unknown_or_empty_labels(reject_run, make_counts):
     adata = make_counts()
     adata.obs["nobody"] = np.nan
     adata.write_h5ad("cells.h5ad")
@@ -187,10 +191,10 @@ def test_labels_that_are_not_there(reject_run, make_counts):
     )
 
 
-def test_a_layer_that_is_not_there(reject_run, make_counts):
+def test_unknown_layer(reject_run, make_counts):
     make_counts().write_h5ad("cells.h5ad")
-    sentence = reject_run("--data", "cells.h5ad", "--set", "data.layer=raw", "--out", "out")
-    assert "has no layer 'raw': it has none" in sentence
+    message = reject_run("--data", "cells.h5ad", "--set", "data.layer=raw", "--out", "out")
+    assert "has no layer 'raw': it has none" in message
 
 
 def test_a_training_that_diverges_is_one_line(run_cli, run_args, make_counts):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def unfinished(command, words):
 def test_a_folder_with_an_unfinished_run(reject_run, run_cli, run_args, table):
     unfinished(run_cli, run_args)
     assert reject_run("--data", table, "--out", "out") == (
-        "out: holds an unfinished run; add --resume to go on with it, or choose another folder "
+        "out: holds an unfinished run; add --resume to continue it, or choose another folder "
         "with --out"
     )
 
@@ -79,6 +80,28 @@ def test_going_on_with_the_run_of_another_recipe(reject_run, run_cli, run_args, 
     assert reject_run("--data", table, "--out", "out", "--resume", "--set", "seed=2") == (
         "out: holds a run of another recipe; choose another folder with --out"
     )
+
+
+def test_the_recipe_and_the_run_of_an_older_version_are_one_sentence(
+    reject_run, run_cli, run_args, table
+):
+    unfinished(run_cli, run_args)
+    saved = Path("out/recipe.yaml")
+    current = saved.read_text()
+    old = current.replace("  reconstruction_weight:", "  fidelity:")
+    saved.write_text(old)
+    assert re.fullmatch(
+        r"out/recipe.yaml:\d+: unknown key 'pipeline.fidelity'.*: this version cannot resume out; "
+        "choose another folder with --out",
+        reject_run("--data", table, "--out", "out", "--resume"),
+    )
+    done = run_cli("run", "out/recipe.yaml", "--out", "new")
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert "unknown key" in line and "fidelity" in line
+    saved.write_text(old.replace("  labels_key:", "  labels:"))
+    error = reject_run("--data", table, "--out", "out", "--resume")
+    assert " and 1 more: this version cannot resume out" in error
 
 
 def test_going_on_with_a_run_whose_data_are_gone_leaves_it_as_it_was(

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("work_dir")
 @pytest.mark.parametrize("thing", [np.ones((3, 3)), pd.DataFrame([[1]]), sparse.eye(3)], ids=type)
 def test_only_an_anndata_is_one(thing):
     with pytest.raises(
-        scgnn.InputError, match=f"^give an AnnData, .* not a {type(thing).__name__}$"
+        scgnn.InputError, match=f"^expected an AnnData, .* not a {type(thing).__name__}$"
     ):
         scgnn.run("scgnn", thing)
 
@@ -39,7 +39,7 @@ def test_annotation_that_no_file_can_hold_is_refused_before_the_run(
 ):
     adata = make_counts()
     add(adata)
-    with pytest.raises(scgnn.InputError, match=f"^the AnnData given: {name} cannot be written"):
+    with pytest.raises(scgnn.InputError, match=f"^the given AnnData: {name} cannot be written"):
         scgnn.run("scgnn", adata, out="out")
     assert os.listdir(work_dir) == []
 

@@ -227,7 +227,8 @@ def test_decoder_of_counts_rejects_fractions(run, state):
 def test_weight_of_cluster_autoencoders_may_be_positive_or_zero_alone():
     only_ltmg = {"reconstruction_weight": 0.0, "cluster_reconstruction_weight": 1.0}
     assert small(**only_ltmg).cluster_weight == 1.0
-    with pytest.raises(ValueError, match="cluster_reconstruction_weight: 0 requires an active"):
+    message = "cluster_reconstruction_weight: 0 requires a regularizer that is active in phase"
+    with pytest.raises(ValueError, match=message):
         small(cluster_reconstruction_weight=0.0)
 
 

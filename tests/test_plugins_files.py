@@ -1,4 +1,4 @@
-"""Plug-in files: known to every command, leaving nothing behind, refused in one sentence."""
+"""Plug-in files: known to every command, without side effects, rejected in one sentence."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ pytestmark = pytest.mark.usefixtures("restore_registry")
 
 
 @pytest.mark.parametrize(
-    "words",
+    "args",
     [
         ("check", "scgnn", "--set", "pipeline.clusterer=lump"),
         ("show", "clusterer.lump"),
         ("show", "scgnn", "--set", "pipeline.clusterer=lump"),
         ("list", "clusterer"),
     ],
-    ids=lambda words: " ".join(words),
+    ids=lambda args: " ".join(args),
 )
-def test_a_plug_in_file_is_known_to_every_command(run_cli, lump_plugin, words):
-    done = run_cli(*words, "--plugin", lump_plugin)
-    assert (done.exit_code, done.stderr) == (0, "")
-    assert "lump" in done.stdout
+def test_a_plug_in_file_is_known_to_every_command(run_cli, lump_plugin, args):
+    result = run_cli(*args, "--plugin", lump_plugin)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "lump" in result.stdout
 
 
 def test_a_run_with_a_plug_in_file_and_its_saved_recipe(
     run_cli, lump_plugin, to_set_options, make_small_changes, tmp_path
 ):
-    words = [
+    args = [
         "run",
         "scgnn_quick",
         *to_set_options(make_small_changes("scgnn")),
         "--set",
         "pipeline.clusterer=lump",
     ]
-    done = run_cli(*words, "--out", tmp_path / "out", "--plugin", lump_plugin)
-    assert done.exit_code == 0
-    assert re.search(r"^clusters +1$", done.stdout, re.M)
+    result = run_cli(*args, "--out", tmp_path / "out", "--plugin", lump_plugin)
+    assert result.exit_code == 0
+    assert re.search(r"^clusters +1$", result.stdout, re.M)
     noted = json.loads((tmp_path / "out" / "versions.json").read_text())
     assert noted["clusterer.lump"].startswith(f"{lump_plugin.name}, code ")
     saved = tmp_path / "out" / "recipe.yaml"
@@ -58,16 +58,16 @@ def test_a_plug_in_that_breaks_in_a_run_is_named(
 ):
     broken = COMPONENT_TEMPLATE.format(name="ragged", cls="Ragged").replace("(len(embedding)", "(k")
     (tmp_path / "own.py").write_text(broken)
-    words = [
+    args = [
         "run",
         "scgnn_quick",
         *to_set_options(make_small_changes("scgnn")),
         "--set",
         "pipeline.clusterer=ragged",
     ]
-    done = run_cli(*words, "--out", tmp_path / "out", "--plugin", tmp_path / "own.py")
-    assert done.exit_code == 2
-    assert done.stderr.splitlines()[-1] == (
+    result = run_cli(*args, "--out", tmp_path / "out", "--plugin", tmp_path / "own.py")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
         "clustering: NameError: name 'k' is not defined (own.py:23), in clusterer.ragged of "
         f"own.py; run 'scgnn-recipe test {tmp_path / 'own.py'}' to debug it"
     )
@@ -79,8 +79,8 @@ def test_two_plug_in_files_of_one_name_do_not_meet(tmp_path, run_cli):
         (tmp_path / name).mkdir()
         files.append(tmp_path / name / "mine.py")
         files[-1].write_text(COMPONENT_TEMPLATE.format(name=name, cls="Mine"))
-    done = run_cli("list", "clusterer", "--plugin", files[0], "--plugin", files[1])
-    assert done.stdout.count("[mine.py]") == 2
+    result = run_cli("list", "clusterer", "--plugin", files[0], "--plugin", files[1])
+    assert result.stdout.count("[mine.py]") == 2
 
 
 def test_a_component_of_a_file_can_be_pickled(lump_plugin):
@@ -97,7 +97,7 @@ def test_a_plug_in_file_leaves_nothing_beside_itself(lump_plugin, read_tree):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("x = (\n", ":1: SyntaxError: '(' was never closed"),
         ("\n\nimport nowhere\n", ":3: ModuleNotFoundError: No module named 'nowhere'"),
@@ -112,17 +112,17 @@ def test_a_plug_in_file_leaves_nothing_beside_itself(lump_plugin, read_tree):
     ],
     ids=["syntax", "import", "exit", "error", "taken", "nothing"],
 )
-def test_a_mistake_in_a_plug_in_file_is_one_sentence(tmp_path, run_cli, text, said):
+def test_a_mistake_in_a_plug_in_file_is_one_sentence(tmp_path, run_cli, text, message):
     path = tmp_path / "mine.py"
     path.write_text(text)
     before = registered_components()
-    done = run_cli("list", "--plugin", path)
-    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"{path}{said}\n")
+    result = run_cli("list", "--plugin", path)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"{path}{message}\n")
     assert registered_components() == before
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("nowhere.py", "cannot be read (No such file or directory)"),
         ("folder.py", "cannot be read (Is a directory)"),
@@ -130,12 +130,12 @@ def test_a_mistake_in_a_plug_in_file_is_one_sentence(tmp_path, run_cli, text, sa
         ("mine.yaml", "not a Python file; plug-in files end in .py"),
     ],
 )
-def test_a_plug_in_file_that_cannot_be_read_is_one_sentence(tmp_path, name, said):
+def test_a_plug_in_file_that_cannot_be_read_is_one_sentence(tmp_path, name, message):
     (tmp_path / "folder.py").mkdir()
     (tmp_path / "bytes.py").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as error:
         plugin_files.load_file(tmp_path / name)
-    assert str(refused.value) == f"{tmp_path / name}: {said}"
+    assert str(error.value) == f"{tmp_path / name}: {message}"
 
 
 def test_a_class_of_a_notebook_is_a_component():

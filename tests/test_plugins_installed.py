@@ -1,4 +1,4 @@
-"""Installed plug-ins: found without importing, imported when asked for, refused in one sentence."""
+"""Installed plug-ins: discovered without importing, imported on use, rejected in one sentence."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def installed(tmp_path, monkeypatch):
     return install
 
 
-def refusal(kind: str, name: str) -> str:
-    with pytest.raises(ValueError, match=f"\\b{name}\\b") as refused:
+def get_error(kind: str, name: str) -> str:
+    with pytest.raises(ValueError, match=f"\\b{name}\\b") as error:
         get_component(f"{kind}.{name}")
-    return str(refused.value)
+    return str(error.value)
 
 
 # --- entry points -------------------------------------------------------------------------------
@@ -43,9 +43,9 @@ def refusal(kind: str, name: str) -> str:
 
 def test_a_plug_in_is_listed_without_being_imported(installed, run_cli):
     installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump="raise SystemExit(3)")
-    done = run_cli("list", "clusterer")
-    assert (done.exit_code, done.stderr) == (0, "")
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("  lump ")]
+    result = run_cli("list", "clusterer")
+    assert (result.exit_code, result.stderr) == (0, "")
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("  lump ")]
     assert line.split(maxsplit=1)[1] == "What labs is.  [labs 1.0]"
     assert "plugged_lump" not in sys.modules
 
@@ -67,14 +67,14 @@ def test_a_plug_in_that_was_imported_says_what_it_is_and_whose(installed, run_cl
 
 def test_a_misspelled_plug_in_gets_the_suggestion(installed):
     installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
-    assert "Did you mean 'lump'? Known: " in refusal("clusterer", "lumq")
+    assert "Did you mean 'lump'? Known: " in get_error("clusterer", "lumq")
 
 
 def test_without_its_plug_in_a_recipe_says_which_name_is_unknown(tmp_path, run_cli):
     (tmp_path / "my.yaml").write_text("base: scgnn\npipeline:\n  clusterer: {name: lump, k: 2}\n")
-    done = run_cli("check", tmp_path / "my.yaml")
-    assert done.exit_code == 2
-    assert "my.yaml:3: pipeline.clusterer.name: unknown clusterer 'lump'." in done.stderr
+    result = run_cli("check", tmp_path / "my.yaml")
+    assert result.exit_code == 2
+    assert "my.yaml:3: pipeline.clusterer.name: unknown clusterer 'lump'." in result.stderr
 
 
 def test_a_plug_in_never_takes_the_place_of_a_built_in(installed, run_cli):
@@ -82,19 +82,21 @@ def test_a_plug_in_never_takes_the_place_of_a_built_in(installed, run_cli):
     entry = "clusterer.leiden = plugged_leiden:Lump"
     installed("labs", entry, plugged_leiden=COMPONENT_TEMPLATE.format(name="leiden", cls="Lump"))
     assert get_component("clusterer.leiden") is built_in
-    said = "plug-in clusterer.leiden of labs 1.0 is ignored: scgnn has a clusterer of that name\n"
-    assert run_cli("list").stderr == said
+    message = (
+        "plug-in clusterer.leiden of labs 1.0 is ignored: scgnn has a clusterer of that name\n"
+    )
+    assert run_cli("list").stderr == message
     doctor = run_cli("doctor")
     assert doctor.exit_code == 1
-    assert said in doctor.stdout
+    assert message in doctor.stdout
 
 
 def test_two_distributions_with_one_name_are_refused(installed, run_cli):
     for name in ("labs", "others"):
         installed(name, "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
-    said = "plug-in clusterer.lump is provided by labs 1.0 and others 1.0; uninstall all but one"
-    assert refusal("clusterer", "lump") == said
-    assert run_cli("list").stderr == said + "\n"
+    message = "plug-in clusterer.lump is provided by labs 1.0 and others 1.0; uninstall all but one"
+    assert get_error("clusterer", "lump") == message
+    assert run_cli("list").stderr == message + "\n"
     assert get_component("clusterer.leiden")
 
 
@@ -104,7 +106,7 @@ def test_a_name_offered_twice_does_not_come_in_through_a_neighbour(installed):
     installed("labs", both, plugged_two=two)
     installed("others", "clusterer.lump = plugged_lump:Lump", plugged_lump=LUMP_PLUGIN)
     assert get_component("clusterer.heap").__name__ == "Heap"
-    assert "is provided by labs 1.0 and others 1.0" in refusal("clusterer", "lump")
+    assert "is provided by labs 1.0 and others 1.0" in get_error("clusterer", "lump")
 
 
 def test_neighbours_in_a_module_are_both_there(installed):
@@ -140,19 +142,19 @@ def test_neighbours_in_a_module_are_both_there(installed):
 )
 def test_a_broken_plug_in_is_one_sentence_with_its_distribution(installed, run_cli, module, reason):
     installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=module)
-    said = f"plug-in clusterer.lump of labs 1.0{'' if reason[0] == ':' else ' '}{reason}"
-    assert refusal("clusterer", "lump") == said
-    assert refusal("clusterer", "lump") == said  # and again
-    done = run_cli("check", "scgnn", "--set", "pipeline.clusterer=lump")
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr.endswith(f"pipeline.clusterer.name: {said}\n")
+    message = f"plug-in clusterer.lump of labs 1.0{'' if reason[0] == ':' else ' '}{reason}"
+    assert get_error("clusterer", "lump") == message
+    assert get_error("clusterer", "lump") == message  # and again
+    result = run_cli("check", "scgnn", "--set", "pipeline.clusterer=lump")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith(f"pipeline.clusterer.name: {message}\n")
 
 
 def test_a_broken_plug_in_breaks_nothing_else(installed, run_cli):
     broken = COMPONENT_TEMPLATE.format(name="heap", cls="Heap") + "raise RuntimeError('half way')"
     installed("labs", "clusterer.lump = plugged_lump:Lump", plugged_lump=broken)
     before = registered_components()
-    refusal("clusterer", "lump")
+    get_error("clusterer", "lump")
     assert registered_components() == before
     assert run_cli("check", "scgnn").exit_code == 0
     assert run_cli("list").exit_code == 0
@@ -185,5 +187,5 @@ def test_help_does_not_import_torch_with_plug_ins_there(installed, tmp_path):
         "except SystemExit:\n    sys.exit('torch' in sys.modules)\n"
     )
     path = {"PYTHONPATH": str(tmp_path / "labs"), "PATH": ""}
-    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, env=path)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, env=path)
+    assert result.returncode == 0, result.stderr

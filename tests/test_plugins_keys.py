@@ -1,4 +1,4 @@
-"""What a stage is known by covers the code of plug-ins."""
+"""Keys of stages cover the code of plug-ins."""
 
 from __future__ import annotations
 

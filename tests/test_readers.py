@@ -1,4 +1,4 @@
-"""Readers of AnnData and loom files, how a format is told, and the simulated demo."""
+"""Readers of AnnData and loom files, detection of formats, and the simulated demo."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from scgnn.errors import InputError
 @pytest.mark.parametrize(
     "form", [np.asarray, np.int64, np.float64, sparse.csr_matrix, sparse.csc_matrix]
 )
-def test_h5ad_gives_csr_float32_from_any_matrix(tmp_path, form):
+def test_h5ad_returns_csr_float32_from_any_matrix(tmp_path, form):
     adata = make_example()
     adata.X = form(COUNTS)
     adata.write_h5ad(tmp_path / "x.h5ad")
@@ -53,7 +53,7 @@ def test_h5ad_gives_csr_float32_from_any_matrix(tmp_path, form):
 
 
 @pytest.mark.parametrize("reader", [H5AD, Zarr])
-def test_counts_are_taken_from_a_layer_or_from_raw(tmp_path, reader):
+def test_counts_are_read_from_a_layer_or_raw(tmp_path, reader):
     adata = make_example()
     adata.layers["counts"] = sparse.csc_matrix(COUNTS)
     adata.raw = make_example()
@@ -68,7 +68,7 @@ def test_counts_are_taken_from_a_layer_or_from_raw(tmp_path, reader):
 
 
 @ignore_duplicate_names
-def test_repeated_names_in_a_file_raise_no_warning(tmp_path):
+def test_duplicate_names_in_a_file_raise_no_warning(tmp_path):
     adata = make_example()
     adata.var_names = GENE_SYMBOLS
     adata.write_h5ad(tmp_path / "x.h5ad")
@@ -81,11 +81,11 @@ def test_repeated_names_in_a_file_raise_no_warning(tmp_path):
 def test_a_loom_file_reads_as_in_scanpy(tmp_path):
     pytest.importorskip("loompy")
     file = write_loom(tmp_path / "x.loom")
-    ours = Loom(str(file))()
-    assert_is_example(ours)
-    assert list(ours.obs["age"]) == [0, 1, 2, 3]
-    assert list(ours.var["chromosome"]) == list("abcdef")
-    assert_same_data(ours, sc.read_loom(file, X_name=""))
+    actual = Loom(str(file))()
+    assert_is_example(actual)
+    assert list(actual.obs["age"]) == [0, 1, 2, 3]
+    assert list(actual.var["chromosome"]) == list("abcdef")
+    assert_same_data(actual, sc.read_loom(file, X_name=""))
     assert_same_data(Loom(str(file), layer="spliced")(), sc.read_loom(file, X_name="spliced"))
 
 
@@ -99,7 +99,7 @@ def test_loom_layers_are_listed_and_unnamed_cells_numbered(tmp_path, caplog):
     assert "has no cell names (CellID), using cell_1, cell_2, …" in caplog.text
 
 
-def test_a_format_is_told_by_content_not_by_name(tmp_path):
+def test_formats_are_detected_from_content_not_names(tmp_path):
     for name, path in write_every_format(tmp_path).items():
         reader = detect_reader(str(path))
         assert reader.name == name
@@ -109,11 +109,15 @@ def test_a_format_is_told_by_content_not_by_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "sentence"),
+    ("name", "content", "message"),
     [
         ("x.h5ad", None, "x.h5ad does not exist$"),
         ("x.csv", b"", "x.csv is an empty file$"),
-        ("x.bin", b"\x00\x01\x02" * 99, "has an unknown format; supported: h5ad, zarr, loom, 10x .h5"),
+        (
+            "x.bin",
+            b"\x00\x01\x02" * 99,
+            "has an unknown format; supported: h5ad, zarr, loom, 10x .h5",
+        ),
         (
             "x.rds",
             gzip.compress(b"X\n\x00\x00\x00\x03" * 9, mtime=0),
@@ -131,15 +135,15 @@ def test_a_format_is_told_by_content_not_by_name(tmp_path):
         ("x.gz", gzip.compress(bytes(range(256)) * 9, mtime=0)[:12], "is damaged or incomplete"),
     ],
 )
-def test_a_file_that_cannot_be_used_gets_one_sentence(tmp_path, name, content, sentence):
+def test_unusable_file_raises_one_line(tmp_path, name, content, message):
     if content is not None:
         write_file(tmp_path / name, content)
-    with pytest.raises(InputError, match=sentence) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         detect_reader(str(tmp_path / name))()
     assert "\n" not in str(caught.value)
 
 
-def test_a_folder_and_an_hdf5_file_of_something_else_are_refused(tmp_path):
+def test_other_folders_and_hdf5_files_are_rejected(tmp_path):
     with pytest.raises(InputError, match=r"is a folder without matrix.mtx and not a zarr store"):
         detect_reader(str(tmp_path))
     with h5py.File(tmp_path / "x.h5", "w") as file:
@@ -152,7 +156,7 @@ def test_a_folder_and_an_hdf5_file_of_something_else_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["h5ad", "loom", "tenx_h5", "zarr", "tenx_mtx", "csv"])
-def test_a_damaged_file_gets_one_sentence_from_its_reader(tmp_path, name):
+def test_damaged_file_raises_one_line(tmp_path, name):
     path = write_every_format(tmp_path)[name]
     if name == "zarr":
         write_file(path / ".zmetadata", "{")
@@ -166,7 +170,7 @@ def test_a_damaged_file_gets_one_sentence_from_its_reader(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["h5ad", "zarr", "loom", "tenx_mtx", "tenx_h5", "csv"])
-def test_a_reader_without_a_path_says_where_to_set_it(name):
+def test_missing_path_names_the_key(name):
     with pytest.raises(InputError, match=r"no path: set data.reader.path, or use --data FILE"):
         Reader.get(name)()()
 
@@ -188,7 +192,7 @@ def test_the_demo_is_the_same_for_the_same_fields():
     assert (first.X != other.X).nnz > 0
 
 
-def test_the_demo_has_the_shape_and_the_groups_asked_for():
+def test_demo_has_the_requested_shape_and_groups():
     adata = Demo(n_cells=90, n_genes=40, n_groups=2)()
     assert adata.shape == (90, 40)
     assert adata.obs["group"].value_counts().to_dict() == {"group_1": 60, "group_2": 30}
@@ -196,9 +200,9 @@ def test_the_demo_has_the_shape_and_the_groups_asked_for():
     assert validate(adata, "demo").uns["scgnn_input"]["scale"] == "counts"
 
 
-@pytest.mark.parametrize("together", [4000, 1500])
-def test_demo_counts_scatter_around_their_true_means(monkeypatch, together):
-    monkeypatch.setattr("scgnn.components.readers.demo.CELLS_PER_BLOCK", together)
+@pytest.mark.parametrize("cells_per_block", [4000, 1500])
+def test_demo_counts_scatter_around_their_true_means(monkeypatch, cells_per_block):
+    monkeypatch.setattr("scgnn.components.readers.demo.CELLS_PER_BLOCK", cells_per_block)
     adata = Demo(n_cells=4000, n_genes=50, n_groups=1, dropout=0.0, dispersion=0.3)()
     counts, mean = adata.X.toarray(), adata.layers["true_mean"].astype(float)
     np.testing.assert_allclose(counts.sum(axis=0), mean.sum(axis=0), rtol=0.1, atol=50)
@@ -209,7 +213,7 @@ def test_demo_counts_scatter_around_their_true_means(monkeypatch, together):
     assert np.median(mean.sum(axis=1)) == pytest.approx(2000, rel=0.02)
 
 
-def test_the_demo_need_not_keep_its_true_means():
+def test_demo_without_true_means():
     with_means, without = Demo(n_cells=50)(), Demo(n_cells=50, true_mean=False)()
     assert not without.layers
     assert (with_means.X != without.X).nnz == 0
@@ -230,7 +234,7 @@ def test_demo_markers_are_higher_in_their_group():
     assert inside > 1.8 * adata[adata.obs["group"] != "group_1", marked].X.mean()
 
 
-def test_demo_groups_can_be_found_but_not_without_care():
+def test_demo_groups_are_found_only_after_normalization():
     adata = Filter()(Demo()())
     scores = []
     for steps in ([Log1p()], [NormalizeTotal(), Log1p()]):
@@ -238,8 +242,8 @@ def test_demo_groups_can_be_found_but_not_without_care():
         for step in steps:
             x = step(x)
         embedding = PCA(20, random_state=0, svd_solver="full").fit_transform(x.X.toarray())
-        found = KMeans(5, n_init=10, random_state=0).fit_predict(embedding)
-        scores.append(adjusted_rand_score(adata.obs["group"], found))
+        result = KMeans(5, n_init=10, random_state=0).fit_predict(embedding)
+        scores.append(adjusted_rand_score(adata.obs["group"], result))
     assert 0.4 < scores[0] < 0.9 < scores[1]
 
 

@@ -1,4 +1,4 @@
-"""An h5ad file read block by block, for files that are larger than memory."""
+"""Block-wise reading of h5ad files that are larger than memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMS = {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "dense": np.asarray
 
 
 @pytest.fixture(autouse=True)
-def few_at_a_time(monkeypatch):
+def small_blocks(monkeypatch):
     monkeypatch.setattr(hdf5, "ROWS_PER_BLOCK", 7)
 
 
@@ -34,7 +34,7 @@ def counts(cells=40, genes=23):
     return ad.AnnData(x, obs, pd.DataFrame(index=[f"gene{i}" for i in range(genes)]))
 
 
-def file_of(adata, form, folder):
+def write_h5ad(adata, form, folder):
     adata.X = FORMS[form](adata.X)
     adata.layers["twice"] = FORMS[form](2 * adata.X)
     adata.raw = adata[:, ::2].copy()
@@ -44,54 +44,54 @@ def file_of(adata, form, folder):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("layer", [None, "twice", "raw"])
-def test_the_genes_that_vary_most_are_those_of_top_genes(tmp_path, form, layer):
-    path = file_of(counts(), form, tmp_path)
-    found = H5AD(path, layer, n_top_genes=9)()
-    whole = validate(H5AD(path, layer)(), "x.h5ad")
-    expected = TopGenes(n_top_genes=9)(whole)
-    assert isinstance(found.X, sparse.csr_matrix) and found.X.dtype == np.float32
-    assert list(found.var_names) == list(expected.var_names)
-    np.testing.assert_array_equal(found.X.toarray(), expected.X.toarray())
-    assert list(found.obs_names) == list(expected.obs_names)
-    assert list(found.obs["group"]) == list(expected.obs["group"])
-    assert not found.layers and found.raw is None
+def test_most_variable_genes_are_those_of_top_genes(tmp_path, form, layer):
+    path = write_h5ad(counts(), form, tmp_path)
+    result = H5AD(path, layer, n_top_genes=9)()
+    full = validate(H5AD(path, layer)(), "x.h5ad")
+    expected = TopGenes(n_top_genes=9)(full)
+    assert isinstance(result.X, sparse.csr_matrix) and result.X.dtype == np.float32
+    assert list(result.var_names) == list(expected.var_names)
+    np.testing.assert_array_equal(result.X.toarray(), expected.X.toarray())
+    assert list(result.obs_names) == list(expected.obs_names)
+    assert list(result.obs["group"]) == list(expected.obs["group"])
+    assert not result.layers and result.raw is None
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_more_genes_than_there_are_is_all_of_them(tmp_path, form):
-    path = file_of(counts(), form, tmp_path)
+def test_more_top_genes_than_genes_keeps_all(tmp_path, form):
+    path = write_h5ad(counts(), form, tmp_path)
     np.testing.assert_array_equal(H5AD(path, n_top_genes=99)().X.toarray(), counts().X)
 
 
-def test_a_file_says_how_many_genes_will_be_kept(tmp_path):
-    path = file_of(counts(), "csr", tmp_path)
+def test_peek_shape_counts_kept_genes(tmp_path):
+    path = write_h5ad(counts(), "csr", tmp_path)
     assert H5AD(path, n_top_genes=9).peek_shape()[:2] == (40, 9)
     assert H5AD(path, n_top_genes=99).peek_shape() == H5AD(path).peek_shape()
 
 
-def test_a_layer_that_is_not_there_is_named(tmp_path):
-    path = file_of(counts(), "csr", tmp_path)
+def test_unknown_layer_is_named(tmp_path):
+    path = write_h5ad(counts(), "csr", tmp_path)
     for keep_genes in (0, 9):
         with pytest.raises(InputError, match="has no layer 'none': it has twice, raw"):
             H5AD(path, "none", n_top_genes=keep_genes)()
     assert H5AD(path, "none").peek_shape() is None  # reading says it, in its words
 
 
-def test_a_damaged_file_gets_its_sentence(tmp_path):
-    path = file_of(counts(), "csr", tmp_path)
+def test_damaged_file_raises_input_error(tmp_path):
+    path = write_h5ad(counts(), "csr", tmp_path)
     truncate_file(tmp_path / "x.h5ad")
     with pytest.raises(InputError, match=r"x\.h5ad"):
         H5AD(path, n_top_genes=9)()
 
 
-def test_a_run_on_it_is_one_on_the_file_read_whole(tmp_path):
-    path = file_of(counts(60), "csr", tmp_path)
+def test_run_equals_that_on_all_genes(tmp_path):
+    path = write_h5ad(counts(60), "csr", tmp_path)
     changes = {"data.transforms": ["log1p"], "data.labels_key": "group"}
     reader = {"name": "h5ad", "path": path}
     read = load_recipe("pca_kmeans", changes | {"data.reader": reader | {"n_top_genes": 9}})
     transforms = [{"name": "top_genes", "n_top_genes": 9}, "log1p"]
-    whole = load_recipe(
+    full = load_recipe(
         "pca_kmeans", changes | {"data.reader": reader, "data.transforms": transforms}
     )
-    labels = [execute(recipe).state.clusters for recipe in (read, whole)]
+    labels = [execute(recipe).state.clusters for recipe in (read, full)]
     np.testing.assert_array_equal(*labels)

@@ -1,4 +1,4 @@
-"""Tables of text, either way round: the names decide, or a person does."""
+"""Text tables, and their orientation from names or as declared."""
 
 from __future__ import annotations
 
@@ -49,14 +49,16 @@ def test_the_orientation_and_its_reason_are_logged(tmp_path, caplog):
     assert GENE_IDS[0] in caplog.text
 
 
-def unclear(path: Path) -> Path:
+def write_ambiguous_table(path: Path) -> Path:
     return write_file(path, "id,b1,b2,b3\na1,1,2,3\na2,4,5,6\n")
 
 
-def test_an_unclear_orientation_is_refused_naming_the_key(tmp_path):
-    file = str(unclear(tmp_path / "x.csv"))
-    sentence = "do not distinguish genes from cells .*; set orientation to cells_by_genes or genes_by"
-    with pytest.raises(InputError, match=sentence):
+def test_ambiguous_orientation_names_the_key(tmp_path):
+    file = str(write_ambiguous_table(tmp_path / "x.csv"))
+    message = (
+        "do not distinguish genes from cells .*; set orientation to cells_by_genes or genes_by"
+    )
+    with pytest.raises(InputError, match=message):
         CSV(file)()
     assert CSV(file, orientation="cells_by_genes")().shape == (2, 3)
     turned = CSV(file, orientation="genes_by_cells")()
@@ -64,10 +66,10 @@ def test_an_unclear_orientation_is_refused_naming_the_key(tmp_path):
     np.testing.assert_array_equal(turned.X.toarray(), [[1, 4], [2, 5], [3, 6]])
 
 
-def test_a_declared_orientation_that_the_names_contradict_is_refused(tmp_path):
+def test_contradicted_orientation_is_rejected(tmp_path):
     file = write_table(tmp_path / "x.csv")
-    sentence = "orientation is genes_by_cells, but rows look like cells.*set orientation to cells_by"
-    with pytest.raises(InputError, match=sentence):
+    message = "orientation is genes_by_cells, but rows look like cells.*set orientation to cells_by"
+    with pytest.raises(InputError, match=message):
         CSV(str(file), orientation="genes_by_cells")()
 
 
@@ -79,25 +81,28 @@ def test_a_declared_orientation_wins_over_weak_evidence(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("text", "message"),
     [
         ("id,g1,g2\nc1,1,2\nc2,1\n", r"line 3 \('c2'\) has 1 values, but the header has 2 names"),
         ("id,g1,g2\nc1,1,2\nc2,x,2\n", "line 3, column 'g1': 'x' is not a number"),
         ("1,2,3\n4,5,6\n7,8,9\n", "the first line has numbers instead of names"),
-        ("Xkr4,Sox17,Rp1\n4,5,6\n7,8,9\n", "the first column, 'Xkr4', has numbers instead of names"),
+        (
+            "Xkr4,Sox17,Rp1\n4,5,6\n7,8,9\n",
+            "the first column, 'Xkr4', has numbers instead of names",
+        ),
         ("some words\nand more of them here\nx\n", "is not a table with names in its first line"),
         ("id,g1,g2\n", "is not a table with names in its first line"),
     ],
 )
-def test_a_bad_table_is_refused_with_its_place(tmp_path, text, sentence):
+def test_invalid_table_is_rejected_with_its_line(tmp_path, text, message):
     lines = text.splitlines()
-    body = "\n".join([*lines[:2], *lines[1:2] * 5, *lines[2:]]) if "line 3" in sentence else text
+    body = "\n".join([*lines[:2], *lines[1:2] * 5, *lines[2:]]) if "line 3" in message else text
     file = write_file(tmp_path / "x.csv", body)
-    with pytest.raises(InputError, match=sentence.replace("line 3", "line 8")):
+    with pytest.raises(InputError, match=message.replace("line 3", "line 8")):
         CSV(str(file), orientation="cells_by_genes")()
 
 
-def test_missing_values_reach_the_check_with_their_names(tmp_path):
+def test_missing_values_are_reported_with_their_names(tmp_path):
     body = (
         f"id,{GENE_IDS[0]},{GENE_IDS[1]}\n{BARCODES[0]},1,2\n{BARCODES[1]},NA,3\n{BARCODES[2]},1,\n"
     )
@@ -110,7 +115,7 @@ def test_missing_values_reach_the_check_with_their_names(tmp_path):
 
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_a_very_wide_table_is_read(tmp_path, quote):
-    """A line longer than the csv module takes for one field, of every other separator."""
+    """With any other separator, a line is a field above the limit of the csv module."""
     cells = [f"cell_number_{i}" for i in range(12_000)]
     lines = [",".join([quote + word + quote for word in ["id", *cells]])]
     lines += [",".join([quote + gene + quote, *["0"] * 11_999, "4"]) for gene in GENE_IDS]
@@ -147,7 +152,7 @@ def test_a_declared_separator_must_fit(tmp_path, separator):
         (["SRR1", "SRR2"], ["FBgn0031208", "FBgn0002121"]),
     ],
 )
-def test_names_tell_genes_from_cells(cells, genes):
+def test_names_distinguish_genes_from_cells(cells, genes):
     assert guess_orientation(cells, genes).orientation == "cells_by_genes"
     assert guess_orientation(genes, cells).orientation == "genes_by_cells"
 
@@ -162,7 +167,7 @@ def test_names_tell_genes_from_cells(cells, genes):
         ([], []),
     ],
 )
-def test_names_that_tell_nothing_give_no_orientation(rows, columns):
+def test_ambiguous_names_give_no_orientation(rows, columns):
     assert guess_orientation(rows, columns).orientation is None
 
 

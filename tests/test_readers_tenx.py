@@ -1,4 +1,4 @@
-"""Cell Ranger files of every layout give the same counts, and scanpy's where it reads them."""
+"""Cell Ranger files of all layouts, compared with scanpy."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_a_cell_ranger_folder_reads_as_in_scanpy(tmp_path, version, packed, name
         *GENE_SYMBOLS[:3],
         "XIST",
         *GENE_SYMBOLS[4:],
-    ]  # scanpy takes the gene NA for a missing name
+    ]  # scanpy reads the gene NA as a missing name
     folder = write_tenx_mtx(tmp_path / "f", version, packed, gene_symbols=symbols)
-    theirs = sc.read_10x_mtx(folder, var_names=named_by)
-    assert_same_data(validate(TenxMTX(str(folder), var_names=named_by)(), "f"), theirs)
+    expected = sc.read_10x_mtx(folder, var_names=named_by)
+    assert_same_data(validate(TenxMTX(str(folder), var_names=named_by)(), "f"), expected)
 
 
 def test_the_first_gene_of_a_cell_keeps_its_own_count(tmp_path):
-    """The published reader gives each cell's first gene the counts of its last one."""
+    """The published reader assigns to each cell's first gene the count of its last one."""
     adata = TenxMTX(str(write_tenx_mtx(tmp_path / "f")), var_names="gene_ids")()
     assert adata[BARCODES[0], GENE_IDS[0]].X[0, 0] == 7
 
@@ -70,7 +70,7 @@ def test_gene_names_do_not_shift_when_a_gene_is_filtered(tmp_path):
 
 
 def test_a_three_line_header_adds_no_entry(tmp_path):
-    """The published reader skips two lines whatever the header is."""
+    """The published reader skips two lines for any header."""
     folder = write_tenx_mtx(tmp_path / "f", header='%metadata_json: {"software": "x"}\n')
     assert TenxMTX(str(folder), feature_type="")().X.sum() == COUNTS.sum()
 
@@ -86,7 +86,7 @@ def test_a_missing_second_column_names_genes_by_id(tmp_path):
     assert_is_example(TenxMTX(str(write_tenx_mtx(tmp_path / "f", version=2, columns=1)))())
 
 
-def test_other_kinds_of_features_are_left_out_and_said(tmp_path, caplog):
+def test_other_feature_types_are_dropped_and_logged(tmp_path, caplog):
     folder = str(write_tenx_mtx(tmp_path / "f"))
     with caplog.at_level(logging.INFO, logger="scgnn"):
         assert TenxMTX(folder)().n_vars == 5
@@ -96,7 +96,7 @@ def test_other_kinds_of_features_are_left_out_and_said(tmp_path, caplog):
         TenxMTX(folder, feature_type="X")()
 
 
-def test_a_prefix_is_found_by_itself_and_asked_for_when_there_are_two(tmp_path):
+def test_single_prefix_is_detected_and_two_are_ambiguous(tmp_path):
     folder = write_tenx_mtx(tmp_path / "f", prefix="GSM1_", version=2)
     assert_is_example(TenxMTX(str(folder), var_names="gene_ids")())
     write_tenx_mtx(folder, prefix="GSM2_", version=2)
@@ -107,37 +107,39 @@ def test_a_prefix_is_found_by_itself_and_asked_for_when_there_are_two(tmp_path):
     assert_is_example(TenxMTX(str(matrix), var_names="gene_ids")())
 
 
-def test_a_matrix_of_cells_by_genes_is_recognised(tmp_path):
+def test_matrix_of_cells_by_genes_is_recognized(tmp_path):
     folder = write_tenx_mtx(tmp_path / "f", version=2, compressed=False)
     mmwrite(folder / "matrix.mtx", sparse.coo_matrix(COUNTS), field="integer")
     assert_is_example(TenxMTX(str(folder), var_names="gene_ids")())
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "message"),
     [
         ({"barcodes": BARCODES[:3]}, "4 columns, but barcodes.tsv.gz has 3 names"),
         ({"gene_ids": GENE_IDS[:5]}, "6 rows, but features.tsv.gz has 5 names .*'MT-CO1'"),
     ],
 )
-def test_names_and_matrix_must_be_as_many(tmp_path, change, sentence):
-    with pytest.raises(InputError, match=sentence):
+def test_numbers_of_names_must_match_the_matrix(tmp_path, change, message):
+    with pytest.raises(InputError, match=message):
         TenxMTX(str(write_tenx_mtx(tmp_path / "f", **change)))()
 
 
-def test_a_missing_names_file_and_a_parent_folder_are_named(tmp_path):
+def test_missing_names_file_and_subfolder_are_named(tmp_path):
     folder = write_tenx_mtx(tmp_path / "filtered")
     with pytest.raises(InputError, match="did you mean its folder filtered"):
         TenxMTX(str(tmp_path))()
     (folder / "features.tsv.gz").unlink()
-    with pytest.raises(InputError, match=r"no features.tsv or genes.tsv \(or .gz\) in the same folder"):
+    with pytest.raises(
+        InputError, match=r"no features.tsv or genes.tsv \(or .gz\) in the same folder"
+    ):
         TenxMTX(str(folder))()
 
 
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("content", ["<html>\n<body>not found</body>\n", "%%MatrixMarket x\n1 2\n"])
-def test_a_web_page_saved_as_a_matrix_is_refused(tmp_path, packed, content):
-    """Given the open file itself, scipy's reader would end the program here."""
+def test_web_page_saved_as_a_matrix_is_rejected(tmp_path, packed, content):
+    """With the open file itself, scipy's parser terminates the process."""
     folder = write_tenx_mtx(tmp_path / "f", compressed=packed)
     write_file(folder / f"matrix.mtx{'.gz' if packed else ''}", content, packed)
     with pytest.raises(InputError, match="cannot be read as a Matrix Market file: "):
@@ -145,7 +147,7 @@ def test_a_web_page_saved_as_a_matrix_is_refused(tmp_path, packed, content):
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_a_truncated_matrix_is_refused(tmp_path, packed):
+def test_truncated_matrix_is_rejected(tmp_path, packed):
     folder = write_tenx_mtx(tmp_path / "f", compressed=packed)
     truncate_file(folder / f"matrix.mtx{'.gz' if packed else ''}")
     with pytest.raises(InputError, match=r"is damaged or|cannot be read as a Matrix Market"):
@@ -156,9 +158,9 @@ def test_a_truncated_matrix_is_refused(tmp_path, packed):
 @pytest.mark.parametrize("version", [2, 3])
 def test_a_10x_h5_file_reads_as_in_scanpy(tmp_path, version):
     file = write_tenx_h5(tmp_path / "x.h5", version=version)
-    ours, theirs = TenxH5(str(file))(), sc.read_10x_h5(file)
-    assert_same_data(ours, theirs)
-    assert list(ours.var["gene_ids"]) == list(theirs.var["gene_ids"])
+    actual, expected = TenxH5(str(file))(), sc.read_10x_h5(file)
+    assert_same_data(actual, expected)
+    assert list(actual.var["gene_ids"]) == list(expected.var["gene_ids"])
 
 
 def test_a_10x_h5_file_can_name_genes_by_id(tmp_path):
@@ -166,7 +168,7 @@ def test_a_10x_h5_file_can_name_genes_by_id(tmp_path):
     assert_is_example(TenxH5(str(file), var_names="gene_ids", feature_type="")())
 
 
-def test_several_genomes_of_version_2_must_be_chosen_from(tmp_path):
+def test_several_genomes_of_version_2_are_ambiguous(tmp_path):
     file = str(write_tenx_h5(tmp_path / "x.h5", ("hg19", "mm10"), version=2))
     with pytest.raises(InputError, match="has 2 genomes: set genome to one of hg19, mm10"):
         TenxH5(file)()
@@ -175,7 +177,7 @@ def test_several_genomes_of_version_2_must_be_chosen_from(tmp_path):
     assert_is_example(TenxH5(file, genome="mm10", var_names="gene_ids")())
 
 
-def test_several_genomes_of_version_3_are_kept_or_chosen(tmp_path, caplog):
+def test_several_genomes_of_version_3_are_kept_or_selected(tmp_path, caplog):
     file = str(write_tenx_h5(tmp_path / "x.h5", ("GRCh38", "mm10")))
     assert_is_example(TenxH5(file)(), GENE_SYMBOLS, slice(0, 5))
     assert "genes of several genomes (GRCh38, mm10), all of which are kept" in caplog.text
@@ -184,7 +186,7 @@ def test_several_genomes_of_version_3_are_kept_or_chosen(tmp_path, caplog):
         TenxH5(file, genome="hg19")()
 
 
-def test_a_10x_h5_file_whose_indices_leave_the_matrix_is_refused(tmp_path):
+def test_10x_h5_file_with_invalid_indices_is_rejected(tmp_path):
     file = write_tenx_h5(tmp_path / "x.h5")
     with h5py.File(file, "a") as opened:
         opened["matrix/indices"][0] = 99

@@ -1,4 +1,4 @@
-"""Recipes that build on a base: what is changed, what stays, and where the base is found."""
+"""Recipes with a base: merged settings, and the lookup of the base."""
 
 from __future__ import annotations
 

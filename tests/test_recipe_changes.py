@@ -1,4 +1,4 @@
-"""Single settings changed by path, and the settings in which two recipes differ."""
+"""Changes at dotted paths, and differences between two recipes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scgnn.recipe.recipe import Recipe
 
 
 @pytest.mark.parametrize(
-    ("word", "path", "value"),
+    ("assignment", "path", "value"),
     [
         ("seed=7", "seed", 7),
         ("data.labels_key=type", "data.labels_key", "type"),
@@ -55,30 +55,35 @@ from scgnn.recipe.recipe import Recipe
         ("data.transforms.top_genes.name=scale", "data.transforms.1", Scale()),
     ],
 )
-def test_a_change_reaches_its_setting(word, path, value):
-    changed = load_recipe("scgnn", parse_changes([word]))
-    assert at(changed, path) == value
-    assert all(where.startswith(path) or path.startswith(where) for where in differing(changed))
+def test_a_change_reaches_its_setting(assignment, path, value):
+    changed = load_recipe("scgnn", parse_changes([assignment]))
+    assert get_setting(changed, path) == value
+    assert all(p.startswith(path) or path.startswith(p) for p in list_differences(changed))
 
 
-def at(value, path):
+def get_setting(value, path):
     for step in path.split("."):
         value = value[int(step)] if step.isdigit() else getattr(value, step)
     return value
 
 
-def differing(recipe):
+def list_differences(recipe):
     return [path for path, _, _ in diff_recipes(Recipe(), recipe)]
 
 
 def test_changes_come_one_after_the_other():
-    words = ["pipeline.clusterer=leiden", "pipeline.clusterer.resolution=2", "seed=1", "seed=4"]
-    recipe = load_recipe("scgnn", parse_changes(words))
+    assignments = [
+        "pipeline.clusterer=leiden",
+        "pipeline.clusterer.resolution=2",
+        "seed=1",
+        "seed=4",
+    ]
+    recipe = load_recipe("scgnn", parse_changes(assignments))
     assert (recipe.seed, recipe.pipeline.clusterer) == (4, Leiden(resolution=2.0))
 
 
 @pytest.mark.parametrize(
-    ("word", "line"),
+    ("assignment", "line"),
     [
         ("seed", "--set seed: write it as PATH=VALUE, e.g. seed=2"),
         ("=3", "--set =3: write it as PATH=VALUE, e.g. seed=2"),
@@ -128,24 +133,24 @@ def test_changes_come_one_after_the_other():
         ),
     ],
 )
-def test_a_wrong_change_is_named_as_it_was_given(word, line):
-    with pytest.raises(RecipeError) as refused:
-        load_recipe("scgnn", parse_changes([word]))
-    assert refused.value.problems == [line]
+def test_a_wrong_change_is_named_as_it_was_given(assignment, line):
+    with pytest.raises(RecipeError) as error:
+        load_recipe("scgnn", parse_changes([assignment]))
+    assert error.value.problems == [line]
 
 
 def test_all_wrong_changes_are_named():
-    with pytest.raises(RecipeError) as refused:
+    with pytest.raises(RecipeError) as error:
         parse_changes(["seed", "seed=[", "seed=2"])
-    assert [line.split(": ")[0] for line in refused.value.problems] == [
+    assert [line.split(": ")[0] for line in error.value.problems] == [
         "--set seed",
         "--set seed=[",
     ]
-    with pytest.raises(RecipeError) as refused:
+    with pytest.raises(RecipeError) as error:
         load_recipe(
             "scgnn", {"data.transforms.5": "log1p", "seed": -1, "pipeline.graph_encoder": 3}
         )
-    assert len(refused.value.problems) == 3
+    assert len(error.value.problems) == 3
 
 
 def test_a_difference_is_named_by_its_setting():
@@ -163,7 +168,7 @@ def test_a_difference_is_named_by_its_setting():
 
 
 def test_the_gat_leiden_recipe_differs_in_two_parts():
-    assert differing(load_recipe("scgnn_gat_leiden")) == [
+    assert list_differences(load_recipe("scgnn_gat_leiden")) == [
         "pipeline.graph_encoder",
         "pipeline.clusterer",
     ]

@@ -1,4 +1,4 @@
-"""Every mistake in a recipe at once, and parts that do not go together."""
+"""Mistakes in recipes: all at once, and components that cannot be combined."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scgnn.errors import RecipeError
 from scgnn.recipe.load import load_recipe
 
 
-def test_every_mistake_is_said_at_once_in_file_order(collect_errors):
+def test_all_mistakes_are_reported_at_once_in_file_order(collect_errors):
     text = """\
 seed: -1
 data:
@@ -41,9 +41,9 @@ pipeline:
 
 
 def test_an_unknown_recipe_is_suggested_and_told_from_a_file():
-    with pytest.raises(RecipeError) as refused:
+    with pytest.raises(RecipeError) as error:
         load_recipe("scgnn_quik")
-    line = str(refused.value)
+    line = str(error.value)
     assert line.startswith("unknown recipe 'scgnn_quik'. Did you mean 'scgnn_quick'? Known: ")
     assert line.endswith("(the path of a file needs a slash or the ending .yaml)")
 
@@ -77,7 +77,7 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path):
     assert load_recipe(tmp_path / "my.yaml").seed == 5
 
 
-# --- what does not go together ------------------------------------------------------------------
+# --- components that cannot be combined -----------------------------------------------------------
 
 
 @pytest.mark.parametrize("encoder", ["gcn", "gat"])

@@ -1,4 +1,4 @@
-"""A reader in a recipe may be the path of a file, whose format is found out."""
+"""Readers given as the path of a file, whose format is detected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def table(tmp_path, monkeypatch):
     return "table.csv"
 
 
-def test_a_reader_may_be_a_path_whose_format_is_found_out(load_recipe_text, table):
+def test_a_reader_may_be_a_path_whose_format_is_detected(load_recipe_text, table):
     for text in (f"data: {{reader: {table}}}", f"base: scgnn\ndata: {{reader: ./{table}}}"):
         reader = load_recipe_text(text).data.reader
         assert type(reader) is CSV
@@ -36,6 +36,6 @@ def test_a_path_that_cannot_be_read_is_a_mistake_like_any_other(collect_errors):
     ]
 
 
-def test_a_reader_that_is_replaced_need_not_be_there(load_recipe_text, table):
+def test_a_reader_that_is_replaced_need_not_exist(load_recipe_text, table):
     recipe = load_recipe_text("base: scgnn\ndata: {reader: gone.h5ad}", {"data.reader": table})
     assert recipe.data.reader == CSV(table)

@@ -1,4 +1,4 @@
-"""A recipe that is saved or shown is the same recipe when it is read again."""
+"""Recipes that are saved or shown, and loaded again."""
 
 from __future__ import annotations
 
@@ -102,8 +102,10 @@ FITTING = {
     "feature_encoder": any_settings(MLPEncoder),
     "feature_decoder": any_settings(MLPDecoder),
     "graph_decoder": any_settings(ExactInnerProductDecoder),
-    "feature_regularizers": any_settings(LTMGWeightedError).map(lambda one: (one,)),
-    "imputation_regularizers": any_settings(DegreeWeightedError).map(lambda one: (one,)),
+    "feature_regularizers": any_settings(LTMGWeightedError).map(lambda regularizer: (regularizer,)),
+    "imputation_regularizers": any_settings(DegreeWeightedError).map(
+        lambda regularizer: (regularizer,)
+    ),
 }
 
 ANY_DATA = st.sampled_from(["thinning_fraction", "holdout_fraction"]).flatmap(  # not both
@@ -126,10 +128,10 @@ def test_any_valid_settings_survive_being_saved(load_recipe_text, pipeline, data
     assert load_recipe_text(describe(recipe)) == recipe
 
 
-@pytest.mark.parametrize("word", ["1e3", "1e-5", "0.5", "null", "yes", "a: b", "# no", "", "é\t"])
-def test_text_that_looks_like_something_else_stays_text(load_recipe_text, word):
-    recipe = load_recipe("scgnn", {"data": {"labels_key": word}})
-    assert recipe.data.labels_key == word
+@pytest.mark.parametrize("text", ["1e3", "1e-5", "0.5", "null", "yes", "a: b", "# no", "", "é\t"])
+def test_text_that_looks_like_something_else_stays_text(load_recipe_text, text):
+    recipe = load_recipe("scgnn", {"data": {"labels_key": text}})
+    assert recipe.data.labels_key == text
     assert load_recipe_text(to_yaml(recipe)) == recipe
     assert load_recipe_text(describe(recipe)) == recipe
 

@@ -1,4 +1,4 @@
-"""Kinds, names, and what components say about themselves."""
+"""Kinds, names and descriptions of components."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MEMBERS = [(kind, name) for kind, cls in kinds().items() for name in cls.names()
 
 @pytest.fixture
 def color():
-    """A kind of its own, so that the built-in ones stay as they are."""
+    """A new kind, removed afterwards."""
 
     class Color(Component, kind="color"):
-        """What a color is."""
+        """A color."""
 
     yield Color
     from scgnn.registry import component
@@ -31,7 +31,7 @@ def color():
     del component._KINDS["color"]
 
 
-def made(kind: str, name: str) -> type[Component]:
+def get_member(kind: str, name: str) -> type[Component]:
     return kinds()[kind].get(name)
 
 
@@ -43,8 +43,8 @@ def test_every_kind_of_the_design_is_there():
 
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 def test_a_component_is_described_from_its_docstring(kind, name):
-    said = describe_component(f"{kind}.{name}")
-    assert said.startswith(f"{kind}.{name}\n\n{extract_summary(made(kind, name))}")
+    description = describe_component(f"{kind}.{name}")
+    assert description.startswith(f"{kind}.{name}\n\n{extract_summary(get_member(kind, name))}")
 
 
 def test_names_are_sorted_and_found(color):

@@ -188,7 +188,7 @@ def test_labels_of_which_none_are_left_score_nothing(adata, reduced_budget, capl
     adata.obs["type"] = ["a"] + [None] * 39
     result = execute(load_recipe("scgnn", {**reduced_budget, "data.labels_key": "type"}), adata)
     assert not result.metrics.keys() & WITH_LABELS
-    assert "data.labels_key: no cell that has one is left" in caplog.text
+    assert "data.labels_key: no labeled cell remains; label-based metrics are skipped" in caplog.text
 
 
 def test_hidden_entries_change_nothing_but_their_scores(

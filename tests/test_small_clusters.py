@@ -1,4 +1,4 @@
-"""What becomes of small clusters: made one, or joined to the nearest."""
+"""Merging and reassignment of small clusters."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import numpy as np
 from scgnn.components.clusterers import merge_small, reassign_small
 
 SMALL = np.array([0] * 5 + [1] * 4 + [2, 2, 3])
-PLACES = np.array([[0.0]] * 5 + [[10.0]] * 4 + [[4.0], [6.0], [9.0]])
+POINTS = np.array([[0.0]] * 5 + [[10.0]] * 4 + [[4.0], [6.0], [9.0]])
 
 
-def test_small_clusters_are_made_one():
+def test_small_clusters_are_merged():
     np.testing.assert_array_equal(merge_small(SMALL, 3, 30), [0] * 5 + [1] * 4 + [2, 2, 2])
 
 
-def test_cells_of_small_clusters_join_the_nearest_that_is_kept():
-    labels = reassign_small(SMALL, PLACES, 3, 30)
+def test_cells_of_small_clusters_join_the_nearest_large_one():
+    labels = reassign_small(SMALL, POINTS, 3, 30)
     np.testing.assert_array_equal(labels, [0] * 5 + [1] * 4 + [0, 1, 1])
 
 
-def test_clusters_beyond_the_most_are_small_too():
-    np.testing.assert_array_equal(reassign_small(SMALL, PLACES, 1, 1), np.zeros(12))
+def test_surplus_clusters_are_reassigned():
+    np.testing.assert_array_equal(reassign_small(SMALL, POINTS, 1, 1), np.zeros(12))
 
 
-def test_where_no_cluster_is_kept_all_cells_are_one():
-    np.testing.assert_array_equal(reassign_small(SMALL, PLACES, 99, 30), np.zeros(12))
+def test_without_large_clusters_there_is_one():
+    np.testing.assert_array_equal(reassign_small(SMALL, POINTS, 99, 30), np.zeros(12))
 
 
-def test_kept_clusters_keep_their_cells():
-    np.testing.assert_array_equal(reassign_small(SMALL, PLACES, 1, 30), SMALL)
+def test_large_clusters_are_unchanged():
+    np.testing.assert_array_equal(reassign_small(SMALL, POINTS, 1, 30), SMALL)

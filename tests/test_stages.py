@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from anndata import read_h5ad
 from scipy import sparse
 
+import scgnn
 from scgnn import load_recipe
 from scgnn.components.clusterers import Leiden
 from scgnn.components.graph_builders import KNN
@@ -77,6 +79,36 @@ def test_a_store_of_another_version_of_the_package_is_not_used(store, monkeypatc
     monkeypatch.setattr(stages, "code_fingerprint", lambda: "another")
     Stages(store)(double, X, 2)
     assert calls == [2, 2]
+
+
+def test_the_fingerprint_of_the_code_covers_the_whole_package(tmp_path):
+    copy = tmp_path / "scgnn"
+    shutil.copytree(Path(scgnn.__file__).parent, copy)
+    code = "import scgnn.execution.fingerprint as f; print(f.__file__, f.code_fingerprint())"
+
+    def fingerprint():
+        run = [sys.executable, "-c", code]
+        file, value = subprocess.run(
+            run, cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert Path(file).is_relative_to(copy)
+        return value
+
+    before = fingerprint()
+    assert fingerprint() == before
+    with (copy / "components" / "stopping.py").open("a", encoding="utf-8") as file:
+        file.write("# a comment\n")
+    assert fingerprint() != before
+
+
+def test_values_under_the_keys_of_another_version_are_ignored(store):
+    store.folder.mkdir()
+    old = store.folder / f"{'0' * 32}.npz"
+    np.savez(old, value=X)  # without the label and cost of today
+    assert np.array_equal(Stages(store)(double, X, 2), X * 2)
+    assert store.load("0" * 32, np.ndarray) is None
+    assert store.read_stage_label("0" * 32) == "unreadable"
+    assert store.shrink(0) == 2
 
 
 def test_what_a_stage_made_is_known_by_its_origin(store):

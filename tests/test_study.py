@@ -1,4 +1,4 @@
-"""Studies that run: the same bits however many workers, each stage once, nothing lost."""
+"""Runs of studies: independent of the number of workers, each stage once, resumable."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def done(tmp_path_factory) -> StudyResult:
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    """A cluster that exists already, of one worker in this process."""
+    """An existing cluster with one worker in this process."""
     with LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
     ) as cluster:
@@ -98,14 +98,14 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.mark.usefixtures("one_thread")  # as a worker has; the same bits are for the same threads
+@pytest.mark.usefixtures("one_thread")  # as of a worker: results depend on it
 def test_a_run_of_a_study_is_the_run_of_its_recipe(done):
     folder = done.folder / "runs" / "base" / "data=demo,seed=1"
     alone = scgnn.run(folder / "recipe.yaml")
     cells = pd.read_csv(folder / "cells.csv")
     np.testing.assert_array_equal(cells["cluster"], alone.obs["scgnn"].astype(int))
-    with np.load(folder / "embedding.npz") as kept:
-        np.testing.assert_array_equal(kept["clustered"], alone.obsm["X_scgnn"])
+    with np.load(folder / "embedding.npz") as arrays:
+        np.testing.assert_array_equal(arrays["clustered"], alone.obsm["X_scgnn"])
     rounds = pd.read_csv(folder / "iterations.csv")
     np.testing.assert_array_equal(rounds.iloc[:, -1], cells["cluster"])
 
@@ -116,22 +116,22 @@ def test_a_stage_that_recipes_share_runs_once(done):
         set(runs[f"{name}/data=demo,seed=0"].costs) for name in ("base", "imputation=null")
     )
     assert len(unimputed) > 5 and unimputed < base
-    apart, shared, asked, different = done.outcome.summarize_costs()
-    kept = list((done.folder / "stages").glob("*.npz"))
-    assert different <= len(kept) < asked and shared < apart
+    seconds, shared, n_stages, n_unique = done.outcome.summarize_costs()
+    files = list((done.folder / "stages").glob("*.npz"))
+    assert n_unique <= len(files) < n_stages and shared < seconds
 
 
 def test_one_worker_gives_the_same_bits(done, tmp_path, scheduler):
     alone = run_study(study_of(), out=tmp_path / "out", scheduler=scheduler)
     for label in done.outcome.summaries:
         for name in ("cells.csv", "history.csv", "iterations.csv", "recipe.yaml"):
-            here, there = (each.folder / "runs" / label / name for each in (done, alone))
-            assert here.read_bytes() == there.read_bytes(), (label, name)
+            a, b = (r.folder / "runs" / label / name for r in (done, alone))
+            assert a.read_bytes() == b.read_bytes(), (label, name)
         with (
-            np.load(done.folder / "runs" / label / "embedding.npz") as here,
-            np.load(alone.folder / "runs" / label / "embedding.npz") as there,
+            np.load(done.folder / "runs" / label / "embedding.npz") as a,
+            np.load(alone.folder / "runs" / label / "embedding.npz") as b,
         ):
-            np.testing.assert_array_equal(here["clustered"], there["clustered"])
+            np.testing.assert_array_equal(a["clustered"], b["clustered"])
 
 
 def test_resume_does_only_what_is_missing(done, scheduler):
@@ -154,22 +154,22 @@ def test_fail_fast_ends_with_the_first_failure(tmp_path, scheduler):
 
 
 @pytest.mark.parametrize(
-    ("files", "resume", "said"),
+    ("files", "resume", "message"),
     [
         ({"notes.txt": "mine"}, False, "not empty and not a study"),
         ({"study.yaml": "base: scgnn\nseeds: 1\n"}, True, "holds another study"),
         ({"study.yaml": "base: scgnn\nseeds: 1\n"}, False, "holds a study; add --resume"),
     ],
 )
-def test_a_folder_with_something_else_in_it_is_left_alone(files, resume, said, tmp_path):
+def test_a_folder_with_something_else_in_it_is_left_alone(files, resume, message, tmp_path):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    with pytest.raises(scgnn.UserError, match=said):
+    with pytest.raises(scgnn.UserError, match=message):
         run_study(study_of(), out=tmp_path, resume=resume)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
 
 
-def test_a_scheduler_that_is_not_there_is_said(tmp_path, monkeypatch):
+def test_a_missing_scheduler_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("scgnn.study.dask_backend.START_TIMEOUT_SECONDS", 1)
     with pytest.raises(scgnn.UserError, match="no Dask scheduler answers"):
         run_study(study_of(), out=tmp_path / "out", scheduler="tcp://127.0.0.1:9")
@@ -230,12 +230,12 @@ def test_a_killed_worker_is_replaced_and_a_killed_driver_goes_on(tmp_path):
     assert not (tmp_path / "out" / "table.csv").exists()
     done = subprocess.run([*COMMAND, "--resume"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found = pd.read_csv(tmp_path / "out" / "table.csv")
-    same = [name for name in found if not name.startswith(("seconds", "peak_memory"))]
-    pd.testing.assert_frame_equal(found[same], expected[same])
+    table = pd.read_csv(tmp_path / "out" / "table.csv")
+    same = [name for name in table if not name.startswith(("seconds", "peak_memory"))]
+    pd.testing.assert_frame_equal(table[same], expected[same])
     for run in (tmp_path / "straight" / "runs").rglob("cells.csv"):
-        there = tmp_path / "out" / run.relative_to(tmp_path / "straight")
-        assert there.read_bytes() == run.read_bytes()
+        resumed = tmp_path / "out" / run.relative_to(tmp_path / "straight")
+        assert resumed.read_bytes() == run.read_bytes()
 
 
 @pytest.mark.slow
@@ -244,9 +244,9 @@ def test_ctrl_c_keeps_what_is_done(tmp_path):
     with subprocess.Popen(COMMAND, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as driver:
         until(lambda: any((tmp_path / "out").rglob("metrics.json")), driver)
         driver.send_signal(signal.SIGINT)
-        _, said = driver.communicate(timeout=120)
+        _, stderr = driver.communicate(timeout=120)
     assert driver.returncode == 130
-    assert "interrupted: finished runs are kept" in said and "Traceback" not in said
+    assert "interrupted: finished runs are kept" in stderr and "Traceback" not in stderr
     metrics = next((tmp_path / "out").rglob("metrics.json"))
     assert json.loads(metrics.read_text())["n_cells"] == 60
 

@@ -1,4 +1,4 @@
-"""What a study says of each change against the base, by hand."""
+"""Effects of changes against the base, computed by hand."""
 
 from __future__ import annotations
 
@@ -62,15 +62,14 @@ def test_too_few_blocks_say_how_many_are_needed():
     assert set(effects.minimum_detectable_effect) == {math.inf}
 
 
-def test_no_difference_names_the_one_that_could_have_hidden():
+def test_no_difference_names_the_smallest_detectable_one():
     rng = np.random.default_rng(0)
     base = rng.normal(0.6, 0.1, 12)
     row = estimate_effects(
         make_table({"base": [*base], "x": [*base + rng.normal(0, 0.05, 12)]}), ["ari"]
     ).iloc[0]
-    assert (
-        row.verdict
-        == "no difference detected with 12 blocks; differences below 0.04 could not have been detected"
+    assert row.verdict == (
+        "no difference detected with 12 blocks; differences below 0.04 could not have been detected"
     )
     assert row.minimum_detectable_effect == pytest.approx(
         row.sd_difference * minimum_detectable_effect(12, 0.05)
@@ -78,7 +77,7 @@ def test_no_difference_names_the_one_that_could_have_hidden():
 
 
 def test_an_interval_that_holds_zero_makes_a_claim_a_perhaps():
-    # all six better, so the smallest p there is, yet one of them far more than the others
+    # all six are better, which gives the smallest possible p, but one of them by far more
     change = [0.01, 0.02, 0.01, 0.02, 0.01, 0.9]
     table = make_table({"base": [0.0] * 6, "x": change})
     row = estimate_effects(table, ["ari"], directions={"ari": 1}).iloc[0]

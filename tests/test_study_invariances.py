@@ -1,4 +1,4 @@
-"""What should not change the effects in a study does not change them."""
+"""Invariances of the effects of a study."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def test_what_a_block_adds_to_all_of_its_runs_changes_no_difference(study):
 
 
 def test_base_and_change_swapped_flip_the_signs(study):
-    there = select_row(estimate_effects(study, ["ari"]), variant="c1")
+    forward = select_row(estimate_effects(study, ["ari"]), variant="c1")
     back = select_row(estimate_effects(study, ["ari"], base="c1"), variant="base")
     for name in ("difference", "effect_size"):
-        assert back[name] == pytest.approx(-there[name])
-    assert (back.ci_low, back.ci_high) == pytest.approx((-there.ci_high, -there.ci_low))
-    assert back.p == there.p
+        assert back[name] == pytest.approx(-forward[name])
+    assert (back.ci_low, back.ci_high) == pytest.approx((-forward.ci_high, -forward.ci_low))
+    assert back.p == forward.p
 
 
 def test_rounding_errors_of_scores_break_no_ties():

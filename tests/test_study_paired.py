@@ -1,4 +1,4 @@
-"""Tests and intervals of paired differences: by hand, against scipy, and how often they hold."""
+"""Tests and intervals of paired differences: by hand, against scipy, and their coverage."""
 
 from __future__ import annotations
 
@@ -92,10 +92,12 @@ def test_four_in_five_studies_find_the_smallest_detectable_difference(n, level):
 @pytest.mark.parametrize(("n_data", "n_seeds"), [(3, 3), (5, 2), (4, 5)])
 def test_studies_without_effect_seldom_claim_one(n_data, n_seeds):
     rng = np.random.default_rng(8)
-    found = [estimate_effects(simulate_study(rng, 8, n_data, n_seeds), ["ari"]) for _ in range(200)]
-    claiming = sum((one.p_holm <= 0.05).any() for one in found)
+    studies = [
+        estimate_effects(simulate_study(rng, 8, n_data, n_seeds), ["ari"]) for _ in range(200)
+    ]
+    claiming = sum((effects.p_holm <= 0.05).any() for effects in studies)
     # as far as 200 studies can tell: a rate of .04 shows more than 10 of them every fifth time
-    assert stats.binomtest(int(claiming), len(found), 0.05, alternative="greater").pvalue > 0.01
+    assert stats.binomtest(int(claiming), len(studies), 0.05, alternative="greater").pvalue > 0.01
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Study files: what they ask for, and every mistake in them before anything runs."""
+"""Study files: the runs that they define, and mistakes in them."""
 
 import re
 
@@ -50,10 +50,10 @@ def test_a_control_keeps_its_own_transforms_and_takes_the_data_and_the_seed():
     changes = {"data.reader.n_cells": 70, "data.labels_key": "group"}
     study = load_study({"base": "scgnn_no_dead_units", "seeds": [4]}, changes)
     controls = {run.variant: run.recipe for run in study.runs if run.role == "control"}
-    assert list(controls) == ["pca_kmeans", "pca_leiden", "random"]  # unless the study says others
-    control, own = controls["pca_leiden"], load_recipe("pca_leiden")
+    assert list(controls) == ["pca_kmeans", "pca_leiden", "random"]  # by default
+    control, recipe = controls["pca_leiden"], load_recipe("pca_leiden")
     assert (control.seed, control.data.reader.n_cells, control.data.labels_key) == (4, 70, "group")
-    assert (control.pipeline, control.data.transforms) == (own.pipeline, own.data.transforms)
+    assert (control.pipeline, control.data.transforms) == (recipe.pipeline, recipe.data.transforms)
 
 
 def test_seeds_are_short_for_an_axis():
@@ -96,7 +96,7 @@ def test_a_saved_study_is_the_same_study(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("vary: {a: [1]}", "study.yaml:1: base: a study needs one, e.g. 'base: scgnn'"),
         ("base: scgn\nseeds: 2", "study.yaml:1: base: unknown recipe 'scgn'"),
@@ -155,12 +155,12 @@ def test_a_saved_study_is_the_same_study(tmp_path):
         ),
     ],
 )
-def test_a_mistake_says_what_and_where(text, said, tmp_path, monkeypatch):
+def test_a_mistake_says_what_and_where(text, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.yaml").write_text(text)
     with pytest.raises(RecipeError) as caught:
         load_study("study.yaml")
-    assert any(line.startswith(said) or said in line for line in caught.value.problems), (
+    assert any(line.startswith(message) or message in line for line in caught.value.problems), (
         caught.value.problems
     )
 
@@ -213,11 +213,11 @@ def test_the_plan_counts_the_stages_that_are_shared():
         | {"vary": {"pipeline.imputation": [None], "pipeline.graph_encoder": [None]}, "seeds": 2},
         {"pipeline.max_iterations": 1},
     )
-    said = describe_study(study)
+    message = describe_study(study)
     # per seed: the base asks for LTMG, two passes of four stages and the imputation, ten in all;
     # without the imputation nine of these; without a graph encoder eight, of which the clusters
     # of both passes and the imputation are its own; each of the six runs has its scores
-    assert "at most 60, 32 of them unique: 28 are shared" in said, said
+    assert "at most 60, 32 of them unique: 28 are shared" in message, message
 
 
 def test_the_estimate_is_of_the_data_of_each_run():

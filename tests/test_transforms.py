@@ -1,4 +1,4 @@
-"""Transforms: what they keep, what they change, and that their input stays as it was."""
+"""Transforms against the published preprocessing and scanpy."""
 
 from __future__ import annotations
 
@@ -63,14 +63,16 @@ def published() -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def prepared(counts: np.ndarray, share: float, at_least: bool, log: bool = True) -> ad.AnnData:
+def prepared(counts: np.ndarray, fraction: float, inclusive: bool, log: bool = True) -> ad.AnnData:
     adata = cells_by_genes(counts.T)
-    adata = TopGenes(40)(Filter(share, share, inclusive=at_least)(adata))
+    adata = TopGenes(40)(Filter(fraction, fraction, inclusive=inclusive)(adata))
     return Log1p()(adata) if log else adata
 
 
-def same_as(adata: ad.AnnData, genes: np.ndarray, cells: np.ndarray, matrix: np.ndarray) -> None:
-    """Same cells, same set of genes, and the same values once ours are in the reference's order."""
+def assert_same(
+    adata: ad.AnnData, genes: np.ndarray, cells: np.ndarray, matrix: np.ndarray
+) -> None:
+    """Compare cells in order, genes as a set, and values."""
     assert list(adata.obs_names) == [f"cell_{i}" for i in cells]
     assert set(adata.var_names) == {f"gene_{i}" for i in genes}
     aligned = adata[:, [f"gene_{i}" for i in genes]]
@@ -78,7 +80,7 @@ def same_as(adata: ad.AnnData, genes: np.ndarray, cells: np.ndarray, matrix: np.
 
 
 @pytest.mark.parametrize(
-    ("case", "counts", "share", "at_least", "reading"),
+    ("case", "counts", "fraction", "inclusive", "reading"),
     [
         ("a", "counts", 0.01, False, "described"),
         ("a", "counts", 0.01, True, "published"),
@@ -89,17 +91,17 @@ def same_as(adata: ad.AnnData, genes: np.ndarray, cells: np.ndarray, matrix: np.
     ],
 )
 def test_preprocessing_gives_the_numbers_of_the_original(
-    published, case, counts, share, at_least, reading
+    published, case, counts, fraction, inclusive, reading
 ):
-    adata = prepared(published[counts], share, at_least)
+    adata = prepared(published[counts], fraction, inclusive)
     parts = (published[f"{case}_{what}_{reading}"] for what in ("genes", "cells", "matrix"))
-    same_as(adata, *parts)
+    assert_same(adata, *parts)
 
 
 def test_without_the_logarithm_the_matrix_holds_the_counts(published):
     adata = prepared(published["counts"], 0.01, True, log=False)
     matrix = published["c_matrix_nolog_published"]
-    same_as(adata, published["a_genes_published"], published["a_cells_published"], matrix)
+    assert_same(adata, published["a_genes_published"], published["a_cells_published"], matrix)
 
 
 @pytest.mark.parametrize("reading", ["published", "described"])
@@ -109,22 +111,22 @@ def test_the_gene_filter_alone_gives_the_genes_of_the_original(published, readin
     assert list(kept.var_names) == [f"gene_{i}" for i in published[f"b_genefilter_{reading}"]]
 
 
-def test_an_exact_share_counts_only_with_at_least(published):
+def test_exact_fraction_is_kept_only_if_inclusive(published):
     counts = cells_by_genes(published["d_counts"].T)
     assert Filter(0.01, 0.0)(counts).n_vars == 10
     assert Filter(0.01, 0.0, inclusive=True)(counts).n_vars == 13
 
 
-@pytest.mark.parametrize("share", [0.07, 0.29, 0.1, 0.57])
-def test_shares_are_compared_without_rounding(share):
+@pytest.mark.parametrize("fraction", [0.07, 0.29, 0.1, 0.57])
+def test_fractions_are_compared_without_rounding(fraction):
     """0.29 * 100 is 28.999…, 0.07 * 100 is 7.000…1 in floating point."""
-    exact = round(share * 100)
+    exact = round(fraction * 100)
     counts = np.tri(100, dtype=int)[:, ::-1]  # gene g is seen in g + 1 cells
-    assert Filter(share, 0.0)(cells_by_genes(counts)).n_vars == 100 - exact
-    assert Filter(share, 0.0, inclusive=True)(cells_by_genes(counts)).n_vars == 100 - exact + 1
+    assert Filter(fraction, 0.0)(cells_by_genes(counts)).n_vars == 100 - exact
+    assert Filter(fraction, 0.0, inclusive=True)(cells_by_genes(counts)).n_vars == 100 - exact + 1
 
 
-def test_cells_are_judged_by_the_genes_that_were_kept():
+def test_cells_are_filtered_by_the_remaining_genes():
     counts = np.zeros((10, 12), dtype=int)
     counts[:9, :2] = 1  # two genes that stay, in nine cells
     counts[9, 2:] = 1  # ten genes that only the last cell has, and nothing else in it
@@ -133,7 +135,7 @@ def test_cells_are_judged_by_the_genes_that_were_kept():
     assert "cell_9" not in kept.obs_names
 
 
-def test_a_filter_that_leaves_no_cell_says_what_to_lower():
+def test_filter_without_cells_left_names_the_thresholds():
     with pytest.raises(
         InputError, match=r"keeps 0 of 4 cells.*lower min_cell_fraction or min_gene"
     ):
@@ -156,12 +158,12 @@ def test_top_genes_keep_the_order_of_the_file_and_their_variance(published):
     np.testing.assert_allclose(variance, published["a_gene_variance_published"], rtol=1e-12)
 
 
-def test_of_equal_genes_the_first_are_kept():
+def test_ties_keep_the_first_genes():
     counts = np.tile([[1], [2], [5]], 6)
     assert list(TopGenes(2)(cells_by_genes(counts)).var_names) == ["gene_0", "gene_1"]
 
 
-def test_log_nonzero_looks_at_the_seen_values_only():
+def test_log_nonzero_ignores_zeros():
     counts = np.array([[9, 0, 1], [9, 50, 1], [9, 0, 7], [0, 50, 7]])
     assert list(TopGenes(1, flavor="log_nonzero")(cells_by_genes(counts)).var_names) == ["gene_2"]
     assert list(TopGenes(1, flavor="variance")(cells_by_genes(counts)).var_names) == ["gene_1"]
@@ -187,25 +189,25 @@ def test_dispersion_ranks_as_scanpy_does():
 def test_normalize_total_is_scanpys(target):
     adata = simulated(1)
     adata.X = sparse.csr_matrix(np.where(np.arange(20)[:, None] == 3, 0, values(adata)))
-    theirs = adata.copy()
-    theirs.X = values(adata)  # its CSR path takes empty cells into the median, its dense one not
+    expected = adata.copy()
+    expected.X = values(adata)  # its CSR path takes empty cells into the median, its dense one not
     with pytest.warns(UserWarning, match="zero counts"):
-        sc.pp.normalize_total(theirs, target_sum=target)
-    ours = NormalizeTotal(target)(adata)
-    np.testing.assert_allclose(values(ours), values(theirs), rtol=1e-6)
-    assert ours.X.dtype == np.float32
+        sc.pp.normalize_total(expected, target_sum=target)
+    actual = NormalizeTotal(target)(adata)
+    np.testing.assert_allclose(values(actual), values(expected), rtol=1e-6)
+    assert actual.X.dtype == np.float32
 
 
 @pytest.mark.parametrize("limit", [None, 1.5])
 def test_scale_is_scanpys(limit):
     adata = Log1p()(simulated(2))
-    theirs = adata.copy()
-    theirs.X = theirs.X.toarray()
-    sc.pp.scale(theirs, max_value=limit)
-    np.testing.assert_allclose(Scale(limit)(adata).X, theirs.X, atol=2e-6)
+    expected = adata.copy()
+    expected.X = expected.X.toarray()
+    sc.pp.scale(expected, max_value=limit)
+    np.testing.assert_allclose(Scale(limit)(adata).X, expected.X, atol=2e-6)
 
 
-def test_scale_says_that_the_result_is_dense(caplog):
+def test_scale_logs_that_the_result_is_dense(caplog):
     with caplog.at_level(logging.INFO, logger="scgnn"):
         assert isinstance(Scale()(simulated()).X, np.ndarray)
     assert "scale: X is now dense, 20 cells x 15 genes" in caplog.text
@@ -216,19 +218,19 @@ def test_a_gene_that_does_not_vary_scales_to_zero():
     np.testing.assert_array_equal(scaled.X[:, 0], 0)
 
 
-def test_log1p_refuses_what_says_it_is_logarithmic():
+def test_log1p_rejects_marked_logarithms():
     with pytest.raises(InputError, match=r"already log-transformed.*choose a layer with counts"):
         Log1p()(Log1p()(simulated()))
 
 
-def test_log1p_warns_of_what_looks_logarithmic(caplog):
+def test_log1p_warns_of_likely_logarithms(caplog):
     adata = Log1p()(simulated())
     del adata.uns["log1p"]
     Log1p()(adata)
     assert "log1p: values look log-transformed" in caplog.text
 
 
-def test_log1p_after_normalisation_of_counts_says_nothing(caplog):
+def test_log1p_after_normalization_does_not_warn(caplog):
     adata = validate(simulated(), "simulated")
     adata.uns["log1p"] = {"base": None}  # of an X that these counts replaced
     adata = validate(adata, "simulated")
@@ -239,7 +241,7 @@ def test_log1p_after_normalisation_of_counts_says_nothing(caplog):
 
 @pytest.mark.parametrize("transform", EVERY, ids=repr)
 @pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, np.asarray])
-def test_the_input_stays_as_it_was(transform, form):
+def test_input_is_unchanged(transform, form):
     adata = simulated()
     adata.X = form(adata.X.toarray())
     before = adata.copy()

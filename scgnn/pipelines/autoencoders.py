@@ -119,14 +119,11 @@ def fit_feature_autoencoder(
     warm_start: WarmStart | None,
 ) -> AutoencoderFit:
     """Train a feature autoencoder on ``state.x``, initialized from a seed or a warm start."""
-    module, optimizer = _initialize(autoencoder, training, state, seed, warm_start)
-    losses = _train(autoencoder, module, state, training, seed_for(seed, "training"), optimizer)
-    lazy = is_lazy(autoencoder.decoder, *state.x.shape)
-    embedding, reconstruction = _predict(autoencoder, module, state.x, training, lazy)
-    check_finite(training, embedding, reconstruction)
-    decoders = _export_decoder(0, module) if lazy else {}
-    moments = optimizer_to_arrays(optimizer)
-    return AutoencoderFit(embedding, reconstruction, decoders, to_arrays(module), moments, losses)
+    trainer = AutoencoderTrainer(autoencoder, training, state, seed, warm_start)
+    losses = trainer.train(seed_for(seed, "training"))
+    embedding, reconstruction = trainer.predict(state.x)
+    decoders = trainer.export_decoder(0) if trainer.lazy else {}
+    return trainer.make_fit(embedding, reconstruction, decoders, losses)
 
 
 @stage("imputation")
@@ -162,129 +159,139 @@ def fit_cluster_autoencoders(
         ``own`` trains on the cells of the cluster, ``all`` on all cells.
     """
     assert state.clusters is not None
-    module, optimizer = _initialize(autoencoder, training, state, seed, warm_start)
-    lazy = is_lazy(autoencoder.decoder, *state.x.shape)
-    reconstruction = None if lazy else np.empty(state.x.shape, dtype=np.float32)
-    decoders: Arrays = {}
+    trainer = AutoencoderTrainer(autoencoder, training, state, seed, warm_start)
+    reconstruction = None if trainer.lazy else np.empty(state.x.shape, dtype=np.float32)
     width = autoencoder.encoder.embedding_width(state.n_genes)
     embedding = np.empty((state.n_cells, width), dtype=np.float32)
+    decoders: Arrays = {}
     losses = np.zeros(training.epochs)
     for cluster in range(communicator().all_reduce_max(int(state.clusters.max())) + 1):
         cells = np.flatnonzero(state.clusters == cluster)
         if initialization == "copy":
-            from_arrays(module, warm_start.weights)
-            optimizer = build_optimizer(module, training)
-        subset = cells if training_cells == "own" else None
-        loss = _train(
-            autoencoder, module, state, training, seed_for(seed, cluster), optimizer, subset
-        )
+            trainer.restart(warm_start.weights)
+        loss = trainer.train(seed_for(seed, cluster), cells if training_cells == "own" else None)
         losses += np.pad(loss, (0, len(losses) - len(loss)), mode="edge")  # after early stopping
-        embedding[cells], rows = _predict(autoencoder, module, state.x[cells], training, lazy)
+        embedding[cells], rows = trainer.predict(state.x[cells])
         if reconstruction is None:
-            decoders |= _export_decoder(cluster, module)
+            decoders |= trainer.export_decoder(cluster)
         else:
             reconstruction[cells] = rows
-    check_finite(training, embedding, reconstruction)
-    moments = optimizer_to_arrays(optimizer)
-    return AutoencoderFit(embedding, reconstruction, decoders, to_arrays(module), moments, losses)
+    return trainer.make_fit(embedding, reconstruction, decoders, losses)
 
 
 def reconstruct(
-    autoencoder: Autoencoder,
-    result: AutoencoderFit,
-    n_genes: int,
-    clusters: np.ndarray | None = None,
+    autoencoder: Autoencoder, fit: AutoencoderFit, n_genes: int, clusters: np.ndarray | None = None
 ) -> np.ndarray | LazyReconstruction | None:
     """Return the reconstruction of a fit, cells x genes, or None without a decoder.
 
     Parameters
     ----------
-    autoencoder, result
+    autoencoder, fit
         The components and what was fitted.
     n_genes
         Columns of the reconstruction.
     clusters
         The clusters of cluster autoencoders, for a lazy reconstruction by several decoders.
     """
-    if not result.decoder_weights:
-        return result.reconstruction
+    if not fit.decoder_weights:
+        return fit.reconstruction
     assert autoencoder.decoder is not None
-    index = np.zeros(len(result.embedding), dtype=np.int64) if clusters is None else clusters
+    index = np.zeros(len(fit.embedding), dtype=np.int64) if clusters is None else clusters
     decoder = autoencoder.decoder.mirror(autoencoder.encoder)
-    return LazyReconstruction(decoder, result.decoder_weights, result.embedding, index, n_genes)
+    return LazyReconstruction(decoder, fit.decoder_weights, fit.embedding, index, n_genes)
 
 
-def _export_decoder(index: int, module: nn.ModuleDict) -> Arrays:
-    return {f"{index}.{name}": value for name, value in to_arrays(module["decoder"]).items()}
+class AutoencoderTrainer:
+    """The networks of an autoencoder and their Adam, in trainings on ``state.x``.
 
+    Parameters
+    ----------
+    autoencoder, training, state
+        The components, the budget, and the expression with what the regularizers require.
+    seed
+        Seed of the initial weights.
+    warm_start
+        Other initial weights; None for those of the seed.
+    """
 
-def _initialize(
-    autoencoder: Autoencoder,
-    training: Training,
-    state: State,
-    seed: int,
-    warm_start: WarmStart | None,
-) -> tuple[nn.ModuleDict, torch.optim.Optimizer]:
-    """Return the networks and their Adam, at the start of a training."""
-    module = autoencoder.build(state.n_genes, seed)
-    if warm_start is None:
-        x = autoencoder.to_encoder_input(state.x)
-        autoencoder.encoder.prepare(module["encoder"], x, seed_for(seed, "prepare"))
-    else:
-        from_arrays(module, warm_start.weights)
-    has_parameters = any(True for _ in module.parameters())
-    optimizer = build_optimizer(module if has_parameters else torch.nn.Linear(1, 1), training)
-    if warm_start is not None and warm_start.optimizer_state:
-        optimizer_from_arrays(optimizer, warm_start.optimizer_state)
-    return module, optimizer
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        training: Training,
+        state: State,
+        seed: int,
+        warm_start: WarmStart | None,
+    ) -> None:
+        self.autoencoder, self.training, self.state = autoencoder, training, state
+        self.lazy = is_lazy(autoencoder.decoder, *state.x.shape)
+        self.module = module = autoencoder.build(state.n_genes, seed)
+        if warm_start is None:
+            x = autoencoder.to_encoder_input(state.x)
+            autoencoder.encoder.prepare(module["encoder"], x, seed_for(seed, "prepare"))
+        else:
+            from_arrays(module, warm_start.weights)
+        has_parameters = any(True for _ in module.parameters())
+        trained = module if has_parameters else torch.nn.Linear(1, 1)
+        self.optimizer = build_optimizer(trained, training)
+        if warm_start is not None and warm_start.optimizer_state:
+            optimizer_from_arrays(self.optimizer, warm_start.optimizer_state)
 
+    def restart(self, weights: Arrays) -> None:
+        """Load weights, and begin with a new Adam."""
+        from_arrays(self.module, weights)
+        self.optimizer = build_optimizer(self.module, self.training)
 
-def _train(
-    autoencoder: Autoencoder,
-    module: nn.ModuleDict,
-    state: State,
-    training: Training,
-    seed: int,
-    optimizer: torch.optim.Optimizer,
-    subset: np.ndarray | None = None,
-) -> np.ndarray:
-    """Train on all cells or on a subset; return the loss of each epoch."""
-    encoder, decoder, weight = (
-        autoencoder.encoder,
-        autoencoder.decoder,
-        autoencoder.reconstruction_weight,
-    )
-    if decoder is None:
-        return np.zeros(training.epochs)
-    from scgnn.pipelines.active_units import train_active_units
+    def train(self, seed: int, subset: np.ndarray | None = None) -> np.ndarray:
+        """Train on all cells or on a subset; return the loss of each epoch."""
+        encoder, decoder = self.autoencoder.encoder, self.autoencoder.decoder
+        regularizers, module = self.autoencoder.regularizers, self.module
+        if decoder is None:
+            return np.zeros(self.training.epochs)
+        from scgnn.pipelines.active_units import train_active_units
 
-    x = DenseRows(state.x if subset is None else state.x[subset])
-    state_rows = None if subset is None else torch.from_numpy(subset)
-    compute_loss = Loss(decoder, weight, autoencoder.regularizers, state)
+        x = DenseRows(self.state.x if subset is None else self.state.x[subset])
+        state_rows = None if subset is None else torch.from_numpy(subset)
+        weight = self.autoencoder.reconstruction_weight
+        compute_loss = Loss(decoder, weight, regularizers, self.state)
 
-    def loss(cells: Tensor | None) -> Tensor:
-        rows = x[cells]
-        z, output = autoencoder(module, rows)
-        batch = ForwardPass(rows, decoder.reconstruct(output, rows), z, module["encoder"])
-        if state_rows is not None:
-            cells = state_rows if cells is None else state_rows[cells]
-        return compute_loss(output, batch, cells)
+        def loss(cells: Tensor | None) -> Tensor:
+            rows = x[cells]
+            z, output = self.autoencoder(module, rows)
+            batch = ForwardPass(rows, decoder.reconstruct(output, rows), z, module["encoder"])
+            if state_rows is not None:
+                cells = state_rows if cells is None else state_rows[cells]
+            return compute_loss(output, batch, cells)
 
-    components = (encoder, decoder, *autoencoder.regularizers)
-    with train_active_units(module, components, x, training, optimizer):
-        return fit(module, loss, len(x), training, seed, optimizer)
+        components = encoder, decoder, *regularizers
+        with train_active_units(module, components, x, self.training, self.optimizer):
+            return fit(module, loss, len(x), self.training, seed, self.optimizer)
 
+    def predict(self, x: Expression) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the embedding and, unless it is lazy, the reconstruction of cells."""
+        decoder = self.autoencoder.decoder
 
-def _predict(
-    autoencoder: Autoencoder, module: nn.ModuleDict, x: Expression, training: Training, lazy: bool
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return embedding and, unless it is lazy, reconstruction of all cells."""
+        def forward(rows: Tensor) -> tuple[Tensor, ...]:
+            if decoder is None or self.lazy:
+                return (self.module["encoder"](None, self.autoencoder.to_encoder_input(rows)),)
+            z, output = self.autoencoder(self.module, rows)
+            return z, decoder.reconstruct(output, rows)
 
-    def forward(rows: Tensor) -> tuple[Tensor, ...]:
-        if autoencoder.decoder is None or lazy:
-            return (module["encoder"](None, autoencoder.to_encoder_input(rows)),)
-        z, output = autoencoder(module, rows)
-        return z, autoencoder.decoder.reconstruct(output, rows)
+        embedding, *reconstruction = predict(forward, x, self.training.batch_size)
+        return embedding, reconstruction[0] if reconstruction else None
 
-    embedding, *reconstruction = predict(forward, x, training.batch_size)
-    return embedding, reconstruction[0] if reconstruction else None
+    def export_decoder(self, index: int) -> Arrays:
+        """Return the weights of the decoder, as a lazy reconstruction takes them."""
+        weights = to_arrays(self.module["decoder"])
+        return {f"{index}.{name}": value for name, value in weights.items()}
+
+    def make_fit(
+        self,
+        embedding: np.ndarray,
+        reconstruction: np.ndarray | None,
+        decoders: Arrays,
+        losses: np.ndarray,
+    ) -> AutoencoderFit:
+        """Return the result, after checking that it is finite."""
+        check_finite(self.training, embedding, reconstruction)
+        arrays = to_arrays(self.module), optimizer_to_arrays(self.optimizer)
+        return AutoencoderFit(embedding, reconstruction, decoders, *arrays, losses)

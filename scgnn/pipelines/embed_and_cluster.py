@@ -121,9 +121,9 @@ class EmbeddingPipeline(Pipeline):
     def _check_regularizers(self) -> None:
         if self.feature_decoder is None and self.feature_regularizers:
             raise ValueError("feature_regularizers: require a feature_decoder")
-        initial = active_in(self.feature_regularizers, "initial")
-        if self.feature_decoder is not None and not (self.reconstruction_weight or initial):
-            raise ValueError("reconstruction_weight: 0 requires an active feature regularizer")
+        if self.feature_decoder is not None:
+            weight, regularizers = self.reconstruction_weight, self.feature_regularizers
+            self._check_loss("reconstruction_weight", weight, regularizers, "initial")
         for regularizer in self.feature_regularizers:
             if not any(map(regularizer.is_active, self.feature_phases)):
                 raise ValueError(
@@ -135,6 +135,13 @@ class EmbeddingPipeline(Pipeline):
         for part in iter_components(self):
             if isinstance(part, Regularizer):
                 part.validate_encoder(self.feature_encoder)
+
+    @staticmethod
+    def _check_loss(
+        name: str, weight: float, regularizers: tuple[Regularizer, ...], phase: Phase
+    ) -> None:
+        if not (weight or active_in(regularizers, phase)):
+            raise ValueError(f"{name}: 0 requires a regularizer that is active in phase {phase}")
 
     def validate(self, transforms: Sequence[Transform], batch_key: str | None) -> None:
         """Check the batches, and that decoders of counts get counts."""
@@ -192,7 +199,7 @@ class EmbeddingPipeline(Pipeline):
         phase: Phase = "iteration" if context.iteration else "initial"
         decoder = self.feature_decoder
         if phase == "initial" and decoder is not None and decoder.requires_counts:
-            autoencoders.check_integer_counts(target)  # type: ignore[arg-type]
+            autoencoders.check_integer_counts(target)
         autoencoder = self.make_autoencoder(
             self.reconstruction_weight, self.feature_regularizers, phase
         )
@@ -244,18 +251,10 @@ class EmbeddingPipeline(Pipeline):
         """Train the graph autoencoder; without one, the feature embedding is that of the graph."""
         if self.graph_encoder is None:
             return replace(state, graph_embedding=state.embedding)
-        fit = context(
-            graph_autoencoder.fit_graph_autoencoder,
-            self.graph_encoder,
-            self.graph_decoder,
-            self.graph_training,
-            state.embedding,
-            state.graph,
-            self.graph_features,
-            self.edge_holdout_fraction,
-            self.graph_fanout,
-            context.seed_for("graph_encoder"),
-        )
+        components = self.graph_encoder, self.graph_decoder, self.graph_training
+        inputs = state.embedding, state.graph, self.graph_features
+        options = self.edge_holdout_fraction, self.graph_fanout, context.seed_for("graph_encoder")
+        fit = context(graph_autoencoder.fit_graph_autoencoder, *components, *inputs, *options)
         if np.ptp(fit.embedding, 0).max() <= 1e-5 * np.abs(fit.embedding).max():
             log.warning(
                 "graph autoencoder collapsed: all cells share one embedding, hence one cluster; "
@@ -269,9 +268,8 @@ class EmbeddingPipeline(Pipeline):
     ) -> State:
         """Cluster the graph embedding, or a cell graph."""
         clusterer, state = self.select_clusterer(state, graph, context)
-        assert state.graph_embedding is not None
-        seed = context.seed_for("clusterer")
-        clusters = self.call_clusterer(clusterer, state.graph_embedding, graph, seed, context)
+        inputs, seed = (state.graph_embedding, graph), context.seed_for("clusterer")
+        clusters = context(steps.cluster, clusterer, *inputs, *self.small_cluster_rule, seed)
         state = replace(state, clusters=clusters)
         return context.record(state, "clustering", clusters=int(clusters.max()) + 1)
 
@@ -281,17 +279,10 @@ class EmbeddingPipeline(Pipeline):
         """Return the clusterer of this iteration."""
         return self.clusterer, state
 
-    def call_clusterer(
-        self,
-        clusterer: Clusterer,
-        embedding: np.ndarray,
-        graph: sparse.csr_matrix | None,
-        seed: int,
-        context: IterationContext,
-    ) -> np.ndarray:
-        """Return the clusters of a clusterer, after the rule for small clusters."""
-        limits = self.min_cluster_size, self.max_clusters or len(embedding), self.small_clusters
-        return context(steps.cluster, clusterer, embedding, graph, *limits, seed)
+    @property
+    def small_cluster_rule(self) -> tuple[int, int | None, Literal["merge", "reassign"]]:
+        """The rule for small clusters, as :func:`scgnn.pipelines.steps.cluster` takes it."""
+        return self.min_cluster_size, self.max_clusters, self.small_clusters
 
     def make_autoencoder(
         self, reconstruction_weight: float, regularizers: tuple[Regularizer, ...], phase: Phase

@@ -36,6 +36,7 @@ from scgnn.field_types import (
     PositiveInt,
 )
 from scgnn.pipelines import autoencoders, steps
+from scgnn.pipelines.autoencoders import AutoencoderFit, WarmStart, reconstruct
 from scgnn.pipelines.contract import Pipeline
 from scgnn.pipelines.embed_and_cluster import EmbeddingPipeline
 from scgnn.pipelines.iteration import IterationContext
@@ -136,25 +137,15 @@ class ScGNN(EmbeddingPipeline):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.max_iterations:
-            if not (
-                self.reconstruction_weight or active_in(self.feature_regularizers, "iteration")
-            ):
-                raise ValueError(
-                    "reconstruction_weight: 0 requires a feature regularizer in the iterations"
-                )
-            if self.cluster_autoencoders and not (
-                self.cluster_weight or active_in(self.cluster_regularizers, "iteration")
-            ):
-                raise ValueError(
-                    "cluster_reconstruction_weight: 0 requires an active cluster regularizer"
-                )
-        if self.imputation == "autoencoder" and not (
-            self.imputation_reconstruction_weight
-            or active_in(self.imputation_regularizers, "imputation")
-        ):
-            raise ValueError(
-                "imputation_reconstruction_weight: 0 requires an active imputation regularizer"
-            )
+            weight, regularizers = self.reconstruction_weight, self.feature_regularizers
+            self._check_loss("reconstruction_weight", weight, regularizers, "iteration")
+        if self.max_iterations and self.cluster_autoencoders:
+            weight, regularizers = self.cluster_weight, self.cluster_regularizers
+            self._check_loss("cluster_reconstruction_weight", weight, regularizers, "iteration")
+        if self.imputation == "autoencoder":
+            weight = self.imputation_reconstruction_weight
+            regularizers = self.imputation_regularizers
+            self._check_loss("imputation_reconstruction_weight", weight, regularizers, "imputation")
         clusterer = self.clusterer
         if self.n_clusters_smoothing and not (
             isinstance(clusterer, GivenK) and isinstance(clusterer.n_clusters, Clusterer)
@@ -236,18 +227,14 @@ class ScGNN(EmbeddingPipeline):
         assert state.reconstruction is not None
         return state.reconstruction
 
-    def make_warm_start(self, fit: autoencoders.AutoencoderFit) -> autoencoders.WarmStart:
+    def make_warm_start(self, fit: AutoencoderFit) -> WarmStart:
         """Return the weights of a fit, and with ``continue`` its Adam."""
         keep_optimizer = self.cluster_initialization == "continue"
-        return autoencoders.WarmStart(fit.weights, fit.optimizer_state if keep_optimizer else {})
+        return WarmStart(fit.weights, fit.optimizer_state if keep_optimizer else {})
 
     def reconstruct_clusters(
-        self,
-        state: State,
-        x: Expression,
-        fit: autoencoders.AutoencoderFit,
-        context: IterationContext,
-    ) -> tuple[State, autoencoders.AutoencoderFit]:
+        self, state: State, x: Expression, fit: AutoencoderFit, context: IterationContext
+    ) -> tuple[State, AutoencoderFit]:
         """Reconstruct each cluster by its own autoencoder; return the fit to start from next."""
         if not self.cluster_autoencoders:
             return state, fit
@@ -256,20 +243,14 @@ class ScGNN(EmbeddingPipeline):
         )
         target = self.select_target(state, x)
         inputs = self.select_inputs(state, target, autoencoder.regularizers)
-        cluster_fit = context(
-            autoencoders.fit_cluster_autoencoders,
-            autoencoder,
-            self.cluster_training,
-            replace(inputs, clusters=state.clusters),
-            self.make_warm_start(fit),
-            self.cluster_initialization,
-            "all" if self.iteration_target == "input" else "own",
-            context.seed_for("cluster_autoencoders"),
-        )
-        reconstruction = autoencoders.reconstruct(
-            autoencoder, cluster_fit, state.n_genes, state.clusters
-        )
-        state = replace(state, reconstruction=reconstruction)
+        inputs = replace(inputs, clusters=state.clusters)
+        training_cells = "all" if self.iteration_target == "input" else "own"
+        seed = context.seed_for("cluster_autoencoders")
+        options = self.make_warm_start(fit), self.cluster_initialization, training_cells, seed
+        args = autoencoder, self.cluster_training, inputs, *options
+        cluster_fit = context(autoencoders.fit_cluster_autoencoders, *args)
+        x_hat = reconstruct(autoencoder, cluster_fit, state.n_genes, state.clusters)
+        state = replace(state, reconstruction=x_hat)
         state = context.record(state, "cluster autoencoders", loss=cluster_fit.losses)
         return state, cluster_fit if self.cluster_initialization == "continue" else fit
 
@@ -285,14 +266,9 @@ class ScGNN(EmbeddingPipeline):
         inputs = self.select_inputs(state, x, autoencoder.regularizers)
         # the same seed after any number of iterations
         seed = context._replace(iteration=0).seed_for("imputation")
-        fit = context(
-            autoencoders.fit_imputation_autoencoder,
-            autoencoder,
-            self.imputation_training,
-            inputs,
-            seed,
-        )
-        imputed = autoencoders.reconstruct(autoencoder, fit, state.n_genes)
+        budget = self.imputation_training
+        fit = context(autoencoders.fit_imputation_autoencoder, autoencoder, budget, inputs, seed)
+        imputed = reconstruct(autoencoder, fit, state.n_genes)
         dead_genes = count_zero_columns(imputed)
         state = context.record(state, "imputation", loss=fit.losses, dead_genes=dead_genes)
         return self.threshold_imputed(state, imputed)
@@ -322,8 +298,8 @@ class ScGNN(EmbeddingPipeline):
         elif self.final_embedding == "both":
             parts = (state.embedding, state.graph_embedding)
             embedding = np.hstack([part / (np.sqrt(part.var(0).sum()) or 1.0) for part in parts])
-        seed = context.seed_for("final_clusterer")
-        clusters = self.call_clusterer(self.final_clusterer, embedding, graph, seed, context)
+        inputs = self.final_clusterer, embedding, graph, *self.small_cluster_rule
+        clusters = context(steps.cluster, *inputs, context.seed_for("final_clusterer"))
         return replace(state, graph_embedding=embedding, clusters=clusters)
 
     def select_clusterer(

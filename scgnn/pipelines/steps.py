@@ -52,12 +52,13 @@ def cluster(
     embedding: np.ndarray,
     graph: sparse.csr_matrix | None,
     min_cluster_size: int,
-    max_clusters: int,
+    max_clusters: int | None,
     small_clusters: Literal["merge", "reassign"],
     seed: int,
 ) -> np.ndarray:
     """Return clusters 0 … K−1 by decreasing size, small and surplus ones merged or reassigned."""
     labels = np.asarray(clusterer.fit_predict(embedding, graph, seed))
+    max_clusters = max_clusters or len(embedding)
     if labels.shape != (len(embedding),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"fit_predict must return one integer for each of {len(embedding)} cells, got "

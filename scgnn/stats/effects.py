@@ -82,7 +82,7 @@ def estimate_effects(
     Raises
     ------
     InputError
-        There is no base, or two runs in one block.
+        The base is missing, or two runs belong to one block.
     """
     roles = table.drop_duplicates("variant").set_index("variant")["role"]
     if base not in roles:

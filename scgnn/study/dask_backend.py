@@ -120,7 +120,6 @@ def _start_local_cluster(n_workers: int, threads: int) -> Iterator[Client]:
     log = logging.getLogger("distributed")
     level = log.level
     log.setLevel(logging.CRITICAL)
-    set_spin_count()  # inherited by the workers
     try:
         with _ignore_sigint():  # inherited by the workers, which this process stops
             cluster = LocalCluster(

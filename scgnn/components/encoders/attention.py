@@ -20,8 +20,7 @@ class MultiHead(MessagePassing):
     Parameters
     ----------
     heads
-        Number of attention heads, which are concatenated in the inner layers and averaged in the
-        last.
+        Number of attention heads, concatenated in inner layers and averaged in the last.
     """
 
     heads: PositiveInt = 2

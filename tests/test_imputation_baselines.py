@@ -1,4 +1,4 @@
-"""The simplest imputers against dense formulas, and where their scores go."""
+"""Imputation baselines against dense formulas, and their scores in tables."""
 
 from __future__ import annotations
 
@@ -28,62 +28,62 @@ def x():
 
 @pytest.fixture(scope="module")
 def near(x):
-    """Distances, cells x cells, and whether one is a neighbour of the other or itself."""
+    """Distances and a mask of neighbors and the cell itself, both cells x cells."""
     distances = cdist(*[PCA(50, svd_solver="full").fit_transform(x.astype(float))] * 2)
     rank = distances.argsort(axis=1).argsort(axis=1)
     return distances, rank <= K
 
 
 @pytest.fixture(scope="module", params=["sparse", "dense"])
-def restored(x, request):
+def imputed(x, request):
     return dict(impute_baselines(sparse.csr_matrix(x) if request.param == "sparse" else x, seed=0))
 
 
-def test_every_control_gives_a_value_for_every_entry(x, restored):
-    assert list(restored) == list(BASELINES)
-    for found in restored.values():
-        assert found.shape == x.shape
-        assert found.dtype == np.float32
+def test_every_baseline_imputes_every_entry(x, imputed):
+    assert list(imputed) == list(BASELINES)
+    for result in imputed.values():
+        assert result.shape == x.shape
+        assert result.dtype == np.float32
 
 
-def test_the_controls_without_neighbours(x, restored):
-    assert_allclose(restored["unimputed"], x)
-    assert not restored["zero"].any()
-    assert_allclose(restored["gene_mean"], np.tile(x.mean(axis=0), (N_CELLS, 1)), rtol=1e-5)
+def test_baselines_without_neighbors(x, imputed):
+    assert_allclose(imputed["unimputed"], x)
+    assert not imputed["zero"].any()
+    assert_allclose(imputed["gene_mean"], np.tile(x.mean(axis=0), (N_CELLS, 1)), rtol=1e-5)
 
 
-def test_neighbours_are_averaged_with_the_cell_itself(x, near, restored):
+def test_neighbors_are_averaged_with_the_cell_itself(x, near, imputed):
     _, chosen = near
     assert (chosen.sum(axis=1) == K + 1).all()
-    assert_allclose(restored["neighbor_mean"], chosen @ x / (K + 1), atol=1e-5)
+    assert_allclose(imputed["neighbor_mean"], chosen @ x / (K + 1), atol=1e-5)
 
 
-def test_non_zeros_are_averaged_where_there_are_any(x, near, restored):
+def test_nonzeros_are_averaged(x, near, imputed):
     _, chosen = near
     there = chosen @ (x != 0).astype(float)
     expected = np.divide(chosen @ x, there, out=np.zeros(x.shape), where=there > 0)
-    assert_allclose(restored["nonzero_neighbor_mean"], expected, atol=1e-5)
+    assert_allclose(imputed["nonzero_neighbor_mean"], expected, atol=1e-5)
 
 
-def test_diffusion_is_that_of_the_dense_formula(x, near, restored):
+def test_diffusion_is_that_of_the_dense_formula(x, near, imputed):
     distances, chosen = near
     width = np.sort(distances, axis=1)[:, [5]]
     kernel = np.where(chosen, np.exp(-((distances / width) ** 2)), 0)
     kernel = kernel + kernel.T
     walk = kernel / kernel.sum(axis=1, keepdims=True)
-    assert_allclose(restored["diffusion"], np.linalg.matrix_power(walk, 3) @ x, atol=1e-4)
+    assert_allclose(imputed["diffusion"], np.linalg.matrix_power(walk, 3) @ x, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (2, 5), (9, 1), (30, 4)])
 @pytest.mark.parametrize("values", ["alike", "zero", "drawn"])
-def test_awkward_data_have_controls(shape, values):
+def test_baselines_of_degenerate_data(shape, values):
     drawn = np.random.default_rng(0).poisson(1.0, shape)
     x = {"alike": np.ones(shape), "zero": np.zeros(shape), "drawn": drawn}[values]
-    for _, found in impute_baselines(sparse.csr_matrix(x, dtype=np.float32), seed=0):
-        assert found.shape == shape
-        assert np.isfinite(found).all()
+    for _, result in impute_baselines(sparse.csr_matrix(x, dtype=np.float32), seed=0):
+        assert result.shape == shape
+        assert np.isfinite(result).all()
         if values != "drawn":
-            assert np.isin(found, [0, 1]).all() or np.allclose(found, x)
+            assert np.isin(result, [0, 1]).all() or np.allclose(result, x)
 
 
 # --- in tables and words ------------------------------------------------------------------------
@@ -101,7 +101,7 @@ METRICS = {
 }
 
 
-def test_a_studys_table_has_the_controls_and_its_effects_do_not():
+def test_study_tables_have_baselines_and_effects_do_not():
     rows = [
         {"variant": v, "role": r, "data": 0, "seed": s, "reason": "", **flatten_scores(METRICS)}
         for v, r in (("base", "base"), ("other", "change"))
@@ -133,11 +133,11 @@ def test_a_studys_table_has_the_controls_and_its_effects_do_not():
         ("false_signal", -1),
     ],
 )
-def test_which_way_is_better_is_known(score, expected):
+def test_direction_of_imputation_scores(score, expected):
     assert get_direction(score) == expected
 
 
-def test_scores_are_said_with_two_controls_beside_them():
+def test_table_has_two_baselines():
     table = build_imputation_table(METRICS, "this run", ("unimputed", "diffusion"))
     assert table.header == ("score", "this run", "unimputed", "diffusion")
     assert table.rows == (

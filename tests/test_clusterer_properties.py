@@ -1,4 +1,4 @@
-"""What each clusterer promises beyond what all owe."""
+"""Properties of single clusterers."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from scgnn.errors import UserError
 
 
 @pytest.mark.parametrize("clusterer", [HDBSCAN(), MeanShift(), AffinityPropagation()])
-def test_the_number_of_blobs_is_found_without_being_told(clusterer):
+def test_number_of_blobs_is_determined(clusterer):
     x, group = make_blobs(40, 30, 20)
     assert is_same_partition(fit_clusters(clusterer, x), group)
 
 
-def test_noise_joins_the_cluster_of_the_nearest_labelled_cell():
+def test_noise_joins_the_cluster_of_the_nearest_cell():
     points = np.array([[0.0], [1], [2], [10], [11], [4], [8], [7]])
     labels = np.array([5, 5, 5, 3, 3, -1, -1, 3])
     np.testing.assert_array_equal(reassign_noise(labels, points), [5, 5, 5, 3, 3, 5, 3, 3])
@@ -49,8 +49,8 @@ def test_cells_that_are_all_noise_are_one_cluster(clusterer):
 
 def test_no_cell_is_left_as_noise():
     x, group = make_blobs(40, 30)
-    strays = x[[0, 40]] + 20
-    labels = fit_clusters(HDBSCAN(), np.vstack([x, strays]))
+    outliers = x[[0, 40]] + 20
+    labels = fit_clusters(HDBSCAN(), np.vstack([x, outliers]))
     assert is_same_partition(labels, [*group, 0, 1])
 
 
@@ -61,13 +61,13 @@ def test_exemplars_by_the_median_are_more_than_by_the_minimum():
 
 
 @pytest.mark.parametrize(
-    ("clusterer", "instead"),
+    ("clusterer", "alternative"),
     [(Agglomerative(n_clusters=2), "birch"), (AffinityPropagation(), "hdbscan")],
 )
-def test_more_cells_than_memory_has_room_for_are_refused(clusterer, instead):
-    pairs = 8 if instead == "birch" else 40  # bytes for each ordered pair, at most
+def test_more_than_max_cells_are_rejected(clusterer, alternative):
+    pairs = 8 if alternative == "birch" else 40  # bytes for each ordered pair, at most
     assert pairs * clusterer.max_cells**2 < 8.1e9
-    message = f"^{clusterer.name} holds every pair of cells .* 30 cells .* 29; use {instead}"
+    message = f"^{clusterer.name} holds every pair of cells .* 30 cells .* 29; use {alternative}"
     with pytest.raises(UserError, match=message):
         replace(clusterer, max_cells=29).fit_predict(make_blobs(20, 10)[0], None, 0)
 
@@ -76,9 +76,11 @@ def test_more_cells_than_memory_has_room_for_are_refused(clusterer, instead):
 
 
 @pytest.mark.parametrize("linkage", ["ward", "average", "complete", "single"])
-def test_each_linkage_finds_far_blobs(linkage):
+def test_each_linkage_finds_distant_blobs(linkage):
     x, group = make_blobs(30, 25, 20)
-    assert is_same_partition(Agglomerative(n_clusters=3, linkage=linkage).fit_predict(x, None, 0), group)
+    assert is_same_partition(
+        Agglomerative(n_clusters=3, linkage=linkage).fit_predict(x, None, 0), group
+    )
 
 
 @pytest.mark.parametrize("covariance", ["full", "tied", "diag", "spherical"])
@@ -89,7 +91,7 @@ def test_a_mixture_finds_blobs_by_each_kind_of_covariance(covariance):
     )
 
 
-def test_a_mixture_with_shapes_finds_what_k_means_cuts():
+def test_full_covariance_finds_what_kmeans_splits():
     x = np.random.default_rng(0).normal(size=(300, 2)) * [2, 0.3]
     x[150:] += [1, 3]
     group = np.arange(300) // 150
@@ -111,13 +113,17 @@ def test_spectral_follows_the_graph_and_not_the_embedding():
 def test_consensus_is_the_member_that_agrees_best_with_the_others():
     x, _ = make_blobs(30, 30, 30, separation=3.0)
     consensus = Consensus(resolutions=(0.3, 1.0, 2.0), n_neighbors=(5, 15), n_pcs=(2, 5))
-    family = list(consensus._iter_partitions(x.astype(float), 4))
-    assert len(family) == 12
-    agreement = [math.fsum(adjusted_rand_score(one, other) for other in family) for one in family]
-    np.testing.assert_array_equal(consensus.fit_predict(x, None, 4), family[int(np.argmax(agreement))])
+    partitions = list(consensus._iter_partitions(x.astype(float), 4))
+    assert len(partitions) == 12
+    agreement = [
+        math.fsum(adjusted_rand_score(one, other) for other in partitions) for one in partitions
+    ]
+    np.testing.assert_array_equal(
+        consensus.fit_predict(x, None, 4), partitions[int(np.argmax(agreement))]
+    )
 
 
-def test_consensus_does_not_count_a_partition_twice():
+def test_consensus_has_no_duplicate_partitions():
     x, _ = make_blobs(6, 5)
     consensus = Consensus(resolutions=(1.0, 1.0), n_neighbors=(20, 30), n_pcs=(10, 20))
     assert len(list(consensus._iter_partitions(x.astype(float), 0))) == 1
