@@ -1,7 +1,7 @@
 """Comparison with other programs: time, memory, ARI and the error on hidden entries.
 
     python benchmarks/peers.py                                          # simulated counts
-    python benchmarks/peers.py --data zeisel.h5ad --labels label --recipe scgnn_quick
+    python benchmarks/peers.py --data zeisel.h5ad --labels-key label --recipe scgnn_quick
     python benchmarks/peers.py --peer scanpy --peer magic --threads 2
 
 10 % of the non-zeros are hidden, and cells and genes are those that the recipe scgnn selects (2,000
@@ -73,7 +73,7 @@ def prepare_task(args: argparse.Namespace, folder: Path) -> BenchmarkTask:
     changes = {
         "seed": args.seed,
         "data.holdout_fraction": HOLDOUT_FRACTION,
-        "data.labels_key": args.labels,
+        "data.labels_key": args.labels_key,
     }
     if args.data:
         changes["data.reader"] = args.data
@@ -178,7 +178,7 @@ HEADER = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="counts in any format that recipes read")
-    parser.add_argument("--labels", help="column of obs with the true labels")
+    parser.add_argument("--labels-key", help="column of obs with the true labels")
     parser.add_argument("--cells", type=int, default=1000, help="size of the simulated counts")
     parser.add_argument("--recipe", action="append", help="default scgnn_quick and scgnn")
     parser.add_argument("--peer", action="append", choices=PEER_REQUIREMENTS, help="default all")

@@ -1,8 +1,8 @@
 """Comparison of recipes or settings on labeled data: time, final losses and ARI.
 
-    python benchmarks/versions.py "scgnn" "scgnn_fast" --data goolam.h5ad chung.h5ad --labels label
+    python benchmarks/versions.py "scgnn" "scgnn_fast" --data a.h5ad b.h5ad --labels-key label
     python benchmarks/versions.py "scgnn_fast" "scgnn_fast pipeline.graph_decoder=inner_product" \
-        "scgnn_fast pipeline.feature_training.precision=float32" --data a.h5ad --labels label
+        "scgnn_fast pipeline.feature_training.precision=float32" --data a.h5ad --labels-key label
 
 A version is a recipe with changed settings. Each run is a separate process on one thread; its CPU
 time includes start-up, reading and writing. Values are means over seeds, in the last row also over
@@ -88,7 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("versions", nargs="+", help="recipe, or 'recipe path=value path=value'")
     parser.add_argument("--data", nargs="+", required=True)
-    parser.add_argument("--labels", required=True)
+    parser.add_argument("--labels-key", required=True)
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     print("| version | data | s | times faster | MB | ARI | clusters | feature loss | graph loss |")
@@ -97,7 +97,7 @@ def main() -> None:
     for data in args.data:
         base = 0.0
         for version in args.versions:
-            rows = [run_version(version, data, args.labels, seed) for seed in range(args.seeds)]
+            rows = [run_version(version, data, args.labels_key, seed) for seed in range(args.seeds)]
             every[version].append(VersionRun(*np.mean(rows, axis=0)))
             base = base or every[version][-1].seconds
             print(format_row(version, Path(data).stem, rows, base), flush=True)

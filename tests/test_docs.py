@@ -142,6 +142,14 @@ def test_every_bundled_recipe_is_listed():
     assert all(f"`{name}` |" in page for name in list_bundled_recipes())
 
 
+def test_api_reference_has_every_public_name():
+    import scgnn
+    from scgnn import pl
+
+    documented = set(re.findall(r"^\.\. \w+:: scgnn\.(\S+)$", PAGES["api"], re.M))
+    assert {*scgnn.__all__, *(f"pl.{name}" for name in pl.__all__)} <= documented
+
+
 # --- from the paper to the recipe ---------------------------------------------------------------
 
 

@@ -71,9 +71,8 @@ def test_check_says_it(run_cli, tmp_path):
     assert "estimate    roughly " in done.stdout
     (tmp_path / "counts.csv").write_text("cell,a,b\nx,1,2\ny,0,3\n")
     read = {"data.reader": {"name": "csv", "path": str(tmp_path / "counts.csv")}}
-    assert (
-        format_estimate(load_recipe("scgnn", read)) == "estimate    unknown until the data are read\n"
-    )
+    estimate = format_estimate(load_recipe("scgnn", read))
+    assert estimate == "estimate    unknown until the data are read\n"
 
 
 def test_durations_are_in_the_unit_that_fits():
@@ -116,7 +115,8 @@ def test_where_no_setting_makes_it_fit_that_is_said(monkeypatch):
 
 def test_a_very_long_run_names_what_takes_longest_and_a_shorter_recipe(run_cli):
     said = run_cli("check", "scgnn", "--set", "data.reader.n_cells=200000").stdout
-    assert re.search(r"graph autoencoder takes \d\d% of it; the recipe scgnn_fast would take \d+ min", said)
+    pattern = r"graph autoencoder takes \d\d% of it; the recipe scgnn_fast would take \d+ min"
+    assert re.search(pattern, said)
     assert "would take" not in run_cli("check", "scgnn").stdout
 
 

@@ -184,7 +184,8 @@ def test_unknown_or_empty_labels(reject_run, make_counts):
     adata.obs["nobody"] = np.nan
     adata.write_h5ad("cells.h5ad")
     assert reject_run("--data", "cells.h5ad", "--labels-key", "grup", "--out", "out") == (
-        "data.labels_key: unknown column 'grup'. Did you mean 'group'? Known: group, nobody (columns of obs)"
+        "data.labels_key: unknown column 'grup'. Did you mean 'group'? Known: group, nobody "
+        "(columns of obs)"
     )
     assert reject_run("--data", "cells.h5ad", "--labels-key", "nobody", "--out", "out") == (
         "data.labels_key: column 'nobody' of obs is empty"

@@ -1,4 +1,4 @@
-"""Neighbours among many cells: nearly the exact ones, and how nearly is said."""
+"""Approximate neighbor search and its recall."""
 
 from __future__ import annotations
 

@@ -34,6 +34,11 @@ def test_every_command_exists():
     assert set(re.findall(r"scgnn-recipe (\w+)", README)) <= commands
 
 
+def test_the_study_shown_is_that_of_its_figure():
+    study = (Path(__file__).parents[1] / "docs/figures/study.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(study) in [yaml.safe_load(block) for block in blocks("yaml")]
+
+
 @pytest.fixture
 def registered_encoder():
     from scgnn.components.encoders import Encoder

@@ -85,8 +85,8 @@ def test_changes_come_one_after_the_other():
 @pytest.mark.parametrize(
     ("assignment", "line"),
     [
-        ("seed", "--set seed: write it as PATH=VALUE, e.g. seed=2"),
-        ("=3", "--set =3: write it as PATH=VALUE, e.g. seed=2"),
+        ("seed", "--set seed: expected PATH=VALUE, e.g. --set seed=2"),
+        ("=3", "--set =3: expected PATH=VALUE, e.g. --set seed=2"),
         ("seed=[1", "--set seed=[1: not YAML: expected ',' or ']', but got '<stream end>'"),
         (
             "data.labels_key=a: b",

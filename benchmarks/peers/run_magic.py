@@ -1,6 +1,6 @@
-"""MAGIC by its defaults, on square roots of counts per median total, as its tutorial does.
+"""Run MAGIC with default parameters on square roots of normalized counts, as in its tutorial.
 
-python run_magic.py SEEN.h5ad OUT.npz SEED THREADS
+python run_magic.py INPUT.h5ad OUT.npz SEED THREADS
 """
 
 import sys

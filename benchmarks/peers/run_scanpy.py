@@ -1,6 +1,6 @@
-"""scanpy: counts per median total, log1p, PCA, neighbours, Leiden; all by its defaults.
+"""Run scanpy with default parameters: normalize_total, log1p, PCA, neighbors, Leiden.
 
-python run_scanpy.py SEEN.h5ad OUT.npz SEED THREADS
+python run_scanpy.py INPUT.h5ad OUT.npz SEED THREADS
 """
 
 import sys

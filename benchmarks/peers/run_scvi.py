@@ -1,6 +1,6 @@
-"""scVI by its defaults; expression per median total, scanpy's neighbours and Leiden on its latents.
+"""Run scVI with default parameters; scanpy's neighbors and Leiden on its latent space.
 
-python run_scvi.py SEEN.h5ad OUT.npz SEED THREADS
+python run_scvi.py INPUT.h5ad OUT.npz SEED THREADS
 """
 
 import sys

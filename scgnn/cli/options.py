@@ -29,8 +29,7 @@ def load_plugin_files(context: typer.Context, files: list[Path] | None) -> list[
 
 
 RecipeArgument = Annotated[
-    str,
-    typer.Argument(metavar="RECIPE", help="Name of a bundled recipe or study, or a .yaml file."),
+    str, typer.Argument(metavar="RECIPE", help="Bundled recipe or study, or a .yaml file.")
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -39,18 +38,12 @@ SetOption = Annotated[
 DataListOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--data",
-        metavar="PATH",
-        help="Counts as h5ad, 10x mtx or h5, csv, loom or zarr; repeatable for studies.",
+        metavar="PATH", help="Counts: h5ad, 10x mtx or h5, csv, loom, zarr; repeatable for studies."
     ),
 ]
 LabelsKeyOption = Annotated[
     str | None,
-    typer.Option(
-        "--labels-key",
-        metavar="COLUMN",
-        help="Column of obs with true labels, used for scores only.",
-    ),
+    typer.Option(metavar="COLUMN", help="Column of obs with true labels, used for scores only."),
 ]
 PluginOption = Annotated[
     list[Path] | None,
@@ -63,29 +56,20 @@ PluginOption = Annotated[
 ]
 CacheDirOption = Annotated[
     Path | None,
-    typer.Option(
-        "--cache-dir",
-        metavar="DIR",
-        envvar="SCGNN_CACHE_DIR",
-        help="Stage cache shared by runs and studies.",
-    ),
+    typer.Option(metavar="DIR", envvar="SCGNN_CACHE_DIR", help="Cache shared by several runs."),
 ]
 CacheSizeOption = Annotated[
     str | None,
     typer.Option(
-        "--cache-size",
         metavar="SIZE",
         envvar="SCGNN_CACHE_SIZE",
-        help="Maximum size of the cache, e.g. 20GB; the least recently used values are removed.",
+        help="Maximum size, e.g. 20GB; the least recently used values are removed.",
     ),
 ]
 SeedsOption = Annotated[
     str | None,
     typer.Option(
-        "--seeds",
-        metavar="SEEDS",
-        help="Number of seeds, or seeds such as 0,1,2.",
-        rich_help_panel=STUDY_PANEL,
+        metavar="SEEDS", help="Number of seeds, or a list: 0,1,2.", rich_help_panel=STUDY_PANEL
     ),
 ]
 

@@ -41,9 +41,7 @@ def run(
     labels_key: LabelsKeyOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", metavar="DIR", help="Output directory.", show_default="runs/RECIPE-DATA"
-        ),
+        typer.Option(metavar="DIR", help="Output directory.", show_default="runs/RECIPE-DATA"),
     ] = None,
     changes: SetOption = None,
     resume: Annotated[
@@ -52,19 +50,12 @@ def run(
     export: Annotated[
         str | None,
         typer.Option(
-            "--export",
-            metavar="FORMAT",
-            help="Also write the four output files of the original program ('scgnn').",
+            metavar="FORMAT", help="'scgnn': also write the files of the original program."
         ),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(
-            "--threads",
-            min=1,
-            metavar="N",
-            help="Threads of numerical libraries; for a study, of each worker (default 1).",
-        ),
+        typer.Option(min=1, metavar="N", help="Threads; for a study, of each worker (default 1)."),
     ] = None,
     cache_dir: CacheDirOption = None,
     cache_size: CacheSizeOption = None,
@@ -75,28 +66,14 @@ def run(
     seeds: SeedsOption = None,
     jobs: Annotated[
         int | None,
-        typer.Option(
-            "--jobs",
-            min=1,
-            metavar="N",
-            help="Local worker processes.",
-            rich_help_panel=STUDY_PANEL,
-        ),
+        typer.Option(min=1, metavar="N", help="Local workers.", rich_help_panel=STUDY_PANEL),
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(
-            "--scheduler",
-            metavar="ADDRESS",
-            help="Dask scheduler to use instead of local workers.",
-            rich_help_panel=STUDY_PANEL,
-        ),
+        typer.Option(metavar="ADDRESS", help="Dask scheduler to use.", rich_help_panel=STUDY_PANEL),
     ] = None,
     fail_fast: Annotated[
-        bool,
-        typer.Option(
-            "--fail-fast", help="Stop at the first failed run.", rich_help_panel=STUDY_PANEL
-        ),
+        bool, typer.Option("--fail-fast", help="Stop at a failed run.", rich_help_panel=STUDY_PANEL)
     ] = False,
 ) -> None:
     """Run a recipe or a study and write the results to a directory."""

@@ -95,8 +95,9 @@ def to_state(adata: AnnData, batch: np.ndarray | None = None) -> State:
 def require_x(adata: AnnData, source: str) -> Any:
     """Return ``adata.X``, or raise InputError if there is none."""
     if adata.X is None:
-        available = ", ".join(list_layers(adata)) or "its layers, of which there are none"
-        raise InputError(f"{source} has no X: set layer to one of {available}")
+        layers = ", ".join(list_layers(adata))
+        fix = f"set layer to one of {layers}" if layers else "it has no layers either"
+        raise InputError(f"{source} has no X: {fix}")
     return adata.X
 
 

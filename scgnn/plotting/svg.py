@@ -34,17 +34,11 @@ RC_PARAMS: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "scgnn",
     "font.size": 11,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
     "text.color": INK,
-    "path.simplify": True,
+    "axes.edgecolor": LINE,
+    **dict.fromkeys(("axes.labelcolor", "xtick.color", "ytick.color"), MUTED),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right"), False),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 10),
 }
 
 

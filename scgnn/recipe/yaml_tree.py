@@ -131,22 +131,17 @@ def parse_yaml(text: str, source: str) -> Node:
     RecipeError
         The text is empty, not YAML or not a mapping, has a duplicate key, or is too large.
     """
-    loader = None
     try:
-        loader = _Loader(text)
-        root = loader.get_single_node()
+        root = yaml.compose(text, Loader=_Loader)
         if root is None:
             raise make_error(source, "empty; a recipe needs at least 'base: scgnn'")
-        node = _Converter(loader, source).convert(root)
+        node = _Converter(source).convert(root)
     except yaml.MarkedYAMLError as error:
         raise make_error(*_describe_syntax_error(error, source, text)) from None
     except yaml.YAMLError as error:
         raise make_error(source, f"not YAML ({str(error).splitlines()[0]})") from None
     except RecursionError:
         raise make_error(source, "nested too deeply") from None
-    finally:
-        if loader is not None:
-            loader.dispose()
     if not isinstance(node.value, dict):
         kind = "a list" if isinstance(node.value, list) else "a single value"
         message = f"{kind}, but a recipe is a mapping such as 'base: scgnn'"
@@ -168,8 +163,8 @@ def _describe_syntax_error(
 class _Converter:
     """Converter of PyYAML's nodes, counting them."""
 
-    def __init__(self, loader: _Loader, source: str) -> None:
-        self.loader, self.source, self.n_nodes = loader, source, 0
+    def __init__(self, source: str) -> None:
+        self.loader, self.source, self.n_nodes = _Loader(""), source, 0
 
     def convert(self, node: yaml.Node, depth: int = 0) -> Node:
         location = SourceLocation(self.source, node.start_mark.line + 1)

@@ -20,7 +20,6 @@ def estimate_main_effects(
     axes: AxisLevels,
     *,
     blocks: Sequence[str] = ("data", "seed"),
-    by: str | None = None,
     alpha: float = ALPHA,
     seed: int = 0,
     directions: Mapping[str, int] = NO_DIRECTIONS,
@@ -40,7 +39,7 @@ def estimate_main_effects(
     axes
         Column of each crossed axis and its levels, the reference level first. ``variant`` can be
         one.
-    blocks, by, alpha, seed, directions
+    blocks, alpha, seed, directions
         As in :func:`scgnn.stats.effects.estimate_effects`.
 
     Returns
@@ -55,7 +54,7 @@ def estimate_main_effects(
             first, *others = map(_flatten, np.moveaxis(grid, i, 0))
             for level, values in zip(levels[1:], others, strict=True):
                 row = {"axis": axis, "level": level, "reference": levels[0], "score": score}
-                rows.append(row | compare_pairs(values, first, index, by, alpha, seed))
+                rows.append(row | compare_pairs(values, first, index, None, alpha, seed))
     return add_verdicts(pd.DataFrame(rows), ["score"], alpha, directions)
 
 
@@ -65,7 +64,6 @@ def estimate_interactions(
     axes: AxisLevels,
     *,
     blocks: Sequence[str] = ("data", "seed"),
-    by: str | None = None,
     alpha: float = ALPHA,
     seed: int = 0,
     directions: Mapping[str, int] = NO_DIRECTIONS,
@@ -86,7 +84,7 @@ def estimate_interactions(
                 together = _flatten(cells[k, m]) + _flatten(cells[0, 0])
                 apart = _flatten(cells[k, 0]) + _flatten(cells[0, m])
                 row = {"axis": a, "level": axes[a][k], "with_axis": b, "with_level": axes[b][m]}
-                result = compare_pairs(together, apart, index, by, alpha, seed)
+                result = compare_pairs(together, apart, index, None, alpha, seed)
                 rows.append(row | {"score": score} | result)
     return add_verdicts(
         pd.DataFrame(rows).drop(columns=["mean_base", "mean_change"], errors="ignore"),

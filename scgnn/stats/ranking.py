@@ -54,9 +54,7 @@ def rank_variants(
     table: pd.DataFrame,
     score: str,
     *,
-    variants: Sequence[str] | None = None,
     blocks: Sequence[str] = ("data", "seed"),
-    by: str | None = None,
     alpha: float = ALPHA,
     direction: int = 1,
 ) -> Ranking:
@@ -68,13 +66,8 @@ def rank_variants(
         One row per run: ``variant``, blocks, scores.
     score
         Column of the score; NaN where a run failed.
-    variants
-        Variants to rank; by default all of the table.
     blocks
         Columns that identify a block.
-    by
-        One of ``blocks``: scores are averaged over its complete blocks first. With ``by="data"``
-        each data set is ranked once, as in Demšar.
     alpha
         Level of the critical difference and of Friedman's test.
     direction
@@ -86,16 +79,11 @@ def rank_variants(
         No block has a score of every variant.
     """
     wide = pivot(table, score, blocks, ["variant"])
-    if variants is not None:
-        wide = wide[list(variants)]
     unscored = wide.columns[wide.isna().all()]
     wide = wide.drop(columns=unscored)
     complete = wide.dropna()
     if complete.empty:
         raise InputError(f"no block in which every variant has '{score}': nothing to rank")
-    n_incomplete = len(wide) - len(complete)
-    if by is not None:
-        complete = complete.groupby(level=by).mean()
     values = (complete.to_numpy() * -direction).round(12)
     means = pd.Series(stats.rankdata(values, axis=1).mean(axis=0), complete.columns)
     mean_ranks = means.sort_values(kind="stable")
@@ -105,7 +93,7 @@ def rank_variants(
         score=score,
         mean_ranks=mean_ranks,
         n_blocks=len(values),
-        n_incomplete_blocks=n_incomplete,
+        n_incomplete_blocks=len(wide) - len(complete),
         unscored_variants=tuple(unscored),
         statistic=statistic,
         p=p,

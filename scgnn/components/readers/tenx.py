@@ -137,7 +137,7 @@ class TenxH5(Reader):
 
 
 def find_matrix_files(folder: Path) -> dict[str, Path]:
-    """Return the matrix files of a folder by their prefix, not compressed where there are both."""
+    """Return the matrix files of a folder by their prefix, preferring uncompressed ones."""
     files = sorted(file for file in folder.iterdir() if file.name.endswith(MATRIX_FILE_NAMES))
     return {file.name.removesuffix(".gz").removesuffix("matrix.mtx"): file for file in files[::-1]}
 
