@@ -1,8 +1,8 @@
 """Lines of code by package, without blank lines, comments, imports and docstrings.
 
-    python benchmarks/size.py                     # this checkout
-    python benchmarks/size.py --root OTHER        # another one
-    python benchmarks/size.py --files 20          # the largest files, too
+python benchmarks/size.py                     # this checkout
+python benchmarks/size.py --root OTHER        # another one
+python benchmarks/size.py --files 20          # the largest files, too
 """
 
 from __future__ import annotations

@@ -192,7 +192,7 @@ def _collect_arrays(adata: AnnData) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def assert_bit_identical(collect_arrays) -> Callable[[AnnData, AnnData], None]:
-    """Return a function that asserts that two results have the same bits."""
+    """Return a function that asserts that two results are bit-identical."""
 
     def compare(actual: AnnData, expected: AnnData) -> None:
         left, right = collect_arrays(actual), collect_arrays(expected)

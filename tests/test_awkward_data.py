@@ -20,9 +20,9 @@ def _not_empty(adata):
     ("n_cells", "n_genes"), [(2, 30), (6, 30), (1, 30), (40, 1), (40, 2)], ids=str
 )
 def test_small_data_finish(make_counts, reduced_budget, n_cells, n_genes):
-    given = make_counts(n_cells=n_cells, n_genes=n_genes)
-    result = scgnn.run("scgnn", given, **reduced_budget)
-    assert list(result.obs_names) == _not_empty(given)
+    counts = make_counts(n_cells=n_cells, n_genes=n_genes)
+    result = scgnn.run("scgnn", counts, **reduced_budget)
+    assert list(result.obs_names) == _not_empty(counts)
     assert np.isfinite(result.layers["scgnn_imputed"]).all()
 
 
@@ -34,10 +34,10 @@ def test_cells_that_are_all_alike_finish(make_counts, reduced_budget):
 
 
 @pytest.mark.parametrize("recipe", ["pca_leiden", "pca_kmeans"])
-def test_the_floor_runs_on_small_data_too(make_counts, recipe):
+def test_baselines_run_on_small_data(make_counts, recipe):
     for n_cells, n_genes in ((1, 30), (3, 30), (40, 1)):
-        given = make_counts(n_cells=n_cells, n_genes=n_genes)
-        assert list(scgnn.run(recipe, given).obs_names) == _not_empty(given)
+        counts = make_counts(n_cells=n_cells, n_genes=n_genes)
+        assert list(scgnn.run(recipe, counts).obs_names) == _not_empty(counts)
 
 
 def draw(*shape):
@@ -47,7 +47,7 @@ def draw(*shape):
 EDGES = {
     "two cells": draw(2, 30),
     "two cells alike": np.ones((2, 30)),
-    "fewer cells than neighbours": draw(5, 30),
+    "fewer cells than neighbors": draw(5, 30),
     "one cell": draw(1, 30),
     "one gene": draw(40, 1),
     "one count": np.array([[3]]),

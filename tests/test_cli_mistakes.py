@@ -1,4 +1,4 @@
-"""What the command says of a wrong recipe: one line for each mistake, exit code 2, no folder."""
+"""Invalid recipes: one line for each problem, exit code 2, no output folder."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.usefixtures("work_dir")
             f"pipeline.graph_encoder.name: unknown encoder 'xyz'. Known: {ENCODERS}",
         ),
         (
-            "pipeline: {graph_builder: {neighbours: 5}}",
-            "pipeline.graph_builder.neighbours: unknown parameter 'neighbours' of graph_builder "
+            "pipeline: {graph_builder: {neighbors: 5}}",
+            "pipeline.graph_builder.neighbors: unknown parameter 'neighbors' of graph_builder "
             f"'knn'. Did you mean 'n_neighbors'? Known: {', '.join(f.name for f in fields(KNN))}",
         ),
         (
@@ -91,22 +91,23 @@ pytestmark = pytest.mark.usefixtures("work_dir")
         ),
         (
             "pipeline: {clusterer: {name: kmeans, n_clusters_factor: automatic}}",
-            'pipeline.clusterer.n_clusters_factor: must be a number above 0 or auto, not "automatic"',
+            "pipeline.clusterer.n_clusters_factor: must be a number above 0 or auto, "
+            'not "automatic"',
         ),
         ("extra: 1", "extra: unknown key 'extra'. Known: seed, data, pipeline"),
     ],
 )
 def test_a_mistake_says_what_is_wrong_and_what_would_be_right(run_rejected, text, line):
     Path("my.yaml").write_text(text)
-    (found,) = run_rejected("run", "my.yaml", "--out", "out")
-    assert found.startswith(f"my.yaml:1: {line}")
+    (line,) = run_rejected("run", "my.yaml", "--out", "out")
+    assert line.startswith(f"my.yaml:1: {line}")
 
 
 @pytest.mark.parametrize("slot", ["feature_encoder", "graph_encoder"])
 def test_an_encoder_without_layers_is_refused(run_rejected, slot):
-    (found,) = run_rejected("check", "scgnn", "--set", f"pipeline.{slot}.hidden=[]")
+    (line,) = run_rejected("check", "scgnn", "--set", f"pipeline.{slot}.hidden=[]")
     want = "must be a list, each a whole number above 0 (at least one), not []"
-    assert f"pipeline.{slot}.hidden: {want}" in found
+    assert f"pipeline.{slot}.hidden: {want}" in line
 
 
 def test_every_mistake_has_a_line(run_rejected):

@@ -1,4 +1,4 @@
-"""What the command says of a file that is no recipe: one line, exit code 2, no folder."""
+"""Files that are not recipes: one line, exit code 2, no output folder."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ pytestmark = pytest.mark.usefixtures("work_dir")
         ("data:\n\tseed: 1", "my.yaml:2: indented by a tab; use spaces"),
         ("data: [1", "my.yaml:1: not YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: b: c", "my.yaml:1: not YAML: mapping values are not allowed here"),
-        ("a: *b", "my.yaml:1: not YAML: found undefined alias 'b'"),
+        ("a: *b", "my.yaml:1: not YAML: line undefined alias 'b'"),
         ("? [a]\n: 1", "my.yaml:1: keys must be plain text"),
-        ("seed: 1\n---\nseed: 2", "my.yaml:2: not YAML: but found another document"),
+        ("seed: 1\n---\nseed: 2", "my.yaml:2: not YAML: but line another document"),
         ("data: &a\n  b: *a", "my.yaml:1: more than 20,000 values or 40 levels, aliases expanded"),
         ("seed: " + "[" * 50, "my.yaml:1: not YAML: "),
-        ("seed: " + "[" * 50 + "]" * 50, "my.yaml:1: more than 20,000 values or 40 levels, aliases"),
+        (
+            "seed: " + "[" * 50 + "]" * 50,
+            "my.yaml:1: more than 20,000 values or 40 levels, aliases",
+        ),
         ("seed: " + "[" * 9000 + "]" * 9000, "my.yaml: nested too deeply"),
         ("seed: !!python/object/apply:os.getcwd []", "my.yaml:1: tag:yaml.org,2002:python/object"),
         ("pipeline: !!python/object:os.system {name: scgnn}", "my.yaml:1: tag:yaml.org,2002:pyt"),
@@ -40,8 +43,8 @@ pytestmark = pytest.mark.usefixtures("work_dir")
 )
 def test_a_file_that_is_no_recipe_is_refused_in_one_line(run_rejected, text, line):
     Path("my.yaml").write_text(text)
-    (found,) = run_rejected("run", "my.yaml", "--out", "out")
-    assert found.startswith(line)
+    (line,) = run_rejected("run", "my.yaml", "--out", "out")
+    assert line.startswith(line)
 
 
 def alias_bomb() -> str:
@@ -53,10 +56,10 @@ def alias_bomb() -> str:
 def test_an_alias_bomb_is_refused_with_little_memory(run_rejected):
     Path("my.yaml").write_text(alias_bomb())
     tracemalloc.start()
-    (found,) = run_rejected("run", "my.yaml", "--out", "out")
+    (line,) = run_rejected("run", "my.yaml", "--out", "out")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found.endswith("more than 20,000 values or 40 levels, aliases expanded")
+    assert line.endswith("more than 20,000 values or 40 levels, aliases expanded")
     assert peak < 30e6
 
 
@@ -75,8 +78,8 @@ NO_TEXT = {
 def test_what_is_no_text_file_is_refused_in_one_line(run_rejected, case):
     make, line = NO_TEXT[case]
     make()
-    (found,) = run_rejected("run", "my.yaml", "--out", "out")
-    assert found.startswith(f"my.yaml: {line}")
+    (line,) = run_rejected("run", "my.yaml", "--out", "out")
+    assert line.startswith(f"my.yaml: {line}")
 
 
 @pytest.mark.parametrize("case", ["unknown name", "alias bomb"])

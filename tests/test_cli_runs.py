@@ -27,15 +27,21 @@ def test_a_run_in_a_pipe_is_plain_lines(run_cli, to_set_options, make_small_chan
     assert done.exit_code == 0
     assert "\x1b" not in done.stdout + done.stderr
     assert "\r" not in done.stdout + done.stderr
-    told = done.stderr.splitlines()
-    assert told[0].startswith("roughly ")
-    assert told[1].startswith("demo: 60 cells x 50 genes")
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("roughly ")
+    assert lines[1].startswith("demo: 60 cells x 50 genes")
     # five stages, the imputation and the scores
-    assert sum(line.startswith("iteration 2 ") for line in told) == 7
+    assert sum(line.startswith("iteration 2 ") for line in lines) == 7
     assert re.search(
         r"^iteration 1 +graph autoencoder +\d+(\.\d)? s  2 epochs, loss \S+$", done.stderr, re.M
     )
-    for line in ("clusters +\\d", "iterations +2, ", "ARI +", "LTMG +.* s +.* MB$", "files in out: "):
+    for line in (
+        "clusters +\\d",
+        "iterations +2, ",
+        "ARI +",
+        "LTMG +.* s +.* MB$",
+        "files in out: ",
+    ):
         assert len(re.findall(f"^{line}", done.stdout, re.M)) == 1
 
 

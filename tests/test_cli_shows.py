@@ -119,7 +119,10 @@ def test_show_explains_a_component(run_cli):
     out = run_cli("show", "encoder.gat").stdout
     assert "Graph attention" in out
     assert "heads: 2    (a whole number above 0)" in out
-    assert "Number of attention heads, concatenated in inner layers and averaged in the last." in out
+    description = (
+        "Number of attention heads, concatenated in inner layers and averaged in the last."
+    )
+    assert description in out
     assert out.endswith("requires: graph\n")
 
 

@@ -1,4 +1,4 @@
-"""The command in a terminal: bars, Ctrl-C, and going on with what it left."""
+"""The command in a terminal: progress bars, Ctrl-C, and resuming."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from scgnn.components.clusterers import Leiden
 from scgnn.execution.progress import get_progress
 
 COMMAND = [sys.executable, "-m", "scgnn"]
-INTERRUPTED = (
-    "interrupted: finished stages are in out; rerun with --resume to continue"
-)
+INTERRUPTED = "interrupted: finished stages are in out; rerun with --resume to continue"
 ANSI = r"\x1b\[[0-9;?]*[a-zA-Z]"
 pytestmark = pytest.mark.usefixtures("work_dir")
 
@@ -28,14 +26,14 @@ pytestmark = pytest.mark.usefixtures("work_dir")
 def test_bars_show_stage_iteration_epoch_loss_and_time_left():
     terminal = Console(force_terminal=True, file=io.StringIO(), width=120)
     with progress.show_run_progress(terminal, max_iterations=3):
-        told = get_progress()
-        told.on_stage_start("feature autoencoder", 2)
+        display = get_progress()
+        display.on_stage_start("feature autoencoder", 2)
         for epoch in (1, 2, 3):
-            told.on_epoch_end(epoch, 60, 12.5)
+            display.on_epoch_end(epoch, 60, 12.5)
             time.sleep(0.12)  # bars are drawn ten times a second
-        told.on_stage_start("clustering", 2)
+        display.on_stage_start("clustering", 2)
         time.sleep(0.12)
-        told.on_stage_end("clustering", 2, 0.5, False)
+        display.on_stage_end("clustering", 2, 0.5, False)
     text = re.sub(ANSI, "", terminal.file.getvalue())
     assert re.search(r"iterations \(at most\) +[━╸╺]+ +1/3 ", text)
     assert re.search(r"iteration 2 +feature autoencoder +[━╸╺]+ +3/60 loss 12.5 +0:00:\d\d", text)
@@ -92,7 +90,7 @@ def in_a_terminal(words, ctrl_c_at):
 def _read(terminal):
     try:
         return os.read(terminal, 65536)
-    except OSError:  # how Linux says that the other side is closed
+    except OSError:  # raised on Linux when the other end is closed
         return b""
 
 

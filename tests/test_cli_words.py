@@ -1,4 +1,4 @@
-"""What the command says of wrong words after it: one line, exit code 2, no folder."""
+"""Invalid arguments of the command: one line, exit code 2, no output folder."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ WRONG_WORDS = {
     "run scgnn --set data.reader.cels=3": "--set data.reader.cels=3: data.reader.cels: unknown par",
     "run scgnn --export seurat": "--export seurat: unknown format; known: scgnn",
     "run scgnn --data gone.h5ad": "gone.h5ad does not exist",
-    "run scgnn --resume": "runs/scgnn: no unfinished run of this recipe to resume; name its folder by",
+    "run scgnn --resume": "runs/scgnn: no unfinished run of this recipe to resume; name its folder",
     "list encoders": "unknown kind 'encoders'. Did you mean 'encoder'? Known: ",
     "show encoders.mlp": "unknown kind 'encoders'. Did you mean 'encoder'? Known: ",
     "show encoder.mpl": "unknown encoder 'mpl'. Did you mean 'mlp'? Known: ",
-    "show encoder": "'encoder' is a kind of component: use 'scgnn-recipe list encoder' to list its components, or ",
+    "show encoder": "'encoder' is a kind of component: use 'scgnn-recipe list encoder' to list its "
+    "components, or ",
     "show scgn": "unknown recipe 'scgn'. Did you mean 'scgnn'? Known: ",
     "diff scgnn scgn": "unknown recipe 'scgn'. Did you mean 'scgnn'? Known: ",
 }
@@ -25,8 +26,8 @@ WRONG_WORDS = {
 
 @pytest.mark.parametrize("words", WRONG_WORDS)
 def test_a_wrong_word_is_refused_in_one_line(run_rejected, words):
-    (found,) = run_rejected(*words.split())
-    assert found.startswith(WRONG_WORDS[words])
+    (line,) = run_rejected(*words.split())
+    assert line.startswith(WRONG_WORDS[words])
 
 
 @pytest.mark.parametrize("words", ["run", "run scgnn --oout x", "rum scgnn", "run x --threads 0"])

@@ -74,22 +74,22 @@ with process_group.init_process_group():
 
 
 def trained(number=0, of=1):
-    """Weights, losses and the embedding of the cells here: one training, then one a cluster."""
-    whole = cells_of(cells=45)
-    cells = slice(whole.n_cells * number // of, whole.n_cells * (number + 1) // of)
-    labels = (np.arange(whole.n_cells) > 20).astype(int)  # a process may have none of a cluster
-    state = replace(whole, x=whole.x[cells], clusters=labels[cells], ltmg_states=None)
+    """Return weights, losses and embedding of this process after training on all and by cluster."""
+    full = cells_of(cells=45)
+    cells = slice(full.n_cells * number // of, full.n_cells * (number + 1) // of)
+    labels = (np.arange(full.n_cells) > 20).astype(int)  # a process may have none of a cluster
+    state = replace(full, x=full.x[cells], clusters=labels[cells], ltmg_states=None)
     first = fit_feature_autoencoder(make_autoencoder(), TRAINING, state, 3, None)
     start = WarmStart(first.weights, {})
-    each = fit_cluster_autoencoders(make_autoencoder(), TRAINING, state, start, "copy", "own", 4)
-    rebuilt = reconstruct(make_autoencoder(), each, state.n_genes, state.clusters)
-    arrays = {"embedding": each.embedding, "rebuilt": rebuilt[:], "losses": first.losses}
-    return {**arrays, "later": each.losses, **first.weights}
+    later = fit_cluster_autoencoders(make_autoencoder(), TRAINING, state, start, "copy", "own", 4)
+    rebuilt = reconstruct(make_autoencoder(), later, state.n_genes, state.clusters)
+    arrays = {"embedding": later.embedding, "rebuilt": rebuilt[:], "losses": first.losses}
+    return {**arrays, "later": later.losses, **first.weights}
 
 
 @pytest.fixture
 def python(tmp_path, monkeypatch):
-    """Starts python in a folder, with what it needs to find this package and these tests."""
+    """Return a function that starts Python in a folder, with package and tests on its path."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     roots = [Path(__file__).parent, Path(scgnn.__file__).parents[1]]
     monkeypatch.setenv("PYTHONPATH", ":".join(map(str, roots)))
@@ -104,7 +104,7 @@ def python(tmp_path, monkeypatch):
 
 @pytest.fixture
 def both(python):
-    """Runs python in two processes that know of each other, as torchrun starts them."""
+    """Return a function that runs Python in two processes, as torchrun starts them."""
 
     def run(*words):
         with socket.socket() as free:
@@ -112,15 +112,18 @@ def both(python):
             port = str(free.getsockname()[1])
         known = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port}
         started = [python(*words, RANK=str(number), **known) for number in range(2)]
-        said = [each.communicate(timeout=300) for each in started]
-        return [CommandResult(each.returncode, *s) for each, s in zip(started, said, strict=True)]
+        outputs = [process.communicate(timeout=300) for process in started]
+        return [
+            CommandResult(process.returncode, *output)
+            for process, output in zip(started, outputs, strict=True)
+        ]
 
     return run
 
 
 @pytest.fixture
 def second(monkeypatch):
-    """This process is the second of two that torchrun has started."""
+    """Set the environment of the second of two processes of torchrun."""
     started = {"RANK": 1, "WORLD_SIZE": 2, "MASTER_ADDR": "localhost", "MASTER_PORT": 1}
     for name, value in started.items():
         monkeypatch.setenv(name, str(value))
@@ -135,11 +138,11 @@ def test_a_training_comes_to_the_same_weights(both, tmp_path):
     one, other = (dict(np.load(tmp_path / f"{number}.npz")) for number in range(2))
     for name in alone:
         if name in ("embedding", "rebuilt"):
-            found = np.concatenate([one[name], other[name]])
+            result = np.concatenate([one[name], other[name]])
         else:
             np.testing.assert_array_equal(one[name], other[name], err_msg=name)  # every bit
-            found = one[name]
-        np.testing.assert_allclose(found, alone[name], rtol=1e-5, atol=1e-5, err_msg=name)
+            result = one[name]
+        np.testing.assert_allclose(result, alone[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 def test_a_run_comes_to_the_same_folder(python, run_cli, to_set_options, reduced_budget, tmp_path):
@@ -149,25 +152,25 @@ def test_a_run_comes_to_the_same_folder(python, run_cli, to_set_options, reduced
     assert run_cli(*words, "--out", tmp_path / "one").exit_code == 0
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = python(*torchrun, "-m", "scgnn", *words, "--out", tmp_path / "two")
-    said, wrong = done.communicate(timeout=300)
+    message, wrong = done.communicate(timeout=300)
     assert done.returncode == 0, wrong
     one, two = tmp_path / "one", tmp_path / "two"
-    assert said.count("files in") == 1
+    assert message.count("files in") == 1
     assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
     assert set(FILES.split()) <= {path.name for path in two.iterdir()}
     cells, others = (pd.read_csv(out / "cells.csv") for out in (one, two))
     assert list(cells["cell"]) == list(others["cell"])
     assert adjusted_rand_score(cells["cluster"], others["cluster"]) > 0.99
-    scores, found = (json.loads((out / "metrics.json").read_text()) for out in (one, two))
-    assert found["ari"] == pytest.approx(scores["ari"])
+    scores, result = (json.loads((out / "metrics.json").read_text()) for out in (one, two))
+    assert result["ari"] == pytest.approx(scores["ari"])
     left, right = (read_h5ad(out / "result.h5ad") for out in (one, two))
     assert right.X is None
     assert list(left.obs["group"]) == list(right.obs["group"])
     assert list(left.var_names) == list(right.var_names)
     for key in ("X_scgnn_features", "X_scgnn"):
         np.testing.assert_allclose(left.obsm[key], right.obsm[key], atol=1e-3)
-    found, expected = (each.layers["scgnn_imputed"] for each in (right, left))
-    np.testing.assert_allclose(found, expected, atol=1e-2)
+    result, expected = (item.layers["scgnn_imputed"] for item in (right, left))
+    np.testing.assert_allclose(result, expected, atol=1e-2)
 
 
 def test_a_mistake_in_the_cells_of_one_ends_all_with_a_sentence(both, to_set_options, tmp_path):
@@ -207,7 +210,7 @@ def test_every_cell_of_a_batch_is_in_one_place():
 
     batch = torch.tensor([8, 0, 3, 9, 4])
     places = [ShardRange(0, 4, 10), ShardRange(4, 6, 10)]
-    assert [each.to_local(batch).tolist() for each in places] == [[0, 3], [4, 5, 0]]
+    assert [item.to_local(batch).tolist() for item in places] == [[0, 3], [4, 5, 0]]
     assert places[0].to_local(None) is None
 
 
@@ -224,7 +227,7 @@ def test_codes_of_what_ends_a_process(error, code):
     assert process_group.get_exit_code(error) == code
 
 
-# --- shares of the data -------------------------------------------------------------------------
+# --- shards of the data -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layer", [None, "counts", "raw"])
@@ -237,23 +240,23 @@ def test_parts_of_a_file_are_its_cells(make_counts, tmp_path, layer, dense):
     adata.X = adata.X if dense else sparse.csr_matrix(adata.X)
     adata.write_h5ad(tmp_path / "a.h5ad")
     reader = H5AD(path=str(tmp_path / "a.h5ad"))
-    found = [ShardReader(reader, number, 3, layer)() for number in range(3)]
+    result = [ShardReader(reader, number, 3, layer)() for number in range(3)]
     expected = H5AD(path=reader.path, layer=layer)().X.toarray()
-    np.testing.assert_array_equal(np.concatenate([each.X.toarray() for each in found]), expected)
-    names = [name for each in found for name in each.obs_names]
+    np.testing.assert_array_equal(np.concatenate([item.X.toarray() for item in result]), expected)
+    names = [name for item in result for name in item.obs_names]
     assert len(set(names)) == 11
     assert [name.split("-")[0] for name in names] == list(adata.obs_names)
 
 
 def test_parts_of_other_data_are_their_cells():
-    whole = Demo(n_cells=10, n_genes=20)
-    found = [ShardReader(whole, number, 2)() for number in range(2)]
-    np.testing.assert_array_equal(np.vstack([e.X.toarray() for e in found]), whole().X.toarray())
+    full = Demo(n_cells=10, n_genes=20)
+    result = [ShardReader(full, number, 2)() for number in range(2)]
+    np.testing.assert_array_equal(np.vstack([e.X.toarray() for e in result]), full().X.toarray())
 
 
 def test_more_processes_than_cells_are_refused(make_counts, tmp_path):
     make_counts(n_cells=2).write_h5ad(tmp_path / "a.h5ad")
-    with pytest.raises(InputError, match="2 cells, and there are 3 processes"):
+    with pytest.raises(InputError, match="2 cells cannot be divided among 3 processes"):
         ShardReader(H5AD(path=str(tmp_path / "a.h5ad")), 0, 3)()
 
 
@@ -261,7 +264,7 @@ def test_more_processes_than_cells_are_refused(make_counts, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"pipeline.feature_regularizers": ["ltmg"]}, "pipeline.feature_regularizers: ltmg"),
         (
@@ -275,19 +278,20 @@ def test_more_processes_than_cells_are_refused(make_counts, tmp_path):
         ({"data.transforms": ["filter", "normalize_total"]}, "normalize_total"),
     ],
 )
-def test_settings_that_take_all_cells_are_refused(second, changes, said):
+def test_settings_that_take_all_cells_are_refused(second, changes, message):
     recipe = load_recipe("scgnn", WITHOUT_LTMG | changes)
     with pytest.raises(RecipeError) as refused:
         distributed.check_distributed_support(recipe, uses_cache=False)
     (problem,) = refused.value.problems
-    assert said in problem
+    assert message in problem
     assert problem.endswith("(run by 2 processes)")
 
 
 def test_the_recipe_of_the_page_is_not_refused(second, load_recipe_text):
-    page = Path(__file__).parents[1] / "docs" / "many_cells.md"
-    (shown,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
-    distributed.check_distributed_support(load_recipe_text(shown), uses_cache=False)
+    page = (Path(__file__).parents[1] / "docs" / "many_cells.md").read_text(encoding="utf-8")
+    section = page.partition("## Several processes")[2]
+    (recipe,) = re.findall(r"```yaml\n(.*?)```", section, re.S)
+    distributed.check_distributed_support(load_recipe_text(recipe), uses_cache=False)
 
 
 def test_nothing_else_is_refused(second):

@@ -83,9 +83,9 @@ def attend_by_head(score, a, h, bias=None):
 
 
 def sage(layer, a, x):
-    own, neighbors, bias = get_weights(layer, "fc_self.weight", "fc_neigh.weight", "bias")
+    self_weight, neighbors, bias = get_weights(layer, "fc_self.weight", "fc_neigh.weight", "bias")
     mean = a @ x / (a > 0).sum(1, keepdim=True).clamp(min=1)
-    return x @ own.T + mean @ neighbors.T + bias
+    return x @ self_weight.T + mean @ neighbors.T + bias
 
 
 def gin(layer, a, x):

@@ -1,4 +1,4 @@
-"""What a run will take, said before it runs."""
+"""Estimates of time and memory before a run."""
 
 from __future__ import annotations
 
@@ -41,28 +41,28 @@ def test_demo_says_about_how_much_is_not_zero():
     assert 0.95 < nonzeros / counts.nnz < 1.05
 
 
-def whole(recipe, cells, changes=None):
-    found = estimate_stages(
+def estimate(recipe, cells, changes=None):
+    result = estimate_stages(
         load_recipe(recipe, changes or {}), DatasetSize(cells, 2000, cells * 200)
     )
-    return sum(each.n_repeats * each.seconds for each in found.values()), found
+    return sum(stage.n_repeats * stage.seconds for stage in result.values()), result
 
 
 def test_more_cells_and_epochs_take_longer_and_more_memory():
-    few, some = whole("scgnn", 1000)[1], whole("scgnn", 4000)[1]
+    few, some = estimate("scgnn", 1000)[1], estimate("scgnn", 4000)[1]
     assert few.keys() == some.keys()
     assert all(some[name].seconds > few[name].seconds for name in few)
     assert all(some[name].peak_memory_mb > few[name].peak_memory_mb for name in few)
-    longer = whole("scgnn", 1000, {"pipeline.feature_training.epochs": 1000})[0]
-    assert longer > whole("scgnn", 1000)[0]
+    longer = estimate("scgnn", 1000, {"pipeline.feature_training.epochs": 1000})[0]
+    assert longer > estimate("scgnn", 1000)[0]
 
 
 def test_what_a_recipe_leaves_out_costs_nothing():
-    assert set(whole("pca_kmeans", 1000)[1]) == {"cell graph", "clustering", "scores"}
-    quick = whole("scgnn", 1000, {"pipeline.cluster_autoencoders": False})[1]
+    assert set(estimate("pca_kmeans", 1000)[1]) == {"cell graph", "clustering", "scores"}
+    quick = estimate("scgnn", 1000, {"pipeline.cluster_autoencoders": False})[1]
     assert "cluster autoencoders" not in quick
-    assert "imputation" not in whole("scgnn", 1000, {"pipeline.imputation": None})[1]
-    assert whole("scgnn", 1000)[1]["cluster autoencoders"].n_repeats == 10
+    assert "imputation" not in estimate("scgnn", 1000, {"pipeline.imputation": None})[1]
+    assert estimate("scgnn", 1000)[1]["cluster autoencoders"].n_repeats == 10
 
 
 def test_check_says_it(run_cli, tmp_path):
@@ -82,7 +82,7 @@ def test_durations_are_in_the_unit_that_fits():
         "4 min",
         "2.0 h",
     ]
-    assert np.isfinite(whole("scgnn2", 1000)[0])
+    assert np.isfinite(estimate("scgnn2", 1000)[0])
 
 
 def large(recipe="scgnn", **changes):
@@ -114,9 +114,9 @@ def test_where_no_setting_makes_it_fit_that_is_said(monkeypatch):
 
 
 def test_a_very_long_run_names_what_takes_longest_and_a_shorter_recipe(run_cli):
-    said = run_cli("check", "scgnn", "--set", "data.reader.n_cells=200000").stdout
+    message = run_cli("check", "scgnn", "--set", "data.reader.n_cells=200000").stdout
     pattern = r"graph autoencoder takes \d\d% of it; the recipe scgnn_fast would take \d+ min"
-    assert re.search(pattern, said)
+    assert re.search(pattern, message)
     assert "would take" not in run_cli("check", "scgnn").stdout
 
 
@@ -152,8 +152,8 @@ def test_run_and_check_refuse_it_before_anything_is_read(run_cli, work_dir, monk
 def test_force_runs_it_all_the_same(monkeypatch, caplog):
     monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: 10.0)
     caplog.set_level("INFO", "scgnn")
-    found = scgnn.run("pca_kmeans", force=True, **{"data.reader.n_cells": 60})
-    assert len(found) > 50
+    result = scgnn.run("pca_kmeans", force=True, **{"data.reader.n_cells": 60})
+    assert len(result) > 50
     assert "MB on one thread, excluding reading and writing" in caplog.text
 
 
@@ -164,9 +164,9 @@ def test_given_data_are_looked_at_too(monkeypatch):
 
 
 def test_a_container_may_have_less_memory_than_its_machine(tmp_path, monkeypatch):
-    whole = memory_limit()
+    full = memory_limit()
     (tmp_path / "memory.max").write_text("max\n")
     monkeypatch.setattr("scgnn.execution.resources.CGROUP_ROOT", tmp_path)
-    assert memory_limit() == whole
+    assert memory_limit() == full
     (tmp_path / "memory.max").write_text("5000000\n")
     assert memory_limit() == 5.0

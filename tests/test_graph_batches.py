@@ -41,8 +41,8 @@ def groups(n=300, seed=0):
 def trained(encoder, decoder, fanout, batch_size=64, epochs=20, seed=1, n=300):
     x, group, graph = groups(n)
     training = Training(epochs=epochs, learning_rate=1e-2, batch_size=batch_size)
-    found = fit_graph_autoencoder(encoder, decoder, training, x, graph, "raw", 0.0, fanout, seed)
-    return found, group
+    result = fit_graph_autoencoder(encoder, decoder, training, x, graph, "raw", 0.0, fanout, seed)
+    return result, group
 
 
 def embedding(n, width=4, seed=3):
@@ -107,10 +107,10 @@ def test_batch_of_all_cells_has_their_kl():
 def test_batches_find_the_groups_of_full_training():
     labels = []
     for fanout in (None, 5):
-        found, group = trained(GCN(), ExactInnerProductDecoder(), fanout)
-        labels.append(KMeans(n_clusters=3).fit_predict(found.embedding, None, 0))
+        result, group = trained(GCN(), ExactInnerProductDecoder(), fanout)
+        labels.append(KMeans(n_clusters=3).fit_predict(result.embedding, None, 0))
         assert adjusted_rand_score(group, labels[-1]) > 0.95
-        assert found.losses[-1] < 0.9 * found.losses[0]
+        assert result.losses[-1] < 0.9 * result.losses[0]
     assert adjusted_rand_score(*labels) > 0.95
 
 
@@ -131,14 +131,14 @@ def test_seed_determines_the_sampled_neighbors():
 
 @pytest.mark.parametrize("name", GRAPH_ENCODERS)
 def test_every_graph_encoder_trains_in_batches(name):
-    found, _ = trained(Encoder.get(name)(), ExactInnerProductDecoder(), 3, epochs=2)
-    assert np.isfinite(found.embedding).all() and len(found.embedding) == 300
-    assert len(found.losses) == 2
+    result, _ = trained(Encoder.get(name)(), ExactInnerProductDecoder(), 3, epochs=2)
+    assert np.isfinite(result.embedding).all() and len(result.embedding) == 300
+    assert len(result.losses) == 2
 
 
 def test_encoder_without_graph_trains_in_batches():
-    found, _ = trained(MLPEncoder(hidden=(16, 8)), ExactInnerProductDecoder(), 3, epochs=2)
-    assert np.isfinite(found.embedding).all()
+    result, _ = trained(MLPEncoder(hidden=(16, 8)), ExactInnerProductDecoder(), 3, epochs=2)
+    assert np.isfinite(result.embedding).all()
 
 
 @dataclass(frozen=True)

@@ -60,8 +60,8 @@ def test_neighbors_are_averaged_with_the_cell_itself(x, near, imputed):
 
 def test_nonzeros_are_averaged(x, near, imputed):
     _, chosen = near
-    there = chosen @ (x != 0).astype(float)
-    expected = np.divide(chosen @ x, there, out=np.zeros(x.shape), where=there > 0)
+    expressed = chosen @ (x != 0).astype(float)
+    expected = np.divide(chosen @ x, expressed, out=np.zeros(x.shape), where=expressed > 0)
     assert_allclose(imputed["nonzero_neighbor_mean"], expected, atol=1e-5)
 
 

@@ -22,12 +22,12 @@ SCORES = {"gene_correlation", "cell_correlation", "mse", "poisson"}
 
 @pytest.fixture
 def recipe(reduced_budget):
-    def changed(**data):
+    def apply(**data):
         return load_recipe(
             "scgnn", {**reduced_budget, **{f"data.{key}": v for key, v in data.items()}}
         )
 
-    return changed
+    return apply
 
 
 @pytest.fixture
@@ -124,17 +124,17 @@ def test_permuted_genes_count_for_false_signal_alone(recipe, make_counts, hidden
 def test_true_labels_reach_neither_data_nor_targets(recipe, make_counts, truth, monkeypatch):
     from scgnn.components.transforms import Log1p
 
-    there, transform = [], Log1p.__call__
+    shapes, transform = [], Log1p.__call__
 
     def record_columns(self, adata):
-        there.extend(adata.obs.columns)
+        shapes.extend(adata.obs.columns)
         return transform(self, adata)
 
     monkeypatch.setattr(Log1p, "__call__", record_columns)
     adata = make_counts()
     adata.obs["batch"] = "one"
     prepare(recipe(thinning_fraction=0.5, truth_path=truth(adata), labels_key="group"), adata)
-    assert there == ["batch"] * 3  # data, hidden molecules, truth
+    assert shapes == ["batch"] * 3  # data, hidden molecules, truth
 
 
 def test_no_errors_for_other_scales(recipe, make_counts):

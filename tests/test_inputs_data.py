@@ -35,8 +35,8 @@ def test_check_names_every_missing_file(run_cli):
 def test_a_truncated_gz_file(reject_run, make_counts):
     full = gzip.compress(make_counts().to_df().to_csv().encode())
     Path("cut.csv.gz").write_bytes(full[: len(full) // 2])
-    given = "{name: csv, path: cut.csv.gz, orientation: cells_by_genes}"
-    for words in (["--data", "cut.csv.gz"], ["--set", f"data.reader={given}", "--out", "new/out"]):
+    reader = "{name: csv, path: cut.csv.gz, orientation: cells_by_genes}"
+    for words in (["--data", "cut.csv.gz"], ["--set", f"data.reader={reader}", "--out", "new/out"]):
         message = reject_run(*words)
         assert message.startswith("cut.csv.gz is damaged or incomplete: ")
         assert message.endswith("; copy it again")
@@ -157,14 +157,14 @@ def test_table_with_ambiguous_orientation(reject_run):
 
 def test_duplicate_names_are_made_unique_and_logged(run_cli, run_args, make_counts):
     adata = make_counts()
-    adata.obs_names = ["twin"] * 2 + list(adata.obs_names[2:])
+    adata.obs_names = ["same"] * 2 + list(adata.obs_names[2:])
     adata.write_h5ad("cells.h5ad")
     done = run_cli(*run_args, "--data", "cells.h5ad", "--out", "out")
     assert done.exit_code == 0
     for message in (done.stderr, Path("out/log.txt").read_text()):
-        (line,) = [line for line in message.splitlines() if "'twin' is now 'twin-1'" in line]
+        (line,) = [line for line in message.splitlines() if "'same' is now 'same-1'" in line]
         assert "cells.h5ad: 1 " in line
-    assert list(read_h5ad("out/result.h5ad").obs_names[:2]) == ["twin", "twin-1"]
+    assert list(read_h5ad("out/result.h5ad").obs_names[:2]) == ["same", "same-1"]
 
 
 @pytest.mark.parametrize("threshold", ["min_cell_fraction", "min_gene_fraction"])

@@ -1,4 +1,4 @@
-"""Folders of runs: those that cannot be used, and going on with what is in them."""
+"""Output folders: those that cannot be used, and resuming."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_the_recipe_and_the_run_of_an_older_version_are_one_sentence(
     old = current.replace("  reconstruction_weight:", "  fidelity:")
     saved.write_text(old)
     assert re.fullmatch(
-        r"out/recipe.yaml:\d+: pipeline.fidelity: unknown .*: this version cannot resume out; "
-        "choose another folder with --out",
+        r"out/recipe.yaml:\d+: pipeline.fidelity: unknown .*: "  # old name
+        "this version cannot resume out; choose another folder with --out",
         reject_run("--data", table, "--out", "out", "--resume"),
     )
     done = run_cli("run", "out/recipe.yaml", "--out", "new")

@@ -1,4 +1,4 @@
-"""What is handed over in Python: an AnnData, and what its annotation may hold."""
+"""AnnData passed from Python, and the annotation that it may have."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from scgnn.recipe.load import load_recipe
 pytestmark = pytest.mark.usefixtures("work_dir")
 
 
-@pytest.mark.parametrize("thing", [np.ones((3, 3)), pd.DataFrame([[1]]), sparse.eye(3)], ids=type)
-def test_only_an_anndata_is_one(thing):
+@pytest.mark.parametrize("value", [np.ones((3, 3)), pd.DataFrame([[1]]), sparse.eye(3)], ids=type)
+def test_only_an_anndata_is_one(value):
     with pytest.raises(
-        scgnn.InputError, match=f"^expected an AnnData, .* not a {type(thing).__name__}$"
+        scgnn.InputError, match=f"^expected an AnnData, .* not a {type(value).__name__}$"
     ):
-        scgnn.run("scgnn", thing)
+        scgnn.run("scgnn", value)
 
 
 @pytest.mark.parametrize(

@@ -94,11 +94,11 @@ def test_single_pass_is_the_same(request):
     }
     changes |= {"pipeline.feature_encoder": {"name": "mlp", "hidden": [16, 8]}}
     changes |= {"pipeline.feature_training.epochs": 3}
-    kept = scgnn.run("pca_leiden", **changes)
+    expected = scgnn.run("pca_leiden", **changes)
     request.getfixturevalue("lazy")
-    found = scgnn.run("pca_leiden", **changes)
-    imputed = found.layers["scgnn_imputed"].compute()
-    np.testing.assert_allclose(imputed, kept.layers["scgnn_imputed"], atol=1e-5)
+    result = scgnn.run("pca_leiden", **changes)
+    imputed = result.layers["scgnn_imputed"].compute()
+    np.testing.assert_allclose(imputed, expected.layers["scgnn_imputed"], atol=1e-5)
 
 
 def test_result_file_has_all_values(lazy, make_small_changes, tmp_path):
@@ -126,10 +126,10 @@ def test_cache_has_weights_and_no_matrix(lazy, make_small_changes, tmp_path):
 
 
 def test_lazy_imputation_is_scored(lazy, make_small_changes):
-    found = execute(
+    result = execute(
         load_recipe("scgnn", make_small_changes("scgnn") | {"data.thinning_fraction": 0.5})
     ).metrics
-    assert all(np.isfinite(value) for value in found["thinning"].values())
+    assert all(np.isfinite(value) for value in result["thinning"].values())
 
 
 def test_rows_are_computed_in_any_order(lazy):
@@ -151,10 +151,10 @@ def test_imputed_values_may_be_sparse(request, make_small_changes, tmp_path, sto
     if not stored:
         request.getfixturevalue("lazy")
     dense = run(changes).imputed
-    found = scgnn.run(
+    result = scgnn.run(
         "scgnn", out=tmp_path / "out", **changes, **{"pipeline.imputed_format": "sparse"}
     )
-    layer = found.layers["scgnn_imputed"]
+    layer = result.layers["scgnn_imputed"]
     assert isinstance(layer, sparse.csr_matrix)
     np.testing.assert_array_equal(layer.toarray(), dense if stored else dense.toarray())
     assert 0 < layer.nnz < np.prod(layer.shape)

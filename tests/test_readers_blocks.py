@@ -74,7 +74,7 @@ def test_unknown_layer_is_named(tmp_path):
     for keep_genes in (0, 9):
         with pytest.raises(InputError, match="has no layer 'none': it has twice, raw"):
             H5AD(path, "none", n_top_genes=keep_genes)()
-    assert H5AD(path, "none").peek_shape() is None  # reading says it, in its words
+    assert H5AD(path, "none").peek_shape() is None  # the reader reports it
 
 
 def test_damaged_file_raises_input_error(tmp_path):

@@ -62,11 +62,11 @@ def test_the_first_gene_of_a_cell_keeps_its_own_count(tmp_path):
 
 
 def test_gene_names_do_not_shift_when_a_gene_is_filtered(tmp_path):
-    """The published reader names genes by their rank among those kept."""
+    """The published reader names genes by their rank among those filtered."""
     folder = write_tenx_mtx(tmp_path / "f")
-    kept = Filter(0.3, 0.0)(TenxMTX(str(folder), var_names="gene_ids", feature_type="")())
-    assert list(kept.var_names) == [GENE_IDS[0], GENE_IDS[2], GENE_IDS[4], GENE_IDS[5]]
-    np.testing.assert_array_equal(kept.X.toarray(), COUNTS[:, [0, 2, 4, 5]])
+    filtered = Filter(0.3, 0.0)(TenxMTX(str(folder), var_names="gene_ids", feature_type="")())
+    assert list(filtered.var_names) == [GENE_IDS[0], GENE_IDS[2], GENE_IDS[4], GENE_IDS[5]]
+    np.testing.assert_array_equal(filtered.X.toarray(), COUNTS[:, [0, 2, 4, 5]])
 
 
 def test_a_three_line_header_adds_no_entry(tmp_path):

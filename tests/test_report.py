@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 import scgnn
+from scgnn.registry.plugin_files import load_file
 from scgnn.report.study import write_report
 from study_pages import (
     SPECIAL_CHARACTERS,
@@ -186,6 +187,15 @@ def test_the_page_of_a_run(tmp_path, make_counts, reduced_budget, caplog):
         assert word in page.text
     assert "true, group" not in page.text  # true labels are for scores alone
     assert len(text) < 2e6
+
+
+@pytest.mark.usefixtures("restore_registry")
+def test_the_page_of_a_run_lists_the_versions_of_plug_ins(tmp_path, make_counts, lump_plugin):
+    load_file(lump_plugin)
+    recipe = {"base": "pca_leiden", "pipeline": {"clusterer": "lump"}}
+    scgnn.run(recipe, make_counts(n_cells=60), out=tmp_path / "out")
+    page = ParsedPage((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
+    assert f"clusterer.lump {lump_plugin.name}, code " in page.text
 
 
 def test_the_page_of_a_run_in_one_pass(tmp_path, make_counts):

@@ -112,7 +112,7 @@ def _dense(x):
 def test_scanpy_works_on_the_graph(adata, quick, tmp_path):
     scgnn.run("scgnn", adata, out=tmp_path / "out", **quick)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what scanpy and numba say at import is theirs
+        warnings.simplefilter("ignore")  # of scanpy and numba at import
         import scanpy as sc
 
         result = sc.read_h5ad(tmp_path / "out" / "result.h5ad")
@@ -128,22 +128,24 @@ def test_the_anndata_given_is_not_changed(adata, make_counts, quick, form):
         adata.X = sparse.csr_matrix(adata.X).asformat(form)
     elif form == "integers":
         adata.X = adata.X.astype(np.int64)
-    given = make_counts(n_cells=60)[:40] if form == "view" else adata
-    before = given.copy()
-    result = scgnn.run("scgnn", given, labels_key="group", **quick)
-    assert result is not given
-    assert np.array_equal(_dense(given.X), _dense(before.X))
-    assert given.X.dtype == before.X.dtype
-    assert list(given.obs) == list(before.obs) == ["group"]
-    assert not given.obsm
-    assert not given.layers
-    assert not given.uns
+    inputs = make_counts(n_cells=60)[:40] if form == "view" else adata
+    before = inputs.copy()
+    result = scgnn.run("scgnn", inputs, labels_key="group", **quick)
+    assert result is not inputs
+    assert np.array_equal(_dense(inputs.X), _dense(before.X))
+    assert inputs.X.dtype == before.X.dtype
+    assert list(inputs.obs) == list(before.obs) == ["group"]
+    assert not inputs.obsm
+    assert not inputs.layers
+    assert not inputs.uns
 
 
 def test_random_labels_give_the_same_clusters(adata, quick, assert_bit_identical):
     rng = np.random.default_rng(0)
     adata.obs["random"] = rng.choice(["x", "y", "z"], adata.n_obs)
-    results = [scgnn.run("scgnn", adata, labels_key=labels, **quick) for labels in ("group", "random")]
+    results = [
+        scgnn.run("scgnn", adata, labels_key=labels, **quick) for labels in ("group", "random")
+    ]
     assert_bit_identical(*results)
     assert_bit_identical(results[0], scgnn.run("scgnn", adata, **quick))
     assert list(results[0].obs["group"]) == list(adata.obs["group"])
@@ -188,7 +190,9 @@ def test_labels_of_which_none_are_left_score_nothing(adata, reduced_budget, capl
     adata.obs["type"] = ["a"] + [None] * 39
     result = execute(load_recipe("scgnn", {**reduced_budget, "data.labels_key": "type"}), adata)
     assert not result.metrics.keys() & WITH_LABELS
-    assert "data.labels_key: no labeled cell remains; label-based metrics are skipped" in caplog.text
+    assert (
+        "data.labels_key: no labeled cell remains; label-based metrics are skipped" in caplog.text
+    )
 
 
 def test_hidden_entries_change_nothing_but_their_scores(
@@ -221,7 +225,12 @@ def test_the_given_anndata_is_left_alone_to_the_last_bit(adata, quick, tmp_path)
     adata.raw = adata
     before = pickle.dumps(adata)
     scgnn.run(
-        "scgnn", adata, labels_key="group", out=tmp_path / "out", data__holdout_fraction=0.1, **quick
+        "scgnn",
+        adata,
+        labels_key="group",
+        out=tmp_path / "out",
+        data__holdout_fraction=0.1,
+        **quick,
     )
     assert pickle.dumps(adata) == before
 

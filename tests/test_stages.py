@@ -1,4 +1,4 @@
-"""Stages and the store: what runs once, what runs again, and runs that go on after SIGKILL."""
+"""Stages and their cache: reuse, invalidation, and resuming after SIGKILL."""
 
 from __future__ import annotations
 
@@ -181,8 +181,8 @@ def long_run(to_set_options, make_small_changes):
 def test_a_run_killed_in_iteration_3_goes_on_there_to_the_same_bits(
     long_run, run_cli, tmp_path, assert_bit_identical
 ):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run_cli(*long_run, "--out", whole).exit_code == 0
+    full, killed = tmp_path / "full", tmp_path / "killed"
+    assert run_cli(*long_run, "--out", full).exit_code == 0
     run = subprocess.Popen(
         [sys.executable, "-m", "scgnn", *long_run, "--out", str(killed)],
         stdout=subprocess.DEVNULL,
@@ -193,13 +193,13 @@ def test_a_run_killed_in_iteration_3_goes_on_there_to_the_same_bits(
     assert run.wait() == -signal.SIGKILL
     assert not (killed / "result.h5ad").exists()
 
-    assert run_cli(*long_run, "--out", killed).exit_code == 2  # says to add --resume
+    assert run_cli(*long_run, "--out", killed).exit_code == 2  # suggests --resume
     again = run_cli(*long_run, "--out", killed, "--resume")
     assert again.exit_code == 0
     assert again.stderr.count("cached") >= 14  # start, iterations 1 and 2
     for name in ("cells.csv", "history.csv"):
-        assert (killed / name).read_bytes() == (whole / name).read_bytes()
-    assert_bit_identical(read_h5ad(whole / "result.h5ad"), read_h5ad(killed / "result.h5ad"))
+        assert (killed / name).read_bytes() == (full / name).read_bytes()
+    assert_bit_identical(read_h5ad(full / "result.h5ad"), read_h5ad(killed / "result.h5ad"))
     assert not (killed / "stages").exists()
 
 
@@ -266,12 +266,12 @@ def test_going_on_after_half_a_file_gives_the_same_bits(
     with monkeypatch.context() as patched:
         patched.setattr("scgnn.pipelines.scgnn.compute_last_ari", stopped)
         assert run_cli(*words, out).exit_code == 130
-    kept = sorted((out / "stages").iterdir())
-    for file in kept[::2]:
+    files = sorted((out / "stages").iterdir())
+    for file in files[::2]:
         file.write_bytes(file.read_bytes()[:-20])
     resumed = run_cli(*words, out, "--resume")
     assert resumed.exit_code == 0
-    assert resumed.stderr.count("cached") == len(kept) - len(kept[::2])
+    assert resumed.stderr.count("cached") == len(files) - len(files[::2])
     assert_bit_identical(
         read_h5ad(tmp_path / "whole" / "result.h5ad"), read_h5ad(out / "result.h5ad")
     )

@@ -107,8 +107,8 @@ def test_without_the_logarithm_the_matrix_holds_the_counts(published):
 @pytest.mark.parametrize("reading", ["published", "described"])
 def test_the_gene_filter_alone_gives_the_genes_of_the_original(published, reading):
     counts = published["counts"]
-    kept = Filter(0.1, 0.0, inclusive=reading == "published")(cells_by_genes(counts.T))
-    assert list(kept.var_names) == [f"gene_{i}" for i in published[f"b_genefilter_{reading}"]]
+    result = Filter(0.1, 0.0, inclusive=reading == "published")(cells_by_genes(counts.T))
+    assert list(result.var_names) == [f"gene_{i}" for i in published[f"b_genefilter_{reading}"]]
 
 
 def test_exact_fraction_is_kept_only_if_inclusive(published):
@@ -130,9 +130,9 @@ def test_cells_are_filtered_by_the_remaining_genes():
     counts = np.zeros((10, 12), dtype=int)
     counts[:9, :2] = 1  # two genes that stay, in nine cells
     counts[9, 2:] = 1  # ten genes that only the last cell has, and nothing else in it
-    kept = Filter(0.2, 0.2)(cells_by_genes(counts))
-    assert list(kept.var_names) == ["gene_0", "gene_1"]
-    assert "cell_9" not in kept.obs_names
+    result = Filter(0.2, 0.2)(cells_by_genes(counts))
+    assert list(result.var_names) == ["gene_0", "gene_1"]
+    assert "cell_9" not in result.obs_names
 
 
 def test_filter_without_cells_left_names_the_thresholds():
@@ -144,9 +144,9 @@ def test_filter_without_cells_left_names_the_thresholds():
 
 def test_names_stay_with_their_counts_after_a_gene_is_dropped():
     counts = np.array([[0, 1, 2, 0], [0, 3, 4, 0], [0, 5, 6, 7]])
-    kept = Filter(0.4, 0.0)(cells_by_genes(counts))
-    assert list(kept.var_names) == ["gene_1", "gene_2"]
-    np.testing.assert_array_equal(values(kept), counts[:, 1:3])
+    result = Filter(0.4, 0.0)(cells_by_genes(counts))
+    assert list(result.var_names) == ["gene_1", "gene_2"]
+    np.testing.assert_array_equal(values(result), counts[:, 1:3])
 
 
 def test_top_genes_keep_the_order_of_the_file_and_their_variance(published):
@@ -173,16 +173,16 @@ def test_log_nonzero_is_the_variance_over_n_of_the_logs():
     counts = simulated(3)
     logs = [np.log1p(column[column > 0]) for column in values(counts).T.astype(float)]
     spread = np.array([part.var() if len(part) else 0.0 for part in logs])
-    kept = TopGenes(5, flavor="log_nonzero")(counts)
-    assert set(kept.var_names) == set(counts.var_names[np.argsort(-spread)[:5]])
+    result = TopGenes(5, flavor="log_nonzero")(counts)
+    assert set(result.var_names) == set(counts.var_names[np.argsort(-spread)[:5]])
 
 
 def test_dispersion_ranks_as_scanpy_does():
     rng = np.random.default_rng(5)
     adata = cells_by_genes(rng.poisson(rng.gamma(0.5, rng.gamma(2, 2, 400), (80, 400))))
-    kept = TopGenes(60, flavor="dispersion")(adata)
+    result = TopGenes(60, flavor="dispersion")(adata)
     table = sc.pp.highly_variable_genes(adata, flavor="cell_ranger", n_top_genes=60, inplace=False)
-    assert set(kept.var_names) == set(adata.var_names[table["highly_variable"]])
+    assert set(result.var_names) == set(adata.var_names[table["highly_variable"]])
 
 
 @pytest.mark.parametrize("target", [None, 50.0])

@@ -28,7 +28,7 @@ def find(checker, text, path="scgnn/components/clusterers/mine.py"):
         ("x = '--store'", "1: --store -> --cache-dir"),
         ("def f():\n    '''Draw anew.'''", "2: anew -> again, re-initialized"),
         ("x = 1  # a cell hears its neighbors", "1: hears -> receives messages from"),
-        ("raise ValueError(f'{x} is no recipe')", "1: is no recipe -> is not a, there is no"),
+        ("raise ValueError(f'{x} is no recipe')", "1: is no recipe -> is not a"),
         ("'''What a run leaves.'''", "1: What -> (noun phrase)"),
     ],
 )

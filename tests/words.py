@@ -159,7 +159,7 @@ utils (after what it holds); helpers (after what it holds); manager (after what 
 base contract; types field_types; statistics stats
 """)
 PHRASES = {
-    r"\b(?:an?|the|this|that|its|of|same|given|which) shares?\b(?! (?:an?|one|the|their))":
+    r"\b(?:an?|the|this|its|of|same|given) shares?\b(?! (?:an?|one|the|their))":
         "fraction",
     r"\bshares? of\b": "fraction of",
     r"\banew\b": "again, re-initialized",
@@ -179,8 +179,8 @@ PHRASES = {
     r"\b(?:put|puts|set) right\b": "fix",
     r"\bso many\b": "n",
     r"\btwins?\b": "duplicates",
-    r"\b(?:is|was) no (?!longer|farther|further|more|less|need|such|one\b|\w+er\b)\w+":
-        "is not a, there is no",
+    r"(?<!there )\b(?:is|was) no (?!longer|farther|further|more|less|need|such|one\b|\w+er\b)\w+":
+        "is not a",
     r"\bnone of which\b|\bone of which\b": "(two sentences)",
     r"\bthe floor\b": "baseline",
     r"\bto the same bits?\b|\bsame bits\b": "bit-identical",
@@ -188,7 +188,7 @@ PHRASES = {
     r"\bstand(?:s)? for\b": "means, denotes",
     r"\bwhat was said\b": "log",
     r"\bworth the while\b": "worthwhile",
-    r"\b(?:takes?|take|took) part\b": "is active, contributes",
+    r"\btakes part\b": "is active, contributes",
     r"\bhand(?:s|ed)? (?:over|on)\b": "pass",
     r"\bis there already\b": "already exists",
     r"\bnothing but\b": "only",
@@ -286,7 +286,7 @@ class _NameChecker(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         name = node.name.lstrip("_")
-        if not name.startswith("test_") and not _is_property(node):
+        if not name.startswith("test_") and not _is_noun(node):
             self.look_up(node.name, FUNCTIONS, node)
             if name.startswith("refuse_"):
                 new = name.replace("refuse_", "check_")
@@ -333,9 +333,11 @@ class _NameChecker(ast.NodeVisitor):
             self.look_up(alias.asname or "", CLASSES | FUNCTIONS, node)
 
 
-def _is_property(node: ast.FunctionDef) -> bool:
-    names = [getattr(d, "id", getattr(d, "attr", "")) for d in node.decorator_list]
-    return bool({"property", "cached_property"} & set(names))
+def _is_noun(node: ast.FunctionDef) -> bool:
+    """Return whether a function is a property or a fixture, which are named by nouns."""
+    decorators = (d.func if isinstance(d, ast.Call) else d for d in node.decorator_list)
+    names = {getattr(d, "id", getattr(d, "attr", "")) for d in decorators}
+    return bool({"property", "cached_property", "fixture"} & names)
 
 
 def check_python(path: str, source: str) -> Iterator[Finding]:
@@ -399,6 +401,8 @@ def check_file(path: Path) -> list[Finding]:
         suffix, text = path.with_suffix("").suffix, text.replace("$", "")
     checker = CHECKERS.get(suffix)
     findings = set(checker(name, text)) if checker else set()
+    lines = text.splitlines()  # an old name on purpose, as in tests of messages, is marked
+    findings = {f for f in findings if not lines[f.line - 1].endswith("# old name")}
     if path.suffix == ".py" and name.startswith("scgnn/") and path.stem in MODULES:
         findings.add(Finding(name, 1, f"module {path.stem}", MODULES[path.stem]))
     return sorted(findings, key=lambda finding: finding.line)

@@ -94,9 +94,7 @@ def run_study(
     ):
         cache = cache or StageCache(folder / "stages")
         settings: dict[str, Any] = {"threads": threads, "fail_fast": fail_fast}
-        outcome = run_all(
-            study, folder, client, n_workers, cache, progress, data_cache, **settings
-        )
+        outcome = run_all(study, folder, client, n_workers, cache, progress, data_cache, **settings)
         result = StudyResult(study, folder, StudyTables(study, outcome), outcome)
         write_study_tables(result)
         from scgnn.report.study import write_report

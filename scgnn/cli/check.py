@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from scgnn.cli.app import app, suspend_gc
-from scgnn.execution.lazy_module import lazy_import
 from scgnn.cli.options import (
     DataListOption,
     LabelsKeyOption,
@@ -17,6 +16,7 @@ from scgnn.cli.options import (
     load_recipe_from_options,
     load_study_from_options,
 )
+from scgnn.execution.lazy_module import lazy_import
 
 
 @app.command()

@@ -7,8 +7,8 @@ from typing import Any
 import typer
 
 from scgnn.cli.app import app, suspend_gc
-from scgnn.execution.lazy_module import lazy_import
 from scgnn.cli.options import PluginOption, RecipeArgument
+from scgnn.execution.lazy_module import lazy_import
 
 
 @app.command()

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from scgnn.cli.app import app, suspend_gc
-from scgnn.execution.lazy_module import lazy_import
 from scgnn.cli.options import PluginOption
 from scgnn.errors import UserError
+from scgnn.execution.lazy_module import lazy_import
 
 BUILTIN_SOURCE = "scgnn"
 

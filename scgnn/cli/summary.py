@@ -39,7 +39,7 @@ def print_run_summary(metrics: Mapping[str, Any], files: Sequence[Path], out: Pa
 
 
 def print_study_summary(result: StudyResult) -> None:
-    """Print the effects on the first score, the failures, the computing time and the files."""
+    """Print the effects on the first score, the failures and the files."""
     from scgnn.report.tables import add_row_names, build_effect_tables
 
     for table in build_effect_tables(add_row_names(result.tables.effects))[:1]:
@@ -49,7 +49,6 @@ def print_study_summary(result: StudyResult) -> None:
         typer.echo()
     for label, reason in result.outcome.failures.items():
         typer.echo(f"failed: {label}: {reason}")
-    typer.echo(result.format_cost())
     files = sorted(path.name for path in result.folder.iterdir() if path.is_file())
     typer.echo(f"files in {result.folder}: {', '.join(files)}")
 

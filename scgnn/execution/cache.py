@@ -12,7 +12,6 @@ import re
 import types
 import typing
 import zipfile
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,7 +95,7 @@ class StageCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         arrays = {"label": np.array(cost.label), "cost": np.array(cost[1:])}
         _flatten("value", value, arrays)
-        write_atomic(self._path(key), partial(np.savez, **arrays), sync=True)
+        write_atomic(self._path(key), lambda path: _save(path, arrays), sync=True)
         if self.size_limit is not None:
             self.shrink(self.size_limit)
 
@@ -128,16 +127,20 @@ class StageCache:
         return self.folder / f"{key}.npz"
 
 
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+
+
 def _flatten(name: str, value: Any, arrays: dict[str, np.ndarray]) -> None:
     """Add the arrays of a value to ``arrays``, by their path in the value."""
-    items: dict[str, Any] = {}
+    items: Any = {}
     if sparse.issparse(value):
         items = {word: getattr(value, word) for word in CSR_ARRAYS}
         items["shape"] = np.array(value.shape)
     elif isinstance(value, dict):
         arrays[f"{name}/"] = np.array(list(value), dtype=str)
         items = value
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+    elif hasattr(value, "_asdict"):
         items = value._asdict()
     elif value is not None:
         arrays[name] = np.asarray(value)

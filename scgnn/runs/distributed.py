@@ -22,8 +22,9 @@ from scgnn.components.regularizers import CellWeightedError, WeightedSquaredErro
 from scgnn.errors import RecipeError
 from scgnn.evaluation import ImputationTargets
 from scgnn.execution import process_group
+from scgnn.execution.cache import StageResult
 from scgnn.execution.resources import PeakMemory
-from scgnn.execution.stages import StageResult, Stages
+from scgnn.execution.stages import Stages
 from scgnn.pipelines import autoencoders
 from scgnn.pipelines.reconstruction import LazyReconstruction
 from scgnn.recipe.recipe import Recipe

@@ -94,8 +94,7 @@ def _create_or_resume(out: Path, recipe: Recipe, resume: bool) -> bool:
         raise UserError(f"{out}: holds a finished run; {OTHER_FOLDER_HINT}")
     if not resume:
         raise UserError(
-            f"{out}: holds an unfinished run; add --resume to continue it, or "
-            f"{OTHER_FOLDER_HINT}"
+            f"{out}: holds an unfinished run; add --resume to continue it, or {OTHER_FOLDER_HINT}"
         )
     try:
         saved = load_recipe(out / "recipe.yaml")

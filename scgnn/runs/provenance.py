@@ -5,12 +5,7 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 
-from scgnn.execution.fingerprint import (
-    LIBRARIES,
-    code_fingerprint,
-    digest,
-    third_party_sources,
-)
+from scgnn.execution.fingerprint import LIBRARIES, code_fingerprint, digest, third_party_sources
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry.entry_points import describe_source
 from scgnn.registry.introspection import is_builtin, iter_components

@@ -49,10 +49,7 @@ class PreparedData(NamedTuple):
 
 
 def execute(
-    recipe: Recipe,
-    adata: AnnData | None = None,
-    stages: Stages | None = None,
-    force: bool = False,
+    recipe: Recipe, adata: AnnData | None = None, stages: Stages | None = None, force: bool = False
 ) -> RunResult:
     """Run a recipe in memory.
 
@@ -79,7 +76,8 @@ def execute(
     with PeakMemory() as peak:
         data = prepare(recipe, adata)
         if size is None:
-            preflight(recipe, DatasetSize(*data.counts.shape, int(data.counts.X.nnz)), force)
+            n_cells, n_genes = data.counts.shape
+            preflight(recipe, DatasetSize(n_cells, n_genes, data.counts.X.nnz), force)
         state, metrics = compute(recipe, data, stages)
         recipe = make_paths_absolute(recipe)
         result = annotate(data.counts, state, recipe, adata is not None)
@@ -111,9 +109,7 @@ def prepare(recipe: Recipe, adata: AnnData | None = None) -> PreparedData:
     if labels is not None:
         labels = labels[counts.obs_names.get_indexer(state.cells)]
         if not (labels != "").any():
-            log.warning(
-                "data.labels_key: no labeled cell remains; label-based metrics are skipped"
-            )
+            log.warning("data.labels_key: no labeled cell remains; label-based metrics are skipped")
             labels = None
     return PreparedData(counts, state, labels, targets)
 
@@ -166,8 +162,7 @@ def _compute_run_metrics(state: State, stages: Stages, seed: int) -> dict[str, A
     dead = {
         record.quantity: int(record.value)  # the last one
         for record in state.history
-        if record.quantity in ("dead_units", "dead_genes")
-        and record.stage == "feature autoencoder"
+        if record.quantity in ("dead_units", "dead_genes") and record.stage == "feature autoencoder"
     }
     return {
         "n_cells": state.n_cells,

@@ -33,7 +33,7 @@ def find_count_units(expression: SortedExpression) -> FloatArray:
 
 
 def _find_common_divisor(x: FloatArray) -> float:
-    """Run Euclid's algorithm on all values at once; the smallest is 1, and 0 is no divisor."""
+    """Run Euclid's algorithm on all values at once, the smallest of which is 1; 0 if it fails."""
     unit, error = 1.0, FLOAT32_RELATIVE_ERROR
     while unit > MIN_RELATIVE_UNIT:
         multiple = np.round(x / unit)

@@ -45,8 +45,8 @@ def find_density_crossing(y: FloatArray) -> float:
     """Return the point between their means at which two Gaussians fitted to ``y`` are equal.
 
     The fit starts from the two halves of the sorted values, so the order of ``y`` does not matter.
-    The smallest value is returned if there is no crossing or only one or two distinct values, -inf
-    if there is none.
+    Without a crossing, or with fewer than three distinct values, return the smallest value; without
+    values, -inf.
     """
     value, count = np.unique(y, return_counts=True)
     if len(value) < 3:

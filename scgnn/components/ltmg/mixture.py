@@ -56,8 +56,8 @@ class MixtureFits(NamedTuple):
     """Selected mixtures of all genes."""
 
     mixture: Mixture  # genes x components, by rising mean
-    n_components: IntArray  # genes; 0 where there is no fit
-    bic: FloatArray  # genes x K = 1 …; NaN where there is no fit
+    n_components: IntArray  # genes; 0 if not fitted
+    bic: FloatArray  # genes x K = 1 …; NaN if not fitted
     converged: BoolArray  # genes
 
 

@@ -23,7 +23,7 @@ from scgnn.components.ltmg.sorted_expression import (
 )
 
 MIN_LOG_DENSITY = -745.2  # the log of a density that is 0 in double precision
-TINY_SD = 1e-150  # keeps the density of a component without width finite
+TINY_SD = 1e-13  # width of a component without any, which its density requires
 SINGULAR_SD = 1e-8  # σ at which an ordinary mixture is given up
 MAX_ORDINARY_ITERATIONS = 1000
 ORDINARY_TOLERANCE = 1e-8  # rise of the log likelihood
@@ -38,13 +38,13 @@ class Candidates(NamedTuple):
 
     mixture: Mixture
     n_components: IntArray
-    bic: FloatArray  # inf where there is no fit
+    bic: FloatArray  # inf if not fitted
     converged: BoolArray
 
     def get(self, i: int) -> Candidates:
         """Return views of the i-th candidate."""
-        mixture, *others = self
-        return Candidates(Mixture(*(part[:, i] for part in mixture)), *(o[:, i] for o in others))
+        mixture = Mixture(*(part[:, i] for part in self.mixture))
+        return Candidates(mixture, self.n_components[:, i], self.bic[:, i], self.converged[:, i])
 
 
 def fit_published(
@@ -163,7 +163,9 @@ def _compute_em_step(e_step: EStep, mixture: Mixture) -> Mixture:
     n, value_sum, _, second = map(add, uncensored, censored)
     n[(sd == 0) & (uncensored.responsibility_sum > 0)] = np.nan  # φ(y_i) is infinite
     n_cells = e_step.padded_genes.n_uncensored + e_step.padded_genes.n_censored
-    return Mixture(n / n_cells, value_sum / n, np.sqrt(second / n))
+    mean, sd = value_sum / n, np.sqrt(second / n)
+    sd[sd <= 4 * np.spacing(np.abs(mean))] = 0  # one distinct value, up to rounding
+    return Mixture(n / n_cells, mean, sd)
 
 
 def _fit_ordinary(
@@ -276,9 +278,9 @@ def _select(
         if is_truncated[g]:
             by_k = np.append(np.inf, values)
         bic[g, : len(by_k)] = by_k[:max_components]
-        n_components = int(candidates.n_components[g, best[g]])
-        if shrinking_k and n_components > 1:
-            k = n_components
+        n_selected = int(candidates.n_components[g, best[g]])
+        if shrinking_k and n_selected > 1:
+            k = n_selected
     bic[np.isinf(bic)] = np.nan
     mixture = Mixture(*(part[row, best] for part in candidates.mixture)).sort_by_mean()
     n_components, converged = candidates.n_components[row, best], candidates.converged[row, best]

@@ -1,4 +1,4 @@
-"""The cells of one process of several: a block of rows, read without the rest from an h5ad file."""
+"""Reader of the cells of one process of a distributed run."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ShardReader(Reader):
-    """The cells of process ``number`` of ``of``, in the order of the file; repeated names numbered.
+    """One of ``world_size`` contiguous parts of the cells, in the order of the file.
 
-    An .h5ad file is read for these cells alone, apart from the names and columns of all; of others
-    everything is read and the rest dropped.
+    Of an .h5ad file, only the counts of these cells are read; other files are read completely.
+    Repeated names of cells are made unique among all cells.
 
     Parameters
     ----------
-    whole
-        Reads all cells.
-    number, of
-        Which process, from 0, of how many.
+    reader
+        Reader of all cells.
+    rank
+        Number of the part, from 0.
+    world_size
+        Number of parts.
     layer
-        The layer that holds the counts, or ``raw``; null takes what ``whole`` gives.
+        Layer with the counts, or ``raw``; null takes the reader's.
     """
 
     reader: Reader
@@ -40,13 +42,13 @@ class ShardReader(Reader):
 
     @property
     def path(self) -> str:
-        """What the data are called in messages."""
+        """Name of the data in messages."""
         source = getattr(self.reader, "path", "") or self.reader.name
         return f"{source} (part {self.rank + 1} of {self.world_size})"
 
     def __call__(self) -> AnnData:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # repeated names are numbered here
+            warnings.simplefilter("ignore")  # of repeated names
             if isinstance(self.reader, H5AD):
                 return self._read_h5ad(self.reader)
             adata = self.reader()
@@ -57,7 +59,7 @@ class ShardReader(Reader):
     def _shard_slice(self, n: int) -> slice:
         if n < self.world_size:
             raise InputError(
-                f"the data have {n} cells, and there are {self.world_size} processes: use fewer"
+                f"{n} cells cannot be divided among {self.world_size} processes: use fewer"
             )
         return slice(n * self.rank // self.world_size, n * (self.rank + 1) // self.world_size)
 
