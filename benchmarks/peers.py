@@ -203,9 +203,9 @@ def main() -> None:
                 print(format_row(name, *row, task), flush=True)
             except (ProgramFailedError, UserError) as reason:
                 print(f"{name:<20}  {str(reason).splitlines()[-1]}", flush=True)
-        normalised = sparse.diags(compute_size_factors(task.adata.X)) @ task.adata.X
+        normalized = sparse.diags(compute_size_factors(task.adata.X)) @ task.adata.X
         answers = ImputationTargets(task.holdout, None, None, None, "log1p")
-        for name, scores in score_baselines(normalised.log1p().tocsr(), answers, args.seed).items():
+        for name, scores in score_baselines(normalized.log1p().tocsr(), answers, args.seed).items():
             print(f"baseline: {name:<50}{format_value(scores['imputation.median_l1'], 24)}")
 
 

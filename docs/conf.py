@@ -1,10 +1,13 @@
 """Sphinx configuration; ``make docs`` builds the pages."""
 
+import os
 import sys
 from pathlib import Path
 
 DOCS_DIR = Path(__file__).parent
 sys.path.insert(0, str(DOCS_DIR))
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the tutorial: stable numbers, no contention
 
 project = "scgnn"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

@@ -99,8 +99,8 @@ pytestmark = pytest.mark.usefixtures("work_dir")
 )
 def test_a_mistake_says_what_is_wrong_and_what_would_be_right(run_rejected, text, line):
     Path("my.yaml").write_text(text)
-    (line,) = run_rejected("run", "my.yaml", "--out", "out")
-    assert line.startswith(f"my.yaml:1: {line}")
+    (message,) = run_rejected("run", "my.yaml", "--out", "out")
+    assert message.startswith(f"my.yaml:1: {line}")
 
 
 @pytest.mark.parametrize("slot", ["feature_encoder", "graph_encoder"])

@@ -43,8 +43,8 @@ pytestmark = pytest.mark.usefixtures("work_dir")
 )
 def test_a_file_that_is_no_recipe_is_refused_in_one_line(run_rejected, text, line):
     Path("my.yaml").write_text(text)
-    (line,) = run_rejected("run", "my.yaml", "--out", "out")
-    assert line.startswith(line)
+    (message,) = run_rejected("run", "my.yaml", "--out", "out")
+    assert message.startswith(line)
 
 
 def alias_bomb() -> str:
@@ -78,8 +78,8 @@ NO_TEXT = {
 def test_what_is_no_text_file_is_refused_in_one_line(run_rejected, case):
     make, line = NO_TEXT[case]
     make()
-    (line,) = run_rejected("run", "my.yaml", "--out", "out")
-    assert line.startswith(f"my.yaml: {line}")
+    (message,) = run_rejected("run", "my.yaml", "--out", "out")
+    assert message.startswith(f"my.yaml: {line}")
 
 
 @pytest.mark.parametrize("case", ["unknown name", "alias bomb"])
