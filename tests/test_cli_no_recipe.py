@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("work_dir")
         ("data:\n\tseed: 1", "my.yaml:2: indented by a tab; use spaces"),
         ("data: [1", "my.yaml:1: not YAML: expected ',' or ']', but got '<stream end>'"),
         ("a: b: c", "my.yaml:1: not YAML: mapping values are not allowed here"),
-        ("a: *b", "my.yaml:1: not YAML: line undefined alias 'b'"),
+        ("a: *b", "my.yaml:1: not YAML: found undefined alias 'b'"),
         ("? [a]\n: 1", "my.yaml:1: keys must be plain text"),
-        ("seed: 1\n---\nseed: 2", "my.yaml:2: not YAML: but line another document"),
+        ("seed: 1\n---\nseed: 2", "my.yaml:2: not YAML: but found another document"),
         ("data: &a\n  b: *a", "my.yaml:1: more than 20,000 values or 40 levels, aliases expanded"),
         ("seed: " + "[" * 50, "my.yaml:1: not YAML: "),
         (
