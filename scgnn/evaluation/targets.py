@@ -75,7 +75,7 @@ class ImputationTargets(NamedTuple):
 def prepare_imputation_targets(
     counts: AnnData, recipe: Recipe
 ) -> tuple[AnnData, ImputationTargets]:
-    """Hide data as the recipe says, and apply its transforms to the visible data and the targets.
+    """Hide data as the recipe states, and apply its transforms to the visible data and the targets.
 
     Transforms that select cells and genes do so by the visible data.
 
