@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from scgnn import field_types
+
 DOCS_DIR = Path(__file__).parent
 sys.path.insert(0, str(DOCS_DIR))
 
@@ -33,6 +35,7 @@ nb_output_stderr = "remove"
 
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {name: name for name in vars(field_types) if name[0].isupper()}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 napoleon_attr_annotations = False  # the signature has the types
