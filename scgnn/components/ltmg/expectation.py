@@ -122,8 +122,9 @@ class EStep:
             log_cdf = log_ndtr(z)
             ratio = np.exp(-z * z / 2 - log_cdf) / SQRT_2PI
         else:
-            log_cdf = np.log(ndtr(z))
-            ratio = np.exp(-z * z / 2) / (SQRT_2PI * ndtr(z))
+            cdf = ndtr(z)
+            log_cdf = np.log(cdf)
+            ratio = np.exp(-z * z / 2) / (SQRT_2PI * cdf)
             ratio[np.isnan(ratio)] = 0
         log_joint = np.log(mixture.weight) + log_cdf
         largest = log_joint.max(1, keepdims=True)
