@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from scipy import sparse
 
+from paths import DATA
 from scgnn.components.ltmg import LTMGFit
 
-DATA_DIR = Path(__file__).parent / "data"
 VARIANTS = ("published", "mle")
 
 
 @cache
 def load_reference(name: str) -> dict[str, np.ndarray]:
     """Load an extract; benchmarks/ltmg_reference.py compares with the whole files."""
-    with np.load(DATA_DIR / name) as file:
+    with np.load(DATA / name) as file:
         return dict(file)
 
 

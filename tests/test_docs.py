@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from budgets import SINGLE_ITERATION, SMALL_DATA
+from paths import ROOT
 from scgnn.cli.options import parse_changes
 from scgnn.errors import RecipeError
 from scgnn.recipe.load import list_bundled_recipes, load_recipe
@@ -15,7 +16,7 @@ from scgnn.registry.introspection import to_dict
 from scgnn.registry.kinds import kinds, registered_components, restore
 from scgnn.study.load import is_study, load_study
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = ROOT / "docs"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(DOCS.glob("*.md"))}
 GUIDE, MAP = PAGES["write_your_own"], PAGES["from_paper_to_recipe"]
 FLAGS = {"scGNN.py": 57, "PreprocessingscGNN.py": 17, "scGNN_v2.py": 72}  # of the programs

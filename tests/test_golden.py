@@ -23,11 +23,12 @@ import torch
 
 import scgnn
 import scgnn.testing.suite  # registers the checks
+from paths import DATA
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.run import execute
 from scgnn.testing.check import CHECKS
 
-FILE = Path(__file__).parent / "data" / "golden.json"
+FILE = DATA / "golden.json"
 SMALL = {
     "data.reader.n_cells": 90,
     "data.reader.n_genes": 120,

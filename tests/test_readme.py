@@ -1,15 +1,15 @@
 """The README: its recipe, commands and code work."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
 from budgets import SINGLE_ITERATION
+from paths import ROOT
 from scgnn.recipe.load import list_bundled_recipes, load_recipe
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -35,7 +35,7 @@ def test_every_command_exists():
 
 
 def test_the_study_shown_is_that_of_its_figure():
-    study = (Path(__file__).parents[1] / "docs/figures/study.yaml").read_text(encoding="utf-8")
+    study = (ROOT / "docs/figures/study.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(study) in [yaml.safe_load(block) for block in blocks("yaml")]
 
 

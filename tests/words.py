@@ -27,7 +27,7 @@ SOURCES = ("scgnn", "docs", "benchmarks", "tests", "recipes")
 NOT_CHECKED = (
     "tests/words.py",
     "tests/test_words.py",
-    "tests/data/",
+    "tests/data/scgnn/",
     "docs/_build/",
     "docs/components/",
 )

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from paths import DATA
 from scgnn.state import State
 
 from .small_scgnn import make_three_groups
-
-DATA = Path(__file__).parents[1] / "data" / "scgnn"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +24,7 @@ def load_arrays() -> Callable[[str], dict[str, np.ndarray]]:
     """Return a function that loads the arrays of a file, named without .npz."""
 
     def load(name: str) -> dict[str, np.ndarray]:
-        with np.load(DATA / f"{name}.npz", allow_pickle=False) as file:
+        with np.load(DATA / "scgnn" / f"{name}.npz", allow_pickle=False) as file:
             return dict(file)
 
     return load

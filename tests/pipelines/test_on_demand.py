@@ -10,6 +10,7 @@ from anndata import read_h5ad
 from scipy import sparse
 
 import scgnn
+from feature_autoencoders import expression
 from scgnn.components.decoders import MLPDecoder
 from scgnn.components.encoders import MLPEncoder as Encoder
 from scgnn.execution.cache import StageCache
@@ -26,7 +27,6 @@ from scgnn.pipelines.reconstruction import LazyReconstruction, count_zero_column
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.run import execute
 from scgnn.training.budget import Training
-from test_active_units import expression
 
 
 @pytest.fixture

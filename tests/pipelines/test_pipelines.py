@@ -3,7 +3,6 @@
 import inspect
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
+from paths import ROOT
 from scgnn import load_recipe
 from scgnn.components.clusterers import KMeans, Leiden
 from scgnn.components.decoders import MLPDecoder
@@ -73,7 +73,7 @@ def values(state: State, quantity: str, stage: str | None = None) -> list[float]
 
 
 def test_nine_steps_have_the_numbers_and_titles_of_the_docs():
-    page = Path(__file__).parents[1] / "docs" / "from_paper_to_recipe.md"
+    page = ROOT / "docs" / "from_paper_to_recipe.md"
     documented = re.findall(r"^### (\d)\. (.+)$", page.read_text(encoding="utf-8"), re.M)
     steps = re.findall(r"# (\d)\. ([\w ]+)", inspect.getsource(ScGNN.__call__))
     assert [number for number, _ in steps] == list("123456789")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -15,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from paths import DATA
 from scgnn.data.anndata_views import select_layer, to_csr, to_state
 from scgnn.data.validation import validate
 from scgnn.errors import InputError
 from scgnn.evaluation.masking import hide_nonzeros
 
-REFERENCE = Path(__file__).parent / "data" / "scgnn"
+REFERENCE = DATA / "scgnn"
 REPEATED = pytest.mark.filterwarnings("ignore:Variable names are not unique")  # by anndata
 
 

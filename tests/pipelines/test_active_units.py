@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy import sparse
 
+from feature_autoencoders import expression, make_autoencoder
 from scgnn.components.decoders import MLPDecoder
 from scgnn.components.encoders import MLPEncoder
 from scgnn.components.regularizers import (
@@ -22,25 +23,10 @@ from scgnn.pipelines import active_units
 from scgnn.pipelines.active_units import train_active_units
 from scgnn.pipelines.autoencoders import Autoencoder, WarmStart, fit_feature_autoencoder
 from scgnn.pipelines.loss import Loss
-from scgnn.state import State
 from scgnn.training.budget import Training
 from scgnn.training.fit import DenseRows, build_optimizer, fit, from_arrays
 
 TRAINING = Training(epochs=60, learning_rate=3e-3)
-
-
-def expression(seed=0, cells=40, genes=30):
-    """Sparse groups of cells; the first genes are 0 in all of them."""
-    rng = np.random.default_rng(seed)
-    means = rng.gamma(0.5, 2.0, (3, genes))
-    x = np.log1p(rng.poisson(means[rng.integers(0, 3, cells)])).astype(np.float32)
-    x[:, :4] = 0
-    names = (np.array([f"g{i}" for i in range(genes)]), np.array([f"c{i}" for i in range(cells)]))
-    return State(x, *names, ltmg_states=(x > 1).astype(np.float32))
-
-
-def make_autoencoder(hidden=(24, 8), regularizers=(), **settings):
-    return Autoencoder(MLPEncoder(hidden=hidden, **settings), MLPDecoder(), 0.5, regularizers)
 
 
 @pytest.fixture

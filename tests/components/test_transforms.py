@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 import anndata as ad
 import numpy as np
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
+from paths import DATA
 from scgnn.components.transforms import (
     Filter,
     Log1p,
@@ -26,7 +26,7 @@ from scgnn.data.anndata_views import to_csr
 from scgnn.data.validation import validate
 from scgnn.errors import InputError
 
-REFERENCE = Path(__file__).parent / "data" / "scgnn"
+REFERENCE = DATA / "scgnn"
 EVERY = [
     Filter(0.1, 0.1),
     TopGenes(7),

@@ -19,8 +19,9 @@ from anndata import read_h5ad
 from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
-import scgnn
 from conftest import CommandResult
+from feature_autoencoders import expression, make_autoencoder
+from paths import ROOT, TESTS
 from scgnn.components.readers import H5AD, Demo
 from scgnn.components.readers.shard import ShardReader
 from scgnn.errors import InputError, RecipeError
@@ -40,8 +41,6 @@ from scgnn.training.collectives import (
     communicator,
     use_communicator,
 )
-from test_active_units import expression as cells_of
-from test_active_units import make_autoencoder
 
 TRAINING = Training(
     epochs=12,
@@ -75,7 +74,7 @@ with process_group.init_process_group():
 
 def trained(number=0, of=1):
     """Return weights, losses and embedding of this process after training on all and by cluster."""
-    full = cells_of(cells=45)
+    full = expression(cells=45)
     cells = slice(full.n_cells * number // of, full.n_cells * (number + 1) // of)
     labels = (np.arange(full.n_cells) > 20).astype(int)  # a process may have none of a cluster
     state = replace(full, x=full.x[cells], clusters=labels[cells], ltmg_states=None)
@@ -91,7 +90,7 @@ def trained(number=0, of=1):
 def python(tmp_path, monkeypatch):
     """Return a function that starts Python in a folder, with package and tests on its path."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    roots = [Path(__file__).parent, Path(scgnn.__file__).parents[1]]
+    roots = [Path(__file__).parent, TESTS, ROOT]
     monkeypatch.setenv("PYTHONPATH", ":".join(map(str, roots)))
 
     def start(*words, **environment):
@@ -288,7 +287,7 @@ def test_settings_that_take_all_cells_are_refused(second, changes, message):
 
 
 def test_the_recipe_of_the_page_is_not_refused(second, load_recipe_text):
-    page = (Path(__file__).parents[1] / "docs" / "many_cells.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "many_cells.md").read_text(encoding="utf-8")
     section = page.partition("## Several processes")[2]
     (recipe,) = re.findall(r"```yaml\n(.*?)```", section, re.S)
     distributed.check_distributed_support(load_recipe_text(recipe), uses_cache=False)
