@@ -10,7 +10,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from scgnn.registry import FINDERS
+from scgnn.registry import BUILTIN_IMPORTERS
 
 __version__ = "0.1.0"
 
@@ -63,18 +63,10 @@ def _import_without_torch(module: str) -> ModuleType:
         return importlib.import_module(module)
 
 
-class _BuiltinFinder:
-    """Finder of the components of this package, all of which are registered by one import."""
-
-    def import_builtins(self) -> None:
-        _import_without_torch("scgnn.components")
-        _import_without_torch("scgnn.pipelines")
-
-    def names(self, kind: str) -> set[str]:
-        return set()
-
-    def load(self, kind: str, name: str) -> None:
-        pass
+def _import_builtins() -> None:
+    """Import the components of this package, which registers them."""
+    _import_without_torch("scgnn.components")
+    _import_without_torch("scgnn.pipelines")
 
 
-FINDERS.insert(0, _BuiltinFinder())
+BUILTIN_IMPORTERS.append(_import_builtins)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 
 from scgnn.errors import DivergenceError, UserError
 from scgnn.registry.entry_points import describe_source
-from scgnn.registry.introspection import is_builtin, iter_components
+from scgnn.registry.introspection import get_module_file, is_builtin, iter_components
 from scgnn.registry.plugin_files import MODULE_PREFIX, format_exception
 
 
@@ -27,23 +26,18 @@ def attribute_errors(stage: str, args: tuple[Any, ...]) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # third-party code raises anything
-        classes = list(
-            dict.fromkeys(type(c) for c in iter_components(args) if not is_builtin(type(c)))
-        )
-        if not classes or (isinstance(error, UserError) and not isinstance(error, DivergenceError)):
+        types = dict.fromkeys(type(component) for component in iter_components(args))
+        classes = [cls for cls in types if not is_builtin(cls)]
+        is_divergence = isinstance(error, DivergenceError)
+        if not classes or (isinstance(error, UserError) and not is_divergence):
             raise
-        files = set(map(_source_file, classes))
+        files = [get_module_file(cls.__module__) for cls in classes]
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
         where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
         names = " and ".join(f"{cls.kind}.{cls.name} of {describe_source(cls)}" for cls in classes)
-        cause = str(error) if isinstance(error, DivergenceError) else format_exception(error)
+        cause = str(error) if is_divergence else format_exception(error)
         first = classes[0]
-        is_file = first.__module__.startswith(MODULE_PREFIX)
-        target = _source_file(first) if is_file else f"{first.kind}.{first.name}"
-        raise UserError(
-            f"{stage}: {cause}{where}, in {names}; run 'scgnn-recipe test {target}' to debug it"
-        ) from error
-
-
-def _source_file(cls: type) -> str:
-    return str(getattr(sys.modules.get(cls.__module__), "__file__", ""))
+        is_file = files[0] and first.__module__.startswith(MODULE_PREFIX)
+        command = f"scgnn-recipe test {files[0] if is_file else f'{first.kind}.{first.name}'}"
+        message = f"{stage}: {cause}{where}, in {names}; run '{command}' to debug it"
+        raise UserError(message) from error

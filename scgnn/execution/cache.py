@@ -12,6 +12,7 @@ import re
 import types
 import typing
 import zipfile
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,21 +82,19 @@ class StageCache:
         int
             Number of values removed.
         """
-        entries = self.list_entries()
-        excess, n_removed = sum(entry.n_bytes for entry in entries) - size_limit, 0
-        for entry in entries:
-            if excess <= 0:
-                break
+        entries = self.list_entries()[::-1]
+        totals = accumulate(entry.n_bytes for entry in entries)
+        excess = [e for e, total in zip(entries, totals, strict=True) if total > size_limit]
+        for entry in excess:
             self._path(entry.key).unlink(missing_ok=True)
-            excess, n_removed = excess - entry.n_bytes, n_removed + 1
-        return n_removed
+        return len(excess)
 
     def save(self, key: str, value: Any, cost: StageCost) -> None:
         """Save the value of a stage and its cost."""
         self.folder.mkdir(parents=True, exist_ok=True)
         arrays = {"label": np.array(cost.label), "cost": np.array(cost[1:])}
         _flatten("value", value, arrays)
-        write_atomic(self._path(key), lambda path: _save(path, arrays), sync=True)
+        write_atomic(self._path(key), lambda path: np.savez(path, **arrays), sync=True)  # type: ignore[arg-type]
         if self.size_limit is not None:
             self.shrink(self.size_limit)
 
@@ -125,10 +124,6 @@ class StageCache:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.npz"
-
-
-def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
 def _flatten(name: str, value: Any, arrays: dict[str, np.ndarray]) -> None:

@@ -29,14 +29,13 @@ def write_atomic(path: Path, content: FileContent, *, sync: bool = False) -> Non
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")  # TEMPORARY_FILE_PATTERN
     try:
-        if callable(content):
+        if isinstance(content, str):
+            temporary.write_text(content, encoding="utf-8", newline="")
+        elif callable(content):
             content(temporary)
         else:
             with temporary.open("w", newline="", encoding="utf-8") as file:
-                if isinstance(content, str):
-                    file.write(content)
-                else:
-                    csv.writer(file, lineterminator="\n").writerows(content)
+                csv.writer(file, lineterminator="\n").writerows(content)
         if sync:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())

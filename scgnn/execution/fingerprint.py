@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import scgnn
 from scgnn.registry.component import Component
-from scgnn.registry.introspection import is_builtin, iter_components
+from scgnn.registry.introspection import get_module_file, is_builtin, iter_components
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "dgl", "igraph", "leidenalg")
 
@@ -44,11 +43,11 @@ def _get_class_source(cls: type) -> str:
     """Return the hash of a class's package, else its module's source, else its bytecode."""
     names = cls.__module__.split(".")
     for end in range(1, len(names) + 1):  # the outermost with a file: namespaces have none
-        file = getattr(sys.modules.get(".".join(names[:end])), "__file__", None)
-        if file and Path(file).name == "__init__.py":
-            return _hash_package_source(Path(file).parent)
-        if file and Path(file).suffix == ".py":
-            return Path(file).read_text(encoding="utf-8")
+        file = Path(get_module_file(".".join(names[:end])))
+        if file.name == "__init__.py":
+            return _hash_package_source(file.parent)
+        if file.suffix == ".py":
+            return file.read_text(encoding="utf-8")
     # defined in a notebook or shell
     codes = (getattr(member, "__code__", None) for member in vars(cls).values())
     return repr([(code.co_code, code.co_consts, code.co_names) for code in codes if code])

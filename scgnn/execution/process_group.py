@@ -87,11 +87,14 @@ def _leave_process_group(store: Any, error: BaseException) -> int:
 
     report = f"{get_exit_code(error)} {rank()}"
     first_report = store.compare_set("scgnn/ended", "", report).decode()
-    if first_report == report:
-        _print_error(error)
+    is_first = first_report == report
+    if is_first and isinstance(error, UserError):
+        sys.stderr.write(f"{error}\n")
+    elif is_first and isinstance(error, Exception):
+        traceback.print_exception(error)
     distributed.destroy_process_group()  # makes the others fail
     store.set(f"scgnn/left/{rank()}", "")
-    if first_report == report:
+    if is_first:
         others = [f"scgnn/left/{other}" for other in range(world_size()) if other != rank()]
         with suppress(Exception):  # one of them is computing, or dead
             store.wait(others, SHUTDOWN_TIMEOUT)
@@ -105,11 +108,3 @@ def get_exit_code(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 130
     return 2 if isinstance(error, UserError) and not isinstance(error, PeerLostError) else 1
-
-
-def _print_error(error: BaseException) -> None:
-    if isinstance(error, UserError):
-        sys.stderr.write(f"{error}\n")
-    elif isinstance(error, Exception):
-        traceback.print_exception(error)
-    sys.stderr.flush()

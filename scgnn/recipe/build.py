@@ -73,7 +73,9 @@ def build(
     is_mapping = isinstance(value, dict)
     if field_type.record is Node:
         return node
-    is_name = isinstance(value, str) and not _is_valid(node, field_type.plain)
+    may_be_plain = field_type.plain is not None and not is_mapping
+    plain = _validate_plain(node, field_type.plain) if may_be_plain else INVALID
+    is_name = isinstance(value, str) and plain is INVALID
     if field_type.kind and (is_mapping or is_name):
         return _build_component(node, field_type.kind, default, problems, path)
     if field_type.record and is_mapping:
@@ -86,8 +88,8 @@ def build(
     if isinstance(value, list) and field_type.item is not None and is_long_enough:
         built = [build(v, field_type.item, problems, f"{path}.{i}") for i, v in enumerate(value)]
         return INVALID if INVALID in built else tuple(built)
-    if field_type.plain is not None and not is_mapping and _is_valid(node, field_type.plain):
-        return _get_type_adapter(field_type.plain).validate_json(_to_json(node), strict=True)
+    if plain is not INVALID:
+        return plain
     shown = _to_json(node)
     shown = shown if len(shown) < 60 else f"{shown[:57]}..."
     problems.add(node.location, path, f"must be {describe_type(annotation)}, not {shown}")
@@ -170,12 +172,12 @@ def _to_json(node: Node) -> str:
     return json.dumps(to_plain(node), ensure_ascii=False)
 
 
-def _is_valid(node: Node, annotation: Any) -> bool:
+def _validate_plain(node: Node, annotation: Any) -> Any:
+    """Return the value of a node that is plain data, or INVALID if it is not of that type."""
     try:
-        _get_type_adapter(annotation).validate_json(_to_json(node), strict=True)
+        return _get_type_adapter(annotation).validate_json(_to_json(node), strict=True)
     except ValidationError:
-        return False
-    return True
+        return INVALID
 
 
 @cache

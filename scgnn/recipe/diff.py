@@ -17,13 +17,9 @@ def diff_recipes(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
         return []
     if is_dataclass(a) and type(a) is type(b):
         pairs = [(recipe_key(f), getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
-    elif isinstance(a, tuple) and isinstance(b, tuple) and _have_same_slots(a, b):
+    elif type(a) is type(b) is tuple and len(a) == len(b) and any(map(is_dataclass, a)):
         pairs = [(str(i), x, y) for i, (x, y) in enumerate(zip(a, b, strict=True))]
     else:
         return [(path, a, b)]
     prefix = f"{path}." if path else ""
     return [item for key, x, y in pairs for item in diff_recipes(x, y, prefix + key)]
-
-
-def _have_same_slots(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
-    return len(a) == len(b) and any(map(is_dataclass, a))

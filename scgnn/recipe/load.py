@@ -62,19 +62,16 @@ def load_recipe(
     """
     kinds()  # registers all components
     changes = changes or {}
+    source = "recipe" if isinstance(recipe, Recipe | Mapping) else str(recipe)
     if not isinstance(recipe, Recipe):
         if isinstance(recipe, Mapping):
-            source = "recipe"
             tree = resolve_base(from_plain(dict(recipe), SourceLocation(source)))
         else:
-            source = str(recipe)
             tree = resolve_base(_load_named(source), (source,))
         data = tree.get("data")
         if "data.reader" in changes and data and data.get("reader"):  # whose file may be missing
             tree = tree.replace(data=data.without("reader"))
         recipe = build_recipe(tree)
-    else:
-        source = "recipe"
     nodes = []
     for path, value in changes.items():
         text = " ".join(dump_flow_yaml(to_dict(value)).split())
@@ -154,13 +151,9 @@ def resolve_base(node: Node, chain: tuple[str, ...] = ()) -> Node:
     try:
         base_tree = _load_named(name)
     except RecipeError as error:
-        has_location = re.compile(re.escape(name) + r":\d")
-        raise RecipeError(
-            [
-                line if has_location.match(line) else f"{base.location}: base: {line}"
-                for line in error.problems
-            ]
-        ) from None
+        location, prefix = re.compile(re.escape(name) + r":\d"), f"{base.location}: base: "
+        lines = [line if location.match(line) else prefix + line for line in error.problems]
+        raise RecipeError(lines) from None
     recipe = build_recipe(resolve_base(base_tree, (*chain, name)))
     return merge(from_plain(to_dict(recipe), base.location), node.without("base"))
 

@@ -48,8 +48,7 @@ class Node:
 
     def get(self, key: str) -> Node | None:
         """Return the value of a key; None if there is none or this is not a mapping."""
-        child: Node | None = self.value.get(key) if isinstance(self.value, dict) else None
-        return child
+        return self.value.get(key) if isinstance(self.value, dict) else None
 
     def replace(self, **children: Node) -> Node:
         """Return a mapping with some of its values replaced."""

@@ -88,11 +88,7 @@ def _is_plain(annotation: Any) -> bool:
 
 
 def _expand_union(annotation: Any) -> tuple[Any, ...]:
-    union = (
-        getattr(annotation, "__origin__", annotation)
-        if _get_description(annotation)
-        else annotation
-    )
+    union = annotation.__origin__ if _get_description(annotation) else annotation
     if get_origin(union) in (Union, types.UnionType):
         return tuple(inner for option in get_args(union) for inner in _expand_union(option))
     return (annotation,)

@@ -105,8 +105,7 @@ class Component:
                 finder.load(cls.kind, name)
         if name not in cls._members:
             raise ValueError(format_unknown_name(cls.kind, name, cls.names()))
-        member: type[Self] = cls._members[name]
-        return member
+        return cls._members[name]
 
 
 def _check_defaults(cls: type) -> None:

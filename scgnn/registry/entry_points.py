@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from scgnn.registry.component import Component, format_unknown_name
-from scgnn.registry.introspection import extract_summary, is_builtin
+from scgnn.registry.introspection import extract_summary, get_module_file, is_builtin
 from scgnn.registry.kinds import get_component, kinds, registered_components, restore
 from scgnn.registry.plugin_files import MODULE_PREFIX, format_exception
 
@@ -83,9 +83,6 @@ def _discover_entry_points(_search_path: tuple[str, ...]) -> dict[str, list[Entr
 
 class EntryPointFinder:
     """Finder of the components of installed distributions."""
-
-    def import_builtins(self) -> None:
-        """Do nothing: distributions are imported when they are first used."""
 
     def names(self, kind: str) -> set[str]:
         """Return the names that installed distributions declare for a kind."""
@@ -169,7 +166,7 @@ def describe_source(cls: type[Component]) -> str:
     """Return the origin of a component: scgnn, distribution and version, file, or module."""
     package = cls.__module__.partition(".")[0]
     if package.startswith(MODULE_PREFIX):
-        return Path(str(sys.modules[cls.__module__].__file__)).name
+        return Path(get_module_file(cls.__module__)).name or package
     for component in discover_entry_points().get(f"{cls.kind}.{cls.name}", []):
         if component.entry_point.module == cls.__module__:
             return component.source

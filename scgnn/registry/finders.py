@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 
 class Finder(Protocol):
     """Source of components; :data:`FINDERS` lists the active ones in the order of lookup."""
 
-    def import_builtins(self) -> None:
-        """Import the modules that register components on import."""
-
     def names(self, kind: str) -> set[str]:
         """Return the names of a kind that can be loaded, without importing anything."""
-        ...
 
     def load(self, kind: str, name: str) -> None:
         """Register a component if this finder has it.
@@ -26,3 +23,4 @@ class Finder(Protocol):
 
 
 FINDERS: list[Finder] = []
+BUILTIN_IMPORTERS: list[Callable[[], None]] = []  # which register the built-in components

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,6 +54,11 @@ def strip_markup(docstring: str) -> str:
 def is_builtin(cls: type) -> bool:
     """Return whether a class belongs to scgnn rather than to a plug-in."""
     return cls.__module__.partition(".")[0] == "scgnn"
+
+
+def get_module_file(name: str) -> str:
+    """Return the file of an imported module; "" if it has none or is not imported."""
+    return getattr(sys.modules.get(name), "__file__", None) or ""
 
 
 def recipe_key(field: dataclasses.Field[Any]) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from scgnn.registry.component import _KINDS, Component, format_unknown_name
-from scgnn.registry.finders import FINDERS
+from scgnn.registry.finders import BUILTIN_IMPORTERS
 
 Registrations = dict[type[Component], dict[str, type[Component]]]
 
 
 def kinds() -> dict[str, type[Component]]:
     """Return every kind by name; registers all built-in components."""
-    for finder in FINDERS:
-        finder.import_builtins()
+    for import_builtins in BUILTIN_IMPORTERS:
+        import_builtins()
     return dict(sorted(_KINDS.items()))
 
 

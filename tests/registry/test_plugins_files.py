@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 import pytest
 
@@ -11,6 +12,7 @@ from plugin_texts import COMPONENT_TEMPLATE
 from scgnn.components.clusterers import Clusterer
 from scgnn.components.encoders import Encoder
 from scgnn.errors import UserError
+from scgnn.execution.attribution import attribute_errors
 from scgnn.registry import plugin_files
 from scgnn.registry.kinds import get_component, registered_components
 
@@ -71,6 +73,17 @@ def test_a_plug_in_that_breaks_in_a_run_is_named(
         "clustering: NameError: name 'k' is not defined (own.py:23), in clusterer.ragged of "
         f"own.py; run 'scgnn-recipe test {tmp_path / 'own.py'}' to debug it"
     )
+
+
+def test_an_error_is_named_where_the_module_of_the_component_is_gone(lump_plugin, monkeypatch):
+    (cls,) = plugin_files.load_file(lump_plugin)
+    monkeypatch.delitem(sys.modules, cls.__module__)
+    message = (
+        f"^clustering: ZeroDivisionError: by 0, in clusterer.lump of {cls.__module__}; "
+        "run 'scgnn-recipe test clusterer.lump' to debug it$"
+    )
+    with pytest.raises(UserError, match=message), attribute_errors("clustering", (cls(),)):
+        raise ZeroDivisionError("by 0")
 
 
 def test_two_plug_in_files_of_one_name_do_not_meet(tmp_path, run_cli):
