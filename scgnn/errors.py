@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+
+DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # the disk is full or broken
+
 
 class UserError(Exception):
     """A problem that the user can fix. Commands print it without traceback and exit with code 2."""

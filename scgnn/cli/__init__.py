@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 
 from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # noqa: F401
 from scgnn.cli.app import RunInterruptedError, app
-from scgnn.errors import UserError
+from scgnn.errors import DISK_ERRNOS, UserError
 from scgnn.execution import process_group
 from scgnn.execution.resources import set_spin_count
 
 COMMAND_ORDER = ("run", "check", "show", "diff", "list", "new", "test", "cache", "doctor")
 app.registered_commands.sort(key=lambda c: COMMAND_ORDER.index(c.name or c.callback.__name__))  # type: ignore[union-attr]
-
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def main() -> None:
@@ -24,7 +21,7 @@ def main() -> None:
         with process_group.init_process_group():
             app(prog_name="scgnn-recipe")
     except OSError as error:
-        if error.errno not in DISK_ERRORS:
+        if error.errno not in DISK_ERRNOS:
             raise
         path = f"{error.filename}: " if error.filename else ""
         advice = "once resolved, use --resume to continue from the last finished stage"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import warnings
 from itertools import count
 from typing import Any
@@ -44,7 +43,7 @@ def plot_clusters(
     reference
         Clusters whose colors the most similar ``clusters`` take.
     basis
-        ``PCA`` or ``UMAP``.
+        ``PCA``, or ``UMAP`` where umap-learn is installed.
     size
         Width and height in pixels.
     """
@@ -94,11 +93,6 @@ def match_clusters(clusters: pd.Series, reference: pd.Series) -> dict[Any, int]:
         cluster: int(matched[cluster] if cluster in matched else next(new))
         for cluster in np.unique(clusters)
     }
-
-
-def has_umap() -> bool:
-    """Return whether the package umap-learn is installed."""
-    return importlib.util.find_spec("umap") is not None
 
 
 def _project_pca(embedding: np.ndarray) -> np.ndarray:

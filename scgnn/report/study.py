@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 
-def write_report(result: StudyResult, *, umap: bool | None = None) -> Path:
+def write_report(result: StudyResult) -> Path:
     """Write ``report.html``, and the tables ``effects`` and ``scores`` as .md and .tex.
 
     An error is logged as a warning and does not fail the study.
@@ -53,9 +53,6 @@ def write_report(result: StudyResult, *, umap: bool | None = None) -> Path:
     ----------
     result
         The study; its folder is read and written.
-    umap
-        Whether to draw UMAP besides PCA; by default, if umap-learn is installed and the study
-        computed for at least five minutes (UMAP takes half a minute to start).
     """
     path = result.folder / "report.html"
     try:
@@ -66,27 +63,19 @@ def write_report(result: StudyResult, *, umap: bool | None = None) -> Path:
             scores = build_score_tables(tables.runs, tables.scores, result.study.factors)
         write_tables(result.folder, "effects", build_effect_tables(effects))
         write_tables(result.folder, "scores", scores)
-        write_atomic(path, render("study.html", _build_context(result, effects, scores, umap)))
+        write_atomic(path, render("study.html", _build_context(result, effects, scores)))
     except Exception as error:
         log.warning("%s could not be written: %s: %s", path, type(error).__name__, error)
         log.debug("report", exc_info=error)
     return path
 
 
-def select_main_score(scores: list[str]) -> str | None:
-    """Return the score that a report is about: ARI, else the silhouette, else the first."""
-    return next((name for name in ("ari", "silhouette", *scores) if name in scores), None)
-
-
 def _build_context(
-    result: StudyResult, effects: pd.DataFrame, score_tables: list[TextTable], umap: bool | None
+    result: StudyResult, effects: pd.DataFrame, score_tables: list[TextTable]
 ) -> dict[str, Any]:
     tables, study, outcome = result.tables, result.study, result.outcome
-    score = select_main_score(tables.scores)
+    score = tables.scores[0] if tables.scores else None
     main_effects, interactions = map(add_row_names, (tables.main_effects, tables.interactions))
-    rankings = [
-        (plot_critical_difference(r), describe_ranking(r)) for r in tables.rankings.values()
-    ]
     base_means = tables.runs[tables.runs["role"] == "base"].mean(numeric_only=True)
     versions = collect_versions()
     for run in study.runs:
@@ -109,11 +98,12 @@ def _build_context(
             if len(rows := frame[frame["score"] == score])
         ],
         "factor_tables": [*build_effect_tables(main_effects), *build_effect_tables(interactions)],
-        "rankings": [(figure, text) for figure, text in rankings if figure],
+        "ranking": plot_critical_difference(tables.ranking) if tables.ranking else None,
+        "ranking_legend": describe_ranking(tables.ranking) if tables.ranking else None,
         "score_tables": score_tables,
         "imputes": any(getattr(run.recipe.pipeline, "imputation", None) for run in study.runs),
         "imputation": build_imputation_table(base_means.to_dict(), "base"),
-        "figures": StudyFigures(result, umap),
+        "figures": StudyFigures(result),
         "differences": _list_differences(result),
         "cost": result.format_cost(),
         "stages": _build_stage_table(result),
@@ -218,10 +208,8 @@ def _format_yaml(value: Any) -> str:
 
 def _build_stage_table(result: StudyResult) -> TextTable:
     """Build the table of time and memory by stage; a shared stage counts once."""
-    costs = {
-        key: cost for run in result.outcome.summaries.values() for key, cost in run.costs.items()
-    }
-    frame = pd.DataFrame(list(costs.values()), columns=["stage", "seconds", "peak_memory_mb"])
+    costs = list(dict(result.outcome.list_costs()).values())
+    frame = pd.DataFrame(costs, columns=["stage", "seconds", "peak_memory_mb"])
     rows = [
         (
             str(stage),

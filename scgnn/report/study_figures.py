@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scgnn.execution.formatting import format_count, join_names
 from scgnn.plotting.alluvial import plot_alluvial
 from scgnn.plotting.curves import plot_loss_curves
-from scgnn.plotting.scatter import has_umap, plot_clusters
+from scgnn.plotting.scatter import plot_clusters
 from scgnn.plotting.svg import SvgFigure
 from scgnn.report.run_history import RunHistory
 from scgnn.study.spec import Run
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 MAX_VARIANTS = 24
 MAX_RUNS_PER_VARIANT = 12  # in plots of losses
-MAX_UMAPS = 12
-MIN_SECONDS_FOR_UMAP = 300  # of computing in the study
 
 
 class VariantLosses(NamedTuple):
@@ -38,19 +35,13 @@ class StudyFigures:
     ----------
     result
         The study; its run folders are read.
-    umap
-        Whether to draw UMAP besides PCA; by default, if umap-learn is installed and the study
-        computed for at least five minutes.
     """
 
-    def __init__(self, result: StudyResult, umap: bool | None = None) -> None:
+    def __init__(self, result: StudyResult) -> None:
         self.result = result
         self.variants = result.study.variants[:MAX_VARIANTS]
         omitted = result.study.variants[MAX_VARIANTS:]
         self.note = f"Omitted to limit the page size: {join_names(omitted)}." if omitted else ""
-        if umap is None:
-            umap = has_umap() and result.outcome.summarize_costs()[1] >= MIN_SECONDS_FOR_UMAP
-        self.umap = umap
         self.block = self._select_block()
         self.block_name = ", ".join(f"{axis} {level}" for axis, level in self.block.items())
 
@@ -76,18 +67,15 @@ class StudyFigures:
     def plot_clusters(self) -> list[SvgFigure]:
         """Plot the clusters of each variant in one block, in the colors of the base."""
         figures: list[SvgFigure] = []
-        umaps: list[SvgFigure] = []
         reference = None
         for run in self._select_runs():
             history = self._load_history(run, with_embedding=True)
             if history.clusters is None or history.embedding is None:
                 continue
             reference = history.clusters if reference is None else reference
-            plot = partial(plot_clusters, history.embedding, history.clusters, run.variant)
-            figures.append(plot(reference=reference))
-            if self.umap and len(umaps) < MAX_UMAPS:
-                umaps.append(plot(reference=reference, basis="UMAP"))
-        return figures + umaps
+            data = history.embedding, history.clusters
+            figures.append(plot_clusters(*data, run.variant, reference=reference))
+        return figures
 
     def plot_alluvials(self) -> list[SvgFigure]:
         """Plot the clusters by iteration of each variant in one block."""

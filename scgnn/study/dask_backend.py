@@ -8,7 +8,6 @@ replaced, and its task runs again.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 import warnings
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, WorkerPlugin
 
 from scgnn.errors import UserError
@@ -167,6 +167,4 @@ def _connect_to_scheduler(address: str) -> Iterator[Client]:
 
 def count_local_workers(jobs: int | None, threads: int) -> int:
     """Return the number of local workers: ``jobs``, or what the processors suffice for."""
-    has_affinity = hasattr(os, "sched_getaffinity")
-    n_processors = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    return jobs or max(1, n_processors // threads)
+    return jobs or max(1, CPU_COUNT // threads)

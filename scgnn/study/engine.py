@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import errno
 import json
 import logging
 import threading
-from collections.abc import Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +17,7 @@ import numpy as np
 from distributed import Client
 from distributed.scheduler import KilledWorker
 
-from scgnn.errors import UserError
+from scgnn.errors import DISK_ERRNOS, UserError
 from scgnn.execution.cache import StageCache, StageCost
 from scgnn.execution.files import FileContent, write_files
 from scgnn.execution.fingerprint import code_fingerprint
@@ -31,12 +29,11 @@ from scgnn.runs.results import build_text_files
 from scgnn.runs.run import PreparedData, compute, prepare
 from scgnn.state import State
 from scgnn.study.dask_backend import DaskStages
-from scgnn.study.progress import StudyProgress
+from scgnn.study.progress import StudyProgress, StudyRunProgress
 from scgnn.study.spec import Run, Study
 
 log = logging.getLogger("scgnn")
 
-DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 RUNS_PER_WORKER = 4  # concurrent runs for each worker, so that all workers are busy
 
 
@@ -54,32 +51,22 @@ class StudyOutcome:
     summaries: dict[str, RunSummary] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
-    def summarize_costs(self) -> tuple[float, float, int, int]:
-        """Return seconds of all and of unique stages, and their numbers."""
-        costs = [cost for run in self.summaries.values() for cost in run.costs.items()]
-        unique = dict(costs)
-        return (
-            sum(cost.seconds for _, cost in costs),
-            sum(cost.seconds for cost in unique.values()),
-            len(costs),
-            len(unique),
-        )
+    def list_costs(self) -> list[tuple[str, StageCost]]:
+        """Return the key and the cost of each stage of each run."""
+        return [cost for run in self.summaries.values() for cost in run.costs.items()]
 
 
 class DataCache:
     """Prepared data, read once for all recipes that share them."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._locks: dict[Any, threading.Lock] = {}
         self._prepared: dict[Any, PreparedData] = {}
 
     def __call__(self, recipe: Recipe) -> PreparedData:
         """Return the data of a recipe."""
         key = (recipe.data, recipe.seed if recipe.data.is_stochastic else None)
-        with self._lock:
-            key_lock = self._locks.setdefault(key, threading.Lock())
-        with key_lock:
+        with self._locks.setdefault(key, threading.Lock()):
             if key not in self._prepared:
                 self._prepared[key] = prepare(recipe)
             return self._prepared[key]
@@ -116,7 +103,7 @@ def run_all(
     progress.on_study_start(len(study.runs), len(outcome.summaries))
 
     def execute(run: Run) -> RunSummary:
-        with use_progress(progress.create_run_progress(run.label)):
+        with use_progress(StudyRunProgress(progress, run.label)):
             stages = DaskStages(client, cache, threads)
             state, metrics = compute(run.recipe, data_cache(run.recipe), stages)
             metrics["peak_memory_mb"] = max(metrics["peak_memory_mb_by_stage"].values())
@@ -124,23 +111,18 @@ def run_all(
             _write_run(out / "runs" / run.label, run.recipe, state, summary)
             return summary
 
+    missing = [run for run in study.runs if run.label not in outcome.summaries]
     with ThreadPoolExecutor(RUNS_PER_WORKER * n_workers) as pool:
-        pending: dict[Future[RunSummary], Run] = {}
         try:
-            for run in study.runs:
-                if run.label not in outcome.summaries:
-                    pending[pool.submit(copy_context().run, execute, run)] = run
-            while pending:
-                ended, _ = wait(pending, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    run = pending.pop(future)
-                    reason = _record_run_end(future, run.label, outcome)
-                    progress.on_run_end(run.label, reason)
-                    if fail_fast and reason:
-                        raise UserError(f"{run.label}: {reason} (--fail-fast)")
+            labels = {pool.submit(copy_context().run, execute, run): run.label for run in missing}
+            for future in as_completed(labels):
+                label = labels[future]
+                reason = _record_run_end(future, label, outcome)
+                progress.on_run_end(label, reason)
+                if fail_fast and reason:
+                    raise UserError(f"{label}: {reason} (--fail-fast)")
         except BaseException:
-            for future in pending:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
             client.close()  # ends what the threads wait for
             raise
     return outcome
@@ -169,16 +151,13 @@ def _record_run_end(future: Future[RunSummary], label: str, outcome: StudyOutcom
 def _write_run(folder: Path, recipe: Recipe, state: State, summary: RunSummary) -> None:
     """Write the small files of a run; ``metrics.json`` comes last and marks it as finished."""
     folder.mkdir(parents=True, exist_ok=True)
-    stages: list[Iterable[Any]] = [("key", "stage", "seconds", "peak_mb")]
-    stages += [(key, *cost) for key, cost in summary.costs.items()]
+    costs = [(key, *cost) for key, cost in summary.costs.items()]
     header = ("cell", *(f"iteration_{i}" for i in range(len(state.cluster_history))))
-    clusters = [header, *zip(state.cells, *state.cluster_history, strict=True)]
     assert state.graph_embedding is not None
-    embedding = partial(np.savez_compressed, clustered=state.graph_embedding)
     files: dict[str, FileContent] = {
-        "stages.csv": stages,
-        "iterations.csv": clusters,
-        "embedding.npz": embedding,
+        "stages.csv": [("key", "stage", "seconds", "peak_mb"), *costs],
+        "iterations.csv": [header, *zip(state.cells, *state.cluster_history, strict=True)],
+        "embedding.npz": partial(np.savez_compressed, clustered=state.graph_embedding),
     }
     recipe = make_paths_absolute(recipe)
     write_files(folder, files | build_text_files(state, recipe, summary.metrics))
@@ -187,17 +166,14 @@ def _write_run(folder: Path, recipe: Recipe, state: State, summary: RunSummary) 
 def _load_run_summary(folder: Path, recipe: Recipe) -> RunSummary | None:
     """Return the summary of a finished run of the same recipe and code, if there is one."""
     try:
-        metrics, versions = (
-            json.loads((folder / name).read_text(encoding="utf-8"))
-            for name in ("metrics.json", "versions.json")
-        )
-        text = (folder / "recipe.yaml").read_text(encoding="utf-8")
-        with (folder / "stages.csv").open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))[1:]
-    except (OSError, ValueError, KeyError):
+        names = ("metrics.json", "versions.json", "recipe.yaml", "stages.csv")
+        *texts, text, table = ((folder / name).read_text(encoding="utf-8") for name in names)
+        metrics, versions = map(json.loads, texts)
+    except (OSError, ValueError):
         return None
     code = {"source": code_fingerprint(), **third_party_components(recipe)}
     if not code.items() <= versions.items() or text != to_yaml(make_paths_absolute(recipe)):
         return None
+    _, *rows = csv.reader(table.splitlines())
     costs = {key: StageCost(label, float(took), float(peak)) for key, label, took, peak in rows}
     return RunSummary(metrics, costs)

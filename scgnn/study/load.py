@@ -21,7 +21,7 @@ from scgnn.recipe.load import (
     resolve_base,
 )
 from scgnn.recipe.recipe import Recipe
-from scgnn.recipe.yaml_tree import Node, SourceLocation, from_plain, load_yaml, to_plain
+from scgnn.recipe.yaml_tree import Node, SourceLocation, from_plain, load_yaml
 from scgnn.registry.introspection import to_dict
 from scgnn.runs.folder import make_paths_absolute
 from scgnn.study.spec import Axis, Level, Run, Study
@@ -96,7 +96,7 @@ def load_study(
     problems.raise_if_any()
     base_name = file.base.value if isinstance(file.base.value, str) else "custom recipe"
     plain = {"base": to_dict(make_paths_absolute(base))}
-    plain |= _resolve_paths(to_plain(tree.without("base")), "")
+    plain |= _resolve_paths(tree.without("base"))
     return Study(name, base_name, plain, axes, runs)
 
 
@@ -110,16 +110,18 @@ def _override_axis(tree: Node, path: str, values: Sequence[Any], option: str) ->
     return (tree.without("seeds") if path == "seed" else tree).replace(cross=cross)
 
 
-def _resolve_paths(value: Any, key: str) -> Any:
-    """Return a study as plain data with absolute paths."""
+def _resolve_paths(node: Node, path: str = "") -> Any:
+    """Return a study as plain data with absolute paths; ``path`` is that of the setting."""
+    value, key, folder = node.value, path.rpartition(".")[2], Path()
     if isinstance(value, dict):
         return {name: _resolve_paths(item, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_resolve_paths(item, key) for item in value]
-    is_path = {"data.reader": is_data_path, "controls": is_recipe_path}.get(key)
-    is_file = key in ("data.truth_path", "path") or key.endswith(".path")
-    if isinstance(value, str) and (is_file or (is_path is not None and is_path(value))):
-        return str(Path(value).expanduser().resolve())
+        return [_resolve_paths(item, path) for item in value]
+    if key == "controls" and node.location.line:  # relative to the file that names it, as ``base``
+        folder = Path(node.location.source).parent
+    is_path = {"reader": is_data_path, "controls": is_recipe_path}.get(key)
+    if isinstance(value, str) and (is_path(value) if is_path else key in ("path", "truth_path")):
+        return str((folder / Path(value).expanduser()).resolve())
     return value
 
 

@@ -22,7 +22,6 @@ from scgnn.execution.cache import StageCost, StageResult
 from scgnn.execution.fingerprint import digest
 from scgnn.execution.formatting import format_duration
 from scgnn.execution.stages import Stages, stage_label
-from scgnn.field_types import StageEstimate
 from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.runs.cost_model import estimate_stages, get_dataset_size, measure_slowdown
 from scgnn.state import State
@@ -40,19 +39,21 @@ class DryRunStages(Stages):
     def __init__(self, values: dict[str, Any]) -> None:
         super().__init__()
         self.values = values
+        self.new_labels: list[str] = []  # of stages that no run before this one needed
 
     def get_or_compute(
         self, key: str, function: Callable[..., Any], args: tuple[Any, ...]
     ) -> StageResult:
         """Return the value of a stage at a reduced budget."""
+        label = stage_label(function)
         if key not in self.values:
-            self.values[key] = function(
-                *(
-                    replace(a, epochs=min(a.epochs, 1)) if isinstance(a, Training) else a
-                    for a in args
-                )
-            )
-        return StageResult(self.values[key], StageCost(stage_label(function), 0.0, 0.0), False)
+            self.values[key] = function(*map(_reduce_budget, args))
+            self.new_labels.append(label)
+        return StageResult(self.values[key], StageCost(label, 0.0, 0.0), False)
+
+
+def _reduce_budget(value: Any) -> Any:
+    return replace(value, epochs=min(value.epochs, 1)) if isinstance(value, Training) else value
 
 
 class StagePlan(NamedTuple):
@@ -60,16 +61,16 @@ class StagePlan(NamedTuple):
 
     Attributes
     ----------
-    requests
-        Number of runs that need a stage, by its key.
-    first_requests
-        First run that needs a stage, and the label of the stage, by its key.
+    n_requests
+        Number of stages of each run, by treatment.
+    new_labels
+        Labels of the stages that no run before needs, by treatment.
     unplanned_runs
         Runs that failed on the simulated cells, with the reason.
     """
 
-    requests: Counter[str]
-    first_requests: dict[str, tuple[Run, str]]
+    n_requests: dict[tuple[str, ...], int]
+    new_labels: dict[tuple[str, ...], list[str]]
     unplanned_runs: list[str]
 
 
@@ -79,7 +80,7 @@ def plan_stages(study: Study) -> StagePlan:
     Blocks share no stage, as their seeds or data differ. No stopping rule is applied, so that
     real runs have as many stages or fewer.
     """
-    plan = StagePlan(Counter(), {}, [])
+    plan = StagePlan({}, {}, [])
     values: dict[str, Any] = {}
     first_block = _get_block(study, study.runs[0])
     log = logging.getLogger("scgnn")
@@ -97,9 +98,9 @@ def plan_stages(study: Study) -> StagePlan:
             except Exception as error:  # a component may fail on so few cells
                 reason = str(error) if isinstance(error, UserError) else type(error).__name__
                 plan.unplanned_runs.append(f"{run.label} ({reason})")
-            plan.requests.update(stages.costs.keys())
-            for key, cost in stages.costs.items():
-                plan.first_requests.setdefault(key, (run, cost.label))
+            treatment = _get_treatment(study, run)
+            plan.n_requests[treatment] = len(stages.costs)
+            plan.new_labels[treatment] = stages.new_labels
     finally:
         log.setLevel(level)
         torch.set_num_threads(threads)
@@ -128,26 +129,19 @@ def _simulate_cells(recipe: Recipe) -> State:
     return State(x, np.asarray(cells.var_names), np.asarray(cells.obs_names), batch=batch)
 
 
-def _format_estimate(study: Study, first_requests: dict[str, tuple[Run, str]]) -> str:
+def _format_estimate(study: Study, plan: StagePlan) -> str:
     """Return the time and memory of all blocks, each stage counted once."""
     seconds = megabytes = 0.0
     slowness = measure_slowdown()
     sizes = {run.recipe.data: get_dataset_size(run.recipe) for run in study.runs}
-    recipes = {
-        (_get_block(study, run), _get_treatment(study, run)): run.recipe for run in study.runs
-    }
-    for block in {_get_block(study, run) for run in study.runs}:
-        estimates: dict[str, dict[str, StageEstimate]] = {}
-        for run, stage in first_requests.values():
-            if run.label not in estimates:
-                recipe = recipes[block, _get_treatment(study, run)]
-                size = sizes[recipe.data]
-                if size is None:
-                    return "known once the data are read"
-                estimates[run.label] = estimate_stages(recipe, size, slowness)
-            if stage in estimates[run.label]:
-                seconds += estimates[run.label][stage].seconds
-                megabytes = max(megabytes, estimates[run.label][stage].peak_memory_mb)
+    for run in study.runs:
+        size, labels = sizes[run.recipe.data], plan.new_labels[_get_treatment(study, run)]
+        if size is None:
+            return "known once the data are read"
+        estimates = estimate_stages(run.recipe, size, slowness) if labels else {}
+        for estimate in (estimates[label] for label in labels if label in estimates):
+            seconds += estimate.seconds
+            megabytes = max(megabytes, estimate.peak_memory_mb)
     return (
         f"roughly {format_duration(seconds)} of computing if every iteration runs, divided among "
         f"the workers, and {megabytes:,.0f} MB for each"
@@ -160,8 +154,8 @@ def describe_study(study: Study) -> str:
     roles = Counter(run.role for run in study.runs)
     n_blocks = len({_get_block(study, run) for run in study.runs})
     # each run has its scores, which no other run shares
-    n_stages = n_blocks * plan.requests.total() + len(study.runs)
-    n_unique = n_blocks * len(plan.requests) + len(study.runs)
+    n_stages = n_blocks * sum(plan.n_requests.values()) + len(study.runs)
+    n_unique = n_blocks * sum(map(len, plan.new_labels.values())) + len(study.runs)
     lines = [
         f"study       {study.name}: {len(study.runs)} runs, all recipes are valid",
         f"            {roles['base']} of the base, {roles['change']} with changes, "
@@ -171,7 +165,7 @@ def describe_study(study: Study) -> str:
         f"variants    {', '.join(study.variants)}",
         f"stages      at most {n_stages:,}, {n_unique:,} of them unique: {n_stages - n_unique:,} "
         "are shared and run once",
-        f"estimate    {_format_estimate(study, plan.first_requests)}",
+        f"estimate    {_format_estimate(study, plan)}",
         *(
             f"            not included, as it fails on {N_CELLS} simulated cells: {run}"
             for run in plan.unplanned_runs

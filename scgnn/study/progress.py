@@ -15,7 +15,6 @@ class StudyProgress:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.n_runs = self.n_done = self.n_failed = self.n_done_before = 0
-        self.n_stages_computed = self.n_stages_from_cache = 0
         self.running_stages: dict[str, tuple[str, float]] = {}  # by run: stage, start of the run
 
     def on_study_start(self, n_runs: int, n_done: int) -> None:
@@ -23,21 +22,11 @@ class StudyProgress:
         self.n_runs, self.n_done, self.n_done_before = n_runs, n_done, n_done
         self.start_time = time.monotonic()
 
-    def create_run_progress(self, label: str) -> ProgressListener:
-        """Return a listener to the stages of one run."""
-        return _RunProgress(self, label)
-
     def on_stage_start(self, label: str, stage: str) -> None:
         """Record the stage that a run has started."""
         with self._lock:
             start = self.running_stages.get(label, ("", time.monotonic()))[1]
             self.running_stages[label] = (stage, start)
-
-    def on_stage_end(self, from_cache: bool) -> None:
-        """Record the end of a stage."""
-        with self._lock:
-            self.n_stages_from_cache += from_cache
-            self.n_stages_computed += not from_cache
 
     def on_run_end(self, label: str, reason: str | None) -> None:
         """Record the end of a run; ``reason`` tells why it failed."""
@@ -60,13 +49,12 @@ class StudyProgress:
         return f", about {format_duration(seconds)} left"
 
 
-class _RunProgress(ProgressListener):
+class StudyRunProgress(ProgressListener):
+    """Listener to the stages of one run of a study."""
+
     def __init__(self, study_progress: StudyProgress, label: str) -> None:
         self.study_progress, self.label = study_progress, label
 
     def on_stage_start(self, stage: str, iteration: int) -> None:
         text = f"iteration {iteration}, {stage}" if iteration else stage
         self.study_progress.on_stage_start(self.label, text)
-
-    def on_stage_end(self, stage: str, iteration: int, seconds: float, from_cache: bool) -> None:
-        self.study_progress.on_stage_end(from_cache)

@@ -33,9 +33,12 @@ class StudyResult:
 
     def format_cost(self) -> str:
         """Return the computing time saved by sharing stages as a sentence."""
-        seconds, shared, n_stages, n_unique = self.outcome.summarize_costs()
+        costs = self.outcome.list_costs()
+        unique = dict(costs)
+        seconds = sum(cost.seconds for _, cost in costs)
+        shared = sum(cost.seconds for cost in unique.values())
         fraction = f" ({shared / seconds:.0%})" if seconds else ""
         return (
-            f"{n_stages:,} stages, {n_unique:,} of them unique: "
+            f"{len(costs):,} stages, {len(unique):,} of them unique: "
             f"computed in {shared:,.0f} s instead of {seconds:,.0f} s{fraction}"
         )

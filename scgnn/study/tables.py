@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 
+from scgnn.errors import InputError
 from scgnn.evaluation.scores import get_direction
 from scgnn.stats.effects import estimate_effects
 from scgnn.stats.factorial import estimate_interactions, estimate_main_effects
@@ -16,7 +18,7 @@ from scgnn.study.spec import Study
 
 # first in tables; the others follow in the order of metrics.json
 LEADING_SCORES = ("ari", "nmi", "silhouette", "n_clusters", "seconds", "peak_memory_mb")
-RANKED_SCORES = ("ari", "silhouette")  # the first available one is ranked
+RANKED_SCORES = ("ari", "silhouette")
 BASELINES_STAGE = "imputation baselines"
 EXCLUDED_SCORES = (
     "n_cells",
@@ -92,8 +94,9 @@ class StudyTables:
         Effects with one value per data set; empty for one data set.
     main_effects, interactions
         The same for levels of factors and for pairs of them; empty without factors.
-    rankings
-        Ranking of the variants by score: on ARI or, without labels, on silhouette.
+    ranking
+        Ranking of the variants on ARI or, without labels, on silhouette; None if no block has a
+        score of every variant.
     """
 
     def __init__(self, study: Study, outcome: StudyOutcome) -> None:
@@ -101,7 +104,7 @@ class StudyTables:
         self.scores = list_score_names(self.runs) if outcome.summaries else []
         self.effects = self.effects_by_data = pd.DataFrame()
         self.main_effects = self.interactions = pd.DataFrame()
-        self.rankings: dict[str, Ranking] = {}
+        self.ranking: Ranking | None = None
         if not self.scores:
             return
         if len(study.variants) > 1:
@@ -113,10 +116,7 @@ class StudyTables:
             base = self.runs[self.runs["role"] == "base"]
             options: dict[str, Any] = {"blocks": study.blocks, "directions": self._directions}
             self.main_effects = estimate_main_effects(base, self.scores, study.factors, **options)
-            if len(study.factors) > 1:
-                self.interactions = estimate_interactions(
-                    base, self.scores, study.factors, **options
-                )
+            self.interactions = estimate_interactions(base, self.scores, study.factors, **options)
 
     @property
     def _directions(self) -> dict[str, int]:
@@ -126,26 +126,20 @@ class StudyTables:
         """Rank the variants, without controls in studies that have factors."""
         rows = self.runs[self.runs["role"] != "control"] if study.factors else self.runs
         blocks = [axis.name for axis in study.axes]
-        for score in [name for name in RANKED_SCORES if name in self.scores][:1]:
-            direction = get_direction(score) or 1
-            self.rankings[score] = rank_variants(rows, score, blocks=blocks, direction=direction)
+        if self.scores[0] in RANKED_SCORES:
+            with suppress(InputError):  # no block has a score of every variant
+                self.ranking = rank_variants(rows, self.scores[0], blocks=blocks)
 
     def _estimate_effects(self, study: Study, by: str | None = None) -> pd.DataFrame:
         """Compare changes at every level of the factors, and controls, which have no factors."""
         options: dict[str, Any] = {"by": by, "directions": self._directions}
         axes = [axis.name for axis in study.axes]
         changes = self.runs[self.runs["role"] != "control"]
-        if not study.factors or len(changes) == len(self.runs):
-            return estimate_effects(self.runs, self.scores, blocks=axes, **options)
+        averaged = average_over_factors(self.runs, study, self.scores)
         parts = [
             estimate_effects(changes, self.scores, blocks=axes, **options),
-            estimate_effects(
-                average_over_factors(self.runs, study, self.scores),
-                self.scores,
-                blocks=study.blocks,
-                **options,
-            ),
+            estimate_effects(averaged, self.scores, blocks=study.blocks, **options),
         ]
-        effects = pd.concat([part for part in parts if len(part)], ignore_index=True)
-        order = effects["score"].map({score: i for i, score in enumerate(self.scores)})
+        effects = pd.concat([part for part in parts if len(part)])
+        order = effects["score"].map(self.scores.index)
         return effects.iloc[order.argsort(kind="stable")].reset_index(drop=True)

@@ -12,6 +12,8 @@ import pytest
 import scgnn
 from scgnn.registry.plugin_files import load_file
 from scgnn.report.study import write_report
+from scgnn.study.result import StudyResult
+from scgnn.study.tables import StudyTables
 from study_pages import (
     SPECIAL_CHARACTERS,
     ParsedPage,
@@ -105,6 +107,18 @@ def test_a_study_in_which_everything_failed_has_a_page(study, tmp_path, caplog):
     page, _ = render_page(make_study_result(study, tmp_path, failed=study.variants))
     assert "No finished run" in page.text
     assert not collect_warnings(caplog)
+
+
+def test_a_study_without_a_complete_block_has_effects_and_no_ranking(tmp_path):
+    study = make_study(vary={"pipeline.graph_encoder": ["gat", None]}, seeds=2)
+    outcome = make_study_result(study, tmp_path).outcome
+    for run in study.runs:
+        if run.levels["seed"] == {"graph_encoder=gat": 0, "graph_encoder=null": 1}.get(run.variant):
+            del outcome.summaries[run.label]
+    tables = StudyTables(study, outcome)
+    assert tables.ranking is None and set(tables.effects["n_blocks"]) == {1}
+    page, _ = render_page(StudyResult(study, tmp_path, tables, outcome))
+    assert "no block in which all have scores" in page.text
 
 
 def test_missing_and_broken_run_folders_are_said(study, tmp_path, caplog):

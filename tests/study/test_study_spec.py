@@ -246,3 +246,20 @@ def test_files_that_a_study_names_are_written_out(monkeypatch, tmp_path):
         "data.reader": {"name": "h5ad", "path": str(tmp_path / "down.h5ad")},
         "data.truth_path": str(tmp_path / "full.h5ad"),
     }
+
+
+def test_controls_of_a_saved_study_are_those_beside_its_file(monkeypatch, tmp_path):
+    from scgnn.recipe.yaml_tree import dump_yaml
+
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "mine.yaml").write_text(
+        "base: pca_leiden\npipeline: {clusterer: kmeans}\n"
+    )
+    text = "base: scgnn_quick\ncontrols: [./mine.yaml, random]\nseeds: 2\n"
+    (tmp_path / "studies" / "study.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    study = load_study("studies/study.yaml")
+    assert study.source["controls"] == [str(tmp_path / "studies" / "mine.yaml"), "random"]
+    (tmp_path / "saved.yaml").write_text(dump_yaml(dict(study.source)))
+    again = load_study("saved.yaml")
+    assert [run.recipe for run in again.runs] == [run.recipe for run in study.runs]
