@@ -15,9 +15,9 @@ import argparse
 from typing import Any
 
 from scgnn.cli.options import parse_changes
+from scgnn.evaluation.scores import flatten_scores
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.run import execute
-from scgnn.study.tables import flatten_scores
 
 MASKING_SETTINGS = {
     "half of the molecules hidden, 5 % of the genes permuted": {

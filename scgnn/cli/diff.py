@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 
 from scgnn.cli.app import app, suspend_gc
@@ -19,13 +17,8 @@ def diff(a: RecipeArgument, b: RecipeArgument, _plugins: PluginOption = None) ->
         from scgnn.recipe.describe import format_inline
         from scgnn.recipe.load import load_recipe
 
-    def format_value(value: Any) -> str:
-        if isinstance(value, tuple):
-            return ", ".join(map(format_inline, value)) or "none"
-        return format_inline(value)
-
     differences = diff_recipes(load_recipe(a), load_recipe(b))
     for path, left, right in differences:
-        typer.echo(f"{path}: {format_value(left)} -> {format_value(right)}")
+        typer.echo(f"{path}: {format_inline(left)} -> {format_inline(right)}")
     if not differences:
         typer.echo("no differences")

@@ -14,12 +14,11 @@ from itertools import chain
 import typer
 
 from scgnn.cli.app import app
+from scgnn.execution.fingerprint import LIBRARIES
 
-PACKAGES = (
-    *("numpy", "scipy", "scikit-learn", "torch", "anndata", "h5py", "zarr"),
-    *("igraph", "leidenalg", "matplotlib"),
-)
+PACKAGES = (*LIBRARIES, "anndata", "h5py", "zarr", "matplotlib")
 MODULES = {"scikit-learn": "sklearn"}  # where the name differs from that of the package
+REMEDIES = {"dgl": "pip install dgl==1.1.3 packaging (torch 2.2 or later)"}
 
 
 def diagnose_environment() -> Iterator[tuple[str, bool, str]]:
@@ -29,9 +28,9 @@ def diagnose_environment() -> Iterator[tuple[str, bool, str]]:
     hint = "" if supported else ": not supported, use Python 3.10 or 3.11"
     yield "python", supported, version + hint
     for name in PACKAGES:
-        probe = partial(importlib.import_module, MODULES.get(name, name))
-        yield _diagnose(name, probe, f"pip install {name}")
-    yield _diagnose("dgl", _pass_messages, "pip install dgl==1.1.3 packaging (torch 2.2 or later)")
+        module = partial(importlib.import_module, MODULES.get(name, name))
+        probe = _pass_messages if name == "dgl" else module
+        yield _diagnose(name, probe, REMEDIES.get(name, f"pip install {name}"))
     yield _diagnose("igraph + seed", _find_communities, "pip install -U igraph")
     import psutil
 
@@ -51,7 +50,7 @@ def _diagnose(name: str, probe: Callable[[], object], remedy: str) -> tuple[str,
         probe()
     except Exception as error:
         return name, False, f"{type(error).__name__}: {error}; try: {remedy}"
-    return name, True, metadata.version(name) if name in (*PACKAGES, "dgl") else "works"
+    return name, True, metadata.version(name) if name in PACKAGES else "works"
 
 
 def _pass_messages() -> None:

@@ -11,6 +11,7 @@ from scipy.sparse import csr_matrix, diags, identity
 from scgnn.components.encoders import PCA
 from scgnn.components.graph_builders.neighbors import kneighbors
 from scgnn.evaluation.imputation import Scores, score_imputation
+from scgnn.evaluation.scores import BASELINES_STAGE
 from scgnn.evaluation.targets import ImputationTargets
 from scgnn.execution.stages import stage
 from scgnn.state import Matrix, to_dense_rows
@@ -116,7 +117,7 @@ BASELINES: dict[str, Callable[[Matrix, Neighborhood], np.ndarray]] = {
 }
 
 
-@stage("imputation baselines")
+@stage(BASELINES_STAGE)
 def score_baselines(x: Matrix, targets: ImputationTargets, seed: int) -> dict[str, Scores]:
     """Return the scores of each baseline, by its name."""
     return {

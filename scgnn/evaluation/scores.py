@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+BASELINES_STAGE = "imputation baselines"
 
 
 class Score(NamedTuple):
@@ -11,48 +13,42 @@ class Score(NamedTuple):
 
     Attributes
     ----------
-    key
-        Name in ``metrics.json``; in a group of scores, the last part of the dotted name.
     label
         Name in reports and figures.
     direction
         1 where higher is better, -1 where lower is better, 0 where neither is.
     """
 
-    key: str
     label: str
     direction: int
 
 
+# by key in metrics.json; in a group of scores, the last part of the dotted name
 SCORES = {
-    key: Score(key, label, direction)
-    for key, label, direction in (
-        ("ari", "ARI", 1),
-        ("ami", "AMI", 1),
-        ("nmi", "NMI", 1),
-        ("homogeneity", "homogeneity", 1),
-        ("completeness", "completeness", 1),
-        ("fowlkes_mallows", "Fowlkes-Mallows", 1),
-        ("v_measure", "V measure", 1),
-        ("silhouette", "silhouette", 1),
-        ("calinski_harabasz", "Calinski-Harabasz", 1),
-        ("davies_bouldin", "Davies-Bouldin", -1),
-        ("gene_correlation", "gene correlation", 1),
-        ("cell_correlation", "cell correlation", 1),
-        ("pearson", "Pearson", 1),
-        ("cosine", "cosine", 1),
-        ("mse", "MSE", -1),
-        ("poisson", "Poisson", -1),
-        ("median_l1", "median L1", -1),
-        ("mean_l1", "mean L1", -1),
-        ("min_l1", "min L1", -1),
-        ("max_l1", "max L1", -1),
-        ("false_signal", "false signal", -1),
-        ("n_clusters", "clusters", 0),
-        ("seconds", "seconds", -1),
-        ("peak_memory_mb", "peak memory (MB)", -1),
-        ("peak_memory_mb_by_stage", "peak memory (MB) by stage", -1),
-    )
+    "ari": Score("ARI", 1),
+    "ami": Score("AMI", 1),
+    "nmi": Score("NMI", 1),
+    "homogeneity": Score("homogeneity", 1),
+    "completeness": Score("completeness", 1),
+    "fowlkes_mallows": Score("Fowlkes-Mallows", 1),
+    "v_measure": Score("V measure", 1),
+    "silhouette": Score("silhouette", 1),
+    "calinski_harabasz": Score("Calinski-Harabasz", 1),
+    "davies_bouldin": Score("Davies-Bouldin", -1),
+    "gene_correlation": Score("gene correlation", 1),
+    "cell_correlation": Score("cell correlation", 1),
+    "pearson": Score("Pearson", 1),
+    "cosine": Score("cosine", 1),
+    "mse": Score("MSE", -1),
+    "poisson": Score("Poisson", -1),
+    "median_l1": Score("median L1", -1),
+    "mean_l1": Score("mean L1", -1),
+    "min_l1": Score("min L1", -1),
+    "max_l1": Score("max L1", -1),
+    "false_signal": Score("false signal", -1),
+    "n_clusters": Score("clusters", 0),
+    "seconds": Score("seconds", -1),
+    "peak_memory_mb": Score("peak memory (MB)", -1),
 }
 
 
@@ -62,4 +58,20 @@ def get_direction(name: str) -> int:
     A dotted name has the direction of its first known part: ``seconds.clustering`` that of
     ``seconds``, ``imputation.cosine`` that of ``cosine``.
     """
-    return next((SCORES[part].direction for part in re.split(r"[./]", name) if part in SCORES), 0)
+    return next((SCORES[part].direction for part in name.split(".") if part in SCORES), 0)
+
+
+def flatten_scores(metrics: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return scores by dotted name: ``seconds`` is the sum of ``seconds.clustering`` and others.
+
+    The sum excludes the time of imputation baselines, which are not part of the method.
+    """
+    scores: dict[str, Any] = {}
+    for name, value in metrics.items():
+        if not isinstance(value, Mapping):
+            scores[name] = value
+            continue
+        if name == "seconds":
+            scores[name] = round(sum(v for k, v in value.items() if k != BASELINES_STAGE), 3)
+        scores |= {f"{name}.{part}": item for part, item in flatten_scores(value).items()}
+    return scores

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
+from scgnn.plotting.curves import thin_evenly
 from scgnn.plotting.scatter import get_cluster_style, match_clusters
 from scgnn.plotting.svg import MUTED, Margins, SvgFigure, render_svg
 
@@ -29,7 +30,7 @@ class StackedBar(NamedTuple):
     spans: dict[Any, tuple[float, float]]
 
 
-def plot_alluvial(cluster_history: pd.DataFrame | None, title: str) -> SvgFigure | None:
+def plot_alluvial(cluster_history: pd.DataFrame, title: str) -> SvgFigure | None:
     """Plot the clusters of each iteration as a stacked bar, with ribbons for moving cells.
 
     Parameters
@@ -44,12 +45,10 @@ def plot_alluvial(cluster_history: pd.DataFrame | None, title: str) -> SvgFigure
     SvgFigure or None
         None for fewer than two iterations or more than 40 clusters.
     """
-    if cluster_history is None or cluster_history.shape[1] < 2:
+    n_iterations = cluster_history.shape[1]
+    if n_iterations < 2 or cluster_history.nunique().max() > MAX_CLUSTERS:
         return None
-    if cluster_history.nunique().max() > MAX_CLUSTERS:
-        return None
-    last = cluster_history.shape[1] - 1
-    columns = np.unique(np.linspace(0, last, MAX_ITERATIONS).round().astype(int))
+    columns = thin_evenly(np.arange(n_iterations), MAX_ITERATIONS)
     history = cluster_history.iloc[:, columns]
     bars = _stack_clusters(history)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -17,27 +17,27 @@ MIN_POINTS = 12  # of one training
 LOG_SCALE_RATIO = 30  # largest over smallest loss from which the axis is logarithmic
 
 
-def plot_loss_curves(runs: Iterable[Mapping[str, pd.DataFrame]], title: str) -> list[SvgFigure]:
+def plot_loss_curves(histories: Iterable[pd.DataFrame], title: str) -> list[SvgFigure]:
     """Plot the loss of each trained stage, one line per run.
 
     Parameters
     ----------
-    runs
-        Losses by stage, with columns ``iteration``, ``epoch`` and ``value``.
+    histories
+        One row per recorded value, with the columns of :class:`~scgnn.state.Record`.
     title
         First words of the description for screen readers.
     """
     stages: dict[str, list[pd.DataFrame]] = {}
-    for run in runs:
-        for stage, losses in run.items():
-            stages.setdefault(stage, []).append(losses)
+    for history in histories:
+        losses = history[history["quantity"] == "loss"]
+        for stage, part in losses.groupby("stage", sort=False):
+            if part["value"].any():  # a stage that is not trained has the loss 0
+                stages.setdefault(str(stage), []).append(part)
     return [_plot_stage_loss(stage, runs, title) for stage, runs in stages.items()]
 
 
-def plot_agreement(history: pd.DataFrame | None) -> SvgFigure | None:
+def plot_agreement(history: pd.DataFrame) -> SvgFigure | None:
     """Plot the ARI between the clusters of consecutive iterations; None without iterations."""
-    if history is None:
-        return None
     rows = history[history["quantity"] == "agreement"]
     if rows.empty:
         return None
@@ -45,7 +45,7 @@ def plot_agreement(history: pd.DataFrame | None) -> SvgFigure | None:
     def draw(ax: Axes) -> None:
         ax.plot(rows["iteration"], rows["value"], color=ACCENT, marker="o", markersize=4)
         ax.set_ylim(min(0, rows["value"].min()) - 0.03, 1.03)
-        ax.set_xticks(_thin_evenly(rows["iteration"].unique()))
+        ax.set_xticks(thin_evenly(rows["iteration"].unique()))
         ax.set_xlabel("iteration")
         ax.yaxis.grid(color=LINE, linewidth=0.7)
 
@@ -69,7 +69,7 @@ def _plot_stage_loss(stage: str, runs: list[pd.DataFrame], title: str) -> SvgFig
     def draw(ax: Axes) -> None:
         for run in runs:
             for iteration, part in run.groupby("iteration"):
-                points = part.iloc[_thin_evenly(np.arange(len(part)), n_points)]
+                points = part.iloc[thin_evenly(np.arange(len(part)), n_points)]
                 x = points["epoch"] + starts[iteration]
                 ax.plot(x, points["value"], color=ACCENT, alpha=alpha, linewidth=1.2)
         for start in starts[1:]:
@@ -92,7 +92,7 @@ def _plot_stage_loss(stage: str, runs: list[pd.DataFrame], title: str) -> SvgFig
     return render_svg(alt, FIGURE_SIZE, draw, Margins(46, 36, 10, 14), caption)
 
 
-def _thin_evenly(values: np.ndarray, max_length: int = 8) -> np.ndarray:
+def thin_evenly(values: np.ndarray, max_length: int = 8) -> np.ndarray:
     """Return at most ``max_length`` evenly spaced values, with the first and the last."""
     if len(values) <= max_length:
         return values

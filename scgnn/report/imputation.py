@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from scgnn.evaluation import BASELINES
+from scgnn.evaluation.scores import flatten_scores
 from scgnn.execution.formatting import format_number
 from scgnn.plotting.formatting import GROUP_LABELS, format_score_name
 from scgnn.report.text_table import TextTable
@@ -13,7 +15,7 @@ BASELINE_PREFIX = "imputation_baselines."
 
 
 def build_imputation_table(
-    metrics: Mapping[Any, Any], column: str, baselines: Collection[str] | None = None
+    metrics: Mapping[Any, Any], column: str, baselines: Collection[str] = tuple(BASELINES)
 ) -> TextTable | None:
     """Build the table of a run or of means over runs; None without imputation scores.
 
@@ -26,15 +28,11 @@ def build_imputation_table(
     baselines
         Names of the baselines to show; all by default.
     """
-    scores = dict(_flatten(metrics))
+    scores = flatten_scores(metrics)
     names = [name for name in scores if name.split(".")[0] in GROUP_LABELS]
     if not names:
         return None
-    prefixes = dict.fromkeys(
-        ".".join(name.split(".")[:2]) for name in scores if name.startswith(BASELINE_PREFIX)
-    )
-    known = [prefix.removeprefix(BASELINE_PREFIX) for prefix in prefixes]
-    shown = [name for name in known if baselines is None or name in baselines]
+    shown = [name for name in baselines if f"{BASELINE_PREFIX}{name}.{names[0]}" in scores]
     rows = [
         (
             format_score_name(name),
@@ -45,11 +43,3 @@ def build_imputation_table(
     ]
     header = ("score", column, *(name.replace("_", " ") for name in shown))
     return TextTable("Imputation", header, tuple(rows))
-
-
-def _flatten(metrics: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in metrics.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

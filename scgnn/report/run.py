@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from scgnn.evaluation.scores import SCORES
 from scgnn.execution.formatting import format_duration, format_number
 from scgnn.plotting.alluvial import plot_alluvial
 from scgnn.plotting.curves import plot_agreement, plot_loss_curves
@@ -15,19 +17,18 @@ from scgnn.plotting.formatting import GROUP_LABELS, format_score_name
 from scgnn.plotting.scatter import plot_clusters
 from scgnn.recipe.recipe import to_yaml
 from scgnn.report.imputation import build_imputation_table
-from scgnn.report.run_history import RunHistory
 from scgnn.report.template import render
 from scgnn.report.text_table import TextTable
 from scgnn.report.wording import describe_pipeline
 from scgnn.runs.provenance import collect_versions
 from scgnn.runs.results import RunResult
+from scgnn.state import Record
 
 log = logging.getLogger("scgnn")
 
 LARGE_FIGURE_SIZE = (430.0, 380.0)
-NON_SCORE_METRICS = (
-    *("n_cells", "n_genes", "n_clusters", "iterations", "stop_reason", "peak_memory_mb"),
-)
+COUNTS = ("n_cells", "n_genes", "n_clusters", "iterations")
+NON_SCORE_METRICS = ("n_clusters", "seconds", "peak_memory_mb", *GROUP_LABELS)
 DEAD_METRIC_LABELS = {"dead_units": "embedding units", "dead_genes": "genes"}
 MISSING_PAGE = "<!doctype html><title>scgnn</title><p>The report could not be written; see the log."
 
@@ -44,35 +45,30 @@ def render_run_page(result: RunResult) -> str:
 
 def _build_context(result: RunResult) -> dict[str, Any]:
     metrics, state, recipe = result.metrics, result.state, result.recipe
-    history = RunHistory.from_result(result)
-    counts = {"cells": state.n_cells, "genes": state.n_genes, "clusters": metrics["n_clusters"]}
-    counts["iterations"] = metrics["iterations"]
+    records = pd.DataFrame(state.history, columns=list(Record._fields))
+    cluster_history = pd.DataFrame(dict(enumerate(state.cluster_history)))
+    # true labels are used for scores only and not drawn
+    data = result.adata.obsm["X_scgnn"], pd.Series(state.clusters)
     scores = [name for name in ("ari", "silhouette") if metrics.get(name) is not None]
-    clusters = None
-    if history.embedding is not None and history.clusters is not None:
-        # true labels are used for scores only and not drawn
-        clusters = plot_clusters(
-            history.embedding, history.clusters, "embedding", size=LARGE_FIGURE_SIZE
-        )
     return {
         "name": recipe.pipeline.name,
         "method": describe_pipeline(recipe.pipeline),
         "seed": recipe.seed,
         "data": recipe.data.reader.name,
         "facts": [
-            *((name, f"{n:,}") for name, n in counts.items()),
+            *((name.removeprefix("n_"), f"{metrics[name]:,}") for name in COUNTS),
             *((format_score_name(name), format_number(metrics[name], 0.04)) for name in scores),
         ],
         "stop_reason": metrics["stop_reason"],
         "dead": list_dead(metrics),
         "imputed": state.imputed is not None,
         "scores": build_score_table(metrics),
-        "clusters": clusters,
+        "clusters": plot_clusters(*data, "embedding", size=LARGE_FIGURE_SIZE),
         "iterations": [
-            plot_agreement(history.records),
-            plot_alluvial(history.cluster_history, "clusters by iteration"),
+            plot_agreement(records),
+            plot_alluvial(cluster_history, "clusters by iteration"),
         ],
-        "losses": plot_loss_curves([history.get_losses()], "this run"),
+        "losses": plot_loss_curves([records], "this run"),
         "ltmg": _build_ltmg_table(state.ltmg_states),
         "imputation": build_imputation_table(metrics, "this run"),
         "stages": build_stage_table(metrics),
@@ -83,11 +79,10 @@ def _build_context(result: RunResult) -> dict[str, Any]:
 
 def build_score_table(metrics: Mapping[str, Any]) -> TextTable:
     """Build the table of clustering scores."""
-    excluded = (*NON_SCORE_METRICS, *DEAD_METRIC_LABELS, *GROUP_LABELS)
     rows = [
         (format_score_name(name), format_number(value))
         for name, value in metrics.items()
-        if not isinstance(value, Mapping) and name not in excluded
+        if name in SCORES and name not in NON_SCORE_METRICS
     ]
     return TextTable("Scores", ("score", "value"), tuple(rows))
 

@@ -34,7 +34,7 @@ from scgnn.report.tables import (
 from scgnn.report.template import render
 from scgnn.report.text_table import TextTable, write_tables
 from scgnn.report.wording import describe_design
-from scgnn.runs.provenance import collect_versions, third_party_components
+from scgnn.runs.provenance import collect_versions
 from scgnn.study.spec import Role
 from scgnn.study.tables import average_over_factors
 
@@ -77,9 +77,6 @@ def _build_context(
     score = tables.scores[0] if tables.scores else None
     main_effects, interactions = map(add_row_names, (tables.main_effects, tables.interactions))
     base_means = tables.runs[tables.runs["role"] == "base"].mean(numeric_only=True)
-    versions = collect_versions()
-    for run in study.runs:
-        versions = third_party_components(run.recipe) | versions
     return {
         "name": study.name,
         "design": describe_design(study),
@@ -107,7 +104,7 @@ def _build_context(
         "differences": _list_differences(result),
         "cost": result.format_cost(),
         "stages": _build_stage_table(result),
-        "versions": versions,
+        "versions": collect_versions(*(run.recipe for run in study.runs)),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scgnn.execution.formatting import format_count, join_names
@@ -10,7 +11,7 @@ from scgnn.plotting.alluvial import plot_alluvial
 from scgnn.plotting.curves import plot_loss_curves
 from scgnn.plotting.scatter import plot_clusters
 from scgnn.plotting.svg import SvgFigure
-from scgnn.report.run_history import RunHistory
+from scgnn.report.run_history import read_cluster_history, read_clusters, read_history
 from scgnn.study.spec import Run
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ class StudyFigures:
         for variant in self.variants:
             runs = [run for run in self.result.study.runs if run.variant == variant]
             done = [run for run in runs if run.label in self.result.outcome.summaries]
-            loaded = [self._load_history(run) for run in done[:MAX_RUNS_PER_VARIANT]]
-            histories = [history for history in loaded if history.records is not None]
-            figures = plot_loss_curves((history.get_losses() for history in histories), variant)
+            loaded = [read_history(self._get_folder(run)) for run in done[:MAX_RUNS_PER_VARIANT]]
+            histories = [history for history in loaded if history is not None]
+            figures = plot_loss_curves(histories, variant)
             notes = []
             if len(done) > MAX_RUNS_PER_VARIANT:
                 notes.append(f"the first {MAX_RUNS_PER_VARIANT} of {len(done)} runs")
@@ -69,21 +70,18 @@ class StudyFigures:
         figures: list[SvgFigure] = []
         reference = None
         for run in self._select_runs():
-            history = self._load_history(run, with_embedding=True)
-            if history.clusters is None or history.embedding is None:
-                continue
-            reference = history.clusters if reference is None else reference
-            data = history.embedding, history.clusters
-            figures.append(plot_clusters(*data, run.variant, reference=reference))
+            if data := read_clusters(self._get_folder(run)):
+                reference = data[1] if reference is None else reference
+                figures.append(plot_clusters(*data, run.variant, reference=reference))
         return figures
 
     def plot_alluvials(self) -> list[SvgFigure]:
         """Plot the clusters by iteration of each variant in one block."""
-        figures = (
-            plot_alluvial(self._load_history(run, with_embedding=True).cluster_history, run.variant)
-            for run in self._select_runs()
-        )
-        return [figure for figure in figures if figure is not None]
+        loaded = [(run, read_cluster_history(self._get_folder(run))) for run in self._select_runs()]
+        figures = [
+            plot_alluvial(history, run.variant) for run, history in loaded if history is not None
+        ]
+        return [figure for figure in figures if figure]
 
     def _select_runs(self) -> list[Run]:
         """Return the finished runs of the block that is drawn, one of each variant."""
@@ -105,6 +103,5 @@ class StudyFigures:
         bases = [run for run in done if run.role == "base"]
         return dict(max(bases, key=count_variants).levels) if bases else {}
 
-    def _load_history(self, run: Run, *, with_embedding: bool = False) -> RunHistory:
-        folder = self.result.folder / "runs" / run.label
-        return RunHistory.from_folder(folder, with_embedding=with_embedding)
+    def _get_folder(self, run: Run) -> Path:
+        return self.result.folder / "runs" / run.label

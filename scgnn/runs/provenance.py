@@ -11,21 +11,21 @@ from scgnn.registry.entry_points import describe_source
 from scgnn.registry.introspection import is_builtin, iter_components
 
 
-def third_party_components(recipe: Recipe | None) -> dict[str, str]:
-    """Return the source and the code hash of each third-party component of a recipe."""
+def third_party_components(*recipes: Recipe) -> dict[str, str]:
+    """Return the source and the code hash of each third-party component of recipes."""
     return {
         f"{part.kind}.{part.name}": f"{describe_source(type(part))}, "
         f"code {digest(*third_party_sources(part))[:12]}"
-        for part in iter_components(recipe)
+        for part in iter_components(recipes)
         if not is_builtin(type(part))
     }
 
 
-def collect_versions(recipe: Recipe | None = None) -> dict[str, str]:
-    """Return the versions that the numbers of a run depend on, plug-ins of a recipe included."""
+def collect_versions(*recipes: Recipe) -> dict[str, str]:
+    """Return the versions that the numbers of runs depend on, plug-ins of the recipes included."""
     import torch
 
-    versions = third_party_components(recipe)
+    versions = third_party_components(*recipes)
     for name in ("scgnn", *LIBRARIES, "anndata"):
         try:
             versions[name] = metadata.version(name)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 import pandas as pd
 
 from scgnn.errors import InputError
-from scgnn.evaluation.scores import get_direction
+from scgnn.evaluation.scores import BASELINES_STAGE, flatten_scores, get_direction
 from scgnn.stats.effects import estimate_effects
 from scgnn.stats.factorial import estimate_interactions, estimate_main_effects
 from scgnn.stats.ranking import Ranking, rank_variants
@@ -19,7 +18,6 @@ from scgnn.study.spec import Study
 # first in tables; the others follow in the order of metrics.json
 LEADING_SCORES = ("ari", "nmi", "silhouette", "n_clusters", "seconds", "peak_memory_mb")
 RANKED_SCORES = ("ari", "silhouette")
-BASELINES_STAGE = "imputation baselines"
 EXCLUDED_SCORES = (
     "n_cells",
     "n_genes",
@@ -49,22 +47,6 @@ def average_over_factors(table: pd.DataFrame, study: Study, scores: list[str]) -
     means = base.groupby(list(study.blocks), sort=False, as_index=False)[scores].mean()
     controls = table[table["role"] == "control"]
     return pd.concat([means.assign(variant="base", role="base"), controls], ignore_index=True)
-
-
-def flatten_scores(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return scores by dotted name: ``seconds`` is the sum of ``seconds.clustering`` and others.
-
-    The sum excludes the time of imputation baselines, which are not part of the method.
-    """
-    scores: dict[str, Any] = {}
-    for name, value in metrics.items():
-        if not isinstance(value, Mapping):
-            scores[name] = value
-            continue
-        if name == "seconds":
-            scores[name] = round(sum(v for k, v in value.items() if k != BASELINES_STAGE), 3)
-        scores |= {f"{name}.{part}": item for part, item in flatten_scores(value).items()}
-    return scores
 
 
 def list_score_names(table: pd.DataFrame) -> list[str]:

@@ -11,10 +11,10 @@ from scipy.spatial.distance import cdist
 from sklearn.decomposition import PCA
 
 from scgnn.evaluation.baselines import BASELINES, impute_baselines
-from scgnn.evaluation.scores import get_direction
+from scgnn.evaluation.scores import flatten_scores, get_direction
 from scgnn.report.imputation import build_imputation_table
 from scgnn.stats.effects import estimate_effects
-from scgnn.study.tables import flatten_scores, list_score_names
+from scgnn.study.tables import list_score_names
 
 N_CELLS, N_GENES, K = 60, 80, 15
 
