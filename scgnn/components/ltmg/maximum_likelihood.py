@@ -10,18 +10,14 @@ without has no such component, nor does a single Gaussian with its mean above q.
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
-from scgnn.components.ltmg.count_intervals import TRIM_FRACTION, coarsen
+from scgnn.components.ltmg.count_intervals import coarsen
 from scgnn.components.ltmg.expectation import EStep
 from scgnn.components.ltmg.mixture import Mixture, MixtureFits
-from scgnn.components.ltmg.newton import MIN_SD, clip_to_bounds
 from scgnn.components.ltmg.optimizer import maximize_likelihood
-from scgnn.components.ltmg.padding import GenePadder, PaddedGenes
+from scgnn.components.ltmg.padding import GenePadder
 from scgnn.components.ltmg.sorted_expression import (
-    BoolArray,
     FloatArray,
     IntArray,
     SortedExpression,
@@ -30,7 +26,6 @@ from scgnn.components.ltmg.sorted_expression import (
 SEARCH_RESOLUTION = 96  # bins of the search for K; the selected fit uses all values
 SEARCH_TOLERANCE = 0.1  # of the log likelihood; differences in BIC matter from about 1
 SEARCH_MARGIN = 2.0  # log likelihood by which the bins of the search may be wrong
-N_EM_STEPS = 10  # from an initial guess
 
 
 def fit_maximum_likelihood(
@@ -71,52 +66,31 @@ def fit_maximum_likelihood(
     mixtures: list[Mixture] = []
     for k in range(1, max_components + 1):
         genes = np.flatnonzero((n_uncensored > k) & (k <= max_k))
-        start = partial(_initialize_equal_width, n_components=k)
         penalty = _compute_penalty(expression, k)
         needed = (penalty - bic.min(1)) / 2 - SEARCH_MARGIN if censored_bic else None
         mixture, _ = maximize_likelihood(
-            coarse, genes, k, start, SEARCH_TOLERANCE, max_iterations, N_EM_STEPS, needed
+            coarse, genes, k, SEARCH_TOLERANCE, max_iterations, min_log_likelihood=needed
         )
         mixtures.append(mixture)
         bic[genes, k - 1] = _compute_bic(padder, genes, mixture, censored_bic)
     mixture = Mixture.allocate(n_genes, max(2, max_components))
-    fits = MixtureFits(mixture, np.zeros(n_genes, np.int64), bic, np.zeros(n_genes, bool))
+    fits = MixtureFits(mixture, bic, np.zeros(n_genes, bool))
     best = np.where(n_uncensored > 1, 1 + bic.argmin(1), 0)
     for k, mixture in enumerate(mixtures, 1):
         genes = np.flatnonzero(best == k)
         for values in (coarse, padder):  # the coarse optimum is the start of the exact one
-            start = partial(_get_start, mixture)
             mixture, converged = maximize_likelihood(
-                values, genes, k, start, tolerance, max_iterations
+                values, genes, k, tolerance, max_iterations, start=mixture
             )
         bic[genes, k - 1] = _compute_bic(padder, genes, mixture, censored_bic)
         fits.converged[genes] = converged[genes]
-        _store_mixtures(fits, genes, mixture.take(genes), cutoff, has_censored)
+        mixture = mixture.take(genes).sort_by_mean()
+        # those that lack "not expressed" get it, with weight 0
+        complete = has_censored[genes] & ((k > 1) | (mixture.mean[:, 0] <= cutoff[genes]))
+        fits.mixture.put(genes[complete], mixture.take(complete))
+        fits.mixture.put(genes[~complete], mixture.take(~complete).prepend_not_expressed())
     bic[np.isinf(bic)] = np.nan
     return fits
-
-
-def _initialize_equal_width(genes: PaddedGenes, n_components: int) -> Mixture:
-    """Place equal components side by side over the values, and "not expressed" below them."""
-    total = np.cumsum(genes.repeat_for_nodes(genes.count) * genes.node_weight, 1)
-    low, high = (
-        np.take_along_axis(genes.node, (total < p * genes.n_uncensored).sum(1, keepdims=True), 1)
-        for p in (TRIM_FRACTION, 1 - TRIM_FRACTION)
-    )
-    has_hidden = (genes.n_censored > 0) & (n_components > 1)  # genes x 1
-    n_active = n_components - has_hidden
-    width = np.maximum(high - low, 2 * MIN_SD) / n_active
-    rank = np.arange(n_components) - has_hidden
-    is_hidden = rank < 0
-    p0 = np.clip(genes.n_censored / (genes.n_uncensored + genes.n_censored), 0.02, 0.98)
-    weight = np.where(has_hidden, np.where(is_hidden, p0, (1 - p0) / n_active), 1 / n_active)
-    mean = np.where(is_hidden, genes.cutoff - width / 2, low + width * (rank + 0.5))
-    sd = np.where(is_hidden, width / 2, width / 3)
-    return clip_to_bounds(genes, Mixture(weight, mean, sd))
-
-
-def _get_start(mixture: Mixture, genes: PaddedGenes) -> Mixture:
-    return mixture.take(genes.gene)
 
 
 def _compute_penalty(expression: SortedExpression, n_components: int) -> float:
@@ -134,19 +108,3 @@ def _compute_bic(
         e_step(mixture.take(padded.gene))
         log_likelihood[padded.gene] = e_step.compute_log_likelihood(include_censored)
     return _compute_penalty(padder.expression, k) - 2 * log_likelihood[genes]
-
-
-def _store_mixtures(
-    fits: MixtureFits,
-    genes: IntArray,
-    mixture: Mixture,
-    cutoff: FloatArray,
-    has_censored: BoolArray,
-) -> None:
-    """Store mixtures, with "not expressed" of weight 0 prepended to those that lack it."""
-    mixture = mixture.sort_by_mean()
-    k = mixture.mean.shape[1]
-    complete = has_censored[genes] & ((k > 1) | (mixture.mean[:, 0] <= cutoff[genes]))
-    fits.mixture.put(genes[complete], mixture.take(complete))
-    fits.mixture.put(genes[~complete], mixture.take(~complete).prepend_not_expressed())
-    fits.n_components[genes] = np.where(complete, k, k + 1)

@@ -30,6 +30,11 @@ class Mixture(NamedTuple):
         """Return a mixture without components."""
         return cls(*np.full((3, *shape), np.nan))
 
+    @property
+    def n_components(self) -> IntArray:
+        """Number of components of each gene, 0 if it is not fitted."""
+        return (~np.isnan(self.weight)).sum(-1)
+
     def take(self, index: BoolArray | IntArray) -> Mixture:
         """Return the mixtures of some genes."""
         return Mixture(self.weight[index], self.mean[index], self.sd[index])
@@ -56,7 +61,6 @@ class MixtureFits(NamedTuple):
     """Selected mixtures of all genes."""
 
     mixture: Mixture  # genes x components, by rising mean
-    n_components: IntArray  # genes; 0 if not fitted
     bic: FloatArray  # genes x K = 1 …; NaN if not fitted
     converged: BoolArray  # genes
 
@@ -76,8 +80,7 @@ def assign_states(
         Log of the density below which a component counts as having none.
     """
     state = np.zeros(len(padder.expression.value), np.uint8)
-    several = (~np.isnan(mixture.mean)).sum(1) > 1
-    genes = np.flatnonzero(several & (padder.first_uncensored < padder.end))
+    genes = np.flatnonzero((mixture.n_components > 1) & (padder.first_uncensored < padder.end))
     for padded in padder.iter_chunks(genes, mixture.mean.shape[1]):
         weight, mean, sd = (part[padded.gene, :, None] for part in mixture)
         with np.errstate(all="ignore"):

@@ -162,7 +162,7 @@ class LTMG:
         expression, value_index = sort_expression(compute_log_expression(x, self.input))
         fit = self._fit_published if self.variant == "published" else self._fit_maximum_likelihood
         cutoff, fits, state = fit(expression, seed)
-        n = fits.n_components
+        n = fits.mixture.n_components
         status = np.select(
             [expression.n_expressed == 0, n == 0, n == 1, n == 2],
             ["all zero", "too few values", "no active state", "one active state"],

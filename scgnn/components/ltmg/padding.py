@@ -66,11 +66,6 @@ class PaddedGenes:
         """Return some of the genes."""
         return PaddedGenes(*(getattr(self, field.name)[mask] for field in fields(self)))
 
-    def concatenate(self, other: PaddedGenes) -> PaddedGenes:
-        """Append genes of the same padded length."""
-        names = [field.name for field in fields(self)]
-        return PaddedGenes(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
-
     def reduce_nodes(self, node_values: FloatArray, reduce: np.ufunc = np.add) -> FloatArray:
         """Combine the nodes of each value; … x values."""
         n = self.n_intervals * N_NODES
@@ -133,16 +128,12 @@ class GenePadder:
         # genes x 2: padded numbers of intervals and of points
         self.padded_lengths = np.stack([has_intervals * MAX_INTERVAL_COUNT, n_continuous], 1)
 
-    def group_by_length(self, genes: IntArray) -> Iterator[tuple[IntArray, int]]:
-        """Yield genes that pad to the same length, and that number of nodes."""
-        for lengths in np.unique(self.padded_lengths[genes], axis=0):
-            is_member = (self.padded_lengths[genes] == lengths).all(1)
-            yield genes[is_member], int(lengths @ [N_NODES, 1])
-
     def iter_chunks(self, genes: IntArray, n_components: int) -> Iterator[PaddedGenes]:
         """Yield padded genes with at most ``MAX_ELEMENTS`` responsibilities."""
-        for members, length in self.group_by_length(genes):
-            step = max(1, MAX_ELEMENTS // max(1, n_components * length))
+        for lengths in np.unique(self.padded_lengths[genes], axis=0):
+            members = genes[(self.padded_lengths[genes] == lengths).all(1)]
+            n_nodes = max(1, int(lengths @ [N_NODES, 1]))
+            step = max(1, MAX_ELEMENTS // (n_components * n_nodes))
             for i in range(0, len(members), step):
                 yield self.pad(members[i : i + step])
 

@@ -7,12 +7,14 @@ weight 0. Densities that underflow become NaN, and so do the components that hav
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from operator import add
 from typing import NamedTuple
 
 import numpy as np
 
-from scgnn.components.ltmg.expectation import EStep, Moments
+from scgnn.components.ltmg.expectation import EStep
 from scgnn.components.ltmg.mixture import Mixture, MixtureFits
 from scgnn.components.ltmg.padding import GenePadder, PaddedGenes
 from scgnn.components.ltmg.sorted_expression import (
@@ -28,23 +30,34 @@ SINGULAR_SD = 1e-8  # σ at which an ordinary mixture is given up
 MAX_ORDINARY_ITERATIONS = 1000
 ORDINARY_TOLERANCE = 1e-8  # rise of the log likelihood
 
+# the fits of the genes, their next mixtures, whether each has converged, and whether it goes on
+EMStepResult = tuple[Mixture, Mixture, BoolArray, BoolArray]
+EMStep = Callable[[EStep, Mixture, IntArray], EMStepResult]
+
 
 class Candidates(NamedTuple):
     """Fits among which the BIC selects; each array is genes x candidates (x components).
 
-    Truncated genes have one candidate for each of K = 2, 3, …; the others have a single Gaussian
-    and one mixture for each random start.
+    Truncated genes have one candidate for each of K = 2, 3, …, after an empty one; the others have
+    a single Gaussian and one mixture for each random start.
     """
 
     mixture: Mixture
-    n_components: IntArray
     bic: FloatArray  # inf if not fitted
     converged: BoolArray
 
-    def get(self, i: int) -> Candidates:
-        """Return views of the i-th candidate."""
-        mixture = Mixture(*(part[:, i] for part in self.mixture))
-        return Candidates(mixture, self.n_components[:, i], self.bic[:, i], self.converged[:, i])
+    def put(
+        self,
+        genes: IntArray,
+        i: int,
+        mixture: Mixture,
+        bic: FloatArray | float = np.inf,
+        converged: BoolArray | bool = False,
+    ) -> None:
+        """Write the i-th candidate of some genes."""
+        for target, source in zip(self.mixture, mixture, strict=True):
+            target[genes, i, : source.shape[1]] = source
+        self.bic[genes, i], self.converged[genes, i] = bic, converged
 
 
 def fit_published(
@@ -80,68 +93,45 @@ def fit_published(
     shrinking_k
         Limit the number of components to that of the gene before.
     """
-    n_genes = expression.n_genes
-    shape = n_genes, max(max_components - 1, 1 + starts.shape[1])
-    candidates = Candidates(
-        Mixture.allocate(*shape, max(max_components, 3)),
-        np.zeros(shape, np.int64),
-        np.full(shape, np.inf),
-        np.zeros(shape, bool),
-    )
+    shape = expression.n_genes, max(max_components, 1 + starts.shape[1])
+    mixture = Mixture.allocate(*shape, max(max_components, 3))
+    candidates = Candidates(mixture, np.full(shape, np.inf), np.zeros(shape, bool))
     n_uncensored = expression.count_above(cutoff)
-    first = candidates.get(0)
-    empty = is_truncated & (n_uncensored == 0) & (expression.n_expressed > 0)
-    first.bic[empty] = 2 * np.log(expression.n_cells)  # the R program's empty sum
-    first.n_components[empty] = 1
-    first.mixture.put(empty, Mixture(*np.zeros((3, empty.sum(), 1))))
+    empty = np.flatnonzero(is_truncated & (n_uncensored == 0) & (expression.n_expressed > 0))
+    bic = 2 * np.log(expression.n_cells)  # the R program's empty sum
+    candidates.put(empty, 1, Mixture(*np.zeros((3, len(empty), 1))), bic)
     padder = GenePadder(expression, cutoff)
     for k in range(2, max_components + 1):
         genes = np.flatnonzero(is_truncated & (n_uncensored > k))
         for padded in padder.iter_chunks(genes, k):
-            _fit_truncated(
-                candidates.get(k - 2), padded, k, max_iterations, tolerance, censored_bic
-            )
+            step = partial(_step_truncated, tolerance=tolerance)
+            fit, converged = _run_em(padded, _initialize_quantiles(padded, k), step, max_iterations)
+            # a component without a mean is dropped
+            fit = Mixture(*(np.where(np.isnan(fit.mean), np.nan, part) for part in fit))
+            n_cells = padded.n_uncensored + padded.n_censored
+            bic = _compute_bic(padded, fit, n_cells, censored_bic)
+            candidates.put(padded.gene, k - 1, fit, bic, converged)
     _fit_ordinary(candidates, padder, np.flatnonzero(~is_truncated), starts)
     return _select(candidates, is_truncated, max_components, shrinking_k)
 
 
-def _fit_truncated(
-    candidate: Candidates,
-    genes: PaddedGenes,
-    k: int,
-    max_iterations: int,
-    tolerance: float,
-    censored_bic: bool,
-) -> None:
-    """Run EM until nothing moves or a σ is NaN; components with NaN mean are dropped."""
-    current = _initialize_quantiles(genes, k)
-    n_genes = len(genes.gene)
-    fit, converged, active = (
-        Mixture.allocate(n_genes, k),
-        np.zeros(n_genes, bool),
-        np.arange(n_genes),
-    )
-    e_step = EStep(genes, k, log_space=False)
+def _run_em(
+    genes: PaddedGenes, start: Mixture, step: EMStep, max_iterations: int
+) -> tuple[Mixture, BoolArray]:
+    """Repeat an EM step until every gene ends; return the mixtures, and whether each converged."""
+    e_step, current = EStep(genes, start.mean.shape[1], log_space=False), start
+    fit, active = Mixture.allocate(*start.mean.shape), np.arange(len(start.mean))
+    converged = np.zeros(len(active), bool)
     with np.errstate(all="ignore"):
         for _ in range(max_iterations):
-            previous, current = current, _compute_em_step(e_step, current)
-            change = np.abs(np.subtract(current, previous)).mean(2)  # 3 x genes
-            converged[active] = (change <= tolerance).all(0)
-            go_on = ~(converged[active] | np.isnan(current.sd).any(1))
+            result, current, converged[active], go_on = step(e_step, current, active)
+            fit.put(active, result)
             if not go_on.all():
-                fit.put(active, current)
                 active, current = active[go_on], current.take(go_on)
                 if not len(active):
                     break
                 e_step.retain(go_on)
-    fit.put(active, current)
-    dropped = np.isnan(fit.mean)
-    fit = Mixture(*(np.where(dropped, np.nan, part) for part in fit))
-    candidate.mixture.put(genes.gene, fit)
-    candidate.n_components[genes.gene] = (~dropped).sum(1)
-    candidate.converged[genes.gene] = converged
-    n_cells = genes.n_uncensored + genes.n_censored
-    candidate.bic[genes.gene] = _compute_bic(genes, fit, n_cells, censored_bic)
+    return fit, converged
 
 
 def _initialize_quantiles(genes: PaddedGenes, k: int) -> Mixture:
@@ -155,41 +145,39 @@ def _initialize_quantiles(genes: PaddedGenes, k: int) -> Mixture:
     return Mixture(ones / k, mean, ones * _fit_gaussian(genes).sd)
 
 
-def _compute_em_step(e_step: EStep, mixture: Mixture) -> Mixture:
-    """Return the mixture after an EM step; σ about the old mean, as in the R program."""
+def _step_truncated(
+    e_step: EStep, mixture: Mixture, _active: IntArray, *, tolerance: float
+) -> EMStepResult:
+    """Update all parameters, σ about the old mean as in the R program, until a σ is NaN."""
     sd = mixture.sd
     uncensored = e_step.sum_uncensored(mixture._replace(sd=np.maximum(sd, TINY_SD)))
-    censored = e_step.sum_censored(mixture)
-    n, value_sum, _, second = map(add, uncensored, censored)
+    n, value_sum, _, second = map(add, uncensored, e_step.sum_censored(mixture))
     n[(sd == 0) & (uncensored.responsibility_sum > 0)] = np.nan  # φ(y_i) is infinite
     n_cells = e_step.padded_genes.n_uncensored + e_step.padded_genes.n_censored
     mean, sd = value_sum / n, np.sqrt(second / n)
     sd[sd <= 4 * np.spacing(np.abs(mean))] = 0  # one distinct value, up to rounding
-    return Mixture(n / n_cells, mean, sd)
+    new = Mixture(n / n_cells, mean, sd)
+    change = np.abs(np.subtract(new, mixture)).mean(2)  # 3 x genes
+    converged = (change <= tolerance).all(0)
+    return new, new, converged, ~(converged | np.isnan(sd).any(1))
 
 
 def _fit_ordinary(
     candidates: Candidates, padder: GenePadder, genes: IntArray, starts: FloatArray
 ) -> None:
     """Fit one Gaussian, and a two-component mixture from each start."""
-    single, expression = candidates.get(0), padder.expression
-    single.n_components[genes] = 2
     for padded in padder.iter_chunks(genes, 1):
-        single.mixture.put(padded.gene, _fit_gaussian(padded).prepend_not_expressed())
-    above = np.nextafter(padder.cutoff, np.inf)
+        candidates.put(padded.gene, 0, _fit_gaussian(padded).prepend_not_expressed())
+    above, expression = np.nextafter(padder.cutoff, np.inf), padder.expression
     several = genes[expression.count_above(above)[genes] > 2]
     for padded in GenePadder(expression, above).iter_chunks(several, 2):
         g, n = padded.gene, padded.n_uncensored
-        gaussian = Mixture(*(part[g, 1:2] for part in single.mixture))
-        single.bic[g] = _compute_bic(padded, gaussian, n)
+        gaussian = Mixture(*(part[g, 0, 1:2] for part in candidates.mixture))
+        candidates.bic[g, 0] = _compute_bic(padded, gaussian, n)
         for i in range(starts.shape[1]):
-            candidate = candidates.get(1 + i)
-            fit, candidate.converged[g] = run_ordinary_em(
-                padded, Mixture(*np.moveaxis(starts[g, i], 1, 0))
-            )
-            candidate.mixture.put(g, fit.prepend_not_expressed())
-            candidate.n_components[g] = 3
-            candidate.bic[g] = _compute_bic(padded, fit, n)
+            fit, converged = run_ordinary_em(padded, Mixture(*np.moveaxis(starts[g, i], 1, 0)))
+            bic = _compute_bic(padded, fit, n)
+            candidates.put(g, 1 + i, fit.prepend_not_expressed(), bic, converged)
 
 
 def _fit_gaussian(genes: PaddedGenes) -> Mixture:
@@ -212,35 +200,22 @@ def run_ordinary_em(genes: PaddedGenes, start: Mixture) -> tuple[Mixture, BoolAr
     -------
     The mixtures, and whether each converged.
     """
-    n_genes = len(genes.gene)
-    e_step, current = EStep(genes, 2, log_space=False), start
-    fit, converged, active = (
-        Mixture.allocate(n_genes, 2),
-        np.zeros(n_genes, bool),
-        np.arange(n_genes),
-    )
-    log_likelihood = np.full(n_genes, -np.inf)
-    with np.errstate(all="ignore"):
-        for _ in range(1 + MAX_ORDINARY_ITERATIONS):
-            moments = e_step.sum_uncensored(current)
-            previous, log_likelihood = log_likelihood, e_step.compute_log_likelihood(False)
-            rise = log_likelihood - previous
-            failed = ~(current.sd >= SINGULAR_SD).all(1) | np.isnan(rise)
-            fit.put(active, Mixture(*(np.where(failed[:, None], np.nan, part) for part in current)))
-            converged[active] = ~failed & (rise <= ORDINARY_TOLERANCE)
-            go_on = ~failed & (rise > ORDINARY_TOLERANCE)
-            if not go_on.all():
-                active, current = active[go_on], current.take(go_on)
-                if not len(active):
-                    break
-                moments = Moments(*(part[go_on] for part in moments))
-                log_likelihood = log_likelihood[go_on]
-                e_step.retain(go_on)
-            n, mean = moments.responsibility_sum, moments.value_sum / moments.responsibility_sum
-            n_cells = e_step.padded_genes.n_uncensored
-            n, _, _, second = e_step.sum_uncensored(Mixture(n / n_cells, mean, current.sd))
-            current = Mixture(n / n_cells, mean, np.sqrt(second / n))
-    return fit, converged
+    log_likelihood = np.full(len(genes.gene), -np.inf)
+
+    def step(e_step: EStep, current: Mixture, active: IntArray) -> EMStepResult:
+        n, value_sum, _, _ = e_step.sum_uncensored(current)
+        previous = log_likelihood[active]
+        log_likelihood[active] = e_step.compute_log_likelihood(include_censored=False)
+        rise = log_likelihood[active] - previous
+        failed = ~(current.sd >= SINGULAR_SD).all(1) | np.isnan(rise)
+        result = Mixture(*(np.where(failed[:, None], np.nan, part) for part in current))
+        mean, n_cells = value_sum / n, e_step.padded_genes.n_uncensored
+        n, _, _, second = e_step.sum_uncensored(Mixture(n / n_cells, mean, current.sd))
+        converged = ~failed & (rise <= ORDINARY_TOLERANCE)
+        new = Mixture(n / n_cells, mean, np.sqrt(second / n))
+        return result, new, converged, ~(failed | converged)
+
+    return _run_em(genes, start, step, 1 + MAX_ORDINARY_ITERATIONS)
 
 
 def _compute_bic(
@@ -269,19 +244,16 @@ def _select(
 ) -> MixtureFits:
     """Select the candidate of smallest BIC for every gene."""
     k, row = max_components, np.arange(len(is_truncated))
-    best, bic = np.zeros_like(row), np.full((len(row), max_components), np.inf)
+    best, bic = np.zeros_like(row), np.full((len(row), max_components), np.nan)
+    n_components = candidates.mixture.n_components
     for g in row:
-        n_candidates = k - 1 if is_truncated[g] else 1 + count_ordinary_starts(k)
-        values = candidates.bic[g, :n_candidates]
+        values = candidates.bic[g, : k if is_truncated[g] else 1 + count_ordinary_starts(k)]
         best[g] = values.argmin()
-        by_k = np.append(values[0], values[1:].min(initial=np.inf))
-        if is_truncated[g]:
-            by_k = np.append(np.inf, values)
-        bic[g, : len(by_k)] = by_k[:max_components]
-        n_selected = int(candidates.n_components[g, best[g]])
+        if not is_truncated[g]:
+            values = np.append(values[0], values[1:].min(initial=np.inf))
+        bic[g, : len(values)] = np.where(np.isinf(values), np.nan, values)
+        n_selected = int(n_components[g, best[g]])
         if shrinking_k and n_selected > 1:
             k = n_selected
-    bic[np.isinf(bic)] = np.nan
     mixture = Mixture(*(part[row, best] for part in candidates.mixture)).sort_by_mean()
-    n_components, converged = candidates.n_components[row, best], candidates.converged[row, best]
-    return MixtureFits(mixture, n_components, bic, converged)
+    return MixtureFits(mixture, bic, candidates.converged[row, best])
