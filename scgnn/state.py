@@ -15,19 +15,15 @@ class LazyMatrix(Protocol):
     @property
     def shape(self) -> tuple[int, int]:
         """Numbers of cells and genes."""
-        ...
 
     def __getitem__(self, cells: Any) -> np.ndarray:
         """Compute some rows."""
-        ...
 
     def toarray(self) -> np.ndarray:
         """Compute all rows."""
-        ...
 
     def to_dask(self) -> Any:
         """Return a dask array that computes the rows."""
-        ...
 
 
 Matrix: TypeAlias = sparse.csr_matrix | np.ndarray

@@ -83,7 +83,5 @@ def ltmg(
     for name in ("weight", "mean", "sd", "bic"):
         adata.varm[f"{key_added}_{name}"] = getattr(fit, name)
     used = {**asdict(model), "layer": layer, "seed": seed}
-    adata.uns[key_added] = {
-        "params": {name: value for name, value in used.items() if value is not None},
-        "status_counts": fit.status_counts,
-    }
+    used = {name: value for name, value in used.items() if value is not None}
+    adata.uns[key_added] = {"params": used, "status_counts": fit.status_counts}

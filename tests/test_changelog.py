@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 import pytest
@@ -11,14 +10,14 @@ from paths import ROOT
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.recipe.data import Data
 from scgnn.recipe.load import list_bundled_recipes
-from scgnn.registry.introspection import recipe_key
+from scgnn.registry.introspection import recipe_fields
 from scgnn.registry.kinds import kinds
 from scgnn.training.budget import Training
 
 LINES = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
 ROWS = [line for line in LINES if line.startswith("| ") and not line.startswith("| where")]
 VALUES = {"null", "false", "reconstruction"}  # of keys that both columns name
-TOP_LEVEL = {"`data`": Data, "`pipeline`": ScGNN, "trainings": Training}
+TOP_LEVEL = {"`data`": Data, "`pipeline`": ScGNN, "training settings": Training}
 
 
 def find_classes(where: str) -> list[type]:
@@ -33,7 +32,7 @@ def find_classes(where: str) -> list[type]:
 
 
 def list_keys(cls: type) -> set[str]:
-    return {recipe_key(field) for field in dataclasses.fields(cls)}
+    return set(recipe_fields(cls))
 
 
 def split_cell(cell: str) -> list[str]:

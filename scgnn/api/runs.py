@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgnn.execution.cache import StageCache
-from scgnn.execution.files import FileContent, write_files
+from scgnn.execution.files import write_files
 from scgnn.execution.resources import configure_process
 from scgnn.execution.stages import Stages
 from scgnn.recipe.load import load_recipe
@@ -24,16 +25,9 @@ def write_folder(result: RunResult, folder: Path) -> list[Path]:
     """Write all files of a run but its log, and return their paths in the order of writing."""
     from scgnn.report.run import render_run_page
 
-    def write_h5ad(path: Path) -> None:
-        result.adata.write_h5ad(path, compression="gzip")
-
-    files: dict[str, FileContent] = {
-        "result.h5ad": write_h5ad,
-        "report.html": render_run_page(result),
-    }
-    return write_files(
-        folder, files | build_text_files(result.state, result.recipe, result.metrics)
-    )
+    write_h5ad, page = partial(result.adata.write_h5ad, compression="gzip"), render_run_page(result)
+    text_files = build_text_files(result.state, result.recipe, result.metrics)
+    return write_files(folder, {"result.h5ad": write_h5ad, "report.html": page, **text_files})
 
 
 def run(

@@ -88,10 +88,8 @@ def run_study(
     for run in study.runs:
         if run.role == "base" and not run.recipe.data.is_stochastic:
             data_cache(run.recipe)  # data that cannot be used fail before the cluster starts
-    with (
-        open_cluster(jobs, threads, scheduler, plugin_files) as (client, n_workers),
-        open_study_folder(folder, study, resume),
-    ):
+    study_folder = open_study_folder(folder, study, resume)
+    with open_cluster(jobs, threads, scheduler, plugin_files) as (client, n_workers), study_folder:
         cache = cache or StageCache(folder / "stages")
         settings: dict[str, Any] = {"threads": threads, "fail_fast": fail_fast}
         outcome = run_all(study, folder, client, n_workers, cache, progress, data_cache, **settings)

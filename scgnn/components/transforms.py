@@ -62,19 +62,14 @@ class Log1p(Transform):
         stored = adata.X.data if issparse(adata.X) else np.ravel(adata.X)
         if (marked or scale != "counts") and looks_logarithmic(stored):
             if marked:
-                raise InputError(
-                    "log1p: the values are already log-transformed (uns['log1p']): choose a layer "
-                    "with counts or remove log1p"
-                )
-            log.warning(
-                f"log1p: values look log-transformed (not integers, maximum {stored.max():.3g})"
-            )
+                problem = "log1p: the values are already log-transformed (uns['log1p'])"
+                raise InputError(f"{problem}: choose a layer with counts or remove log1p")
+            problem = f"not integers, maximum {stored.max():.3g}"
+            log.warning(f"log1p: values look log-transformed ({problem})")
         x = _to_float(adata.X)
         if x.shape[0] and x.shape[1] and x.min() <= -1:
-            raise InputError(
-                f"log1p: the smallest value is {x.min():.3g}, but must be above -1: apply log1p "
-                "before scale"
-            )
+            problem = f"log1p: the smallest value is {x.min():.3g}, but must be above -1"
+            raise InputError(f"{problem}: apply log1p before scale")
         new = replace_x(adata, x.log1p() if issparse(x) else np.log1p(x))
         new.uns["log1p"] = {"base": None}
         return new
@@ -174,10 +169,8 @@ class Filter(Transform):
         n_genes_by_cell = nonzero[:, genes].sum(axis=1)
         cells = self._passes(n_genes_by_cell, genes.sum(), self.min_gene_fraction)
         n_kept = communicator().all_reduce_sum(int(cells.sum()))
-        message = (
-            f"filter keeps {n_kept:,} of {n_cells:,} cells and {genes.sum():,} of {len(genes):,} "
-            "genes"
-        )
+        kept_genes = f"{genes.sum():,} of {len(genes):,} genes"
+        message = f"filter keeps {n_kept:,} of {n_cells:,} cells and {kept_genes}"
         if not genes.any() or not n_kept:
             raise InputError(f"{message}: lower min_cell_fraction or min_gene_fraction")
         log.info(message)
@@ -267,10 +260,8 @@ def _compute_moments(x: Any) -> tuple[np.ndarray, np.ndarray]:
     n = communicator().all_reduce_sum(x.shape[0])
     values = x.astype(np.float64)
     squares = values.multiply(values) if issparse(values) else values * values
-    total, total_squared = (
-        communicator().all_reduce_sum(np.asarray(part.sum(axis=0)).ravel())
-        for part in (values, squares)
-    )
+    sums = (np.ravel(part.sum(axis=0)) for part in (values, squares))
+    total, total_squared = map(communicator().all_reduce_sum, sums)
     mean = total / n
     return mean, np.maximum(total_squared - n * mean * mean, 0.0) / max(n - 1, 1)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,25 +47,22 @@ def select_layer(adata: AnnData, layer: str, source: str = "the data") -> AnnDat
     return new
 
 
-def replace_x(adata: AnnData, x: Any) -> AnnData:
-    """Return the same annotation, not copied, with another ``X`` of the same shape."""
-    if adata.is_view:
-        adata = adata.copy()
-    aligned = {name: dict(getattr(adata, name)) for name in _ALIGNED_ATTRIBUTES}
-    return _make_anndata(X=x, obs=adata.obs, var=adata.var, **aligned)
+def replace_x(adata: AnnData, x: Any, copy: bool = False) -> AnnData:
+    """Return the same annotation with another ``X`` of the same shape, and without ``raw``.
 
-
-def copy_with_x(adata: AnnData, x: csr_matrix) -> AnnData:
-    """Return a deep copy of all but ``X`` and ``raw``, with another ``X`` of the same shape."""
-    if adata.is_view:
-        adata = adata.copy()
-    aligned = {name: copy.deepcopy(dict(getattr(adata, name))) for name in _ALIGNED_ATTRIBUTES}
-    return _make_anndata(X=x, obs=adata.obs.copy(), var=adata.var.copy(), **aligned)
-
-
-def convert_x_to_csr(adata: AnnData, source: str) -> AnnData:
-    """Return the same annotation with ``X`` as CSR float32."""
-    return replace_x(adata, to_csr(require_x(adata, source), source))
+    Parameters
+    ----------
+    adata
+        Data, cells x genes.
+    x
+        The new ``X``; not copied.
+    copy
+        Whether to copy the annotation deeply.
+    """
+    adata = adata.copy() if adata.is_view else adata
+    fields = {name: dict(getattr(adata, name)) for name in _ALIGNED_ATTRIBUTES}
+    fields |= {"obs": adata.obs, "var": adata.var}
+    return _make_anndata(X=x, **(deepcopy(fields) if copy else fields))
 
 
 def to_csr(x: Any, source: str) -> csr_matrix:

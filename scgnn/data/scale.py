@@ -15,10 +15,9 @@ MAX_LOG_VALUE = 30.0  # ln(1 + 1e6 counts) is 14, log2 of it 20
 def detect_scale(x: sparse.csr_matrix, source: str) -> str:
     """Return ``counts``, ``non_integer`` or ``logarithmic``, and log it if not counts."""
     if looks_logarithmic(x.data):
-        log.warning(
-            f"{source}: values look log-transformed (not integers, maximum {x.data.max():.3g}): "
-            "choose a layer with counts or remove the transform log1p"
-        )
+        problem = f"values look log-transformed (not integers, maximum {x.data.max():.3g})"
+        advice = "choose a layer with counts or remove the transform log1p"
+        log.warning(f"{source}: {problem}: {advice}")
         return "logarithmic"
     if not _is_integer_valued(x.data):
         log.info(f"{source}: values are not integers (TPM or normalized), used unchanged")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from scgnn.data.anndata_views import copy_with_x, list_layers, require_x, to_csr
+from scgnn.data.anndata_views import list_layers, replace_x, require_x, to_csr
 from scgnn.data.orientation import guess_orientation
 from scgnn.data.scale import detect_scale
 from scgnn.errors import InputError
@@ -53,7 +53,7 @@ def validate(adata: AnnData, source: str) -> AnnData:
     _check_orientation(adata.obs_names, adata.var_names, source)
     _check_finite(x, adata, source)
     _check_nonnegative(x, adata, source)
-    new = copy_with_x(adata, x)
+    new = replace_x(adata, x, copy=True)
     new.uns["scgnn_input"] = record = {
         "source": source,
         "n_cells": x.shape[0],
@@ -86,33 +86,29 @@ def _check_orientation(cells: Sequence[str], genes: Sequence[str], source: str) 
 def _check_finite(x: csr_matrix, adata: AnnData, source: str) -> None:
     bad = ~np.isfinite(x.data)
     if bad.any():
-        i = int(bad.argmax())
-        raise InputError(
-            f"{source}: {x.data[i]} {_format_location(x, adata, i)} ({bad.sum():,} values are not "
-            "finite): replace them or drop these cells"
-        )
+        problem = f"{_format_first(x, adata, bad)} ({bad.sum():,} values are not finite)"
+        raise InputError(f"{source}: {problem}: replace them or drop these cells")
 
 
 def _check_nonnegative(x: csr_matrix, adata: AnnData, source: str) -> None:
     bad = x.data < 0
     if not bad.any():
         return
-    i = int(bad.argmax())
     mean, mean_size = (np.ravel(part.mean(axis=0)) for part in (x, abs(x)))
     is_centered = np.median(abs(mean) / np.maximum(mean_size, 1e-12)) < 0.05
     problem = "X is already centered or scaled" if is_centered else "counts cannot be negative"
     layers = [name for name in list_layers(adata) if name in ("counts", "raw")]
     fix = f"set layer to '{layers[0]}'" if layers else "provide raw counts"
-    raise InputError(
-        f"{source}: {problem}, {x.data[i]:g} {_format_location(x, adata, i)} "
-        f"({bad.sum():,} negative values): {fix}"
-    )
+    problem = f"{problem}, {_format_first(x, adata, bad)}"
+    raise InputError(f"{source}: {problem} ({bad.sum():,} negative values): {fix}")
 
 
-def _format_location(x: csr_matrix, adata: AnnData, i: int) -> str:
-    """Return the names of the cell and the gene of a stored entry."""
+def _format_first(x: csr_matrix, adata: AnnData, mask: np.ndarray) -> str:
+    """Return the first stored value of a mask with the names of its cell and gene."""
+    i = int(mask.argmax())
     row = int(np.searchsorted(x.indptr, i, side="right")) - 1
-    return f"in cell '{adata.obs_names[row]}', gene '{adata.var_names[x.indices[i]]}'"
+    cell, gene = adata.obs_names[row], adata.var_names[x.indices[i]]
+    return f"{x.data[i]:g} in cell '{cell}', gene '{gene}'"
 
 
 def _make_names_unique(adata: AnnData, source: str) -> dict[str, int]:
@@ -138,7 +134,6 @@ def _count_empty(x: csr_matrix, source: str) -> dict[str, int]:
     cells = int(np.sum(np.diff(x.indptr) == 0))
     genes = int(x.shape[1] - len(np.unique(x.indices)))
     shape, density = f"{x.shape[0]:,} cells x {x.shape[1]:,} genes", x.nnz / np.prod(x.shape)
-    log.info(
-        f"{source}: {shape}, {density:.1%} non-zero, {cells:,} cells and {genes:,} genes empty"
-    )
+    empty = f"{cells:,} cells and {genes:,} genes empty"
+    log.info(f"{source}: {shape}, {density:.1%} non-zero, {empty}")
     return {"empty_cells": cells, "empty_genes": genes}

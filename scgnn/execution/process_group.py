@@ -46,10 +46,8 @@ def translate_peer_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise PeerLostError(
-            "lost another process of this run (killed or out of memory); check the log of its "
-            "machine"
-        ) from error
+        problem = "lost another process of this run (killed or out of memory)"
+        raise PeerLostError(f"{problem}; check the log of its machine") from error
 
 
 @contextmanager

@@ -149,10 +149,8 @@ class Stages:
             return digest(type(value).__qualname__, *fields)
         if isinstance(value, str | int | float | bool | None):
             return digest(repr(value))
-        raise TypeError(
-            f"a stage cannot take a {type(value).__name__}: its content has no key; pass arrays, "
-            "plain data or components"
-        )
+        problem = f"a stage cannot take a {type(value).__name__}: its content has no key"
+        raise TypeError(f"{problem}; pass arrays, plain data or components")
 
     def _record_key(self, value: Any, key: str) -> None:
         if isinstance(value, np.ndarray) or sparse.issparse(value):

@@ -13,7 +13,7 @@ from scgnn.errors import RecipeError
 from scgnn.recipe.yaml_tree import Node, SourceLocation, to_plain
 from scgnn.registry.annotations import classify, describe_type, resolve_type_hints
 from scgnn.registry.component import Component, format_unknown_name
-from scgnn.registry.introspection import iter_components, recipe_key
+from scgnn.registry.introspection import iter_components, recipe_fields
 
 INVALID = object()
 
@@ -105,8 +105,8 @@ def _build_component(
         return _build_dataclass(node, type(default), default, problems, path)
     location = (name_node or node).location
     if not isinstance(node.name, str):
-        names = ", ".join(kind.names())
-        problems.add(location, path, f"give the {kind.kind} a name: one of {names}")
+        advice = f"give the {kind.kind} a name: one of {', '.join(kind.names())}"
+        problems.add(location, path, advice)
         return INVALID
     try:
         cls = kind.get(node.name)
@@ -119,8 +119,7 @@ def _build_component(
 
 def _build_dataclass(node: Node, cls: type, base: Any, problems: Problems, path: str) -> Any:
     """Build a dataclass from a mapping; fields that are not set are those of ``base``, if given."""
-    fields = {recipe_key(field): field for field in dataclasses.fields(cls) if field.init}
-    hints = resolve_type_hints(cls)
+    fields, hints = recipe_fields(cls), resolve_type_hints(cls)
     values: dict[str, Any] = {}
     for key, child in node.value.items():
         child_path = f"{path}.{key}" if path else key

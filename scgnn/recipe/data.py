@@ -51,9 +51,8 @@ class Data:
 
     def __post_init__(self) -> None:
         if self.thinning_fraction and self.holdout_fraction:
-            raise ValueError(
-                "thinning_fraction and holdout_fraction both hide counts: set one of them to 0"
-            )
+            problem = "thinning_fraction and holdout_fraction both hide counts"
+            raise ValueError(f"{problem}: set one of them to 0")
 
     @property
     def is_stochastic(self) -> bool:

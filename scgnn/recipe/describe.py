@@ -15,7 +15,7 @@ from scgnn.recipe.recipe import Recipe
 from scgnn.recipe.yaml_tree import dump_flow_yaml
 from scgnn.registry.annotations import classify, describe_type, resolve_type_hints
 from scgnn.registry.component import Component
-from scgnn.registry.introspection import extract_summary, recipe_key, strip_markup, to_dict
+from scgnn.registry.introspection import extract_summary, recipe_fields, strip_markup, to_dict
 from scgnn.registry.kinds import get_component, registered_components
 
 COMMENT_COLUMN, COMMENT_WIDTH = 46, 100
@@ -37,8 +37,7 @@ def list_parameters(cls: type) -> list[ParameterDoc]:
     hints, docs = resolve_type_hints(cls), parse_parameter_docs(cls)
     return [
         ParameterDoc(key, describe_type(hints[field.name]), get_default(field), docs.get(key, ""))
-        for field in dataclasses.fields(cls)
-        for key in [recipe_key(field)]
+        for key, field in recipe_fields(cls).items()
     ]
 
 
@@ -77,8 +76,8 @@ def _iter_slots(
     cls: type, path: str, ancestors: tuple[type, ...]
 ) -> Iterator[tuple[str, type[Component], frozenset[str] | None]]:
     """Yield path, kind and available State fields of every slot under a dataclass."""
-    for field in dataclasses.fields(cls):
-        field_path = f"{path}.{recipe_key(field)}".lstrip(".")
+    for key, field in recipe_fields(cls).items():
+        field_path = f"{path}.{key}".lstrip(".")
         field_type = classify(resolve_type_hints(cls)[field.name])
         if field_type.record is not None:
             yield from _iter_slots(field_type.record, field_path, ancestors)
@@ -99,10 +98,8 @@ def _format_lines(value: Any, indent: str) -> list[str]:
     lines = []
     if isinstance(value, Component):
         lines.append(_add_comment(f"{indent}name: {value.name}", extract_summary(type(value))))
-    for field in dataclasses.fields(value):
-        if not field.init:
-            continue
-        item, key = getattr(value, field.name), recipe_key(field)
+    for key, field in recipe_fields(value).items():
+        item = getattr(value, field.name)
         is_list = isinstance(item, tuple) and any(map(dataclasses.is_dataclass, item))
         inline = "" if is_list or dataclasses.is_dataclass(item) else f" {to_flow_yaml(item)}"
         lines.append(_add_comment(f"{indent}{key}:{inline}", docs.get(key, "")))
@@ -161,8 +158,8 @@ def describe_plan(recipe: Recipe) -> str:
     lines += [f"            {format_inline(transform)}" for transform in data.transforms]
     lines.append(f"labels      {data.labels_key or 'none: no scores against labels'}")
     lines.append(f"pipeline    {pipeline.name}: {extract_summary(type(pipeline))}")
-    for field in dataclasses.fields(pipeline):  # type: ignore[arg-type]
-        lines.append(f"  {recipe_key(field):<25} {format_inline(getattr(pipeline, field.name))}")
+    for key, field in recipe_fields(pipeline).items():
+        lines.append(f"  {key:<25} {format_inline(getattr(pipeline, field.name))}")
     return "\n".join(lines) + "\n"
 
 
@@ -172,7 +169,7 @@ def format_inline(value: Any) -> str:
         return ", ".join(map(format_inline, value)) or "none"
     if not dataclasses.is_dataclass(value):
         return to_flow_yaml(value)
-    items = ((recipe_key(f), getattr(value, f.name)) for f in dataclasses.fields(value) if f.init)
+    items = ((key, getattr(value, field.name)) for key, field in recipe_fields(value).items())
     settings = ", ".join(
         f"{key} {to_flow_yaml(item) if isinstance(item, tuple) else format_inline(item)}"
         for key, item in items

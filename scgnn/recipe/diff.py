@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
-from scgnn.registry.introspection import recipe_key
+from scgnn.registry.introspection import recipe_fields
 
 
 def diff_recipes(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
@@ -16,7 +16,8 @@ def diff_recipes(a: Any, b: Any, path: str = "") -> list[tuple[str, Any, Any]]:
     if a == b:
         return []
     if is_dataclass(a) and type(a) is type(b):
-        pairs = [(recipe_key(f), getattr(a, f.name), getattr(b, f.name)) for f in fields(a)]
+        fields = recipe_fields(a).items()
+        pairs = [(key, getattr(a, f.name), getattr(b, f.name)) for key, f in fields]
     elif type(a) is type(b) is tuple and len(a) == len(b) and any(map(is_dataclass, a)):
         pairs = [(str(i), x, y) for i, (x, y) in enumerate(zip(a, b, strict=True))]
     else:

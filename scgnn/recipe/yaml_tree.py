@@ -143,8 +143,7 @@ def parse_yaml(text: str, source: str) -> Node:
         raise make_error(source, "nested too deeply") from None
     if not isinstance(node.value, dict):
         kind = "a list" if isinstance(node.value, list) else "a single value"
-        message = f"{kind}, but a recipe is a mapping such as 'base: scgnn'"
-        raise make_error(node.location, message)
+        raise make_error(node.location, f"{kind}, but a recipe is a mapping such as 'base: scgnn'")
     return node
 
 
@@ -196,8 +195,7 @@ class _Converter:
         try:
             value = self.loader.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError, LookupError, AttributeError):  # e.g. !!bool x
-            message = f"{node.tag} {node.value!r}: {PLAIN_DATA_RULE}"
-            raise make_error(location, message) from None
+            raise make_error(location, f"{node.tag} {node.value!r}: {PLAIN_DATA_RULE}") from None
         return value if isinstance(value, str | int | float | None) else str(node.value)
 
 
@@ -252,18 +250,12 @@ def assign(node: Node, path: str, value: Node) -> Node:
     """
     key, _, rest = path.partition(".")
     if isinstance(node.value, list):
-        i = _find_index(node.value, key)
+        entries = enumerate(node.value)
+        i = next((i for i, item in entries if key in (str(i), item.name)), None)
         if i is None:
-            known = ", ".join(str(item.name or to_plain(item)) for item in node.value)
-            message = f"no entry '{key}' in the list ({known or 'empty'})"
-            raise make_error(value.location, message)
+            known = ", ".join(str(item.name or to_plain(item)) for item in node.value) or "empty"
+            raise make_error(value.location, f"no entry '{key}' in the list ({known})")
         changed = assign(node.value[i], rest, value) if rest else merge(node.value[i], value)
         return Node([*node.value[:i], changed, *node.value[i + 1 :]], node.location)
     child = node.get(key) or Node({}, value.location)
     return merge(node, Node({key: assign(child, rest, value) if rest else value}, value.location))
-
-
-def _find_index(items: list[Node], key: str) -> int | None:
-    if key.isdigit():
-        return int(key) if int(key) < len(items) else None
-    return next((i for i, item in enumerate(items) if item.name == key), None)

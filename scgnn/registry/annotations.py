@@ -101,10 +101,8 @@ def _get_description(annotation: Any) -> str:
 
 def describe_type(annotation: Any) -> str:
     """Return an annotation as text, such as 'a whole number above 0' or 'one of relu, elu'."""
-    options = _expand_union(annotation)
-    return _get_description(annotation) or " or ".join(
-        _get_description(o) or _describe_option(o) for o in options
-    )
+    options = (_get_description(o) or _describe_option(o) for o in _expand_union(annotation))
+    return _get_description(annotation) or " or ".join(options)
 
 
 def _describe_option(option: Any) -> str:
@@ -124,10 +122,6 @@ def _describe_option(option: Any) -> str:
 def _describe_range(metadata: tuple[Any, ...]) -> str:
     if any(isinstance(entry, MinLen) for entry in metadata):
         return " (at least one)"
-    bounds = [
-        f"{text} {getattr(entry, bound.__name__.lower())}"
-        for bound, text in BOUNDS.items()
-        for entry in metadata
-        if isinstance(entry, bound)
-    ]
-    return f" {' and '.join(bounds)}" if bounds else ""
+    bounds = [entry for entry in metadata if type(entry) in BOUNDS]
+    texts = [f"{BOUNDS[type(b)]} {getattr(b, type(b).__name__.lower())}" for b in bounds]
+    return f" {' and '.join(texts)}" if texts else ""

@@ -111,11 +111,10 @@ class Component:
 def _check_defaults(cls: type) -> None:
     for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
         if field.default is not dataclasses.MISSING and not _is_plain_data(field.default):
-            raise ValueError(
-                f"{cls.__name__}: the default of '{field.name}' is a "
-                f"{type(field.default).__name__}, which a recipe cannot represent; use a string, "
-                "number, tuple or component"
-            )
+            problem = f"the default of '{field.name}' is a {type(field.default).__name__}"
+            advice = "use a string, number, tuple or component"
+            message = f"{cls.__name__}: {problem}, which a recipe cannot represent; {advice}"
+            raise ValueError(message)
 
 
 def _is_plain_data(value: Any) -> bool:

@@ -62,9 +62,8 @@ class EntryPointComponent:
         registered = getattr(member, "name", None)
         if registered != name:
             problem = f"is registered as '{registered}'" if registered else "is not registered"
-            raise ValueError(
-                f'{self}: {self.entry_point.value} {problem}; decorate it with .register("{name}")'
-            )
+            advice = f'decorate it with .register("{name}")'
+            raise ValueError(f"{self}: {self.entry_point.value} {problem}; {advice}")
         return member
 
 

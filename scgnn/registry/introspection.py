@@ -61,19 +61,15 @@ def get_module_file(name: str) -> str:
     return getattr(sys.modules.get(name), "__file__", None) or ""
 
 
-def recipe_key(field: dataclasses.Field[Any]) -> str:
-    """Return the key of a field in recipes: its name, ``lambda`` for ``lambda_``."""
-    return field.name.removesuffix("_")
+def recipe_fields(component: Any) -> dict[str, dataclasses.Field[Any]]:
+    """Return the fields of a dataclass by their key in recipes, ``lambda`` for ``lambda_``."""
+    return {f.name.removesuffix("_"): f for f in dataclasses.fields(component) if f.init}
 
 
 def to_dict(value: Any) -> Any:
     """Return components as plain data, all defaults written out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {
-            recipe_key(f): to_dict(getattr(value, f.name))
-            for f in dataclasses.fields(value)
-            if f.init
-        }
+        fields = {k: to_dict(getattr(value, f.name)) for k, f in recipe_fields(value).items()}
         return {"name": value.name, **fields} if isinstance(value, Component) else fields
     if isinstance(value, tuple | list):
         return [to_dict(item) for item in value]

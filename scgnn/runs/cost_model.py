@@ -55,20 +55,17 @@ def estimate_stages(
     for transform in recipe.data.transforms:
         n_genes = transform.estimate_n_genes(n_genes)
     n_nonzeros = round(size.n_nonzeros * n_genes / max(size.n_genes, 1))
+    transformed = DatasetSize(size.n_cells, n_genes, n_nonzeros)
     costs: dict[str, list[Cost]] = {}
-    for stage, n_repeats, cost in recipe.pipeline.estimate_stages(
-        DatasetSize(size.n_cells, n_genes, n_nonzeros)
-    ):
+    for stage, n_repeats, cost in recipe.pipeline.estimate_stages(transformed):
         costs.setdefault(stage, []).extend([cost] * n_repeats)
     base_mb = LIBRARY_MEMORY_MB + 20e-6 * size.n_nonzeros
-    return {
-        stage: StageEstimate(
-            len(repeats),
-            slowdown * sum(cost.seconds for cost in repeats) / len(repeats),
-            base_mb + max(cost.memory_mb for cost in repeats),
-        )
-        for stage, repeats in costs.items()
-    }
+    estimates = {}
+    for stage, repeats in costs.items():
+        seconds, memory_mb = zip(*repeats, strict=True)
+        mean_seconds = slowdown * sum(seconds) / len(repeats)
+        estimates[stage] = StageEstimate(len(repeats), mean_seconds, base_mb + max(memory_mb))
+    return estimates
 
 
 def total_seconds(estimates: dict[str, StageEstimate]) -> float:

@@ -25,7 +25,14 @@ from scgnn.execution import process_group
 from scgnn.execution.cache import StageResult
 from scgnn.execution.resources import PeakMemory
 from scgnn.execution.stages import Stages
-from scgnn.pipelines import autoencoders
+from scgnn.pipelines.autoencoders import (
+    Autoencoder,
+    AutoencoderFit,
+    fit_cluster_autoencoders,
+    fit_feature_autoencoder,
+    fit_imputation_autoencoder,
+    reconstruct,
+)
 from scgnn.pipelines.reconstruction import LazyReconstruction
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry.component import Component
@@ -41,11 +48,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scgnn")
 
-SHARDED_TRAININGS = (
-    autoencoders.fit_feature_autoencoder,
-    autoencoders.fit_cluster_autoencoders,
-    autoencoders.fit_imputation_autoencoder,
-)
+SHARDED_TRAININGS = (fit_feature_autoencoder, fit_cluster_autoencoders, fit_imputation_autoencoder)
 SHARDED_SLOTS = (  # of a pipeline: the components of these trainings
     "feature_encoder",
     "feature_decoder",
@@ -87,8 +90,8 @@ class PrecomputedWeights(CellWeightedError):
 class TrainingTask(NamedTuple):
     """A training that all processes take part in."""
 
-    function: Callable[..., autoencoders.AutoencoderFit]
-    autoencoder: autoencoders.Autoencoder
+    function: Callable[..., AutoencoderFit]
+    autoencoder: Autoencoder
     training: Any
     extra_args: tuple[Any, ...]
     on_reconstruction: bool  # of the previous training, rather than on the expression
@@ -111,17 +114,14 @@ class Worker:
         self.communicator = DistributedCommunicator()
         self.reconstruction: Any = None
 
-    def __call__(self, task: TrainingTask) -> autoencoders.AutoencoderFit:
+    def __call__(self, task: TrainingTask) -> AutoencoderFit:
         """Take part in a training; return its fit with the embedding of these cells."""
         x = self.reconstruction if task.on_reconstruction else self.x
         state = State(x, self.genes, np.empty(0, dtype=str), clusters=task.clusters)
         with use_communicator(self.communicator):
             fit = task.function(task.autoencoder, task.training, state, *task.extra_args)
-        by_cluster = task.function is autoencoders.fit_cluster_autoencoders
-        clusters = task.clusters if by_cluster else None
-        self.reconstruction = autoencoders.reconstruct(
-            task.autoencoder, fit, len(self.genes), clusters
-        )
+        clusters = task.clusters if task.function is fit_cluster_autoencoders else None
+        self.reconstruction = reconstruct(task.autoencoder, fit, len(self.genes), clusters)
         return fit
 
 
@@ -149,7 +149,7 @@ class ShardedStages(Stages):
         communicator = self.worker.communicator
 
         @wraps(function)
-        def fit_sharded(*args: Any) -> autoencoders.AutoencoderFit:
+        def fit_sharded(*args: Any) -> AutoencoderFit:
             fit = self.worker(communicator.scatter(self.make_tasks(function, *args)))
             self.last_decoder_weights = fit.decoder_weights
             embedding = communicator.gather_rows(fit.embedding, self.shard_sizes)
@@ -160,7 +160,7 @@ class ShardedStages(Stages):
     def make_tasks(
         self,
         function: Callable[..., Any],
-        autoencoder: autoencoders.Autoencoder,
+        autoencoder: Autoencoder,
         training: Any,
         state: State,
         *extra_args: Any,
@@ -182,9 +182,8 @@ class ShardedStages(Stages):
             )
             shard = replace(autoencoder, regularizers=regularizers)
             clusters = None if state.clusters is None else state.clusters[cells]
-            tasks.append(
-                TrainingTask(function, shard, training, extra_args, on_reconstruction, clusters)
-            )
+            task = TrainingTask(function, shard, training, extra_args, on_reconstruction, clusters)
+            tasks.append(task)
         return tasks
 
 
@@ -242,9 +241,8 @@ def _merge_shards(
         **{key: sum(entry[key] for entry in inputs) for key in ("n_cells", "empty_cells")},
         "empty_genes": 0,
     }
-    labels = np.concatenate(
-        [np.full(part.n_obs, "") if known is None else known for part, known in shards]
-    )
+    sized = zip(shard_sizes, (labels for _, labels in shards), strict=True)
+    labels = np.concatenate([np.full(n, "") if part is None else part for n, part in sized])
     x = cast(Expression, MatrixShard(worker.x, sum(shard_sizes)))
     state = State(x, worker.genes, counts.obs_names.to_numpy(str))
     targets = ImputationTargets(None, None, None, None, "other")

@@ -24,10 +24,8 @@ def write_scgnn_csv(result: RunResult, folder: Path, name: str) -> list[Path]:
     columns = [f"embedding{i}" for i in range(state.graph_embedding.shape[1])]
     embedding = pd.DataFrame(state.graph_embedding, index=state.cells, columns=columns)
     clusters = pd.DataFrame({"Celltype": state.clusters}, index=state.cells)
-    files: dict[str, FileContent] = {
-        f"{name}_embedding.csv": embedding.to_csv,
-        f"{name}_results.txt": clusters.to_csv,
-    }
+    files: dict[str, FileContent] = {f"{name}_embedding.csv": embedding.to_csv}
+    files[f"{name}_results.txt"] = clusters.to_csv
     if state.imputed is not None:
         recon = pd.DataFrame(to_dense(state.imputed).T, state.genes, state.cells)
         files[f"{name}_recon.csv"] = recon.to_csv

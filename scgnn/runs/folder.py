@@ -67,9 +67,8 @@ def locked_folder(out: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(
-            f"{out}: another process is running in it; wait for it, or choose another folder"
-        ) from None
+        advice = "wait for it, or choose another folder"
+        raise UserError(f"{out}: another process is running in it; {advice}") from None
     remove_temporary_files(out)
     handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -93,17 +92,15 @@ def _create_or_resume(out: Path, recipe: Recipe, resume: bool) -> bool:
     if (out / "metrics.json").exists():
         raise UserError(f"{out}: holds a finished run; {OTHER_FOLDER_HINT}")
     if not resume:
-        raise UserError(
-            f"{out}: holds an unfinished run; add --resume to continue it, or {OTHER_FOLDER_HINT}"
-        )
+        advice = f"add --resume to continue it, or {OTHER_FOLDER_HINT}"
+        raise UserError(f"{out}: holds an unfinished run; {advice}")
     try:
         saved = load_recipe(out / "recipe.yaml")
     except RecipeError as error:
-        n_more = len(error.problems) - 1
-        more = f" and {n_more} more" if n_more else ""
-        raise UserError(
-            f"{error.problems[0]}{more}: this version cannot resume {out}; {OTHER_FOLDER_HINT}"
-        ) from None
+        first, *others = error.problems
+        problems = f"{first} and {len(others)} more" if others else first
+        advice = f"this version cannot resume {out}; {OTHER_FOLDER_HINT}"
+        raise UserError(f"{problems}: {advice}") from None
     if saved != recipe:
         raise UserError(f"{out}: holds a run of another recipe; {OTHER_FOLDER_HINT}")
     return True
@@ -169,10 +166,7 @@ def select_output_folder(path: Path, recipe: Recipe, resume: bool) -> Path:
         return free
     recipe = make_paths_absolute(recipe)
     for folder in reversed(existing):
-        is_unfinished = (folder / "recipe.yaml").is_file() and not (
-            folder / "metrics.json"
-        ).exists()
-        if is_unfinished and _load_saved_recipe(folder) == recipe:
+        if not (folder / "metrics.json").exists() and _load_saved_recipe(folder) == recipe:
             return folder
     raise UserError(f"{path}: no unfinished run of this recipe to resume; name its folder by --out")
 
@@ -180,5 +174,5 @@ def select_output_folder(path: Path, recipe: Recipe, resume: bool) -> Path:
 def _load_saved_recipe(folder: Path) -> Recipe | None:
     try:
         return load_recipe(folder / "recipe.yaml")
-    except RecipeError:  # of another version, or with a plug-in that is not installed
+    except RecipeError:  # none, of another version, or with a plug-in that is not installed
         return None

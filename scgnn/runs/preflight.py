@@ -57,12 +57,10 @@ def format_estimate(recipe: Recipe) -> str:
 def summarize_estimate(estimates: dict[str, StageEstimate]) -> str:
     """Return the time and memory of all stages as ``roughly 3 min and 800 MB on one thread …``."""
     duration, megabytes = format_duration(total_seconds(estimates)), peak_memory_mb(estimates)
+    cost = f"roughly {duration} and {megabytes:,.0f} MB on one thread"
     has_iterations = any(stage.n_repeats > 1 for stage in estimates.values())
     condition = " if every iteration runs" if has_iterations else ""
-    return (
-        f"roughly {duration} and {megabytes:,.0f} MB on one thread{condition}, excluding reading "
-        "and writing"
-    )
+    return f"{cost}{condition}, excluding reading and writing"
 
 
 def preflight(recipe: Recipe, size: DatasetSize, force: bool) -> None:
@@ -92,11 +90,9 @@ def _suggest_faster_recipe(
     if fast > seconds / 10:
         return ""
     times = {name: stage.n_repeats * stage.seconds for name, stage in estimates.items()}
-    slowest = max(times, key=lambda name: times[name])
-    return (
-        f"{slowest} takes {times[slowest] / seconds:.0%} of it; the recipe scgnn_fast would take "
-        f"{format_duration(fast)} in total"
-    )
+    slowest, longest = max(times.items(), key=lambda item: item[1])
+    reason = f"{slowest} takes {longest / seconds:.0%} of it"
+    return f"{reason}; the recipe scgnn_fast would take {format_duration(fast)} in total"
 
 
 def check_all_fit_memory(recipes: Iterable[Recipe], n_workers: int = 1) -> None:
@@ -122,11 +118,10 @@ def check_fits_memory(recipe: Recipe, size: DatasetSize, n_workers: int = 1) -> 
         return
     largest = max(estimates, key=lambda stage: estimates[stage].peak_memory_mb)
     per_worker = f" for each of {n_workers} workers" if n_workers > 1 else ""
-    raise UserError(
-        f"{size.n_cells:,} cells need roughly {needed_mb:,.0f} MB ({largest}), but only "
-        f"{limit_mb:,.0f} MB are available{per_worker}: {_suggest_settings(recipe, size, limit_mb)}"
-        "; --force runs it anyway"
-    )
+    needed = f"{size.n_cells:,} cells need roughly {needed_mb:,.0f} MB ({largest})"
+    problem = f"{needed}, but only {limit_mb:,.0f} MB are available{per_worker}"
+    advice = f"{_suggest_settings(recipe, size, limit_mb)}; --force runs it anyway"
+    raise UserError(f"{problem}: {advice}")
 
 
 def _suggest_settings(recipe: Recipe, size: DatasetSize, limit_mb: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
@@ -19,13 +19,8 @@ from scgnn.state import Record, State
 if TYPE_CHECKING:
     from anndata import AnnData
 
-OUTPUT_KEYS = {
-    "layers": ("scgnn_imputed",),
-    "obsm": ("X_scgnn", "X_scgnn_features"),
-    "obsp": ("scgnn_connectivities", "scgnn_distances"),
-    "uns": ("scgnn",),
-}
 EDGES_PER_BLOCK = 2**16  # whose lengths are computed at a time
+Metrics: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class RunResult:
 
     adata: AnnData
     state: State
-    metrics: dict[str, Any]
+    metrics: Metrics
     recipe: Recipe
 
 
@@ -67,11 +62,15 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, in_memory: bool) -> 
     in_memory
         Whether the data came from Python rather than from the recipe's reader.
     """
+    import pandas as pd
+
+    assert state.clusters is not None
     adata = counts[state.cells, state.genes].copy()
-    for slot, keys in OUTPUT_KEYS.items():
-        for key in keys:
-            getattr(adata, slot).pop(key, None)
-    adata.obs["scgnn"] = _to_categorical(state.clusters)
+    adata.layers.pop("scgnn_imputed", None)  # of an earlier run, as the next ones
+    adata.obsp.pop("scgnn_connectivities", None)
+    adata.obsp.pop("scgnn_distances", None)
+    names = pd.Index([str(cluster) for cluster in range(int(state.clusters.max()) + 1)])
+    adata.obs["scgnn"] = pd.Categorical.from_codes(state.clusters, categories=names)
     adata.obsm["X_scgnn"] = state.graph_embedding
     adata.obsm["X_scgnn_features"] = state.embedding
     if state.imputed is not None:
@@ -104,14 +103,6 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, in_memory: bool) -> 
         }
     adata.uns["scgnn"] = uns
     return adata
-
-
-def _to_categorical(clusters: np.ndarray | None) -> Any:
-    import pandas as pd
-
-    assert clusters is not None
-    categories = pd.Index([str(cluster) for cluster in range(int(clusters.max()) + 1)])
-    return pd.Categorical.from_codes(clusters, categories=categories)
 
 
 def _compute_edge_lengths(state: State) -> sparse.csr_matrix:
@@ -150,15 +141,12 @@ def check_h5ad_compatible(adata: AnnData) -> None:
             try:
                 write_elem(file, "element", value)
             except Exception as error:  # anndata's writers raise anything
-                raise InputError(
-                    f"the given AnnData: {name} cannot be written to a .h5ad file; convert it to "
-                    "text or numbers, or remove it"
-                ) from error
+                problem = f"the given AnnData: {name} cannot be written to a .h5ad file"
+                advice = "convert it to text or numbers, or remove it"
+                raise InputError(f"{problem}; {advice}") from error
 
 
-def build_text_files(
-    state: State, recipe: Recipe, metrics: dict[str, Any]
-) -> dict[str, FileContent]:
+def build_text_files(state: State, recipe: Recipe, metrics: Metrics) -> dict[str, FileContent]:
     """Return the contents of the text files of a run, by name; ``metrics.json`` is the last."""
     assert state.clusters is not None
     return {

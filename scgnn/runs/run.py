@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from scgnn.recipe.recipe import Recipe
 from scgnn.runs.cost_model import get_dataset_size
 from scgnn.runs.folder import make_paths_absolute
 from scgnn.runs.preflight import preflight
-from scgnn.runs.results import RunResult, annotate
+from scgnn.runs.results import Metrics, RunResult, annotate
 from scgnn.seeding import seed_for
 from scgnn.state import State, to_dense
 
@@ -114,7 +114,7 @@ def prepare(recipe: Recipe, adata: AnnData | None = None) -> PreparedData:
     return PreparedData(counts, state, labels, targets)
 
 
-def compute(recipe: Recipe, data: PreparedData, stages: Stages) -> tuple[State, dict[str, Any]]:
+def compute(recipe: Recipe, data: PreparedData, stages: Stages) -> tuple[State, Metrics]:
     """Run the pipeline; return its last state and the metrics, time and memory included."""
     state = recipe.pipeline(data.state, stages, recipe.seed)
     metrics = _compute_run_metrics(state, stages, recipe.seed)
@@ -138,9 +138,7 @@ def score_separation(
         return clustering.score_separation(embedding, clusters, seed)
 
 
-def _score_imputation(
-    data: PreparedData, state: State, stages: Stages, seed: int
-) -> dict[str, Any]:
+def _score_imputation(data: PreparedData, state: State, stages: Stages, seed: int) -> Metrics:
     """Return the scores of the imputed expression and of the baselines, where it is known."""
     targets, x = data.imputation_targets, data.state.x
     if not targets:
@@ -154,23 +152,20 @@ def _score_imputation(
     return unflatten_scores(scores) | {"imputation_baselines": by_name}
 
 
-def _compute_run_metrics(state: State, stages: Stages, seed: int) -> dict[str, Any]:
+def _compute_run_metrics(state: State, stages: Stages, seed: int) -> Metrics:
     """Return the metrics that need no truth."""
     assert state.clusters is not None
     args = (state.graph_embedding, state.clusters, seed)
     separation = stages(score_separation, *args, iteration=state.n_iterations)
-    dead = {
-        record.quantity: int(record.value)  # the last one
-        for record in state.history
-        if record.quantity in ("dead_units", "dead_genes") and record.stage == "feature autoencoder"
-    }
+    records = [record for record in state.history if record.stage == "feature autoencoder"]
+    records = [record for record in records if record.quantity in ("dead_units", "dead_genes")]
     return {
         "n_cells": state.n_cells,
         "n_genes": state.n_genes,
         "n_clusters": int(state.clusters.max()) + 1,
         "iterations": state.n_iterations,
         "stop_reason": state.stop_reason,
-        **dead,
+        **{record.quantity: int(record.value) for record in records},  # the last one of each
         **separation,
     }
 
@@ -183,7 +178,6 @@ def _encode_batches(adata: AnnData, batch_key: str | None) -> np.ndarray | None:
         columns = ", ".join(adata.obs.columns) or "none"
         raise InputError(f"data.batch_key: obs has no column '{batch_key}'; its columns: {columns}")
     if n_missing := int(adata.obs[batch_key].isna().sum()):
-        raise InputError(
-            f"data.batch_key: {n_missing:,} cells have no value in column '{batch_key}' of obs"
-        )
+        problem = f"{n_missing:,} cells have no value in column '{batch_key}' of obs"
+        raise InputError(f"data.batch_key: {problem}")
     return np.unique(adata.obs[batch_key].astype(str), return_inverse=True)[1]

@@ -9,20 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from scgnn.recipe.build import INVALID, Problems, build
+from scgnn.recipe.build import INVALID, Problems, build, get_default
 from scgnn.recipe.describe import parse_parameter_docs
 from scgnn.recipe.yaml_tree import dump_yaml, parse_yaml
 from scgnn.registry.component import Component
-from scgnn.registry.introspection import extract_summary, recipe_key, to_dict
+from scgnn.registry.introspection import extract_summary, recipe_fields, to_dict
 from scgnn.registry.kinds import kinds, registered_components
 from scgnn.state import State
 from scgnn.testing.check import register_check, require
 from scgnn.testing.edge_cases import make_cells
 from scgnn.testing.exercise import collect_arrays, exercise, seed_global_generators
-
-
-def _fields(component: Any) -> tuple[dataclasses.Field[Any], ...]:
-    return dataclasses.fields(component)
 
 
 def _build(component: Component, data: Any) -> tuple[Any, list[str]]:
@@ -48,7 +44,7 @@ def check_is_frozen_dataclass(component: Component) -> None:
     cls, advice = type(component), "decorate it with @dataclass(frozen=True)"
     params = getattr(cls, "__dataclass_params__", None)
     require(params and params.frozen, f"{cls.__name__} is not frozen; {advice}")
-    names = {field.name for field in _fields(component)}
+    names = {field.name for field in dataclasses.fields(component)}  # type: ignore[arg-type]
     annotations = vars(cls).get("__annotations__", {}).items()
     undeclared = sorted(n for n, t in annotations if n not in names and "ClassVar" not in str(t))
     require(not undeclared, f"not a field of {cls.__name__}: {', '.join(undeclared)}; {advice}")
@@ -68,19 +64,15 @@ def check_is_documented(component: Component) -> None:
     require(summary and not generated, f"{cls.__name__} has no docstring")
     require(summary.endswith("."), f"the docstring does not begin with a sentence: '{summary}'")
     docs = parse_parameter_docs(cls)
-    missing = [field.name for field in _fields(component) if not docs.get(recipe_key(field))]
+    missing = [f.name for key, f in recipe_fields(component).items() if not docs.get(key)]
     require(not missing, f"missing in the docstring's Parameters: {', '.join(missing)}")
 
 
 @register_check()
 def check_has_default_parameters(component: Component) -> None:
     """Check that every field has a default, so that a recipe can give the name only."""
-    unset = dataclasses.MISSING
-    missing = [
-        field.name
-        for field in _fields(component)
-        if field.init and field.default is unset and field.default_factory is unset
-    ]
+    fields = recipe_fields(component).values()
+    missing = [field.name for field in fields if get_default(field) is dataclasses.MISSING]
     require(not missing, f"without a default: {', '.join(missing)}")
     type(component)()
 
@@ -88,7 +80,7 @@ def check_has_default_parameters(component: Component) -> None:
 @register_check()
 def check_requires_known_state_fields(component: Component) -> None:
     """Check that everything it requires is a field of State."""
-    unknown = component.requires - {field.name for field in _fields(State)}
+    unknown = component.requires - {field.name for field in dataclasses.fields(State)}
     require(not unknown, f"requires {', '.join(sorted(unknown))}, which State does not have")
 
 
@@ -116,7 +108,7 @@ def check_is_picklable(component: Component) -> None:
 @register_check()
 def check_rejects_misspelled_parameters(component: Component) -> None:
     """Check that a misspelled parameter is rejected with a suggestion."""
-    names = [recipe_key(field) for field in _fields(component) if field.init]
+    names = list(recipe_fields(component))
     for name in names or ["parameter"]:
         typo = name + name[-1]
         _, problems = _build(component, {"name": component.name, typo: 1})

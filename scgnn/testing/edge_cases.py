@@ -118,10 +118,9 @@ def make_blobs(n: int = 15) -> SyntheticCells:
     group = np.repeat([0, 1], n)
     embedding = (rng.normal(size=(2 * n, EMBEDDING_DIM)) + 20 * group[:, None]).astype(np.float32)
     edges = (group[:, None] == group) & ~np.eye(2 * n, dtype=bool)
+    graph = sparse.csr_matrix(edges, dtype=np.float32)
     counts = rng.poisson(1 + 5 * group[:, None], (2 * n, N_GENES)).astype(np.float32)
-    return SyntheticCells(
-        counts, embedding, sparse.csr_matrix(edges, dtype=np.float32), group, group % 2
-    )
+    return SyntheticCells(counts, embedding, graph, group, group)
 
 
 def make_few_cells(n: int) -> SyntheticCells:

@@ -21,7 +21,6 @@ from scgnn.components.regularizers import ForwardPass, Regularizer
 from scgnn.execution.stages import Stages
 from scgnn.pipelines import Pipeline
 from scgnn.registry.component import Component
-from scgnn.registry.introspection import collect_requirements
 from scgnn.seeding import use_torch_seed
 from scgnn.state import Snapshot, State
 from scgnn.testing.edge_cases import EMBEDDING_DIM, N_GENES, SyntheticCells
@@ -46,8 +45,7 @@ def build_encoder_network(encoder: Encoder, cells: SyntheticCells, seed: int = 1
 def encode(encoder: Encoder, module: nn.Module, cells: SyntheticCells, seed: int = 1) -> Tensor:
     """Embed cells by a network; random numbers are drawn from ``seed``."""
     with use_torch_seed(seed):
-        z: Tensor = module(encoder.prepare_graph(cells.graph), torch.from_numpy(cells.x))
-        return z
+        return module(encoder.prepare_graph(cells.graph), torch.from_numpy(cells.x))
 
 
 def mirror_encoder(decoder: Decoder) -> Decoder:
@@ -132,12 +130,12 @@ def reduce_budget(pipeline: Pipeline) -> Pipeline:
     return replace(pipeline, **changes)  # type: ignore[type-var]
 
 
-def make_demo_state(n_cells: int = 40) -> State:
+def make_demo_state() -> State:
     """Return the state of simulated cells at the start of a pipeline."""
-    adata = Demo(n_cells=n_cells, n_genes=30)()
+    adata = Demo(n_cells=40, n_genes=30)()
     x = sparse.csr_matrix(adata.X, dtype=np.float32).log1p()
     names = np.asarray(adata.var_names, str), np.asarray(adata.obs_names, str)
-    return State(x, *names, batch=np.arange(n_cells) % 2)
+    return State(x, *names, batch=np.arange(adata.n_obs) % 2)
 
 
 def run_on_demo(pipeline: Pipeline, seed: int = 1) -> State:
@@ -214,8 +212,3 @@ def seed_global_generators(seed: int) -> Iterator[None]:
     finally:
         np.random.set_state(numpy_state)  # noqa: NPY002
         random.setstate(python_state)
-
-
-def needs_graph(component: Component) -> bool:
-    """Return whether a component or a part of it requires the graph."""
-    return "graph" in collect_requirements(component)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import typing
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from scgnn.errors import UserError
 from scgnn.execution.stages import Stages
 from scgnn.pipelines import Pipeline
+from scgnn.registry.annotations import classify, resolve_type_hints
 from scgnn.registry.component import Component
 from scgnn.registry.introspection import collect_requirements
 from scgnn.state import State
@@ -50,13 +50,13 @@ def check_reports_stages(pipeline: Pipeline) -> None:
 
 def iter_slots(pipeline: Component) -> Iterator[tuple[str, type[Component], frozenset[str], bool]]:
     """Yield each slot: its name, kind, available State fields and whether it holds a list."""
-    hints = typing.get_type_hints(type(pipeline))
-    for field in dataclasses.fields(pipeline):  # type: ignore[arg-type]
+    cls: type = type(pipeline)
+    for field in dataclasses.fields(cls):
         if "available" in field.metadata:
-            hint = hints[field.name]
-            options = (*typing.get_args(hint), hint)
-            kind = next(o for o in options if isinstance(o, type) and issubclass(o, Component))
-            yield field.name, kind, field.metadata["available"], typing.get_origin(hint) is tuple
+            field_type = classify(resolve_type_hints(cls)[field.name])
+            kind = field_type.kind or classify(field_type.item).kind
+            assert kind is not None
+            yield field.name, kind, field.metadata["available"], field_type.kind is None
 
 
 @register_check("pipeline", slow=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scgnn.components.regularizers import ForwardPass, Regularizer
 from scgnn.testing.check import register_check, require, require_finite, require_shape
-from scgnn.testing.edge_cases import SyntheticCells, make_cells
+from scgnn.testing.edge_cases import make_cells
 from scgnn.testing.exercise import compute_penalty, make_forward_batch
 
 
@@ -61,17 +61,13 @@ def check_is_differentiable(regularizer: Regularizer) -> None:
             require_finite(gradient, f"{context}: the gradient")
 
 
-def homogenize_components(cells: SyntheticCells) -> SyntheticCells:
-    """Return the cells with equal counts within each connected component of the graph."""
-    _, component = connected_components(cells.graph, directed=False)
-    _, first = np.unique(component, return_index=True)
-    return replace(cells, counts=cells.counts[first[component]])
-
-
 @register_check("regularizer")
 def check_is_zero_at_perfect_reconstruction(regularizer: Regularizer) -> None:
     """Check that its term is 0 if x_hat equals x and connected cells are equal."""
-    cells = homogenize_components(make_cells())
+    cells = make_cells()
+    _, component = connected_components(cells.graph, directed=False)
+    _, first = np.unique(component, return_index=True)
+    cells = replace(cells, counts=cells.counts[first[component]])
     batch = make_forward_batch(cells)
     batch = batch._replace(x_hat=batch.x.clone().requires_grad_())
     term = compute_penalty(regularizer, batch, cells.to_state())

@@ -8,7 +8,6 @@ from scgnn.components.readers.in_memory import InMemory
 from scgnn.components.readers.loom import Loom
 from scgnn.components.readers.sniffing import detect_reader
 from scgnn.components.readers.tenx import TenxH5, TenxMTX
-from scgnn.data.orientation import OrientationGuess, guess_orientation
 
 __all__ = [
     "CSV",
@@ -16,11 +15,9 @@ __all__ = [
     "Demo",
     "InMemory",
     "Loom",
-    "OrientationGuess",
     "Reader",
     "TenxH5",
     "TenxMTX",
     "Zarr",
     "detect_reader",
-    "guess_orientation",
 ]

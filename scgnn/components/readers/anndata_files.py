@@ -13,7 +13,7 @@ from scgnn.components.readers.contract import (
     resolve_path,
     translate_read_errors,
 )
-from scgnn.data.anndata_views import convert_x_to_csr, select_layer
+from scgnn.data.anndata_views import replace_x, require_x, select_layer, to_csr
 from scgnn.data.hdf5 import HDF5Matrix
 from scgnn.errors import InputError
 from scgnn.field_types import PositiveInt
@@ -72,13 +72,11 @@ class H5AD(Reader):
 
     def _read_top_genes(self, file: Any, path: Path, n_top_genes: int) -> AnnData:
         from anndata import AnnData
-        from anndata.io import read_elem
 
-        x = HDF5Matrix(open_counts(file, self.layer, path))
-        var = read_elem(file["raw/var" if self.layer == "raw" else "var"])
+        x, obs, var = open_counts(file, self.layer, path)
         genes = x.find_top_variable_genes(n_top_genes)
         log.info(f"{path}: keeping the {len(genes):,} most variable of {len(var):,} genes")
-        return AnnData(x.read_genes(genes), obs=read_elem(file["obs"]), var=var.iloc[genes])
+        return AnnData(x.read_genes(genes), obs=obs, var=var.iloc[genes])
 
 
 def get_counts_key(layer: str | None) -> str:
@@ -88,10 +86,19 @@ def get_counts_key(layer: str | None) -> str:
     return "raw/X" if layer == "raw" else f"layers/{layer}"
 
 
-def open_counts(file: Any, layer: str | None, path: Path) -> Any:
-    """Return the counts in an open h5ad file without reading them, else raise InputError."""
+def open_counts(file: Any, layer: str | None, path: Path) -> tuple[HDF5Matrix, Any, Any]:
+    """Return the counts in an open h5ad file, which are not read yet, with ``obs`` and ``var``.
+
+    Raises
+    ------
+    InputError
+        If there is no such layer.
+    """
+    from anndata.io import read_elem
+
     if get_counts_key(layer) in file:
-        return file[get_counts_key(layer)]
+        x, var = file[get_counts_key(layer)], file["raw/var" if layer == "raw" else "var"]
+        return HDF5Matrix(x), read_elem(file["obs"]), read_elem(var)
     available = ", ".join([*file.get("layers", ()), *(["raw"] if "raw" in file else [])]) or "none"
     problem = "X: set layer to one of" if layer is None else f"layer '{layer}': it has"
     raise InputError(f"{path} has no {problem} {available}")
@@ -127,4 +134,4 @@ class Zarr(Reader):
 def _select_counts(adata: AnnData, layer: str | None, path: Path) -> AnnData:
     """Return the AnnData with the counts of a layer as ``X``, CSR float32."""
     adata = adata if layer is None else select_layer(adata, layer, source=str(path))
-    return convert_x_to_csr(adata, source=str(path))
+    return replace_x(adata, to_csr(require_x(adata, str(path)), str(path)))

@@ -84,9 +84,8 @@ def translate_read_errors(path: Path, file_format: str) -> Iterator[None]:
     except Exception as error:  # libraries raise anything on untrusted files
         reason = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, CORRUPT_FILE_ERRORS) or "truncated file" in reason:
-            raise InputError(
-                f"{path} is damaged or incomplete: unexpected end or corrupt data; copy it again"
-            ) from error
+            reason = "unexpected end or corrupt data; copy it again"
+            raise InputError(f"{path} is damaged or incomplete: {reason}") from error
         raise InputError(f"{path} cannot be read as {file_format}: {reason[:200]}") from error
 
 

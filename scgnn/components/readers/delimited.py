@@ -80,16 +80,13 @@ class CSV(Reader):
         guess = guess_orientation(names, layout.columns, layout.corner)
         if self.orientation == "auto":
             if guess.orientation is None:
-                raise InputError(
-                    f"{path}: {guess.reason}; set orientation to cells_by_genes or genes_by_cells"
-                )
+                advice = "set orientation to cells_by_genes or genes_by_cells"
+                raise InputError(f"{path}: {guess.reason}; {advice}")
             log.info(f"{path}: read as {guess.orientation}, because {guess.reason}")
             return guess.orientation
         if guess.contradicts(self.orientation):
-            raise InputError(
-                f"{path}: orientation is {self.orientation}, but {guess.reason}: set orientation "
-                f"to {guess.orientation}"
-            )
+            problem = f"orientation is {self.orientation}, but {guess.reason}"
+            raise InputError(f"{path}: {problem}: set orientation to {guess.orientation}")
         if guess.orientation not in (None, self.orientation):
             log.warning(f"{path}: read as {self.orientation} as declared, although {guess.reason}")
         return self.orientation
@@ -157,9 +154,8 @@ def _check_names(path: Path, corner: str, columns: list[str], names: list[str]) 
     if _is_numeric([corner, *columns]):
         raise InputError(f"{path}: the first line has numbers instead of names: add a header")
     if _is_numeric(names):
-        raise InputError(
-            f"{path}: the first column, '{corner}', has numbers instead of names: add row names"
-        )
+        problem = f"the first column, '{corner}', has numbers instead of names"
+        raise InputError(f"{path}: {problem}: add row names")
 
 
 def _is_numeric(values: list[str]) -> bool:
@@ -223,10 +219,8 @@ def _parse_row(line: str, layout: TableLayout, location: str) -> tuple[str, np.n
             return name.strip().replace('""', '"'), row
     name, *values = _split_fields(line, sep)
     if len(values) != len(layout.columns):
-        raise InputError(
-            f"{location} ('{name}') has {len(values):,} values, but the header has "
-            f"{len(layout.columns):,} names: the file may be truncated"
-        )
+        problem = f"{len(values):,} values, but the header has {len(layout.columns):,} names"
+        raise InputError(f"{location} ('{name}') has {problem}: the file may be truncated")
     pairs = zip(values, layout.columns, strict=True)
     numbers = [_parse_number(value, f"{location}, column '{column}'") for value, column in pairs]
     return name, np.array(numbers, dtype=np.float32)

@@ -87,15 +87,11 @@ class Demo(Reader):
 
         counts, means, group, markers = self._simulate()
         names = np.array([f"group_{i + 1}" for i in range(self.n_groups)])
-        obs = {
-            "names": [f"cell_{i + 1}" for i in range(self.n_cells)],
-            "group": pd.Categorical(names[group], names),
-        }
-        var = {
-            "names": [f"gene_{i + 1}" for i in range(self.n_genes)],
-            "marker_of": [",".join(names[marked]) for marked in markers.T],
-        }
-        adata = make_anndata(counts, obs, var)
+        cells = [f"cell_{i + 1}" for i in range(self.n_cells)]
+        genes = [f"gene_{i + 1}" for i in range(self.n_genes)]
+        obs = {"names": cells, "group": pd.Categorical(names[group], names)}
+        marker_of = [",".join(names[marked]) for marked in markers.T]
+        adata = make_anndata(counts, obs, {"names": genes, "marker_of": marker_of})
         if means:
             adata.layers["true_mean"] = np.concatenate(means)
         return adata
@@ -105,9 +101,8 @@ class Demo(Reader):
         rng = np.random.default_rng(self.seed)
         profiles, markers = self._sample_profiles(rng)
         group = self._assign_groups(rng)
-        library_sizes = self.library_size * np.exp(
-            self.library_size_log_std * rng.normal(size=self.n_cells)
-        )
+        deviations = self.library_size_log_std * rng.normal(size=self.n_cells)
+        library_sizes = self.library_size * np.exp(deviations)
         counts, means = [], []
         for start in range(0, self.n_cells, CELLS_PER_BLOCK):
             cells = slice(start, start + CELLS_PER_BLOCK)

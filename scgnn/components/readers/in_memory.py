@@ -18,7 +18,6 @@ class InMemory(Reader):
     """AnnData passed in Python; a placeholder in saved recipes."""
 
     def __call__(self) -> AnnData:
-        raise InputError(
-            "data.reader: the data were passed in Python and are not part of the recipe; pass them "
-            "again (scgnn.run(recipe, adata)) or use --data FILE"
-        )
+        problem = "data.reader: the data were passed in Python and are not part of the recipe"
+        advice = "pass them again (scgnn.run(recipe, adata)) or use --data FILE"
+        raise InputError(f"{problem}; {advice}")

@@ -52,20 +52,15 @@ class Loom(Reader):
 
         path = resolve_file(self.path)
         with translate_read_errors(path, "loom"), h5py.File(path) as file:
-            matrix = self._select_matrix(file, path)
+            layers = file.get("layers", {})
+            if self.layer is not None and self.layer not in layers:
+                available = ", ".join(layers) or "none"
+                raise InputError(f"{path} has no layer '{self.layer}': it has {available}")
+            matrix = file["matrix"] if self.layer is None else layers[self.layer]
             n_genes, n_cells = matrix.shape
             obs = _read_attributes(file["col_attrs"], n_cells, CELL_NAME_KEYS, "cell", path)
             var = _read_attributes(file["row_attrs"], n_genes, GENE_NAME_KEYS, "gene", path)
             return make_anndata(_read_csr(matrix).T, obs, var)
-
-    def _select_matrix(self, file: h5py.File, path: Path) -> h5py.Dataset:
-        layers = file.get("layers", {})
-        if self.layer is None:
-            return file["matrix"]
-        if self.layer not in layers:
-            available = ", ".join(layers) or "none"
-            raise InputError(f"{path} has no layer '{self.layer}': it has {available}")
-        return layers[self.layer]
 
 
 def _read_csr(matrix: h5py.Dataset) -> csr_matrix:

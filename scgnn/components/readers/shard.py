@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from scgnn.components.readers.anndata_files import H5AD, open_counts
 from scgnn.components.readers.contract import Reader, resolve_file, translate_read_errors
 from scgnn.data.anndata_views import select_layer
-from scgnn.data.hdf5 import HDF5Matrix
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,22 +57,18 @@ class ShardReader(Reader):
 
     def _shard_slice(self, n: int) -> slice:
         if n < self.world_size:
-            raise InputError(
-                f"{n} cells cannot be divided among {self.world_size} processes: use fewer"
-            )
+            problem = f"cannot be divided among {self.world_size} processes: use fewer"
+            raise InputError(f"{n} cells {problem}")
         return slice(n * self.rank // self.world_size, n * (self.rank + 1) // self.world_size)
 
     def _read_h5ad(self, reader: H5AD) -> AnnData:
         import h5py
         from anndata import AnnData
-        from anndata.io import read_elem
         from anndata.utils import make_index_unique
 
         path, layer = resolve_file(reader.path), self.layer or reader.layer
         with translate_read_errors(path, "h5ad"), h5py.File(path) as file:
-            x = HDF5Matrix(open_counts(file, layer, path))
-            obs = read_elem(file["obs"])
+            x, obs, var = open_counts(file, layer, path)
             obs.index = make_index_unique(obs.index)
             cells = self._shard_slice(len(obs))
-            var = read_elem(file["raw/var" if layer == "raw" else "var"])
             return AnnData(x.read_cells(cells), obs=obs[cells], var=var)

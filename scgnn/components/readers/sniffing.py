@@ -55,9 +55,8 @@ def _detect_folder_reader(resolved: Path, path: str) -> Reader:
     subfolders = (folder for folder in resolved.iterdir() if folder.is_dir())
     if find_matrix_files(resolved) or any(map(find_matrix_files, subfolders)):
         return TenxMTX(path=path)  # which suggests the subfolder
-    raise InputError(
-        f"{path} is a folder without matrix.mtx and not a zarr store; supported: {KNOWN_FORMATS}"
-    )
+    problem = "is a folder without matrix.mtx and not a zarr store"
+    raise InputError(f"{path} {problem}; supported: {KNOWN_FORMATS}")
 
 
 def _detect_hdf5_reader(resolved: Path, path: str) -> Reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, cast
 
@@ -126,10 +127,8 @@ class TenxH5(Reader):
         available = ", ".join(genomes)
         if self.genome is None:
             if len(genomes) > 1:
-                log.warning(
-                    f"{path} has genes of several genomes ({available}), all of which are kept; "
-                    "set genome to select one"
-                )
+                problem = f"{path} has genes of several genomes ({available})"
+                log.warning(f"{problem}, all of which are kept; set genome to select one")
             return adata
         if self.genome not in genomes:
             raise InputError(f"{path} has no genome '{self.genome}': it has {available}")
@@ -156,19 +155,16 @@ def _find_matrix_file(path: Path, prefix: str) -> tuple[Path, str]:
     if len(files) == 1 and not prefix:
         return files.popitem()[::-1]
     available = ", ".join(f"'{name}'" for name in sorted(files))
-    raise InputError(
-        f"{path} has no sample with prefix '{prefix}': set prefix to one of {available}"
-    )
+    problem = f"{path} has no sample with prefix '{prefix}'"
+    raise InputError(f"{problem}: set prefix to one of {available}")
 
 
 def _find_companion_file(matrix: Path, prefix: str, names: list[str]) -> Path:
     """Return the file with the row or column names of a matrix."""
-    for start in dict.fromkeys((prefix, "")):
-        for name in names:
-            for suffix in ("", ".gz"):
-                file = matrix.with_name(f"{start}{name}{suffix}")
-                if file.exists():
-                    return resolve_file(os.fspath(file))
+    for start, name, suffix in product(dict.fromkeys((prefix, "")), names, ("", ".gz")):
+        file = matrix.with_name(f"{start}{name}{suffix}")
+        if file.exists():
+            return resolve_file(os.fspath(file))
     raise InputError(f"{matrix}: no {prefix}{' or '.join(names)} (or .gz) in the same folder")
 
 
@@ -244,10 +240,8 @@ def _read_h5_genes(group: h5py.Group, var_names: GeneNameSource) -> dict[str, An
 
 def _check_length(matrix: Path, axis: str, length: int, path: Path, names: list[str]) -> None:
     if len(names) != length:
-        raise InputError(
-            f"{matrix} has {length:,} {axis}, but {path.name} has {len(names):,} names (the first "
-            f"is '{names[0] if names else ''}')"
-        )
+        actual = f"{len(names):,} names (the first is '{names[0] if names else ''}')"
+        raise InputError(f"{matrix} has {length:,} {axis}, but {path.name} has {actual}")
 
 
 def _filter_feature_type(adata: AnnData, feature_type: str, path: Path) -> AnnData:
@@ -259,12 +253,8 @@ def _filter_feature_type(adata: AnnData, feature_type: str, path: Path) -> AnnDa
         return adata
     available = ", ".join(sorted(set(adata.var["feature_types"])))
     if not mask.any():
-        raise InputError(
-            f"{path} has no features of type '{feature_type}': set feature_type to one of "
-            f"{available}"
-        )
-    log.info(
-        f"{path}: keeping {mask.sum():,} of {len(mask):,} features, those of type "
-        f"'{feature_type}' (of {available})"
-    )
+        advice = f"set feature_type to one of {available}"
+        raise InputError(f"{path} has no features of type '{feature_type}': {advice}")
+    fraction = f"{mask.sum():,} of {len(mask):,} features"
+    log.info(f"{path}: keeping {fraction}, those of type '{feature_type}' (of {available})")
     return select_genes(adata, mask)
