@@ -38,10 +38,8 @@ def cache(
     entries = _group_entries(stage_cache)
     if entries:
         rows = [_format_stage(label, entries[label]) for label in sorted(entries)]
-        total = [entry for stage in entries.values() for entry in stage]
-        print_columns(
-            [("stage", "values", "size", "last used"), *rows, _format_stage("total", total)]
-        )
+        total = _format_stage("total", [entry for stage in entries.values() for entry in stage])
+        print_columns([("stage", "values", "size", "last used"), *rows, total])
     else:
         typer.echo(f"{cache_dir}: empty")
 

@@ -28,13 +28,10 @@ def print_run_summary(metrics: Mapping[str, Any], files: Sequence[Path], out: Pa
     if dead := list_dead(metrics):
         facts.append(("always zero", ", ".join(dead)))
     print_columns([*facts, *build_score_table(metrics).rows])
-    for table in (
-        build_imputation_table(metrics, "this run", SHOWN_BASELINES),
-        build_stage_table(metrics),
-    ):
-        if table is not None:
-            typer.echo()
-            print_columns([table.header, *table.rows])
+    imputation = build_imputation_table(metrics, "this run", SHOWN_BASELINES)
+    for table in filter(None, (imputation, build_stage_table(metrics))):
+        typer.echo()
+        print_columns([table.header, *table.rows])
     typer.echo(f"\nfiles in {out}: {', '.join(path.name for path in files)}")
 
 

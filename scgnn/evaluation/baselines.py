@@ -120,9 +120,8 @@ BASELINES: dict[str, Callable[[Matrix, Neighborhood], np.ndarray]] = {
 @stage(BASELINES_STAGE)
 def score_baselines(x: Matrix, targets: ImputationTargets, seed: int) -> dict[str, Scores]:
     """Return the scores of each baseline, by its name."""
-    return {
-        name: score_imputation(imputed, x, targets) for name, imputed in impute_baselines(x, seed)
-    }
+    imputed = impute_baselines(x, seed)
+    return {name: score_imputation(values, x, targets) for name, values in imputed}
 
 
 def impute_baselines(x: Matrix, seed: int) -> Iterator[tuple[str, np.ndarray]]:

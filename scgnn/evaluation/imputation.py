@@ -170,8 +170,7 @@ def compute_false_signal(imputed: Matrix, x: Matrix, genes: np.ndarray) -> float
 
 
 def _mean_absolute_correlation(x: Matrix, genes: np.ndarray) -> float:
-    part: Any = x[:, genes]
-    values = np.asarray(part.toarray() if issparse(part) else part, dtype=float)
+    values = _to_float64(x[:, genes])
     square_sum = np.square(values).sum(axis=0)
     values = values - values.mean(axis=0)
     variation = np.square(values).sum(axis=0)
@@ -209,7 +208,7 @@ def _iter_blocks(
         yield _to_float64(imputed[rows], genes), _to_float64(reference[rows], genes)
 
 
-def _to_float64(rows: Any, genes: np.ndarray | None) -> np.ndarray:
+def _to_float64(rows: Any, genes: np.ndarray | None = None) -> np.ndarray:
     values = np.asarray(rows.toarray() if issparse(rows) else rows, dtype=np.float64)
     return values if genes is None else values[:, genes]
 

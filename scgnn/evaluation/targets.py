@@ -146,11 +146,10 @@ def prepare_imputation_targets(
 def infer_scale(transforms: Sequence[Transform]) -> Scale:
     """Return the scale of counts after transforms, up to a factor for each cell."""
     names = [transform.name for transform in transforms if not transform.drops_cells_or_genes]
-    scale: Scale = "counts"
-    if names[-1:] == ["log1p"]:
-        scale = "log1p"
-        names.pop()
-    return scale if set(names) <= {"normalize_total"} else "other"
+    is_log = names[-1:] == ["log1p"]
+    if set(names[: len(names) - is_log]) - {"normalize_total"}:
+        return "other"
+    return "log1p" if is_log else "counts"
 
 
 def load_true_counts(counts: AnnData, path: str) -> AnnData:

@@ -17,10 +17,9 @@ GROUP_LABELS = {
 def format_score_name(name: str) -> str:
     """Return the label of a score; ``thinning.mse`` is ``held-out molecules, MSE``."""
     group, *parts = name.split(".")
-    labels = [SCORES[part].label if part in SCORES else part.replace("_", " ") for part in parts]
-    if group in GROUP_LABELS:
-        return ", ".join([GROUP_LABELS[group], *labels])
-    return ", ".join([SCORES[group].label if group in SCORES else group.replace("_", " "), *labels])
+    known = {key: score.label for key, score in SCORES.items()}
+    labels = [known.get(part, part.replace("_", " ")) for part in (group, *parts)]
+    return ", ".join([GROUP_LABELS.get(group, labels[0]), *labels[1:]])
 
 
 def format_p_value(p: float) -> str:

@@ -112,16 +112,14 @@ def _draw_components(
 ) -> None:
     """Draw p_j φ(y; μ_j, σ_j) of each component and their sum."""
     from matplotlib import colormaps
+    from scipy.stats import norm
 
     fitted = np.flatnonzero(np.nan_to_num(weight) > 0)
     if not len(fitted):
         return
     x_max = max(ax.get_xlim()[1], (mean + 3 * sd)[fitted].max())
     y = np.linspace(x_min, x_max, 1000)
-    curves = {
-        j: weight[j] * np.exp(-(((y - mean[j]) / sd[j]) ** 2) / 2) / (sd[j] * np.sqrt(2 * np.pi))
-        for j in fitted
-    }
+    curves = {j: weight[j] * norm.pdf(y, mean[j], sd[j]) for j in fitted}
     bars_max = ax.dataLim.y1
     ax.plot(y, np.sum(list(curves.values()), 0), color="black", linewidth=1, label="mixture")
     colors = colormaps["viridis"](np.linspace(0.15, 0.85, len(weight)))

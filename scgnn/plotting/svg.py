@@ -14,8 +14,6 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scgnn.execution.fingerprint import digest
-
 log = logging.getLogger("scgnn")
 
 # placeholders, replaced by the colors of the page
@@ -32,7 +30,6 @@ MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
 RASTER_DPI = 144
 RC_PARAMS: Any = {
     "svg.fonttype": "none",
-    "svg.hashsalt": "scgnn",
     "font.size": 11,
     "text.color": INK,
     "axes.edgecolor": LINE,
@@ -59,14 +56,11 @@ class Margins(NamedTuple):
     top: float
 
 
-DEFAULT_MARGINS = Margins(8, 8, 8, 8)
-
-
 def render_svg(
     alt: str,
     size: tuple[float, float],
     draw: Callable[[Axes], None],
-    margins: Margins = DEFAULT_MARGINS,
+    margins: Margins,
     caption: str = "",
 ) -> SvgFigure:
     """Render what ``draw`` draws on axes as SVG.
@@ -87,7 +81,8 @@ def render_svg(
         Text above the figure.
     """
     width, height = size
-    with rc_context(RC_PARAMS), warnings.catch_warnings():
+    salt = {"svg.hashsalt": alt}  # so that ids are unique in a page
+    with rc_context(RC_PARAMS | salt), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has its own fonts
         try:
             figure = Figure(figsize=(width / 72, height / 72))
@@ -107,13 +102,11 @@ def render_svg(
 
 
 def _to_inline(svg: str, alt: str, width: float) -> Markup:
-    """Make ids unique, shorten numbers, and use the colors and the font of the page."""
+    """Drop unused ids, shorten numbers, and use the colors and the font of the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
     used = set(re.findall(r'(?:url\(#|href="#)([\w-]+)', svg))
     svg = re.sub(r' id="([\w-]+)"', lambda m: m[0] if m[1] in used else "", svg)
-    prefix = f"p{digest(svg, alt)[:8]}-"
-    svg = re.sub(r'(url\(#|href="#| id=")(?=[\w-]+)', rf"\g<1>{prefix}", svg)
     svg = re.sub(r'xmlns(:xlink)?="[^"]*"', "", svg)
     for color, variable in CSS_VARIABLES.items():
         svg = svg.replace(color, f"var({variable})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from scgnn.evaluation import BASELINES
+from scgnn.evaluation.baselines import BASELINES
 from scgnn.evaluation.scores import flatten_scores
 from scgnn.execution.formatting import format_number
 from scgnn.plotting.formatting import GROUP_LABELS, format_score_name

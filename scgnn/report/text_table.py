@@ -11,7 +11,7 @@ import pandas as pd
 
 from scgnn.execution.files import write_atomic
 
-LATEX_PREAMBLE = "% requires \\usepackage{booktabs} and, for the marks, \\usepackage{amssymb}\n"
+LATEX_PREAMBLE = "% requires \\usepackage{booktabs}\n"
 LATEX_ESCAPES = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -21,16 +21,8 @@ LATEX_ESCAPES = str.maketrans(
         ">": r"\textgreater{}",
         "−": "$-$",
         "±": r"$\pm$",
-        "×": r"$\times$",
         "∞": r"$\infty$",
         "–": "--",
-        "…": r"\ldots{}",
-        "▲": r"$\blacktriangle$",
-        "▼": r"$\blacktriangledown$",
-        "◆": r"$\blacklozenge$",
-        "△": r"$\vartriangle$",
-        "▽": r"$\triangledown$",
-        "◇": r"$\lozenge$",
         **{sign: f"\\{sign}" for sign in "&%$#_{}"},
     }
 )

@@ -150,14 +150,12 @@ def _build_runs(
         problems.add(SourceLocation("study"), "", f"{n_runs:,} runs; at most {MAX_RUNS:,}")
         return
     for levels, crossed in _iter_combinations(axes):
-        reference = _change(base, crossed, problems)
-        if reference is None:
+        if (reference := _change(base, crossed, problems)) is None:
             continue
         yield Run("base", "base", levels, reference)
         names = {reference: "the base"}
         for variant in variants:
-            recipe = _change(base, [*crossed, *variant.changes], problems)
-            if recipe is None:
+            if (recipe := _change(base, [*crossed, *variant.changes], problems)) is None:
                 continue
             same = names.setdefault(recipe, f"'{variant.name}'")
             if same != f"'{variant.name}'":
@@ -165,8 +163,7 @@ def _build_runs(
                 problems.add(location, "vary", f"'{variant.name}' is the same recipe as {same}")
             yield Run(variant.name, "change", levels, recipe)
     for levels, crossed in _iter_combinations(blocks):
-        reference = _change(base, crossed, problems)
-        if reference is None:
+        if (reference := _change(base, crossed, problems)) is None:
             continue
         for name, control in controls.items():
             data = replace(reference.data, transforms=control.data.transforms)

@@ -57,8 +57,7 @@ def list_score_names(table: pd.DataFrame) -> list[str]:
         for name in columns[columns.index("reason") + 1 :]
         if not name.startswith(EXCLUDED_SCORES) and pd.api.types.is_numeric_dtype(table[name])
     ]
-    leading = [name for name in LEADING_SCORES if name in names]
-    return list(dict.fromkeys([*leading, *names]))
+    return sorted(names, key=(*LEADING_SCORES, *names).index)
 
 
 class StudyTables:
@@ -89,6 +88,7 @@ class StudyTables:
         self.ranking: Ranking | None = None
         if not self.scores:
             return
+        self._directions = {score: get_direction(score) for score in self.scores}
         if len(study.variants) > 1:
             self.effects = self._estimate_effects(study)
             self._rank_variants(study)
@@ -99,10 +99,6 @@ class StudyTables:
             options: dict[str, Any] = {"blocks": study.blocks, "directions": self._directions}
             self.main_effects = estimate_main_effects(base, self.scores, study.factors, **options)
             self.interactions = estimate_interactions(base, self.scores, study.factors, **options)
-
-    @property
-    def _directions(self) -> dict[str, int]:
-        return {score: get_direction(score) for score in self.scores}
 
     def _rank_variants(self, study: Study) -> None:
         """Rank the variants, without controls in studies that have factors."""

@@ -9,7 +9,7 @@ import pytest
 from scgnn.execution.formatting import format_number
 from scgnn.plotting.forest import build_forest_plot
 from scgnn.plotting.scatter import match_clusters, plot_clusters
-from scgnn.plotting.svg import render_svg
+from scgnn.plotting.svg import Margins, render_svg
 from scgnn.report.text_table import TextTable, escape_latex
 
 
@@ -90,4 +90,7 @@ def test_a_drawing_that_fails_says_so_in_its_place():
     def draw(ax):
         raise ValueError("<no> numbers")
 
-    assert "could not be drawn: &lt;no&gt; numbers" in render_svg("x", (100, 100), draw).svg
+    assert (
+        "could not be drawn: &lt;no&gt; numbers"
+        in render_svg("x", (100, 100), draw, Margins(8, 8, 8, 8)).svg
+    )
