@@ -13,7 +13,7 @@ from scgnn.execution.cache import StageCache
 from scgnn.execution.files import FileContent, write_files
 from scgnn.execution.resources import configure_process
 from scgnn.runs.preflight import check_all_fit_memory
-from scgnn.runs.provenance import collect_versions, third_party_components
+from scgnn.runs.provenance import collect_versions
 from scgnn.runs.results import format_json
 from scgnn.study.dask_backend import count_local_workers, open_cluster
 from scgnn.study.engine import DataCache, run_all
@@ -113,9 +113,7 @@ def write_study_tables(result: StudyResult) -> list[Path]:
         "interactions.csv": tables.interactions,
     }
     frames |= {name: frame for name, frame in optional.items() if not frame.empty}
-    versions = collect_versions()
-    for run in result.study.runs:
-        versions = third_party_components(run.recipe) | versions
+    versions = collect_versions(*(run.recipe for run in result.study.runs))
     files: dict[str, FileContent] = {"versions.json": format_json(versions)}
     for name, frame in frames.items():
         files[name] = frame.to_csv(index=False, lineterminator="\n")
