@@ -78,7 +78,7 @@ def test_package_of_the_guide_is_the_one_that_is_written(guide_folder, run_cli):
     assert "scgnn-recipe new encoder my_gnn\n" in commands
     assert run_cli("new", "encoder", "my_gnn").exit_code == 0
     (folder,) = re.findall(r"pip install -e (\S+)", commands)
-    table = GUIDE.partition("| file | content |")[2].partition("## ")[0]
+    table = GUIDE.partition("| file | contents |")[2].partition("## ")[0]
     for name in re.findall(r"^\| `(\S+)` \|", table, re.M):
         assert (guide_folder / folder / name).is_file()
     plugin_files.load_file(guide_folder / folder / "scgnn_encoder_my_gnn.py")
