@@ -13,7 +13,7 @@ with every step, and clusters can differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from scgnn.components.decoders.networks import DenseDecoderNetwork
-from scgnn.components.encoders import DenseNetwork
+from scgnn.components.encoders.networks import DenseNetwork
 from scgnn.components.regularizers import Regularizer
 from scgnn.registry.component import Component
 from scgnn.registry.introspection import is_builtin
@@ -65,34 +65,31 @@ class ActiveSubnetwork:
         self.indices: list[Any] = []  # of the active part of each parameter
         for outputs, columns in zip([first_units, *all_units[1:]], inputs, strict=True):
             self.indices += [(outputs[:, None], columns), (outputs,)]
-        for i in range(len(self.full)):
-            self._shrink(i)
+        for i, index in enumerate(self.indices):
+            self._replace(i, index)
         self._batch = self._active_batch = torch.empty(0)
-        hooks = {0: self._select_genes, -1: self._select_units}
-        self._hooks = [self.layers[i].register_forward_pre_hook(hooks[i]) for i in hooks]
+        hooks = (0, self._select_genes), (-1, self._select_units)
+        self._hooks = [self.layers[i].register_forward_pre_hook(hook) for i, hook in hooks]
 
     def restore(self) -> None:
         """Put the full parameters back, with the trained values and their moments."""
         for i in range(len(self.full)):
-            self._expand(i)
+            self._replace(i)
         for hook in self._hooks:
             hook.remove()
 
     @torch.no_grad()
-    def _shrink(self, i: int) -> None:
-        active = nn.Parameter(self.full[i].detach()[self.indices[i]])
-        self._replace(i, active, lambda moment: moment[self.indices[i]])
-
-    @torch.no_grad()
-    def _expand(self, i: int) -> None:
-        full, index = self.full[i], self.indices[i]
-        full[index] = self.parameters[i]
-        self._replace(i, full, lambda moment: torch.zeros_like(full).index_put_(index, moment))
-
-    def _replace(self, i: int, new: nn.Parameter, convert: Callable[[Tensor], Tensor]) -> None:
-        state = self.optimizer.state.pop(self.parameters[i], {})
-        self.optimizer.state[new] = {k: v if k == "step" else convert(v) for k, v in state.items()}
-        self.parameters[i] = new
+    def _replace(self, i: int, index: Any = ...) -> None:
+        """Train another part of a parameter, by default all of it, with Adam's moments."""
+        full, present = self.full[i], self.parameters[i]
+        if present is not full:
+            full[self.indices[i]] = present
+        new = full if index is ... else nn.Parameter(full.detach()[index])
+        state = self.optimizer.state.pop(present, {})
+        for name in state.keys() - {"step"}:
+            moment = torch.zeros_like(full).index_put_(self.indices[i], state[name])
+            state[name] = moment[index]
+        self.optimizer.state[new], self.parameters[i] = state, new
         setattr(self.layers[i // 2], ("weight", "bias")[i % 2], new)
 
     def _select_genes(self, _: nn.Module, args: tuple[Tensor]) -> Tensor:
@@ -106,10 +103,9 @@ class ActiveSubnetwork:
         mask = communicator().all_reduce_max((args[0] > 0).any(0))
         mask[columns] = False
         if mask.any():
-            self._expand(-2)
             columns = torch.cat([columns, mask.nonzero().ravel()])
+            self._replace(-2, (rows, columns))
             self.indices[-2] = rows, columns
-            self._shrink(-2)
         return args[0].index_select(1, columns)
 
 
@@ -139,11 +135,11 @@ def _find_active(module: Any, x: DenseRows, batch_size: int) -> list[Tensor] | N
     batches = []
     for cells in torch.arange(len(x)).split(batch_size):
         rows = x[None if len(cells) == len(x) else cells]
-        values = rows.abs(), encoder.layers[0](rows), decoder.forward_hidden(encoder(None, rows))
+        hidden = decoder.apply_layers(encoder(None, rows), len(decoder.layers) - 1)
+        values = rows.abs(), encoder.layers[0](rows), hidden
         batches.append([(value > 0).any(0) for value in values])
-    masks = [
-        communicator().all_reduce_max(torch.stack(m).any(0)) for m in zip(*batches, strict=True)
-    ]
+    masks = [torch.stack(values).any(0) for values in zip(*batches, strict=True)]
+    masks = [communicator().all_reduce_max(mask) for mask in masks]
     genes, first, last = (float(mask.float().mean()) for mask in masks)
     if min(genes, first, last) == 0 or (genes * first + last) / 2 > MAX_ACTIVE_FRACTION:
         return None

@@ -91,14 +91,10 @@ def estimate_training(
     copies = n_trained * n_genes * SECONDS_PER_ELEMENT * (1.5 if n_steps > n_parts else 1.0)
     steps = n_steps * (SECONDS_PER_STEP + n_weights * SECONDS_PER_WEIGHT * active)
     prediction = 4 * n_cells * n_weights / REFERENCE_FLOPS
-    return IMPORT_SECONDS + _estimate_epochs(training) * (products + copies + steps) + prediction
-
-
-def _estimate_epochs(training: Training) -> int:
-    """Return the expected number of epochs: all of them without a validation loss."""
+    n_epochs = training.epochs  # all of them without a validation loss
     if training.validation_fraction and training.early_stopping_patience:
-        return min(training.epochs, EPOCHS_PER_PATIENCE * training.early_stopping_patience)
-    return training.epochs
+        n_epochs = min(n_epochs, EPOCHS_PER_PATIENCE * training.early_stopping_patience)
+    return IMPORT_SECONDS + n_epochs * (products + copies + steps) + prediction
 
 
 def _estimate_graph_autoencoder(pipeline: Any, n_cells: int, n_edges: float) -> Cost:

@@ -121,9 +121,10 @@ class EmbeddingPipeline(Pipeline):
     def _check_regularizers(self) -> None:
         if self.feature_decoder is None and self.feature_regularizers:
             raise ValueError("feature_regularizers: require a feature_decoder")
-        if self.feature_decoder is not None:
-            weight, regularizers = self.reconstruction_weight, self.feature_regularizers
-            self._check_loss("reconstruction_weight", weight, regularizers, "initial")
+        for name, weight, regularizers, phase in self.iter_losses():
+            if not (weight or active_in(regularizers, phase)):
+                problem = f"0 requires a regularizer that is active in phase {phase}"
+                raise ValueError(f"{name}: {problem}")
         for regularizer in self.feature_regularizers:
             if not any(map(regularizer.is_active, self.feature_phases)):
                 raise ValueError(
@@ -135,13 +136,6 @@ class EmbeddingPipeline(Pipeline):
         for part in iter_components(self):
             if isinstance(part, Regularizer):
                 part.validate_encoder(self.feature_encoder)
-
-    @staticmethod
-    def _check_loss(
-        name: str, weight: float, regularizers: tuple[Regularizer, ...], phase: Phase
-    ) -> None:
-        if not (weight or active_in(regularizers, phase)):
-            raise ValueError(f"{name}: 0 requires a regularizer that is active in phase {phase}")
 
     def validate(self, transforms: Sequence[Transform], batch_key: str | None) -> None:
         """Check the batches, and that decoders of counts get counts."""
@@ -161,9 +155,11 @@ class EmbeddingPipeline(Pipeline):
                     "counts; set its input to counts"
                 )
 
-    def active_regularizers(self) -> tuple[Regularizer, ...]:
-        """Return the regularizers of all trainings of this pipeline."""
-        return active_in(self.feature_regularizers, "initial")
+    def iter_losses(self) -> Iterator[tuple[str, float, tuple[Regularizer, ...], Phase]]:
+        """Yield the weight of the decoder's error, by name, and the regularizers of each phase."""
+        if self.feature_decoder is not None:
+            weight, regularizers = self.reconstruction_weight, self.feature_regularizers
+            yield "reconstruction_weight", weight, regularizers, "initial"
 
     def ltmg_model(self) -> LTMG | None:
         """Return the LTMG model of the regularizers, None if none of them needs one.
@@ -173,7 +169,7 @@ class EmbeddingPipeline(Pipeline):
         ValueError
             Regularizers have different models; a run has one set of states.
         """
-        active = self.active_regularizers()
+        active = (r for loss in self.iter_losses() for r in active_in(*loss[2:]))
         models = {r.to_ltmg() for r in active if isinstance(r, LTMGWeightedError)}
         if len(models) > 1:
             raise ValueError("LTMG regularizers must have the same settings of the model")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -19,7 +19,6 @@ from scgnn.components.regularizers import (
     LTMGWeightedError,
     Phase,
     Regularizer,
-    active_in,
 )
 from scgnn.components.stopping import (
     ClusterConvergence,
@@ -136,16 +135,6 @@ class ScGNN(EmbeddingPipeline):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.max_iterations:
-            weight, regularizers = self.reconstruction_weight, self.feature_regularizers
-            self._check_loss("reconstruction_weight", weight, regularizers, "iteration")
-        if self.max_iterations and self.cluster_autoencoders:
-            weight, regularizers = self.cluster_weight, self.cluster_regularizers
-            self._check_loss("cluster_reconstruction_weight", weight, regularizers, "iteration")
-        if self.imputation == "autoencoder":
-            weight = self.imputation_reconstruction_weight
-            regularizers = self.imputation_regularizers
-            self._check_loss("imputation_reconstruction_weight", weight, regularizers, "imputation")
         clusterer = self.clusterer
         if self.n_clusters_smoothing and not (
             isinstance(clusterer, GivenK) and isinstance(clusterer.n_clusters, Clusterer)
@@ -174,7 +163,9 @@ class ScGNN(EmbeddingPipeline):
             state = self.embed_graph(state, context)
             # 6. Clusters
             state = self.cluster(state, pruned_graph, context)
-            snapshots = [*drop_intermediate_graphs(snapshots), Snapshot.from_state(state)]
+            snapshots.append(Snapshot.from_state(state))
+            if len(snapshots) > 3:  # only the first graph and the last two are of use
+                snapshots[-3] = snapshots[-3]._replace(graph=None)
             state = self.check_convergence(state, snapshots, context)
             if state.stop_reason:
                 break
@@ -196,15 +187,18 @@ class ScGNN(EmbeddingPipeline):
         weight = self.cluster_reconstruction_weight
         return self.reconstruction_weight if weight is None else weight
 
-    def active_regularizers(self) -> tuple[Regularizer, ...]:
-        active = super().active_regularizers()
+    def iter_losses(self) -> Iterator[tuple[str, float, tuple[Regularizer, ...], Phase]]:
+        yield from super().iter_losses()
         if self.max_iterations:
-            active += active_in(self.feature_regularizers, "iteration")
+            weight, regularizers = self.reconstruction_weight, self.feature_regularizers
+            yield "reconstruction_weight", weight, regularizers, "iteration"
         if self.max_iterations and self.cluster_autoencoders:
-            active += active_in(self.cluster_regularizers, "iteration")
+            weight, regularizers = self.cluster_weight, self.cluster_regularizers
+            yield "cluster_reconstruction_weight", weight, regularizers, "iteration"
         if self.imputation == "autoencoder":
-            active += active_in(self.imputation_regularizers, "imputation")
-        return active
+            weight = self.imputation_reconstruction_weight
+            regularizers = self.imputation_regularizers
+            yield "imputation_reconstruction_weight", weight, regularizers, "imputation"
 
     def check_convergence(
         self, state: State, snapshots: Sequence[Snapshot], context: IterationContext
@@ -316,11 +310,3 @@ class ScGNN(EmbeddingPipeline):
             k = weight * state.smoothed_n_clusters + (1 - weight) * k
         clusterer = replace(self.clusterer, n_clusters=max(1, round(k)))
         return clusterer, replace(state, smoothed_n_clusters=k)
-
-
-def drop_intermediate_graphs(snapshots: Sequence[Snapshot]) -> list[Snapshot]:
-    """Return snapshots of which only the first and the last have a graph."""
-    return [
-        snapshot if i in (0, len(snapshots) - 1) else snapshot._replace(graph=None)
-        for i, snapshot in enumerate(snapshots)
-    ]

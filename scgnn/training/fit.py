@@ -115,7 +115,11 @@ def fit(
             check_finite(training, np.float64(monitored))
             get_progress().on_epoch_end(epoch, training.epochs, monitored)
             if validation_cells is not None:
-                monitored = _evaluate_loss(module, loss, shard.to_local(validation_cells))
+                module.eval()
+                with torch.no_grad():
+                    value = loss(shard.to_local(validation_cells))
+                monitored = processes.all_reduce_sum(float(value))
+                module.train()
             if early_stopping.should_stop(monitored):
                 break
     module.eval()
@@ -154,21 +158,19 @@ def _split_validation(n_cells: int, fraction: float, seed: int) -> tuple[Tensor,
     return order[n_out:].sort().values, order[:n_out]
 
 
-def _evaluate_loss(
-    module: nn.Module, loss: Callable[[Tensor | None], Tensor], cells: Tensor | None
-) -> float:
-    module.eval()
-    with torch.no_grad():
-        value = float(loss(cells))
-    module.train()
-    return communicator().all_reduce_sum(value)
-
-
 def _autocast(precision: str) -> AbstractContextManager[Any]:
-    """Return a context of a precision; oneDNN multiplies bfloat16 fast with AVX512 only."""
-    if precision == "bfloat16" and torch.backends.cpu.get_cpu_capability() == "AVX512":
+    """Return a context of a precision, float32 on processors that do not support another one."""
+    if precision == "bfloat16" and supports_bfloat16():
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()
+
+
+def supports_bfloat16() -> bool:
+    """Return whether oneDNN multiplies bfloat16 fast: with AVX512, or on ARM with BF16."""
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":
+        return True
+    capabilities: Any = getattr(torch.cpu, "get_capabilities", dict)()  # older versions lack it
+    return bool(capabilities.get("bf16"))
 
 
 def check_finite(training: Training, *results: np.ndarray | np.floating | None) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import scgnn
-from budgets import SINGLE_ITERATION, SMALL_DATA, set_epochs
+from budgets import SINGLE_ITERATION, SMALL_DATA, SMALL_ENCODER, SMALL_LTMG, set_epochs
 from scgnn.components.clusterers import Clusterer
 from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import Encoder
@@ -21,14 +21,7 @@ from scgnn.execution.stages import Stages
 from scgnn.recipe.load import list_bundled_recipes, load_recipe
 from scgnn.runs.run import execute
 
-SMALL = (
-    SMALL_DATA
-    | SINGLE_ITERATION
-    | {
-        "pipeline.feature_encoder.hidden": [16, 8],
-        "pipeline.feature_regularizers.ltmg.max_components": 3,
-    }
-)
+SMALL = SMALL_DATA | SINGLE_ITERATION | SMALL_ENCODER | SMALL_LTMG
 
 NO_GRAPH = r"requires the graph, which is not available in this slot \(available: expression\)"
 REJECTED = {  # combinations that cannot work, and the reason given before any data is read
@@ -65,17 +58,21 @@ SWAPS = [(slot, name) for slot, kind in SLOTS.items() for name in kind.names()]
 LISTS = ("feature_regularizers", "cluster_regularizers", "imputation_regularizers")
 
 
+def without(changes, others):
+    return {path: value for path, value in changes.items() if path not in others}
+
+
 def swap(slot, name):
     """Return the one line of a swap, and a small budget."""
     changes = dict(SMALL)
     if slot == "feature_encoder":
-        del changes["pipeline.feature_encoder.hidden"]
+        changes = without(changes, SMALL_ENCODER)
     if slot == "feature_regularizers" or (slot in LISTS and name.startswith("ltmg")):
         # a run fits one LTMG, so all its regularizers need the same parameters
-        del changes["pipeline.feature_regularizers.ltmg.max_components"]
+        changes = without(changes, SMALL_LTMG)
     if name == "kl":  # needs a variational encoder
+        changes = without(changes, SMALL_ENCODER)
         changes["pipeline.feature_encoder"] = {"name": "vae", "hidden": [16, 8]}
-        del changes["pipeline.feature_encoder.hidden"]
     return changes | {f"pipeline.{slot}": [name] if slot in LISTS else name}
 
 
@@ -116,7 +113,7 @@ def test_batches_are_available_where_the_recipe_names_their_column(run_cached):
 
 @pytest.mark.parametrize("decoder", ["nb", "zinb"])
 def test_count_decoders_work_in_a_recipe_without_log1p(decoder):
-    changes = SMALL_DATA | SINGLE_ITERATION | {"pipeline.feature_decoder": decoder}
+    changes = SMALL_DATA | SINGLE_ITERATION | SMALL_ENCODER | {"pipeline.feature_decoder": decoder}
     adata = scgnn.run("scgnn_zinb", **changes)
     assert (adata.layers["scgnn_imputed"] >= 0).all()
 
@@ -131,7 +128,7 @@ def test_nonvariational_graph_autoencoder_can_keep_the_embedding(run_cached):
 def test_recipe_of_another_method_runs(name):
     budget = set_epochs(2, "graph") if name in ("vgae", "gae") else {}
     if name.startswith("scgnn"):
-        budget = SINGLE_ITERATION
+        budget = SINGLE_ITERATION | SMALL_ENCODER
     assert scgnn.run(name, **SMALL_DATA, **budget).obs["scgnn"].nunique() >= 1
 
 

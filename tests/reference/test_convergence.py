@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scgnn.components.graph_builders import symmetrize
+from scgnn.components.graph_builders.edges import symmetrize
 from scgnn.components.stopping import (
     AllOf,
     AnyOf,

@@ -10,13 +10,10 @@ import torch
 from scipy import sparse
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from scgnn.components.decoders import (
-    ExactInnerProductDecoder,
-    blockwise_reconstruction_loss,
-    kl_divergence,
-    make_graph_target,
-)
-from scgnn.components.encoders import GCN, to_dgl
+from scgnn.components.decoders import ExactInnerProductDecoder, make_graph_target
+from scgnn.components.decoders.inner_product import blockwise_reconstruction_loss, kl_divergence
+from scgnn.components.encoders import GCN
+from scgnn.components.encoders.message_passing import to_dgl
 from scgnn.pipelines.graph_autoencoder import fit_graph_autoencoder
 from scgnn.training.budget import Training
 from scgnn.training.fit import fit

@@ -11,7 +11,7 @@ from torch import nn
 import scgnn
 from scgnn.errors import DivergenceError
 from scgnn.training.budget import Training
-from scgnn.training.fit import EarlyStopping, fit
+from scgnn.training.fit import EarlyStopping, fit, supports_bfloat16
 
 
 def line(cells=40, seed=0):
@@ -134,12 +134,40 @@ def test_bfloat16_rounds_products_and_keeps_weights_in_float32():
     rounded, network = trained(Training(epochs=50, learning_rate=0.05, precision="bfloat16"))
     assert network.weight.dtype == torch.float32
     np.testing.assert_allclose(rounded[:10], exact[:10], rtol=0.05)
-    if torch.backends.cpu.get_cpu_capability() == "AVX512":
+    if supports_bfloat16():
         assert (rounded != exact).any()
 
 
+def use_processor(monkeypatch, capability, capabilities):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("capability", "capabilities", "supported"),
+    [
+        ("AVX512", {"avx512_f": True}, True),
+        ("AVX2", {"avx2": True}, False),
+        ("DEFAULT", {"neon": True, "bf16": True}, True),
+        ("SVE256", {"neon": True, "sve": True, "bf16": True}, True),
+        ("DEFAULT", {"neon": True, "bf16": False}, False),
+    ],
+)
+def test_bfloat16_is_used_where_the_processor_multiplies_it(
+    monkeypatch, capability, capabilities, supported
+):
+    use_processor(monkeypatch, capability, capabilities)
+    assert supports_bfloat16() is supported
+
+
+def test_bfloat16_needs_avx512_where_torch_lists_no_capabilities(monkeypatch):
+    use_processor(monkeypatch, "DEFAULT", {})
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert not supports_bfloat16()
+
+
 def test_bfloat16_is_float32_on_processors_without_it(monkeypatch):
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    use_processor(monkeypatch, "AVX2", {"avx2": True})
     exact, _ = trained(Training(epochs=5))
     other, _ = trained(Training(epochs=5, precision="bfloat16"))
     np.testing.assert_array_equal(exact, other)
@@ -163,10 +191,10 @@ def test_every_training_of_scgnn_supports_early_stopping_and_bfloat16(make_small
         for name in ("feature", "graph", "cluster", "iteration", "imputation")
         for key, value in settings.items()
     }
-    changes |= {f"pipeline.{n}_training.epochs": 200 for n in ("feature", "graph", "cluster")}
+    changes |= {f"pipeline.{n}_training.epochs": 60 for n in ("feature", "graph", "cluster")}
     adata = scgnn.run("scgnn", **changes)
     assert np.isfinite(adata.layers["scgnn_imputed"]).all()
     assert adata.obsm["X_scgnn"].dtype == np.float32
     history = pd.DataFrame(adata.uns["scgnn"]["history"])
     first = history[(history["stage"] == "feature autoencoder") & (history["iteration"] == 0)]
-    assert 1 < (first["quantity"] == "loss").sum() < 200
+    assert 1 < (first["quantity"] == "loss").sum() < 60

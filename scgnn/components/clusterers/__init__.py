@@ -4,10 +4,9 @@ from scgnn.components.clusterers.automatic_k import (
     HDBSCAN,
     OPTICS,
     AffinityPropagation,
-    AutomaticK,
     MeanShift,
 )
-from scgnn.components.clusterers.community import CommunityDetection, Leiden, Louvain, to_igraph
+from scgnn.components.clusterers.community import Leiden, Louvain
 from scgnn.components.clusterers.consensus import Consensus
 from scgnn.components.clusterers.contract import Clusterer
 from scgnn.components.clusterers.given_k import (
@@ -18,11 +17,6 @@ from scgnn.components.clusterers.given_k import (
     KMeans,
     Spectral,
 )
-from scgnn.components.clusterers.n_clusters import (
-    scale_n_clusters,
-    select_n_clusters_by_eigengap,
-    select_n_clusters_by_silhouette,
-)
 from scgnn.components.clusterers.random_labels import RandomClusters
 from scgnn.components.clusterers.relabel import merge_small, reassign_small, relabel_by_size
 
@@ -31,10 +25,8 @@ __all__ = [
     "OPTICS",
     "AffinityPropagation",
     "Agglomerative",
-    "AutomaticK",
     "Birch",
     "Clusterer",
-    "CommunityDetection",
     "Consensus",
     "GaussianMixture",
     "GivenK",
@@ -47,8 +39,4 @@ __all__ = [
     "merge_small",
     "reassign_small",
     "relabel_by_size",
-    "scale_n_clusters",
-    "select_n_clusters_by_eigengap",
-    "select_n_clusters_by_silhouette",
-    "to_igraph",
 ]

@@ -6,15 +6,12 @@ from scgnn.components.decoders.inner_product import (
     GraphTarget,
     InnerProductDecoder,
     SampledInnerProductDecoder,
-    blockwise_reconstruction_loss,
-    kl_divergence,
     make_graph_target,
 )
 from scgnn.components.decoders.mlp import MLPDecoder
 from scgnn.components.decoders.negative_binomial import (
     NegativeBinomial,
     ZeroInflatedNegativeBinomial,
-    negative_binomial_log_likelihood,
 )
 
 __all__ = [
@@ -27,8 +24,5 @@ __all__ = [
     "NegativeBinomial",
     "SampledInnerProductDecoder",
     "ZeroInflatedNegativeBinomial",
-    "blockwise_reconstruction_loss",
-    "kl_divergence",
     "make_graph_target",
-    "negative_binomial_log_likelihood",
 ]

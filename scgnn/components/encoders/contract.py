@@ -24,7 +24,7 @@ class Encoder(Component, kind="encoder"):
         Width of each layer, the last of which is the width of the embedding. An encoder without
         it defines :meth:`embedding_width` and :meth:`replace_width`.
     variational
-        Whether the network is a :class:`scgnn.components.encoders.GaussianPosterior`.
+        Whether the network is a :class:`scgnn.components.encoders.networks.GaussianPosterior`.
     """
 
     variational: ClassVar[bool] = False

@@ -193,11 +193,11 @@ class APPNP(MultiHop):
         from dgl.nn.pytorch import APPNPConv
         from torch import nn
 
-        from scgnn.components.encoders.networks import NodewiseLinear, WeightedConvolution
+        from scgnn.components.encoders.networks import Nodewise, WeightedConvolution
 
         linear = nn.Linear(n_in, n_out)
         if not last:
-            return NodewiseLinear(linear)
+            return Nodewise(linear)
         return WeightedConvolution(APPNPConv(self.hops, self.alpha), linear)
 
 

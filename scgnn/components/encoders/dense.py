@@ -24,9 +24,9 @@ class Identity(Encoder):
     """Identity: the features themselves, for pipelines without an encoder."""
 
     def build(self, n_features: int) -> nn.Module:
-        from scgnn.components.encoders.networks import IdentityNetwork
+        from scgnn.components.encoders.networks import Nodewise
 
-        return IdentityNetwork()
+        return Nodewise(torch.nn.Identity())
 
     def embedding_width(self, n_features: int) -> int:
         return n_features

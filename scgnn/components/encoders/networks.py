@@ -42,11 +42,15 @@ class BatchNorm(nn.BatchNorm1d):
         return super().forward(input)
 
 
-class IdentityNetwork(nn.Module):
-    """Identity; ignores the graph."""
+class Nodewise(nn.Module):
+    """A network applied to each cell on its own; ignores the graph."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
 
     def forward(self, graph: object, x: Tensor) -> Tensor:
-        return x
+        return self.network(x)
 
 
 class DenseNetwork(nn.Module):
@@ -62,7 +66,6 @@ class DenseNetwork(nn.Module):
         normalization: Normalization | None = None,
     ) -> None:
         super().__init__()
-        self.widths = widths
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise((n_features, *widths)))
         self.norms = nn.ModuleList(build_normalization(normalization, b) for b in widths[:-1])
         self.norms.append(nn.Identity())
@@ -75,20 +78,13 @@ class DenseNetwork(nn.Module):
         return not self.dropout.p and all(isinstance(norm, nn.Identity) for norm in self.norms)
 
     def forward(self, graph: object, x: Tensor) -> Tensor:
-        return self.forward_output(self.forward_hidden(x))
+        return self.apply_layers(x, len(self.layers))
 
-    def forward_hidden(self, x: Tensor) -> Tensor:
-        """Return the input of the last layer, cells x units."""
-        for i in range(len(self.layers) - 1):
-            x = self._apply_layer(i, x)
+    def apply_layers(self, x: Tensor, n_layers: int) -> Tensor:
+        """Return the output of the first ``n_layers`` layers, cells x units."""
+        for i in range(n_layers):
+            x = activate(self.activations[i], self.norms[i](self.layers[i](self.dropout(x))))
         return x
-
-    def forward_output(self, hidden: Tensor) -> Tensor:
-        """Apply the last layer."""
-        return self._apply_layer(len(self.layers) - 1, hidden)
-
-    def _apply_layer(self, i: int, x: Tensor) -> Tensor:
-        return activate(self.activations[i], self.norms[i](self.layers[i](self.dropout(x))))
 
 
 class GaussianPosterior(nn.Module):
@@ -186,17 +182,6 @@ class NormalizedConvolution(nn.Module):
     def forward(self, graph: Any, x: Tensor) -> Tensor:
         scale = graph.ndata["scale"].to(x.dtype)[:, None]
         return scale * self.layer(graph, scale * x, edge_weight=get_edge_weights(graph, x))
-
-
-class NodewiseLinear(nn.Module):
-    """Linear map; ignores the graph."""
-
-    def __init__(self, linear: nn.Module) -> None:
-        super().__init__()
-        self.linear = linear
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        return self.linear(x)
 
 
 class MultiHeadAttention(nn.Module):

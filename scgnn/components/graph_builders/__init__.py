@@ -2,16 +2,14 @@
 
 from scgnn.components.graph_builders.bbknn import BBKNN
 from scgnn.components.graph_builders.contract import GraphBuilder
-from scgnn.components.graph_builders.edges import symmetrize
 from scgnn.components.graph_builders.fuzzy_simplicial_set import UMAP
 from scgnn.components.graph_builders.knn import (
     KNN,
     SNN,
     GaussianKernelGraph,
     MutualKNN,
-    NeighborGraph,
 )
-from scgnn.components.graph_builders.neighbors import Metric, kneighbors, resolve_n_neighbors
+from scgnn.components.graph_builders.neighbors import kneighbors
 from scgnn.components.graph_builders.radius import RadiusGraph
 
 __all__ = [
@@ -21,11 +19,7 @@ __all__ = [
     "UMAP",
     "GaussianKernelGraph",
     "GraphBuilder",
-    "Metric",
     "MutualKNN",
-    "NeighborGraph",
     "RadiusGraph",
     "kneighbors",
-    "resolve_n_neighbors",
-    "symmetrize",
 ]

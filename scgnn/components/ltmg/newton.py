@@ -6,6 +6,7 @@ complete-data information (the component of each cell known), so that an EM step
 
 from __future__ import annotations
 
+from itertools import combinations_with_replacement
 from typing import NamedTuple
 
 import numpy as np
@@ -89,16 +90,15 @@ def _compute_censored_hessian(
     return n_censored[:, :, None] * (hessian - score[:, :, None] * score[:, None, :])
 
 
-def _assemble_hessian(
-    aa: FloatArray, ab: FloatArray, ac: FloatArray, bb: FloatArray, bc: FloatArray, cc: FloatArray
-) -> FloatArray:
-    """Return symmetric matrices that join coordinates of the same component; genes x 3K x 3K."""
-    n_genes, k = aa.shape
+def _assemble_hessian(*parts: FloatArray) -> FloatArray:
+    """Return symmetric matrices from their upper triangles for each component; genes x 3K x 3K.
+
+    Coordinates of different components are not joined.
+    """
+    n_genes, k = parts[0].shape
     matrix = np.zeros((n_genes, 3, k, 3, k))
     j = np.arange(k)
-    for row, column, part in (
-        (0, 0, aa), (0, 1, ab), (0, 2, ac), (1, 1, bb), (1, 2, bc), (2, 2, cc),
-    ):  # fmt: skip
+    for (row, column), part in zip(combinations_with_replacement(range(3), 2), parts, strict=True):
         matrix[:, row, j, column, j] = part
         matrix[:, column, j, row, j] = part
     return matrix.reshape(n_genes, 3 * k, 3 * k)

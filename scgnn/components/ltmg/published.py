@@ -30,7 +30,7 @@ SINGULAR_SD = 1e-8  # σ at which an ordinary mixture is given up
 MAX_ORDINARY_ITERATIONS = 1000
 ORDINARY_TOLERANCE = 1e-8  # rise of the log likelihood
 
-# the fits of the genes, their next mixtures, whether each has converged, and whether it goes on
+# the fits of the genes, their next mixtures, whether each has converged, and which continue
 EMStepResult = tuple[Mixture, Mixture, BoolArray, BoolArray]
 EMStep = Callable[[EStep, Mixture, IntArray], EMStepResult]
 
@@ -46,18 +46,10 @@ class Candidates(NamedTuple):
     bic: FloatArray  # inf if not fitted
     converged: BoolArray
 
-    def put(
-        self,
-        genes: IntArray,
-        i: int,
-        mixture: Mixture,
-        bic: FloatArray | float = np.inf,
-        converged: BoolArray | bool = False,
-    ) -> None:
-        """Write the i-th candidate of some genes."""
+    def put(self, genes: IntArray, i: int, mixture: Mixture) -> None:
+        """Write the i-th mixture of some genes."""
         for target, source in zip(self.mixture, mixture, strict=True):
             target[genes, i, : source.shape[1]] = source
-        self.bic[genes, i], self.converged[genes, i] = bic, converged
 
 
 def fit_published(
@@ -98,19 +90,20 @@ def fit_published(
     candidates = Candidates(mixture, np.full(shape, np.inf), np.zeros(shape, bool))
     n_uncensored = expression.count_above(cutoff)
     empty = np.flatnonzero(is_truncated & (n_uncensored == 0) & (expression.n_expressed > 0))
-    bic = 2 * np.log(expression.n_cells)  # the R program's empty sum
-    candidates.put(empty, 1, Mixture(*np.zeros((3, len(empty), 1))), bic)
+    candidates.put(empty, 1, Mixture(*np.zeros((3, len(empty), 1))))
+    candidates.bic[empty, 1] = 2 * np.log(expression.n_cells)  # the R program's empty sum
     padder = GenePadder(expression, cutoff)
     for k in range(2, max_components + 1):
         genes = np.flatnonzero(is_truncated & (n_uncensored > k))
         for padded in padder.iter_chunks(genes, k):
             step = partial(_step_truncated, tolerance=tolerance)
-            fit, converged = _run_em(padded, _initialize_quantiles(padded, k), step, max_iterations)
+            start, candidate = _initialize_quantiles(padded, k), (padded.gene, k - 1)
+            fit, candidates.converged[candidate] = _run_em(padded, start, step, max_iterations)
             # a component without a mean is dropped
             fit = Mixture(*(np.where(np.isnan(fit.mean), np.nan, part) for part in fit))
             n_cells = padded.n_uncensored + padded.n_censored
-            bic = _compute_bic(padded, fit, n_cells, censored_bic)
-            candidates.put(padded.gene, k - 1, fit, bic, converged)
+            candidates.put(*candidate, fit)
+            candidates.bic[candidate] = _compute_bic(padded, fit, n_cells, censored_bic)
     _fit_ordinary(candidates, padder, np.flatnonzero(~is_truncated), starts)
     return _select(candidates, is_truncated, max_components, shrinking_k)
 
@@ -175,9 +168,10 @@ def _fit_ordinary(
         gaussian = Mixture(*(part[g, 0, 1:2] for part in candidates.mixture))
         candidates.bic[g, 0] = _compute_bic(padded, gaussian, n)
         for i in range(starts.shape[1]):
-            fit, converged = run_ordinary_em(padded, Mixture(*np.moveaxis(starts[g, i], 1, 0)))
-            bic = _compute_bic(padded, fit, n)
-            candidates.put(g, 1 + i, fit.prepend_not_expressed(), bic, converged)
+            start = Mixture(*np.moveaxis(starts[g, i], 1, 0))
+            fit, candidates.converged[g, 1 + i] = run_ordinary_em(padded, start)
+            candidates.put(g, 1 + i, fit.prepend_not_expressed())
+            candidates.bic[g, 1 + i] = _compute_bic(padded, fit, n)
 
 
 def _fit_gaussian(genes: PaddedGenes) -> Mixture:

@@ -1,7 +1,6 @@
 """Regularizers: additional terms of an autoencoder's loss."""
 
 from scgnn.components.regularizers.contract import (
-    ALL_PHASES,
     ForwardPass,
     Phase,
     Regularizer,
@@ -20,7 +19,6 @@ from scgnn.components.regularizers.reconstruction import (
 )
 
 __all__ = [
-    "ALL_PHASES",
     "BinaryLTMGWeightedError",
     "CellWeightedError",
     "ClusterSizeWeightedError",

@@ -42,7 +42,7 @@ class KLDivergence(Regularizer):
             )
 
     def loss(self, batch: ForwardPass, prepared: Any, cells: Tensor | None) -> Tensor:
-        from scgnn.components.encoders import GaussianPosterior
+        from scgnn.components.encoders.networks import GaussianPosterior
 
         assert isinstance(batch.encoder, GaussianPosterior)
         mean, log_std = batch.encoder.mean, batch.encoder.log_std

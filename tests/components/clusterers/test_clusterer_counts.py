@@ -14,9 +14,8 @@ from cell_groups import (
     make_blobs,
     make_clusterer,
 )
-from scgnn.components.clusterers import (
-    KMeans,
-    Louvain,
+from scgnn.components.clusterers import KMeans, Louvain
+from scgnn.components.clusterers.n_clusters import (
     scale_n_clusters,
     select_n_clusters_by_eigengap,
     select_n_clusters_by_silhouette,
