@@ -53,9 +53,7 @@ def compute_graph_change(snapshots: Sequence[Snapshot]) -> float:
         return float("nan")
     first = _normalize_symmetric(graphs[0])
     scale = abs(first).sum()
-    before = first
-    if len(snapshots) > 2:
-        before = 0.5 * first + 0.5 * _normalize_columns(graphs[1])
+    before = 0.5 * first + 0.5 * _normalize_columns(graphs[1]) if len(snapshots) > 2 else first
     now = 0.5 * first + 0.5 * _normalize_columns(graphs[2])
     return float(abs(now - before).sum() / scale) if scale else 0.0
 
@@ -88,10 +86,9 @@ class ClusterConvergence(StoppingRule):
     min_ari: Fraction = 0.99
 
     def __call__(self, snapshots: Sequence[Snapshot]) -> str:
-        ari = compute_last_ari(snapshots)
-        return (
-            f"clusters converged (ARI {ari:.3f} > {self.min_ari:g})" if ari > self.min_ari else ""
-        )
+        if (ari := compute_last_ari(snapshots)) > self.min_ari:
+            return f"clusters converged (ARI {ari:.3f} > {self.min_ari:g})"
+        return ""
 
 
 @StoppingRule.register("graph")
@@ -113,8 +110,7 @@ class GraphConvergence(StoppingRule):
     tolerance: NonNegativeFloat = 0.01
 
     def __call__(self, snapshots: Sequence[Snapshot]) -> str:
-        change = compute_graph_change(snapshots)
-        if change < self.tolerance:
+        if (change := compute_graph_change(snapshots)) < self.tolerance:
             return f"graph converged (change {change:.4f} < {self.tolerance:g})"
         return ""
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 M = TypeVar("M", "Tensor", Matrix)
+Outputs = tuple[np.ndarray, np.ndarray | None]  # embedding and, unless it is lazy, reconstruction
 
 
 @dataclass(frozen=True)
@@ -121,9 +122,9 @@ def fit_feature_autoencoder(
     """Train a feature autoencoder on ``state.x``, initialized from a seed or a warm start."""
     trainer = AutoencoderTrainer(autoencoder, training, state, seed, warm_start)
     losses = trainer.train(seed_for(seed, "training"))
-    embedding, reconstruction = trainer.predict(state.x)
+    outputs = trainer.predict(state.x)
     decoders = trainer.export_decoder(0) if trainer.lazy else {}
-    return trainer.make_fit(embedding, reconstruction, decoders, losses)
+    return trainer.make_fit(outputs, decoders, losses)
 
 
 @stage("imputation")
@@ -176,7 +177,7 @@ def fit_cluster_autoencoders(
             decoders |= trainer.export_decoder(cluster)
         else:
             reconstruction[cells] = rows
-    return trainer.make_fit(embedding, reconstruction, decoders, losses)
+    return trainer.make_fit((embedding, reconstruction), decoders, losses)
 
 
 def reconstruct(
@@ -266,7 +267,7 @@ class AutoencoderTrainer:
         with train_active_units(module, components, x, self.training, self.optimizer):
             return fit(module, loss, len(x), self.training, seed, self.optimizer)
 
-    def predict(self, x: Expression) -> tuple[np.ndarray, np.ndarray | None]:
+    def predict(self, x: Expression) -> Outputs:
         """Return the embedding and, unless it is lazy, the reconstruction of cells."""
         decoder = self.autoencoder.decoder
 
@@ -284,14 +285,8 @@ class AutoencoderTrainer:
         weights = to_arrays(self.module["decoder"])
         return {f"{index}.{name}": value for name, value in weights.items()}
 
-    def make_fit(
-        self,
-        embedding: np.ndarray,
-        reconstruction: np.ndarray | None,
-        decoders: Arrays,
-        losses: np.ndarray,
-    ) -> AutoencoderFit:
+    def make_fit(self, outputs: Outputs, decoders: Arrays, losses: np.ndarray) -> AutoencoderFit:
         """Return the result, after checking that it is finite."""
-        check_finite(self.training, embedding, reconstruction)
+        check_finite(self.training, *outputs)
         arrays = to_arrays(self.module), optimizer_to_arrays(self.optimizer)
-        return AutoencoderFit(embedding, reconstruction, decoders, *arrays, losses)
+        return AutoencoderFit(*outputs, decoders, *arrays, losses)

@@ -66,9 +66,11 @@ class EmbeddingPipeline(Pipeline):
     min_cluster_size
         Clusters with fewer cells are small; 1 keeps all.
     max_clusters
-        Clusters beyond this number are small too, by decreasing size; null sets no limit.
+        Clusters beyond this number, in order of decreasing size, also count as small; null sets no
+        limit.
     small_clusters
-        merge makes all small clusters one; reassign moves their cells to the nearest other cluster.
+        merge combines all small clusters into one; reassign moves their cells to the nearest other
+        cluster.
     feature_training
         Budget of the first feature autoencoder.
     graph_training
@@ -225,23 +227,17 @@ class EmbeddingPipeline(Pipeline):
         """
         if self.graph_builder is None:
             return state, None
-        graph = pruned = self._call_graph_builder(self.graph_builder, state, context)
+        seed, embedding = context.seed_for("graph_builder"), state.embedding
+        batch = state.batch if "batch" in collect_requirements(self.graph_builder) else None
+        graph = pruned = context(steps.build_graph, self.graph_builder, embedding, seed, batch)
         if self.prune_applies_to == "clusterer":
             changes: dict[str, Any] = {"prune": None}
             if getattr(self.graph_builder, "symmetry", "") == "last_written":
                 changes["symmetry"] = "union"  # last_written is a rule for pruned edges only
             unpruned = replace(self.graph_builder, **changes)  # type: ignore[type-var]
-            graph = self._call_graph_builder(unpruned, state, context)
+            graph = context(steps.build_graph, unpruned, embedding, seed, batch)
         state = context.record(replace(state, graph=graph), "cell graph", edges=graph.nnz // 2)
         return state, pruned
-
-    @staticmethod
-    def _call_graph_builder(
-        builder: GraphBuilder, state: State, context: IterationContext
-    ) -> sparse.csr_matrix:
-        batch = state.batch if "batch" in collect_requirements(builder) else None
-        seed = context.seed_for("graph_builder")
-        return context(steps.build_graph, builder, state.embedding, seed, batch)
 
     def embed_graph(self, state: State, context: IterationContext) -> State:
         """Train the graph autoencoder; without one, the feature embedding is that of the graph."""

@@ -60,16 +60,16 @@ class ScGNN(EmbeddingPipeline):
         Additional terms of the loss of the cluster autoencoders; their phase is iteration.
     cluster_initialization
         copy initializes each cluster autoencoder with the weights of the feature autoencoder;
-        continue, as in the published code, trains one network with one Adam in all phases.
+        continue, as in the published code, trains one network with one Adam state in all phases.
     iteration_target
         Expression that the iterations train on: reconstruction, or, as in the published code,
         input.
     max_iterations
         Maximum number of iterations after the first clustering.
     stop
-        Rule that stops the iterations earlier.
+        Rule that stops the iterations early.
     n_clusters_smoothing
-        Weight of the previous number of clusters in a moving average of it, for a clusterer whose
+        Weight of the previous number of clusters in its moving average, for a clusterer whose
         n_clusters comes from another clusterer; 0.95 in scGNN 2.0.
     final_clusters
         recluster returns the clusters of the last embedding; previous_iteration, as in the
@@ -80,8 +80,8 @@ class ScGNN(EmbeddingPipeline):
         Input of final_clusterer: the graph embedding, the feature embedding, or both concatenated,
         each scaled to a total variance of 1.
     imputation
-        autoencoder trains a new one on the input; reconstruction returns the last reconstruction;
-        null imputes nothing.
+        autoencoder trains a new autoencoder on the input; reconstruction returns the last
+        reconstruction; null imputes nothing.
     imputation_reconstruction_weight
         Weight γ of the decoder's error in the imputation.
     imputation_regularizers

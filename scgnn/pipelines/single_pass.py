@@ -15,7 +15,7 @@ from scgnn.state import State
 @Pipeline.register("single_pass")
 @dataclass(frozen=True)
 class SinglePass(EmbeddingPipeline):
-    """Encode the features, build and encode the graph, cluster, without iterations.
+    """Encode the features, build and encode the graph, and cluster, without iterations.
 
     With a feature decoder, its reconstruction is the imputed expression.
     """

@@ -32,7 +32,7 @@ class Training:
         is float32 on others. Weights, losses and Adam are always float32.
     early_stopping_patience
         Stop early after this many epochs without a relative improvement of the training loss (or
-        the validation loss, if validation_fraction > 0) of at least 0.1 %; null trains all epochs.
+        the validation loss, if validation_fraction > 0) of at least 0.1%; null trains all epochs.
     validation_fraction
         Fraction of the cells, at most 2,000 cells, that are not trained on but used for early
         stopping; ignored without early_stopping_patience and by the graph autoencoder.

@@ -132,7 +132,7 @@ class EarlyStopping:
     Parameters
     ----------
     patience
-        Number of epochs in a row without a relative improvement of at least 0.1 %; None never
+        Number of epochs in a row without a relative improvement of at least 0.1%; None never
         stops.
     """
 

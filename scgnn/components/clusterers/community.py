@@ -27,8 +27,8 @@ class CommunityDetection(Clusterer):
     resolution
         Resolution; higher values lead to more communities.
     n_clusters
-        Number of communities, for which the resolution is searched by bisection; if no resolution
-        gives it exactly, the closest number is used. null keeps ``resolution``.
+        Number of communities; the resolution that yields it is found by bisection. If no resolution
+        yields it exactly, the closest number is used. null keeps ``resolution``.
     """
 
     resolution: PositiveFloat = 1.0
@@ -96,14 +96,14 @@ class Louvain(CommunityDetection):
 @Clusterer.register("leiden")
 @dataclass(frozen=True)
 class Leiden(CommunityDetection):
-    """Leiden communities, which unlike those of Louvain are connected (Traag et al. 2019).
+    """Leiden communities, unlike Louvain's guaranteed to be connected (Traag et al. 2019).
 
-    Modularity is as in ``louvain``.
+    Modularity is defined as in ``louvain``.
 
     Parameters
     ----------
     resolution
-        Resolution; higher values lead to more communities. Not used by surprise and significance.
+        Resolution; higher values lead to more communities. Not used by surprise or significance.
     objective
         Objective function: modularity and cpm by igraph; rber, surprise and significance by
         leidenalg.
@@ -158,6 +158,5 @@ def to_igraph(graph: csr_matrix) -> Any:
 
     upper = triu(graph, k=1).tocoo()
     edges = np.column_stack([upper.row, upper.col])
-    return igraph.Graph(
-        n=graph.shape[0], edges=edges, edge_attrs={"weight": upper.data.astype(float)}
-    )
+    attributes = {"weight": upper.data.astype(float)}
+    return igraph.Graph(n=graph.shape[0], edges=edges, edge_attrs=attributes)

@@ -36,8 +36,8 @@ class MultiHead(MessagePassing):
 class GAT(MultiHead):
     """Graph attention network (Veličković et al. 2018).
 
-    Each layer is ``Σ_j a_ij W x_j`` with a the softmax of ``LeakyReLU(v · [W x_i, W x_j])`` over
-    cell i and its neighbors j. Edge weights are not used. Implemented by DGL's GATConv.
+    Each layer is ``Σ_j a_ij W x_j`` where a is the softmax of ``LeakyReLU(v · [W x_i, W x_j])``
+    over cell i and its neighbors j. Edge weights are not used. Implemented by DGL's GATConv.
 
     References
     ----------
@@ -57,7 +57,7 @@ class GAT(MultiHead):
 class GATv2(MultiHead):
     """Graph attention network with dynamic attention (GATv2, Brody et al. 2022).
 
-    Each layer is ``Σ_j a_ij W x_j`` with a the softmax of ``v · LeakyReLU(W x_j + U x_i)`` over
+    Each layer is ``Σ_j a_ij W x_j`` where a is the softmax of ``v · LeakyReLU(W x_j + U x_i)`` over
     cell i and its neighbors j. Edge weights are not used. Implemented by DGL's GATv2Conv.
 
     References
@@ -78,9 +78,9 @@ class GATv2(MultiHead):
 class Transformer(MultiHead):
     """Scaled dot-product attention over the neighborhood (Vaswani et al. 2017).
 
-    Each layer is ``Σ_j a_ij W x_j`` with a the softmax of ``W x_i · W x_j / √d`` over cell i and
-    its neighbors j, d the width of a head. Query, key and value share W; edge weights are not used.
-    Implemented by DGL's DotGatConv.
+    Each layer is ``Σ_j a_ij W x_j`` where a is the softmax of ``W x_i · W x_j / √d`` over cell i
+    and its neighbors j, d the width of a head. Query, key and value share W; edge weights are not
+    used. Implemented by DGL's DotGatConv.
 
     References
     ----------

@@ -145,7 +145,7 @@ class SGC(MultiHop):
 @Encoder.register("chebnet")
 @dataclass(frozen=True)
 class ChebNet(MultiHop):
-    """Chebyshev spectral graph convolution of order ``hops`` (Defferrard et al. 2016).
+    """Chebyshev spectral graph convolution of order K (``hops``; Defferrard et al. 2016).
 
     Each layer is ``Σ_n T_n(L − I) X W_n`` with ``T_0(M) = I``, ``T_1(M) = M``,
     ``T_n = 2 M T_{n−1} − T_{n−2}`` and L the normalized Laplacian of the unweighted graph, whose
@@ -243,11 +243,9 @@ class GCN2(MessagePassing):
         from scgnn.components.encoders.networks import GCN2Network
 
         *inner, width = self.hidden
-        return GCN2Network(
-            lambda number: GCN2Conv(inner[0], number, self.alpha, self.lambda_),
-            len(inner),
-            (n_features, inner[0], width),
-            self.activation,
-            self.dropout,
-            self.normalization,
-        )
+        settings = self.activation, self.dropout, self.normalization
+
+        def build_layer(number: int) -> nn.Module:
+            return GCN2Conv(inner[0], number, self.alpha, self.lambda_)
+
+        return GCN2Network(build_layer, len(inner), (n_features, inner[0], width), *settings)

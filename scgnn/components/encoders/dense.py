@@ -56,8 +56,8 @@ class MLPEncoder(Encoder):
     dropout
         Fraction of the inputs of each layer that is set to zero in training.
     normalization
-        Normalization before each activation but the last: batch is over the cells of a batch, layer
-        over the units of a cell; null has none.
+        Normalization before each activation but the last: batch normalizes over the cells of a
+        batch, layer over the units of a cell; null applies none.
     """
 
     hidden: Widths = (512, 128)

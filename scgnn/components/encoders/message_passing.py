@@ -112,8 +112,8 @@ class MessagePassing(Encoder):
     activation
         Activation between layers; null is linear.
     normalization
-        Normalization before each activation: batch is over the cells, layer over the units of a
-        cell; null has none.
+        Normalization before each activation: batch normalizes over the cells, layer over the units
+        of a cell; null applies none.
     residual
         Whether the input of each layer, after a linear map, is added to its output.
     """
@@ -133,14 +133,8 @@ class MessagePassing(Encoder):
     def build(self, n_features: int) -> nn.Module:
         from scgnn.components.encoders.networks import MessagePassingNetwork
 
-        return MessagePassingNetwork(
-            self.build_layer,
-            (n_features, *self.hidden),
-            self.activation,
-            self.dropout,
-            self.normalization,
-            self.residual,
-        )
+        settings = self.activation, self.dropout, self.normalization, self.residual
+        return MessagePassingNetwork(self.build_layer, (n_features, *self.hidden), *settings)
 
     def prepare_graph(self, graph: csr_matrix | None) -> Any:
         assert graph is not None

@@ -12,7 +12,7 @@ import numpy as np
 
 from scgnn.components.ltmg.sorted_expression import BoolArray, FloatArray, SortedExpression
 
-MAX_INTERVAL_COUNT = 16  # the interval of the next count spans 6 %, which changes little
+MAX_INTERVAL_COUNT = 16  # the interval of the next count spans 6%, which changes little
 N_NODES = 8  # quadrature nodes in each interval
 QUADRATURE_NODES, QUADRATURE_WEIGHTS = np.polynomial.legendre.leggauss(N_NODES)
 TRIM_FRACTION = 0.01  # of the cells, at each end, outside the range that bins and starts cover

@@ -1,6 +1,6 @@
 """Maximum-likelihood LTMG: exact EM followed by Newton steps, and model selection by BIC.
 
-The log likelihood of a gene is Σ_i log f(y_i) + C log Σ_j p_j Φ(z_j): f = Σ_j p_j φ(·; μ_j, σ_j) at
+The log-likelihood of a gene is Σ_i log f(y_i) + C log Σ_j p_j Φ(z_j): f = Σ_j p_j φ(·; μ_j, σ_j) at
 the N − C uncensored values, and the probability below the cut-off q for the C censored cells.
 BIC = (3K − 1) log N − 2 log likelihood, K = 1 …
 
@@ -24,8 +24,8 @@ from scgnn.components.ltmg.sorted_expression import (
 )
 
 SEARCH_RESOLUTION = 96  # bins of the search for K; the selected fit uses all values
-SEARCH_TOLERANCE = 0.1  # of the log likelihood; differences in BIC matter from about 1
-SEARCH_MARGIN = 2.0  # log likelihood by which the bins of the search may be wrong
+SEARCH_TOLERANCE = 0.1  # of the log-likelihood; differences in BIC matter from about 1
+SEARCH_MARGIN = 2.0  # log-likelihood by which the bins of the search may be wrong
 
 
 def fit_maximum_likelihood(
@@ -52,7 +52,7 @@ def fit_maximum_likelihood(
         Maximum number of components, "not expressed" included.
     max_iterations, tolerance
         Maximum number of Newton steps; a fit has converged when half the Newton decrement, the
-        expected gain of log likelihood, is below ``tolerance``.
+        expected gain of log-likelihood, is below ``tolerance``.
     censored_bic
         Whether the BIC includes the censored cells.
     """

@@ -100,7 +100,7 @@ class LTMG:
     max_iterations
         Maximum number of steps. null: 500 for mle, 100 for published.
     tolerance
-        mle: expected gain of log likelihood at convergence. published: mean absolute change of
+        mle: expected gain in log-likelihood at convergence. published: mean absolute change of
         weights, means and standard deviations in a step. null: 1e-6 for mle, 1e-10 for published.
     cutoff
         Log expression below which values are censored: the smallest value of each gene
@@ -115,11 +115,11 @@ class LTMG:
         Values that the BIC includes: censored, all of them; published, only the uncensored ones.
         null: censored for mle, published for published.
     shrinking_k
-        Limit the number of components to that of the previous gene, a bug of the R program that
+        Limit the number of components to that of the previous gene, a bug in the R program that
         makes states depend on the order of genes; published only.
     ordinary_starts
         Number of random starts of the two-component mixture of a gene without zeros; 0: a single
-        Gaussian, as in the R program where mixtools is not attached. null: as in the R program.
+        Gaussian, as in the R program when mixtools is not attached. null: as in the R program.
         Published only.
     """
 

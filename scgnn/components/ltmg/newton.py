@@ -20,11 +20,11 @@ from scgnn.components.ltmg.sorted_expression import BoolArray, FloatArray
 MIN_CELLS = 1e-10  # cells of a component at least, so that its logarithm is finite
 MIN_CURVATURE = 1e-6  # relative to the complete data; anything flatter is treated alike
 MAX_STEP = (1.0, 1.0, 0.5)  # of log p, of μ in units of σ, of log σ
-MIN_SD = 0.05  # in log units: 5 % of the expression, below the noise of any protocol
+MIN_SD = 0.05  # in log units: 5% of the expression, below the noise of any protocol
 
 
 class Derivatives(NamedTuple):
-    """Derivatives of the log likelihood; genes x coordinates (x coordinates)."""
+    """Derivatives of the log-likelihood; genes x coordinates (x coordinates)."""
 
     gradient: FloatArray
     hessian: FloatArray

@@ -21,7 +21,7 @@ DAMPING_INCREASE, DAMPING_DECREASE = 8.0, 0.5  # after a step that fails, or suc
 MIN_DAMPING, INITIAL_DAMPING, MAX_DAMPING = 1e-9, 1e-2, 1e6
 GAIN_SAFETY_FACTOR = 100.0  # by which the quadratic model may underestimate the gain
 N_EM_STEPS = 10  # from an initial guess
-LIKELIHOOD_ROUNDING = 1e-9  # by which a log likelihood may seem to fall
+LIKELIHOOD_ROUNDING = 1e-9  # by which a log-likelihood may seem to fall
 
 
 def maximize_likelihood(
@@ -45,7 +45,7 @@ def maximize_likelihood(
     n_components
         Number of components K.
     tolerance
-        Gain of log likelihood below which a gene has converged.
+        Gain of log-likelihood below which a gene has converged.
     max_iterations
         Maximum number of Newton steps.
     start

@@ -28,7 +28,7 @@ MIN_LOG_DENSITY = -745.2  # the log of a density that is 0 in double precision
 TINY_SD = 1e-13  # width of a component without any, which its density requires
 SINGULAR_SD = 1e-8  # σ at which an ordinary mixture is given up
 MAX_ORDINARY_ITERATIONS = 1000
-ORDINARY_TOLERANCE = 1e-8  # rise of the log likelihood
+ORDINARY_TOLERANCE = 1e-8  # rise of the log-likelihood
 
 # the fits of the genes, their next mixtures, whether each has converged, and which continue
 EMStepResult = tuple[Mixture, Mixture, BoolArray, BoolArray]
@@ -179,13 +179,12 @@ def _fit_gaussian(genes: PaddedGenes) -> Mixture:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = (genes.count * genes.node).sum(1, keepdims=True) / genes.n_uncensored
         squares = (genes.count * (genes.node - mean) ** 2).sum(1, keepdims=True)
-        return Mixture(
-            np.ones_like(mean), mean, np.sqrt(squares / np.maximum(genes.n_uncensored - 1, 0))
-        )
+        sd = np.sqrt(squares / np.maximum(genes.n_uncensored - 1, 0))
+    return Mixture(np.ones_like(mean), mean, sd)
 
 
 def run_ordinary_em(genes: PaddedGenes, start: Mixture) -> tuple[Mixture, BoolArray]:
-    """Run ECM until the log likelihood stops rising; NaN where a σ vanishes.
+    """Run ECM until the log-likelihood stops rising; NaN where a σ vanishes.
 
     The cells below the cut-off are ignored. σ has its own E-step, after the mean
     (Meng and Rubin 1993).

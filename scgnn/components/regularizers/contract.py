@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Phase = Literal["initial", "iteration", "imputation"]
-ALL_PHASES: tuple[Phase, ...] = ("initial", "iteration", "imputation")
-AVAILABLE_FIELDS: dict[Phase, frozenset[str]] = {  # State fields that are known in a phase
-    "initial": frozenset({"ltmg_states"}),
-    "iteration": frozenset({"ltmg_states", "graph", "clusters"}),
-    "imputation": frozenset({"ltmg_states", "graph", "clusters"}),
-}
 
 
 class ForwardPass(NamedTuple):
@@ -40,7 +34,7 @@ class Regularizer(Component, kind="regularizer"):
     weight
         Factor on the term; 0 switches it off.
     phases
-        Trainings that use it: initial, iteration (with the cluster autoencoders), imputation.
+        Training phases that use it: initial, iteration (with the cluster autoencoders), imputation.
 
     Attributes
     ----------
@@ -50,7 +44,7 @@ class Regularizer(Component, kind="regularizer"):
     """
 
     weight: NonNegativeFloat = 1.0
-    phases: tuple[Phase, ...] = ALL_PHASES
+    phases: tuple[Phase, ...] = ("initial", "iteration", "imputation")
     acts_on: ClassVar[Literal["reconstruction", "embedding", "encoder"]] = "reconstruction"
 
     def validate_encoder(self, encoder: Any) -> None:
@@ -87,7 +81,8 @@ class Regularizer(Component, kind="regularizer"):
 
     def is_active(self, phase: Phase) -> bool:
         """Return whether a phase is one of ``phases`` and has the fields that are required."""
-        return phase in self.phases and self.requires <= AVAILABLE_FIELDS[phase]
+        known = {"ltmg_states"} if phase == "initial" else {"ltmg_states", "graph", "clusters"}
+        return phase in self.phases and self.requires <= known
 
 
 def active_in(regularizers: Sequence[Regularizer], phase: Phase) -> tuple[Regularizer, ...]:

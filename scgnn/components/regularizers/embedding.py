@@ -72,7 +72,7 @@ class Sparsity(Regularizer):
 @Regularizer.register("contrastive")
 @dataclass(frozen=True)
 class ContrastiveLoss(Regularizer):
-    """InfoNCE with graph neighbors as positive pairs (van den Oord 2018).
+    """InfoNCE with graph neighbors as positive pairs (van den Oord et al. 2018).
 
     Every step samples edges of the graph. With c the cosine similarities between the first cells
     and the second cells of these pairs, the loss of pair i is

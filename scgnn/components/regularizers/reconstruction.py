@@ -25,7 +25,7 @@ class LTMGWeightedError(LTMG, WeightedSquaredError):
     """Squared error weighted by the LTMG state T of each value: ``weight · Σ T ∘ (x − x̂)²``.
 
     Higher states have larger weights, and values that are not expressed (T = 0) have none (scGNN,
-    eq. 1). The states are fitted in the run (see :class:`scgnn.components.ltmg.LTMG`).
+    eq. 1). The mixture is fitted during the run (see :class:`scgnn.components.ltmg.LTMG`).
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def _to_torch_coo(matrix: sparse.csr_matrix) -> Tensor:
 @Regularizer.register("nonzero_error")
 @dataclass(frozen=True)
 class NonzeroError(Regularizer):
-    """Error norm on the nonzero values: ``weight · ‖(x − x̂) ∘ [x ≠ 0]‖`` (scGNN 2.0).
+    """Error norm on the non-zero values: ``weight · ‖(x − x̂) ∘ [x ≠ 0]‖`` (scGNN 2.0).
 
     Parameters
     ----------
