@@ -38,7 +38,7 @@ def draw_run() -> str:
     return join_side_by_side([plot_labels(result, "scgnn", "scGNN"), plot_groups(result)])
 
 
-def plot_labels(result: AnnData, key: str, title: str, noun: str = "cluster") -> Svg:
+def plot_labels(result: AnnData, key: str, title: str) -> Svg:
     """Draw a column of obs on the UMAP of the embedding that was clustered."""
     labels, reference = result.obs[key].astype(str), result.obs["group"].astype(str)
     return plot_clusters(
@@ -48,13 +48,12 @@ def plot_labels(result: AnnData, key: str, title: str, noun: str = "cluster") ->
         reference=reference,
         basis="UMAP",
         size=PANEL_SIZE,
-        noun=noun,
     )
 
 
 def plot_groups(result: AnnData) -> Svg:
     """Draw the simulated groups."""
-    return plot_labels(result, "group", "simulated", "group")
+    return plot_labels(result, "group", "simulated")
 
 
 def draw_study(folder: Path) -> str:
@@ -65,7 +64,7 @@ def draw_study(folder: Path) -> str:
     plot = build_forest_plot(effects[effects["score"] == "ari"], "change", differences)
     assert plot is not None
     size = (FOREST_WIDTH, ROW_HEIGHT * len(plot.rows) + FOREST_MARGINS.bottom + FOREST_MARGINS.top)
-    alt = "Effect of each change on the ARI, with 95 % intervals"
+    alt = "Effect of each change on the ARI, with 95% intervals"
     return to_standalone(render_svg(alt, size, lambda ax: draw_forest(ax, plot), FOREST_MARGINS))
 
 
@@ -88,7 +87,7 @@ def draw_forest(ax: Axes, plot: ForestPlot) -> None:
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(f"difference in {plot.score}, {plot.direction_label}")
-    ax.set_title("paired difference from the base [95 % interval]", fontsize=11)
+    ax.set_title("paired difference from the base [95% interval]", fontsize=11)
 
 
 def to_standalone(figure: Svg) -> str:

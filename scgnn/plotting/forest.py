@@ -1,4 +1,4 @@
-"""Forest plot: differences with intervals, and the differences of single blocks, as a table."""
+"""Forest plot: differences with intervals, and the differences in individual blocks, as a table."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import warnings
 from itertools import count
 from typing import Any
@@ -93,6 +94,11 @@ def match_clusters(clusters: pd.Series, reference: pd.Series) -> dict[Any, int]:
         cluster: int(matched[cluster] if cluster in matched else next(new))
         for cluster in np.unique(clusters)
     }
+
+
+def has_umap() -> bool:
+    """Return whether the package umap-learn is installed."""
+    return importlib.util.find_spec("umap") is not None
 
 
 def _project_pca(embedding: np.ndarray) -> np.ndarray:

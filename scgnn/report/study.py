@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 
-def write_report(result: StudyResult) -> Path:
+def write_report(result: StudyResult, *, umap: bool | None = None) -> Path:
     """Write ``report.html``, and the tables ``effects`` and ``scores`` as .md and .tex.
 
     An error is logged as a warning and does not fail the study.
@@ -53,6 +53,9 @@ def write_report(result: StudyResult) -> Path:
     ----------
     result
         The study; its folder is read and written.
+    umap
+        Whether to draw UMAP besides PCA; by default, if umap-learn is installed and the study
+        computed for at least five minutes (UMAP takes half a minute to start).
     """
     path = result.folder / "report.html"
     try:
@@ -63,7 +66,7 @@ def write_report(result: StudyResult) -> Path:
             scores = build_score_tables(tables.runs, tables.scores, result.study.factors)
         write_tables(result.folder, "effects", build_effect_tables(effects))
         write_tables(result.folder, "scores", scores)
-        write_atomic(path, render("study.html", _build_context(result, effects, scores)))
+        write_atomic(path, render("study.html", _build_context(result, effects, scores, umap)))
     except Exception as error:
         log.warning("%s could not be written: %s: %s", path, type(error).__name__, error)
         log.debug("report", exc_info=error)
@@ -71,7 +74,7 @@ def write_report(result: StudyResult) -> Path:
 
 
 def _build_context(
-    result: StudyResult, effects: pd.DataFrame, score_tables: list[TextTable]
+    result: StudyResult, effects: pd.DataFrame, score_tables: list[TextTable], umap: bool | None
 ) -> dict[str, Any]:
     tables, study, outcome = result.tables, result.study, result.outcome
     score = tables.scores[0] if tables.scores else None
@@ -100,7 +103,7 @@ def _build_context(
         "score_tables": score_tables,
         "imputes": any(getattr(run.recipe.pipeline, "imputation", None) for run in study.runs),
         "imputation": build_imputation_table(base_means.to_dict(), "base"),
-        "figures": StudyFigures(result),
+        "figures": StudyFigures(result, umap),
         "differences": _list_differences(result),
         "cost": result.format_cost(),
         "stages": _build_stage_table(result),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scgnn.execution.formatting import format_count, join_names
 from scgnn.plotting.alluvial import plot_alluvial
 from scgnn.plotting.curves import plot_loss_curves
-from scgnn.plotting.scatter import plot_clusters
+from scgnn.plotting.scatter import has_umap, plot_clusters
 from scgnn.plotting.svg import SvgFigure
 from scgnn.report.run_history import read_cluster_history, read_clusters, read_history
 from scgnn.study.spec import Run
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_VARIANTS = 24
 MAX_RUNS_PER_VARIANT = 12  # in plots of losses
+MAX_UMAPS = 12
+MIN_SECONDS_FOR_UMAP = 300  # of computing in the study
 
 
 class VariantLosses(NamedTuple):
@@ -36,10 +39,17 @@ class StudyFigures:
     ----------
     result
         The study; its run folders are read.
+    umap
+        Whether to draw UMAP besides PCA; by default, if umap-learn is installed and the study
+        computed for at least five minutes.
     """
 
-    def __init__(self, result: StudyResult) -> None:
+    def __init__(self, result: StudyResult, umap: bool | None = None) -> None:
         self.result = result
+        if umap is None:
+            seconds = sum(cost.seconds for cost in dict(result.outcome.list_costs()).values())
+            umap = has_umap() and seconds >= MIN_SECONDS_FOR_UMAP
+        self.umap = umap
         self.variants = result.study.variants[:MAX_VARIANTS]
         omitted = result.study.variants[MAX_VARIANTS:]
         self.note = f"Omitted to limit the page size: {join_names(omitted)}." if omitted else ""
@@ -68,12 +78,16 @@ class StudyFigures:
     def plot_clusters(self) -> list[SvgFigure]:
         """Plot the clusters of each variant in one block, in the colors of the base."""
         figures: list[SvgFigure] = []
+        umaps: list[SvgFigure] = []
         reference = None
         for run in self._select_runs():
             if data := read_clusters(self._get_folder(run)):
                 reference = data[1] if reference is None else reference
-                figures.append(plot_clusters(*data, run.variant, reference=reference))
-        return figures
+                plot = partial(plot_clusters, *data, run.variant, reference=reference)
+                figures.append(plot())
+                if self.umap and len(umaps) < MAX_UMAPS:
+                    umaps.append(plot(basis="UMAP"))
+        return figures + umaps
 
     def plot_alluvials(self) -> list[SvgFigure]:
         """Plot the clusters by iteration of each variant in one block."""

@@ -41,7 +41,7 @@ def add_row_names(rows: pd.DataFrame) -> pd.DataFrame:
 def build_effect_tables(rows: pd.DataFrame) -> list[TextTable]:
     """Build a table of all effects for each score."""
     means = ("mean base", "mean variant") if "mean_base" in rows else ()
-    statistics = ("difference", "95 % interval", "p", "p (Holm)", "rank-biserial r", "verdict")
+    statistics = ("difference", "95% interval", "p", "p (Holm)", "rank-biserial r", "verdict")
     header = ("variant", "blocks", *means, *statistics)
     tables = []
     for score in select_reported_scores(rows["score"].unique()):

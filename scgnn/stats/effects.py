@@ -21,8 +21,7 @@ from scgnn.stats.paired import (
     minimum_detectable_effect,
 )
 
-ALPHA = 0.05  # level of the claims after correction, and of the intervals
-SEED = 0  # of the bootstrap and of random sign patterns
+ALPHA = 0.05  # level of the claims
 NO_DIRECTIONS: Mapping[str, int] = MappingProxyType({})
 
 
@@ -33,6 +32,8 @@ def estimate_effects(
     base: str = "base",
     blocks: Sequence[str] = ("data", "seed"),
     by: str | None = None,
+    alpha: float = ALPHA,
+    seed: int = 0,
     directions: Mapping[str, int] = NO_DIRECTIONS,
 ) -> pd.DataFrame:
     """Estimate the effect of each change and control on each score, paired by block.
@@ -54,6 +55,10 @@ def estimate_effects(
         Columns that identify a block; every column that the study crosses.
     by
         One of ``blocks``: differences are averaged over its other blocks first.
+    alpha
+        One minus the confidence level of the intervals, and level of the claims after correction.
+    seed
+        Seed of the bootstrap and of random sign patterns.
     directions
         1 where a higher score is better, -1 where a lower one is; other scores have no direction.
 
@@ -63,13 +68,13 @@ def estimate_effects(
 
     - ``n_blocks``, ``n_data``: blocks, and data sets, in which both runs succeeded
     - ``mean_base``, ``mean_change``, ``difference``: means over these blocks
-    - ``ci_low``, ``ci_high``: 95 % interval of the mean difference, not corrected for the number
-      of changes
+    - ``ci_low``, ``ci_high``: interval of the mean difference, not corrected for the number of
+      changes
     - ``p``, ``p_holm``: sign-flip test, and corrected (Holm 1979) over the changes within one
       score. Controls are a family of their own, so that they cost the changes no power
     - ``effect_size``: matched-pairs rank-biserial correlation
     - ``sd_difference``: standard deviation of the differences
-    - ``minimum_detectable_effect``: true difference detected with 80 % power at 0.05 over the
+    - ``minimum_detectable_effect``: true difference detected with 80% power at ``alpha`` over the
       number of changes, given this standard deviation; infinite with too few blocks
     - ``min_blocks``: fewest blocks with which any difference can be significant at that level
     - ``verdict``: text; "perhaps" where the test is significant but the interval includes 0
@@ -87,9 +92,9 @@ def estimate_effects(
         wide = pivot(table, score, blocks, ["variant"])
         for variant, role in roles.drop(base).items():
             pair = wide[[variant]].to_numpy(), wide[[base]].to_numpy()
-            row = {"variant": variant, "role": role, "score": score}
-            rows.append(row | compare_pairs(*pair, wide.index, by))
-    return add_verdicts(pd.DataFrame(rows), ["role", "score"], directions)
+            result = compare_pairs(*pair, wide.index, by, alpha, seed)
+            rows.append({"variant": variant, "role": role, "score": score} | result)
+    return add_verdicts(pd.DataFrame(rows), ["role", "score"], alpha, directions)
 
 
 def pivot(
@@ -114,7 +119,7 @@ def pivot(
 
 
 def compare_pairs(
-    change: FloatArray, base: FloatArray, index: pd.Index, by: str | None = None
+    change: FloatArray, base: FloatArray, index: pd.Index, by: str | None, alpha: float, seed: int
 ) -> dict[str, Any]:
     """Compare over blocks, each the mean of its complete pairs (blocks x pairs, NaN missing)."""
     complete = np.isfinite(change) & np.isfinite(base)
@@ -130,13 +135,14 @@ def compare_pairs(
     n_data = {"n_data": means.index.unique("data").size} if "data" in index.names else {}
     if by is not None:
         means = means.groupby(level=by).mean()
-    result = compare_blocks(means["change"].to_numpy(), means["base"].to_numpy(), ALPHA, SEED)
+    result = compare_blocks(means["change"].to_numpy(), means["base"].to_numpy(), alpha, seed)
     return {"n_blocks": result.n_blocks} | n_data | result._asdict()
 
 
 def add_verdicts(
     rows: pd.DataFrame,
     family: list[str],
+    alpha: float,
     directions: Mapping[str, int],
     *,
     claim_template: str = "{how} by {size}",
@@ -150,7 +156,7 @@ def add_verdicts(
         return rows
     parts = []
     for _, part in rows.groupby(family, sort=False):
-        level = ALPHA / max(part["p"].count(), 1)
+        level = alpha / max(part["p"].notna().sum(), 1)
         detectable = [
             effect * sd if math.isfinite(effect := minimum_detectable_effect(n, level)) else effect
             for n, sd in zip(part["n_blocks"], part["sd_difference"], strict=True)
@@ -164,18 +170,18 @@ def add_verdicts(
         )
     rows = pd.concat(parts).sort_index()
     verdicts = [
-        format_verdict(row, directions.get(str(row.score), 0), claim_template, noun)
+        format_verdict(row, alpha, directions.get(str(row.score), 0), claim_template, noun)
         for row in rows.itertuples()
     ]
     return rows.assign(verdict=verdicts)
 
 
-def format_verdict(row: Any, direction: int, claim_template: str, noun: str) -> str:
+def format_verdict(row: Any, alpha: float, direction: int, claim_template: str, noun: str) -> str:
     """Return what a row shows, or what it could not have shown, as text."""
     if not row.n_blocks:
         return "nothing to compare: no block in which both runs have this score"
     count = format_count(row.n_blocks, "block")
-    if row.p_holm <= ALPHA:
+    if row.p_holm <= alpha:
         return _format_claim(row, direction, claim_template)
     if row.difference == 0 and not row.sd_difference > 0:
         return f"no {noun} in any of {count}"

@@ -8,7 +8,7 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from scgnn.stats.effects import NO_DIRECTIONS, add_verdicts, compare_pairs, pivot
+from scgnn.stats.effects import ALPHA, NO_DIRECTIONS, add_verdicts, compare_pairs, pivot
 from scgnn.stats.paired import FloatArray
 
 AxisLevels = Mapping[str, Sequence[str | int | float | bool]]
@@ -20,6 +20,8 @@ def estimate_main_effects(
     axes: AxisLevels,
     *,
     blocks: Sequence[str] = ("data", "seed"),
+    alpha: float = ALPHA,
+    seed: int = 0,
     directions: Mapping[str, int] = NO_DIRECTIONS,
 ) -> pd.DataFrame:
     """Compare each level of each axis with the first of its axis, averaged over the other axes.
@@ -37,7 +39,7 @@ def estimate_main_effects(
     axes
         Column of each crossed axis and its levels, the reference level first. ``variant`` can be
         one.
-    blocks, directions
+    blocks, alpha, seed, directions
         As in :func:`scgnn.stats.effects.estimate_effects`.
 
     Returns
@@ -52,8 +54,8 @@ def estimate_main_effects(
             first, *others = map(_flatten, np.moveaxis(grid, i, 0))
             for level, values in zip(levels[1:], others, strict=True):
                 row = {"axis": axis, "level": level, "reference": levels[0], "score": score}
-                rows.append(row | compare_pairs(values, first, index))
-    return add_verdicts(pd.DataFrame(rows), ["score"], directions)
+                rows.append(row | compare_pairs(values, first, index, None, alpha, seed))
+    return add_verdicts(pd.DataFrame(rows), ["score"], alpha, directions)
 
 
 def estimate_interactions(
@@ -62,6 +64,8 @@ def estimate_interactions(
     axes: AxisLevels,
     *,
     blocks: Sequence[str] = ("data", "seed"),
+    alpha: float = ALPHA,
+    seed: int = 0,
     directions: Mapping[str, int] = NO_DIRECTIONS,
 ) -> pd.DataFrame:
     """Estimate the effect of two levels of two axes together beyond the sum of their own.
@@ -80,10 +84,12 @@ def estimate_interactions(
                 together = _flatten(cells[k, m]) + _flatten(cells[0, 0])
                 apart = _flatten(cells[k, 0]) + _flatten(cells[0, m])
                 row = {"axis": a, "level": axes[a][k], "with_axis": b, "with_level": axes[b][m]}
-                rows.append(row | {"score": score} | compare_pairs(together, apart, index))
+                result = compare_pairs(together, apart, index, None, alpha, seed)
+                rows.append(row | {"score": score} | result)
     return add_verdicts(
         pd.DataFrame(rows).drop(columns=["mean_base", "mean_change"], errors="ignore"),
         ["score"],
+        alpha,
         directions,
         claim_template="together {how} by {size} than the sum of both",
         noun="interaction",

@@ -92,9 +92,9 @@ def compare_blocks(
 def confidence_interval(differences: FloatArray, alpha: float, seed: int) -> tuple[float, float]:
     """Return the interval of the mean of a few differences: bootstrap-t or Student's if wider.
 
-    Percentile and BCa intervals of 5 differences cover the truth in only 76 to 86 % of cases.
+    Percentile and BCa intervals of 5 differences cover the truth in only 76 to 86% of cases.
     Bootstrap-t alone fails where many differences are equal, Student's where they are skewed. The
-    wider of the two at each end covers near 95 % in all of these, from 5 blocks on. The interval
+    wider of the two at each end covers near 95% in all of these, from 5 blocks on. The interval
     of one block is NaN, that of equal differences a point.
     """
     n, mean = len(differences), float(differences.mean())
@@ -191,11 +191,11 @@ def holm_correction(p: FloatArray) -> FloatArray:
 
 @lru_cache(maxsize=256)
 def minimum_detectable_effect(n: int, level: float) -> float:
-    """Return the smallest true difference, in SDs, that n blocks detect with 80 % power.
+    """Return the smallest true difference, in SDs, that n blocks detect with 80% power.
 
     For normal differences and a test at ``level``. The sign-flip test rejects d = δ + z when at
     most k = ⌊level 2ⁿ / 2⌋ patterns are as extreme, that is when δ exceeds the k-th largest of
-    ``−mean(z_F)`` over the non-empty sets F of blocks; the result is the 80 % quantile of that over
+    ``−mean(z_F)`` over the non-empty sets F of blocks; the result is the 80% quantile of that over
     2,000 draws of z. Beyond 11 blocks the test is as good as Student's:
     ``(t(1 − level/2) + t(0.8)) / √n``. Infinite where no p-value reaches ``level``.
     """

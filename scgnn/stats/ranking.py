@@ -55,6 +55,7 @@ def rank_variants(
     score: str,
     *,
     blocks: Sequence[str] = ("data", "seed"),
+    alpha: float = ALPHA,
     direction: int = 1,
 ) -> Ranking:
     """Rank the variants of a study on one score, as Demšar (2006) compares classifiers.
@@ -67,6 +68,8 @@ def rank_variants(
         Column of the score; NaN where a run failed.
     blocks
         Columns that identify a block.
+    alpha
+        Level of the critical difference and of Friedman's test.
     direction
         1 where the highest score is ranked first, -1 where the lowest is.
 
@@ -85,7 +88,7 @@ def rank_variants(
     means = pd.Series(stats.rankdata(values, axis=1).mean(axis=0), complete.columns)
     mean_ranks = means.sort_values(kind="stable")
     statistic, p = friedman_test(values)
-    critical = critical_difference(*values.shape)
+    critical = critical_difference(*values.shape, alpha)
     return Ranking(
         score=score,
         mean_ranks=mean_ranks,
@@ -95,7 +98,7 @@ def rank_variants(
         statistic=statistic,
         p=p,
         critical_difference=critical,
-        groups=group_ranks(mean_ranks, math.inf if p > ALPHA or len(means) < 2 else critical),
+        groups=group_ranks(mean_ranks, math.inf if p > alpha or len(means) < 2 else critical),
     )
 
 
@@ -112,14 +115,14 @@ def friedman_test(values: np.ndarray) -> tuple[float, float]:
     return float(result.statistic), float(result.pvalue)
 
 
-def critical_difference(n_blocks: int, n_variants: int) -> float:
+def critical_difference(n_blocks: int, n_variants: int, alpha: float = ALPHA) -> float:
     """Return ``q / √2 · √(k (k + 1) / 6n)``, q the studentized range of k means (Nemenyi 1963).
 
-    At the level 0.05; NaN for fewer than two variants.
+    NaN for fewer than two variants.
     """
     if n_variants < 2:
         return math.nan
-    q = stats.studentized_range.ppf(1 - ALPHA, n_variants, np.inf)
+    q = stats.studentized_range.ppf(1 - alpha, n_variants, np.inf)
     return float(q / math.sqrt(2) * math.sqrt(n_variants * (n_variants + 1) / (6 * n_blocks)))
 
 
