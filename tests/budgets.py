@@ -13,10 +13,10 @@ def set_epochs(n: int, *trainings: str) -> dict[str, Any]:
     return {f"pipeline.{name}_training.epochs": n for name in trainings or TRAININGS}
 
 
-REDUCED_BUDGET = set_epochs(2) | {  # of recipes with iterations
-    "pipeline.feature_encoder.hidden": [16, 8],
-    "pipeline.max_iterations": 2,
-}
+SMALL_LTMG = {"pipeline.feature_regularizers.ltmg.max_components": 2}
+SMALL_ENCODER = {"pipeline.feature_encoder.hidden": [16, 8]}
+WITHOUT_LTMG = {"pipeline.reconstruction_weight": 1.0, "pipeline.feature_regularizers": []}
+REDUCED_BUDGET = set_epochs(2) | SMALL_ENCODER | {"pipeline.max_iterations": 2}
 SINGLE_ITERATION = set_epochs(2) | {"pipeline.max_iterations": 1}
 SINGLE_PASS_BUDGET = set_epochs(2, "feature") | {
     "pipeline.feature_encoder": {"name": "mlp", "hidden": [16, 8]},

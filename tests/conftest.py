@@ -19,7 +19,7 @@ from anndata import AnnData
 from hypothesis import settings
 from scipy import sparse
 
-from budgets import REDUCED_BUDGET, SINGLE_PASS_BUDGET, SMALL_DATA
+from budgets import REDUCED_BUDGET, SINGLE_PASS_BUDGET, SMALL_DATA, SMALL_LTMG
 from plugin_texts import LUMP_PLUGIN
 from scgnn.cli import main
 from scgnn.errors import RecipeError
@@ -35,16 +35,22 @@ settings.load_profile("same")
 
 @pytest.fixture
 def reduced_budget() -> dict[str, Any]:
-    """Return the changes that make a pipeline with iterations small; the data stay as they are."""
-    return dict(REDUCED_BUDGET)
+    """Return the changes that make the recipe scgnn small; the data stay as they are."""
+    return REDUCED_BUDGET | SMALL_LTMG
 
 
 @pytest.fixture
 def make_small_changes() -> Callable[[str], dict[str, Any]]:
     """Return a function from a bundled recipe to the changes that make data and training small."""
-    return lambda recipe: (
-        SMALL_DATA | (SINGLE_PASS_BUDGET if recipe.startswith("pca") else REDUCED_BUDGET)
-    )
+
+    def make(name: str) -> dict[str, Any]:
+        if name.startswith("pca"):
+            return SMALL_DATA | SINGLE_PASS_BUDGET
+        regularizers = load_recipe(name).pipeline.feature_regularizers  # type: ignore[attr-defined]
+        has_ltmg = any(part.name == "ltmg" for part in regularizers)
+        return SMALL_DATA | REDUCED_BUDGET | (SMALL_LTMG if has_ltmg else {})
+
+    return make
 
 
 @pytest.fixture

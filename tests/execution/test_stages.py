@@ -172,8 +172,8 @@ def long_run(to_set_options, make_small_changes):
     changes = make_small_changes("scgnn") | {
         "pipeline.max_iterations": 4,
         "pipeline.stop": "{name: clusters, min_ari: 1.0}",
-        "pipeline.cluster_training.epochs": 80,
-        "pipeline.iteration_training.epochs": 80,
+        "pipeline.cluster_training.epochs": 30,
+        "pipeline.iteration_training.epochs": 30,
     }
     return ["run", "scgnn", *to_set_options(changes)]
 
@@ -214,11 +214,11 @@ def _wait_for(words: str, log: Path, run: subprocess.Popen) -> None:
 
 EVERY_KIND = [
     "scgnn",
-    "scgnn_quick",
     "scgnn_gat_leiden",
     "scgnn_published_code",
-    "scgnn_published_flags",
     "pca_leiden",
+    pytest.param("scgnn_quick", marks=pytest.mark.slow),
+    pytest.param("scgnn_published_flags", marks=pytest.mark.slow),
 ]
 
 

@@ -19,6 +19,7 @@ from anndata import read_h5ad
 from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
+from budgets import REDUCED_BUDGET, WITHOUT_LTMG
 from conftest import CommandResult
 from feature_autoencoders import expression, make_autoencoder
 from paths import ROOT, TESTS
@@ -49,7 +50,6 @@ TRAINING = Training(
     validation_fraction=0.1,
     early_stopping_patience=50,
 )
-WITHOUT_LTMG = {"pipeline.reconstruction_weight": 1.0, "pipeline.feature_regularizers": []}
 LONGER = {"pipeline.feature_training.epochs": 60, "pipeline.graph_training.epochs": 20}
 LONGER |= {"pipeline.feature_training.batch_size": 25, "pipeline.max_iterations": 1}
 LONGER |= {f"pipeline.{word}_training.epochs": 10 for word in ("iteration", "imputation")}
@@ -144,10 +144,10 @@ def test_a_training_comes_to_the_same_weights(both, tmp_path):
         np.testing.assert_allclose(result, alone[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-def test_a_run_comes_to_the_same_folder(python, run_cli, to_set_options, reduced_budget, tmp_path):
+def test_a_run_comes_to_the_same_folder(python, run_cli, to_set_options, tmp_path):
     CLEAR().write_h5ad(tmp_path / "clear.h5ad")
     data = ["--data", tmp_path / "clear.h5ad", "--labels-key", "group"]
-    words = ["run", "scgnn", *data, *to_set_options(reduced_budget | WITHOUT_LTMG | LONGER)]
+    words = ["run", "scgnn", *data, *to_set_options(REDUCED_BUDGET | WITHOUT_LTMG | LONGER)]
     assert run_cli(*words, "--out", tmp_path / "one").exit_code == 0
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = python(*torchrun, "-m", "scgnn", *words, "--out", tmp_path / "two")

@@ -29,7 +29,10 @@ def largest_tensor():
     return Largest()
 
 
-@pytest.mark.parametrize("recipe", ["scgnn", "scgnn_gat_leiden", "scgnn_published_code"])
+GAT = pytest.param("scgnn_gat_leiden", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("recipe", ["scgnn", "scgnn_published_code", GAT])
 def test_nothing_is_cells_by_cells(recipe, make_small_changes, largest_tensor):
     """tracemalloc sees what numpy holds, the dispatch mode what torch makes."""
     n = 3000

@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from cell_graphs import assert_graphs_equal, assert_valid_graph, make_batches, make_embedding
+from paths import DATA
 from scgnn.components.graph_builders import (
     BBKNN,
     KNN,
@@ -147,39 +148,39 @@ def test_gaussian_has_one_bandwidth(bandwidth):
 # --- umap ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("k", [1, 4, 15])
-def test_umap_is_the_fuzzy_simplicial_set_of_umap_learn(k):
-    pytest.importorskip("umap")
-    from umap.umap_ import fuzzy_simplicial_set
-
+def make_umap_cases():
+    """Return embeddings and numbers of neighbors; the last one has identical cells."""
     x = make_embedding(80)
     x[:20] *= 10
-    distances, near = kneighbors(x, k, "euclidean")
-    itself = np.arange(len(x))[:, None]
-    expected, _, _ = fuzzy_simplicial_set(
-        x,
-        k + 1,
-        np.random.RandomState(0),
-        "euclidean",
-        knn_indices=np.hstack([itself, near]),
-        knn_dists=np.hstack([0.0 * itself, distances]),
-    )
-    np.testing.assert_allclose(UMAP(n_neighbors=k)(x, 0).toarray(), expected.toarray(), atol=1e-5)
+    repeated = np.vstack([np.repeat(make_embedding(2), 3, axis=0), make_embedding(20, seed=1)])
+    return [(x, 1), (x, 4), (x, 15), (repeated, 5)]
 
 
-def test_umap_with_identical_cells_is_that_of_umap_learn():
-    pytest.importorskip("umap")
+@pytest.mark.parametrize("case", range(4))
+def test_umap_is_the_fuzzy_simplicial_set_of_umap_learn(case):
+    x, k = make_umap_cases()[case]
+    with np.load(DATA / "umap_learn.npz") as arrays:
+        expected = arrays[f"graph_{case}"]
+    np.testing.assert_allclose(UMAP(n_neighbors=k)(x, 0).toarray(), expected, atol=1e-5)
+
+
+@pytest.mark.slow  # umap-learn compiles for half a minute
+@pytest.mark.filterwarnings("ignore:Tensorflow not installed")
+def test_recorded_fuzzy_simplicial_sets_are_those_of_umap_learn():
     from umap.umap_ import fuzzy_simplicial_set
 
-    x = np.vstack([np.repeat(make_embedding(2), 3, axis=0), make_embedding(20, seed=1)])
-    distances, near = kneighbors(x, 5, "euclidean")
-    itself = np.arange(len(x))[:, None]
-    knn = {
-        "knn_indices": np.hstack([itself, near]),
-        "knn_dists": np.hstack([0.0 * itself, distances]),
-    }
-    expected, _, _ = fuzzy_simplicial_set(x, 6, np.random.RandomState(0), "euclidean", **knn)
-    np.testing.assert_allclose(UMAP(n_neighbors=5)(x, 0).toarray(), expected.toarray(), atol=1e-5)
+    with np.load(DATA / "umap_learn.npz") as arrays:
+        recorded = dict(arrays)
+    for case, (x, k) in enumerate(make_umap_cases()):
+        distances, near = kneighbors(x, k, "euclidean")
+        itself = np.arange(len(x))[:, None]
+        knn = {
+            "knn_indices": np.hstack([itself, near]),
+            "knn_dists": np.hstack([0.0 * itself, distances]),
+        }
+        random = np.random.RandomState(0)
+        graph, _, _ = fuzzy_simplicial_set(x, k + 1, random, "euclidean", **knn)
+        np.testing.assert_allclose(recorded[f"graph_{case}"], graph.toarray(), atol=1e-5)
 
 
 # --- bbknn -----------------------------------------------------------------------------
