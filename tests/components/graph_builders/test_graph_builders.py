@@ -20,8 +20,8 @@ from scgnn.components.graph_builders import (
     MutualKNN,
     RadiusGraph,
     neighbors,
-    resolve_n_neighbors,
 )
+from scgnn.components.graph_builders.neighbors import resolve_n_neighbors
 from scgnn.components.pruners import MeanStd
 from scgnn.registry.introspection import iter_components
 
