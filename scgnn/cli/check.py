@@ -28,7 +28,7 @@ def check(
     seeds: SeedsOption = None,
     _plugins: PluginOption = None,
 ) -> None:
-    """Validate a recipe or a study and estimate its runtime, without running it."""
+    """Validate a recipe or a study and estimate its time and memory, without running it."""
     with suspend_gc(), lazy_import("torch"):
         from scgnn.recipe.describe import describe_plan
         from scgnn.runs.folder import check_data_files

@@ -1,4 +1,4 @@
-"""The command ``diff``: the differences of two recipes."""
+"""The command ``diff``: the differences between two recipes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scgnn.execution.lazy_module import lazy_import
 
 @app.command()
 def diff(a: RecipeArgument, b: RecipeArgument, _plugins: PluginOption = None) -> None:
-    """Print the differences of two recipes, with defaults filled in."""
+    """Print the differences between two recipes, with defaults filled in."""
     with suspend_gc(), lazy_import("torch"):
         from scgnn.recipe import diff_recipes
         from scgnn.recipe.describe import format_inline

@@ -24,7 +24,7 @@ def list_(
     ] = None,
     _plugins: PluginOption = None,
 ) -> None:
-    """List components and recipes, plug-ins with their source."""
+    """List components, recipes and studies, with the source of each plug-in."""
     with suspend_gc(), lazy_import("torch"):
         from scgnn.recipe.describe import summarize_recipe_file
         from scgnn.recipe.load import list_bundled_recipes

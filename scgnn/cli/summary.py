@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from scgnn.study.result import StudyResult
 
 SHOWN_BASELINES = ("unimputed", "diffusion")
-SHOWN_COLUMNS = ("variant", "mean base", "difference", "95 % interval", "verdict")
+SHOWN_COLUMNS = ("variant", "mean base", "difference", "95% interval", "verdict")
 
 
 def print_run_summary(metrics: Mapping[str, Any], files: Sequence[Path], out: Path) -> None:

@@ -106,7 +106,7 @@ class NormalizeTotal(Transform):
 @Transform.register("scale")
 @dataclass(frozen=True)
 class Scale(Transform):
-    """Standardization of each gene: ``(x − mean) / sd``, a dense matrix.
+    """Standardization of each gene: ``(x − mean) / sd``; the result is dense.
 
     Genes with constant values become zero. Since half of the values are negative, the output
     activation of the decoder must not be ReLU or softplus.
@@ -133,7 +133,7 @@ class Scale(Transform):
 @Transform.register("filter")
 @dataclass(frozen=True)
 class Filter(Transform):
-    """Filter of genes with counts in few cells, then of cells with counts in few of these genes.
+    """Removal of genes with counts in few cells, then of cells with few of the remaining genes.
 
     Fractions are compared exactly, so that a fraction of 0.1 of 60 cells is 6 cells.
 
@@ -186,7 +186,7 @@ class Filter(Transform):
 @Transform.register("top_genes")
 @dataclass(frozen=True)
 class TopGenes(Transform):
-    """Selection of the most variable genes, in their original order; ties by order.
+    """Selection of the most variable genes, in their original order; ties are broken by order.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import re
 import types
 import typing
 from functools import cache
@@ -13,9 +14,10 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from scgnn.registry.component import Component
 
-BOUNDS = {Gt: "above", Ge: "at least", Lt: "below", Le: "at most"}
-PLAIN_TYPES: dict[Any, str] = {int: "a whole number", float: "a number", str: "text"}
+BOUNDS = {Gt: "above", Ge: "of at least", Lt: "below", Le: "at most"}
+PLAIN_TYPES: dict[Any, str] = {int: "an integer", float: "a number", str: "text"}
 PLAIN_TYPES |= {bool: "true or false", type(None): "null"}
+KIND_NOUNS = {"stop": "stopping rule"}  # where it is not the name of the kind
 
 
 class Description(NamedTuple):
@@ -100,7 +102,7 @@ def _get_description(annotation: Any) -> str:
 
 
 def describe_type(annotation: Any) -> str:
-    """Return an annotation as text, such as 'a whole number above 0' or 'one of relu, elu'."""
+    """Return an annotation as text, such as 'a positive integer' or 'one of relu, elu'."""
     options = (_get_description(o) or _describe_option(o) for o in _expand_union(annotation))
     return _get_description(annotation) or " or ".join(options)
 
@@ -108,20 +110,27 @@ def describe_type(annotation: Any) -> str:
 def _describe_option(option: Any) -> str:
     origin, args = get_origin(option), get_args(option)
     if hasattr(option, "__metadata__"):
-        return describe_type(args[0]) + _describe_range(option.__metadata__)
+        return _describe_range(describe_type(args[0]), option.__metadata__)
     if origin is Literal:
         return str(args[0]) if len(args) == 1 else f"one of {', '.join(map(str, args))}"
     if origin is tuple and args[1:] == (...,):
         suffix = "" if _is_plain(args[0]) else " ([] for none)"
-        return f"a list, each {describe_type(args[0])}{suffix}"
+        return f"a list{_describe_items(describe_type(args[0]))}{suffix}"
     if isinstance(option, type) and issubclass(option, Component):
-        return f"{'an' if option.kind[0] in 'aeiou' else 'a'} {option.kind}"
+        noun = KIND_NOUNS.get(option.kind, option.kind.replace("_", " "))
+        return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
     return "a mapping" if dataclasses.is_dataclass(option) else PLAIN_TYPES.get(option, str(option))
 
 
-def _describe_range(metadata: tuple[Any, ...]) -> str:
+def _describe_items(item: str) -> str:
+    single = None if " or " in item else re.fullmatch(r"an? (.+?)((?: above| of) .*)?", item)
+    return f" of {single[1]}s{single[2] or ''}" if single else f", each {item}"
+
+
+def _describe_range(text: str, metadata: tuple[Any, ...]) -> str:
     if any(isinstance(entry, MinLen) for entry in metadata):
-        return " (at least one)"
+        return text.replace("a list", "a non-empty list", 1)
     bounds = [entry for entry in metadata if type(entry) in BOUNDS]
     texts = [f"{BOUNDS[type(b)]} {getattr(b, type(b).__name__.lower())}" for b in bounds]
-    return f" {' and '.join(texts)}" if texts else ""
+    text = f"{text} {' and '.join(texts)}" if texts else text
+    return "a positive integer" if text == "an integer above 0" else text

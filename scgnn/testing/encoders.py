@@ -135,7 +135,7 @@ def check_state_dict_is_complete(encoder: Encoder) -> None:
 
 @register_check("encoder")
 def check_supports_other_widths(encoder: Encoder) -> None:
-    """Check that its width can be changed, or that the refusal has a reason."""
+    """Check that its width can be changed, or the refusal gives a reason."""
     width = 2 * encoder.embedding_width(N_GENES)
     try:
         wider = encoder.replace_width(width)

@@ -97,7 +97,7 @@ class UnknownRequirement(SingleCluster):
     requires: ClassVar[frozenset[str]] = frozenset({"color"})
 
 
-@register_broken("round_trips_through_recipe", 'must be a whole number, not "three"')
+@register_broken("round_trips_through_recipe", 'must be an integer, not "three"')
 @dataclass(frozen=True)
 class WrongDefaultType(SingleCluster):
     """Has a default of another type."""

@@ -47,7 +47,10 @@ pytestmark = pytest.mark.usefixtures("work_dir")
         ("pipeline: {clusterer: null}", "pipeline.clusterer: must be a clusterer, not null"),
         ("pipeline: {clusterer: [leiden]}", 'pipeline.clusterer: must be a clusterer, not ["leid'),
         ("pipeline: {graph_training: 5}", "pipeline.graph_training: must be a mapping, not 5"),
-        ("data: {transforms: log1p}", "data.transforms: must be a list, each a transform ([] for"),
+        (
+            "data: {transforms: log1p}",
+            "data.transforms: must be a list of transforms ([] for none)",
+        ),
         (
             "pipeline: {graph_builder: {metric: euclid}}",
             "pipeline.graph_builder.metric: must be one of euclidean, cosine, correlation, "
@@ -55,39 +58,39 @@ pytestmark = pytest.mark.usefixtures("work_dir")
         ),
         (
             "data: {holdout_fraction: 1}",
-            "data.holdout_fraction: must be a number at least 0 and below 1, not 1",
+            "data.holdout_fraction: must be a number of at least 0 and below 1, not 1",
         ),
         (
             "data: {holdout_fraction: .nan}",
-            "data.holdout_fraction: must be a number at least 0 and below 1, not NaN",
+            "data.holdout_fraction: must be a number of at least 0 and below 1, not NaN",
         ),
         (
             "pipeline: {reconstruction_weight: .inf}",
-            "pipeline.reconstruction_weight: must be a number at least 0, not Infi",
+            "pipeline.reconstruction_weight: must be a number of at least 0, not Infi",
         ),
         (
             "pipeline: {reconstruction_weight: 1e999}",
-            "pipeline.reconstruction_weight: must be a number at least 0, not Inf",
+            "pipeline.reconstruction_weight: must be a number of at least 0, not Inf",
         ),
         (
             "pipeline: {reconstruction_weight: '1'}",
-            'pipeline.reconstruction_weight: must be a number at least 0, not "1"',
+            'pipeline.reconstruction_weight: must be a number of at least 0, not "1"',
         ),
         (
             "pipeline: {clusterer: {name: leiden, n_iterations: 0}}",
-            "pipeline.clusterer.n_iterations: must be a whole number above 0 or -1, not 0",
+            "pipeline.clusterer.n_iterations: must be a positive integer or -1, not 0",
         ),
         (
             "pipeline: {imputation: 1}",
             "pipeline.imputation: must be one of autoencoder, reconstruction or null, not 1",
         ),
-        ("seed: true", "seed: must be a whole number at least 0 and below 4294967296, not true"),
-        ("seed: 1.0", "seed: must be a whole number at least 0 and below 4294967296, not 1.0"),
-        ("seed: 4294967296", "seed: must be a whole number at least 0 and below 4294967296, not 4"),
+        ("seed: true", "seed: must be an integer of at least 0 and below 4294967296, not true"),
+        ("seed: 1.0", "seed: must be an integer of at least 0 and below 4294967296, not 1.0"),
+        ("seed: 4294967296", "seed: must be an integer of at least 0 and below 4294967296, not 4"),
         (
             "pipeline: {feature_encoder: {hidden: [8, 0]}}",
-            "pipeline.feature_encoder.hidden: must be a list, each a whole number above 0 "
-            "(at least one), not [8, 0]",
+            "pipeline.feature_encoder.hidden: must be a non-empty list of positive "
+            "integers, not [8, 0]",
         ),
         (
             "pipeline: {clusterer: {name: kmeans, n_clusters_factor: automatic}}",
@@ -106,7 +109,7 @@ def test_a_mistake_says_what_is_wrong_and_what_would_be_right(run_rejected, text
 @pytest.mark.parametrize("slot", ["feature_encoder", "graph_encoder"])
 def test_an_encoder_without_layers_is_refused(run_rejected, slot):
     (line,) = run_rejected("check", "scgnn", "--set", f"pipeline.{slot}.hidden=[]")
-    want = "must be a list, each a whole number above 0 (at least one), not []"
+    want = "must be a non-empty list of positive integers, not []"
     assert f"pipeline.{slot}.hidden: {want}" in line
 
 

@@ -118,7 +118,7 @@ def test_show_prints_a_recipe_that_runs(run_cli):
 def test_show_explains_a_component(run_cli):
     out = run_cli("show", "encoder.gat").stdout
     assert "Graph attention" in out
-    assert "heads: 2    (a whole number above 0)" in out
+    assert "heads: 2    (a positive integer)" in out
     description = (
         "Number of attention heads, concatenated in inner layers and averaged in the last."
     )

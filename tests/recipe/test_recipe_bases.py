@@ -79,7 +79,7 @@ def test_null_and_an_empty_list_switch_parts_off(load_recipe_text):
 def test_a_list_of_parts_is_not_switched_off_by_null(collect_errors):
     (line,) = collect_errors("data: {transforms: null}")
     assert line == (
-        "my.yaml:1: data.transforms: must be a list, each a transform ([] for none), not null"
+        "my.yaml:1: data.transforms: must be a list of transforms ([] for none), not null"
     )
 
 
@@ -133,5 +133,5 @@ def test_a_base_that_is_not_there_names_the_file_that_wants_it(collect_errors):
 def test_a_recipe_may_be_a_mapping_or_a_recipe():
     assert load_recipe({"base": "scgnn", "seed": 3}) == replace(Recipe(), seed=3)
     assert load_recipe(Recipe(), {"seed": 3}) == replace(Recipe(), seed=3)
-    with pytest.raises(RecipeError, match=r"^recipe: seed: must be a whole number"):
+    with pytest.raises(RecipeError, match=r"^recipe: seed: must be an integer"):
         load_recipe({"seed": "x"})

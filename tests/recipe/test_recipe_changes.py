@@ -117,8 +117,8 @@ def test_changes_come_one_after_the_other():
         ),
         (
             "pipeline.clusterer.n_clusters=0",
-            "--set pipeline.clusterer.n_clusters=0: pipeline.clusterer.n_clusters: must be a whole "
-            "number above 0 or one of silhouette, eigengap or a clusterer, not 0",
+            "--set pipeline.clusterer.n_clusters=0: pipeline.clusterer.n_clusters: must be a "
+            "positive integer or one of silhouette, eigengap or a clusterer, not 0",
         ),
         (
             "pipeline.clusterer.n_clusters=leidn",
@@ -128,7 +128,7 @@ def test_changes_come_one_after_the_other():
         ),
         (
             "seed=null",
-            "--set seed=null: seed: must be a whole number at least 0 and below 4294967296, "
+            "--set seed=null: seed: must be an integer of at least 0 and below 4294967296, "
             "not null",
         ),
     ],

@@ -32,7 +32,7 @@ def test_a_path_replaces_the_reader_of_the_base_with_all_its_settings(
 def test_a_path_that_cannot_be_read_is_a_mistake_like_any_other(collect_errors):
     assert collect_errors("data:\n  reader: gone.h5ad\nseed: x") == [
         "my.yaml:2: data.reader: gone.h5ad does not exist",
-        'my.yaml:3: seed: must be a whole number at least 0 and below 4294967296, not "x"',
+        'my.yaml:3: seed: must be an integer of at least 0 and below 4294967296, not "x"',
     ]
 
 

@@ -122,7 +122,7 @@ class ExactInnerProductDecoder(InnerProductDecoder):
 @Decoder.register("inner_product_sampled")
 @dataclass(frozen=True)
 class SampledInnerProductDecoder(InnerProductDecoder):
-    """The loss of inner_product, its sum over all pairs estimated from random pairs.
+    """inner_product, with the sum over all pairs in its loss estimated from random pairs.
 
     Entries of A + I are used exactly up to ``max_edges`` and sampled beyond; the N² pairs are
     represented by those within random blocks of cells. Both are sampled in each step and weighted,

@@ -30,8 +30,8 @@ class DenseDecoder(Decoder):
     dropout
         Fraction of the inputs of each layer set to zero in training.
     normalization
-        Normalization before each activation but the last: batch over the cells of a batch, layer
-        over the units of a cell.
+        Normalization before each activation but the last: batch normalizes over the cells of a
+        batch, layer over the units of a cell; null applies none.
     """
 
     hidden: tuple[PositiveInt, ...] | None = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @Decoder.register("nb")
 @dataclass(frozen=True)
 class NegativeBinomial(DenseDecoder):
-    """Fully connected layers with the negative binomial likelihood of counts (scVI, Lopez 2018).
+    """Fully connected layers with negative binomial likelihood of counts (scVI, Lopez et al. 2018).
 
     The mean μ of a gene in a cell is a fraction, a softmax over genes, times the total counts of
     the cell (its size factor); each gene has a dispersion θ. The loss is the deviance
@@ -59,7 +59,7 @@ class NegativeBinomial(DenseDecoder):
 @Decoder.register("zinb")
 @dataclass(frozen=True)
 class ZeroInflatedNegativeBinomial(NegativeBinomial):
-    """Zero-inflated nb: a probability π of an excess zero per cell and gene (DCA, Eraslan 2019).
+    """Zero-inflated nb: probability π of excess zeros per cell and gene (DCA, Eraslan et al. 2019).
 
     ``p(x) = π [x = 0] + (1 − π) NB(x; μ, θ)``. The reconstruction is μ, the mean without excess
     zeros.

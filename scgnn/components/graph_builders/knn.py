@@ -187,7 +187,7 @@ class SNN(NeighborGraph):
 @GraphBuilder.register("gaussian")
 @dataclass(frozen=True)
 class GaussianKernelGraph(NeighborGraph):
-    """k-nearest-neighbor graph with Gaussian weights of one bandwidth (Belkin & Niyogi 2003).
+    """k-nearest-neighbor graph with Gaussian weights of a single bandwidth (Belkin & Niyogi 2003).
 
     Weights are ``exp(−d² / 2h²)``.
 

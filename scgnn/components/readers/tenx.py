@@ -34,7 +34,7 @@ MATRIX_FILE_NAMES = ("matrix.mtx", "matrix.mtx.gz")
 @Reader.register("tenx_mtx")
 @dataclass(frozen=True)
 class TenxMTX(Reader):
-    """Cell Ranger folder: matrix.mtx, barcodes.tsv, and features.tsv or genes.tsv, each also .gz.
+    """Cell Ranger folder: matrix.mtx, barcodes.tsv and features.tsv or genes.tsv, optionally .gz.
 
     If the features file has one column, genes are named by their ids. A matrix stored cells x genes
     is recognized by the lengths of the other files.
