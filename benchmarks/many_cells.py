@@ -32,7 +32,7 @@ from scgnn.pipelines.autoencoders import Autoencoder, fit_feature_autoencoder, r
 from scgnn.pipelines.graph_autoencoder import fit_graph_autoencoder
 from scgnn.pipelines.reconstruction import count_zero_columns
 from scgnn.state import State
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 EMBEDDING_DIM, N_GENES, N_GROUPS, N_NEIGHBORS = 128, 2000, 20, 10
 MAX_CAPPED_CELLS = 20_000  # for expensive stages whose cost per cell is constant

@@ -43,7 +43,7 @@ from scgnn.execution.resources import set_threads
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.run import prepare
 from scgnn.state import State
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 # file: (code that current dependencies reject, replacement)
 SOURCE_PATCHES = {

@@ -27,10 +27,11 @@ from scgnn.recipe.describe import (
 )
 from scgnn.recipe.load import list_bundled_recipes, load_recipe
 from scgnn.recipe.recipe import Recipe
+from scgnn.registry.annotations import describe_type
 from scgnn.registry.component import Component
 from scgnn.registry.introspection import iter_components
 from scgnn.registry.kinds import kinds, registered_components
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 EXAMPLES = {  # for components that the generic snippet of their kind does not suit
     "encoder.mlp": "pipeline:\n  feature_encoder: {name: mlp, hidden: [256, 32]}",
@@ -192,9 +193,10 @@ def format_type(parameter: ParameterDoc) -> str:
     """Return the type of a parameter, with links to the pages of component kinds."""
     if isinstance(parameter.default, Training):
         return "a [training](#keys-training)"
+    nouns = {describe_type(cls).partition(" ")[2]: kind for kind, cls in kinds().items()}
     return re.sub(
-        rf"\b(an?) ({'|'.join(kinds())})\b",
-        lambda m: f"{m[1]} [{m[2].replace('_', ' ')}]({m[2]}.md)",
+        rf"\b(an?|list of) (({'|'.join(nouns)})s?)\b",
+        lambda m: f"{m[1]} [{m[2]}]({nouns[m[3]]}.md)",
         parameter.type_description,
     )
 

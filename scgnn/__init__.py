@@ -32,7 +32,7 @@ _LAZY_IMPORTS = {
     "StoppingRule": "scgnn.components.stopping",
     "Study": "scgnn.study.spec",
     "StudyResult": "scgnn.study.result",
-    "Training": "scgnn.training.budget",
+    "Training": "scgnn.training.settings",
     "Transform": "scgnn.components.transforms",
     "UserError": "scgnn.errors",
     "load_recipe": "scgnn.recipe",

@@ -12,7 +12,7 @@ from scgnn.recipe.data import Data
 from scgnn.recipe.load import list_bundled_recipes
 from scgnn.registry.introspection import recipe_fields
 from scgnn.registry.kinds import kinds
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 LINES = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
 ROWS = [line for line in LINES if line.startswith("| ") and not line.startswith("| where")]

@@ -55,7 +55,11 @@ def run(
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Threads; for a study, of each worker (default 1)."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of threads; for a study, threads per worker (default 1).",
+        ),
     ] = None,
     cache_dir: CacheDirOption = None,
     cache_size: CacheSizeOption = None,
@@ -66,14 +70,19 @@ def run(
     seeds: SeedsOption = None,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Local workers.", rich_help_panel=STUDY_PANEL),
+        typer.Option(
+            min=1, metavar="N", help="Number of local workers.", rich_help_panel=STUDY_PANEL
+        ),
     ] = None,
     scheduler: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Dask scheduler to use.", rich_help_panel=STUDY_PANEL),
     ] = None,
     fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop at a failed run.", rich_help_panel=STUDY_PANEL)
+        bool,
+        typer.Option(
+            "--fail-fast", help="Stop at the first failed run.", rich_help_panel=STUDY_PANEL
+        ),
     ] = False,
 ) -> None:
     """Run a recipe or a study and write the results to a directory."""
@@ -136,8 +145,8 @@ def _run_recipe(
     with show_run_progress(Console(stderr=True), getattr(recipe.pipeline, "max_iterations", 0)):
         from scgnn.api.runs import write_folder
         from scgnn.execution.stages import Stages
-        from scgnn.runs.export import write_scgnn_csv
         from scgnn.runs.folder import open_output_folder, select_output_folder
+        from scgnn.runs.original_format import write_scgnn_csv
         from scgnn.runs.run import execute
 
         configure_process(threads)

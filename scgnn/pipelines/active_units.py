@@ -25,9 +25,9 @@ from scgnn.components.encoders.networks import DenseNetwork
 from scgnn.components.regularizers import Regularizer
 from scgnn.registry.component import Component
 from scgnn.registry.introspection import is_builtin
-from scgnn.training.budget import Training
 from scgnn.training.collectives import communicator
 from scgnn.training.fit import DenseRows
+from scgnn.training.settings import Training
 
 MAX_ACTIVE_FRACTION = 0.9  # of the weights; with more, all are trained. 0 always trains all
 

@@ -18,7 +18,6 @@ from scgnn.pipelines.loss import Loss
 from scgnn.pipelines.reconstruction import LazyReconstruction, is_lazy
 from scgnn.seeding import seed_for, use_torch_seed
 from scgnn.state import Expression, Matrix, State
-from scgnn.training.budget import Training
 from scgnn.training.collectives import communicator
 from scgnn.training.fit import (
     Arrays,
@@ -32,6 +31,7 @@ from scgnn.training.fit import (
     predict,
     to_arrays,
 )
+from scgnn.training.settings import Training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -14,7 +14,7 @@ from typing import Any
 from scgnn.components.graph_builders.contract import LARGE_N_CELLS
 from scgnn.field_types import Cost, DatasetSize
 from scgnn.pipelines.reconstruction import is_lazy
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 REFERENCE_FLOPS = 95e9  # a second, of one thread of the reference machine
 SECONDS_PER_ELEMENT = 4e-9  # of cells x genes in an epoch, besides matrix products

@@ -24,7 +24,7 @@ from scgnn.pipelines.iteration import IterationContext
 from scgnn.pipelines.reconstruction import count_zero_columns
 from scgnn.registry.introspection import collect_requirements, iter_components, slot
 from scgnn.state import Expression, State
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 log = logging.getLogger("scgnn")
 

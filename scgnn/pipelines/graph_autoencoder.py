@@ -16,8 +16,8 @@ from scgnn.errors import InputError
 from scgnn.execution.stages import stage
 from scgnn.registry.introspection import collect_requirements
 from scgnn.seeding import generator, seed_for, use_torch_seed
-from scgnn.training.budget import Training
 from scgnn.training.fit import check_finite, fit
+from scgnn.training.settings import Training
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -42,7 +42,7 @@ from scgnn.pipelines.iteration import IterationContext
 from scgnn.pipelines.reconstruction import LazyReconstruction, count_zero_columns, iter_blocks
 from scgnn.registry.introspection import slot
 from scgnn.state import Expression, Snapshot, State
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 
 @Pipeline.register("scgnn")

@@ -27,8 +27,8 @@ from scgnn.runs.cost_model import estimate_stages, get_dataset_size, measure_slo
 from scgnn.state import State
 from scgnn.stats.effects import ALPHA
 from scgnn.stats.paired import minimum_blocks
-from scgnn.study.spec import Run, Study
-from scgnn.training.budget import Training
+from scgnn.study.spec import Axis, Run, Study
+from scgnn.training.settings import Training
 
 N_CELLS, N_GENES = 24, 16
 
@@ -148,6 +148,12 @@ def _format_estimate(study: Study, plan: StagePlan) -> str:
     )
 
 
+def _count_levels(axis: Axis) -> str:
+    """Return the number of levels of an axis with its name, such as '2 data sets'."""
+    n, noun = len(axis.levels), {"data": "data set", "seed": "seed"}.get(axis.name)
+    return f"{n} {axis.name}" if noun is None else f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def describe_study(study: Study) -> str:
     """Return the runs, stages and expected cost of a study, one line each."""
     plan = plan_stages(study)
@@ -160,7 +166,7 @@ def describe_study(study: Study) -> str:
         f"study       {study.name}: {len(study.runs)} runs, all recipes are valid",
         f"            {roles['base']} of the base, {roles['change']} with changes, "
         f"{roles['control']} controls",
-        f"blocks      {' x '.join(f'{len(a.levels)} {a.name}' for a in study.axes if a.is_block)}",
+        f"blocks      {' x '.join(_count_levels(axis) for axis in study.axes if axis.is_block)}",
         *(f"factor      {name}: {', '.join(levels)}" for name, levels in study.factors.items()),
         f"variants    {', '.join(study.variants)}",
         f"stages      at most {n_stages:,}, {n_unique:,} of them unique: {n_stages - n_unique:,} "
@@ -173,8 +179,9 @@ def describe_study(study: Study) -> str:
     ]
     n_changes = len(study.variants) - 1
     if n_changes and n_blocks < (needed := minimum_blocks(ALPHA / n_changes)):
+        blocks = f"{n_blocks} block{' is' if n_blocks == 1 else 's are'}"
         lines.append(
-            f"power       {n_blocks} blocks are too few for any of {n_changes} comparisons to be "
-            f"significant after Holm's correction: {needed} are needed, by more data or seeds"
+            f"power       {blocks} too few for any of {n_changes} comparisons to be significant "
+            f"after Holm's correction: {needed} are needed, by more data or seeds"
         )
     return "\n".join(lines) + "\n"

@@ -24,7 +24,7 @@ from scgnn.registry.component import Component
 from scgnn.seeding import use_torch_seed
 from scgnn.state import Snapshot, State
 from scgnn.testing.edge_cases import EMBEDDING_DIM, N_GENES, SyntheticCells
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 CONVERGED_SHIFTS = (0, *[1] * 12)  # shifts of snapshots that do not change after the first
 

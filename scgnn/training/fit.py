@@ -16,8 +16,8 @@ from scgnn.execution.progress import get_progress
 from scgnn.execution.resources import set_malloc_thresholds
 from scgnn.seeding import generator, seed_for
 from scgnn.state import Expression, to_dense_rows
-from scgnn.training.budget import Training
 from scgnn.training.collectives import communicator
+from scgnn.training.settings import Training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

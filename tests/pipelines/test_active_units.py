@@ -23,8 +23,8 @@ from scgnn.pipelines import active_units
 from scgnn.pipelines.active_units import train_active_units
 from scgnn.pipelines.autoencoders import Autoencoder, WarmStart, fit_feature_autoencoder
 from scgnn.pipelines.loss import Loss
-from scgnn.training.budget import Training
 from scgnn.training.fit import DenseRows, build_optimizer, fit, from_arrays
+from scgnn.training.settings import Training
 
 TRAINING = Training(epochs=60, learning_rate=3e-3)
 

@@ -26,7 +26,7 @@ from scgnn.components.graph_builders import KNN
 from scgnn.errors import InputError
 from scgnn.pipelines import SinglePass
 from scgnn.pipelines.graph_autoencoder import BatchTargetSampler, fit_graph_autoencoder
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 GRAPH_ENCODERS = [n for n in Encoder.names() if "graph" in Encoder.get(n).requires]
 

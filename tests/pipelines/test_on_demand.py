@@ -26,7 +26,7 @@ from scgnn.pipelines.autoencoders import (
 from scgnn.pipelines.reconstruction import LazyReconstruction, count_zero_columns
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.run import execute
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from scgnn.execution.stages import Stages
 from scgnn.pipelines import ScGNN
 from scgnn.pipelines.loss import Loss
 from scgnn.state import State
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 DATA = Demo(n_cells=120, n_genes=60, n_groups=3, marker_fraction=0.2, marker_strength=2.0)
 

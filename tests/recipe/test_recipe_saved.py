@@ -30,7 +30,7 @@ from scgnn.recipe.load import list_bundled_recipes, load_recipe
 from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.registry.component import Component
 from scgnn.registry.introspection import to_dict
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 
 @pytest.mark.parametrize("name", list_bundled_recipes())

@@ -10,7 +10,7 @@ from scgnn.components.graph_builders import KNN
 from scgnn.components.stopping import ClusterConvergence
 from scgnn.pipelines.scgnn import ScGNN
 from scgnn.state import State
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 N_CELLS, N_GENES = 60, 20
 

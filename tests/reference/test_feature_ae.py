@@ -16,8 +16,8 @@ from scgnn.components.regularizers import (
 )
 from scgnn.pipelines.autoencoders import fit_feature_autoencoder
 from scgnn.seeding import use_torch_seed
-from scgnn.training.budget import Training
 from scgnn.training.fit import fit
+from scgnn.training.settings import Training
 
 from . import assert_near
 from .small_autoencoder import (

@@ -15,8 +15,8 @@ from scgnn.components.decoders.inner_product import blockwise_reconstruction_los
 from scgnn.components.encoders import GCN
 from scgnn.components.encoders.message_passing import to_dgl
 from scgnn.pipelines.graph_autoencoder import fit_graph_autoencoder
-from scgnn.training.budget import Training
 from scgnn.training.fit import fit
+from scgnn.training.settings import Training
 
 from . import assert_near
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from scgnn.components.clusterers import KMeans, Louvain, relabel_by_size
-from scgnn.components.clusterers.community import to_igraph
+from scgnn.components.clusterers.community_detection import to_igraph
 from scgnn.components.clusterers.n_clusters import scale_n_clusters
 from scgnn.components.graph_builders import KNN
 from scgnn.components.graph_builders.edges import symmetrize

@@ -8,8 +8,8 @@ import torch
 from scgnn.components.decoders import MLPDecoder as Decoder
 from scgnn.components.regularizers import ForwardPass, LTMGWeightedError
 from scgnn.pipelines.autoencoders import fit_feature_autoencoder
-from scgnn.training.budget import Training
 from scgnn.training.fit import build_optimizer, fit
+from scgnn.training.settings import Training
 
 from . import assert_near
 from .small_autoencoder import (

@@ -12,7 +12,7 @@ from scgnn.components.graph_builders import KNN
 from scgnn.execution.stages import Stages
 from scgnn.pipelines import autoencoders, graph_autoencoder, steps
 from scgnn.state import State
-from scgnn.training.budget import Training
+from scgnn.training.settings import Training
 
 from .small_scgnn import N_CELLS, N_GENES, make_pipeline, run_pipeline
 

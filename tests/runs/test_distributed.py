@@ -35,13 +35,13 @@ from scgnn.pipelines.autoencoders import (
 )
 from scgnn.recipe.load import load_recipe
 from scgnn.runs import distributed
-from scgnn.training.budget import Training
 from scgnn.training.collectives import (
     DistributedCommunicator,
     ShardRange,
     communicator,
     use_communicator,
 )
+from scgnn.training.settings import Training
 
 TRAINING = Training(
     epochs=12,

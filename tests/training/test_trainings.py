@@ -10,8 +10,8 @@ from torch import nn
 
 import scgnn
 from scgnn.errors import DivergenceError
-from scgnn.training.budget import Training
 from scgnn.training.fit import EarlyStopping, fit, supports_bfloat16
+from scgnn.training.settings import Training
 
 
 def line(cells=40, seed=0):

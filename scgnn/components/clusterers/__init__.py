@@ -6,7 +6,7 @@ from scgnn.components.clusterers.automatic_k import (
     AffinityPropagation,
     MeanShift,
 )
-from scgnn.components.clusterers.community import Leiden, Louvain
+from scgnn.components.clusterers.community_detection import Leiden, Louvain
 from scgnn.components.clusterers.consensus import Consensus
 from scgnn.components.clusterers.contract import Clusterer
 from scgnn.components.clusterers.given_k import (

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from scgnn.components.clusterers.community import Leiden
+from scgnn.components.clusterers.community_detection import Leiden
 from scgnn.components.clusterers.contract import Clusterer, Graph
 from scgnn.components.graph_builders import KNN
 from scgnn.field_types import PositiveFloats, PositiveInts

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from scgnn.components.clusterers.community import Louvain
+from scgnn.components.clusterers.community_detection import Louvain
 from scgnn.components.clusterers.contract import (
     Clusterer,
     Graph,

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from cell_groups import assert_valid_clusters, fit_clusters, is_same_partition, make_blobs
 from scgnn.components.clusterers import Leiden, Louvain
-from scgnn.components.clusterers.community import search_resolution
+from scgnn.components.clusterers.community_detection import search_resolution
 
 
 @pytest.mark.parametrize(
