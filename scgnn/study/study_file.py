@@ -30,7 +30,7 @@ Changes = Annotated[
 Levels = Annotated[Mapping[str, Changes], MinLen(1), Description("a mapping of named levels")]
 Section = Description("a mapping such as 'pipeline.graph_encoder: [gat]'")
 Seeds = Description("a list such as [0, 1, 2], or their number")
-Controls = Description("a list of recipes; [] for none")
+Controls = Description("a list of recipes ([] for none)")
 
 
 @dataclass(frozen=True)
