@@ -20,6 +20,7 @@ class Watch:
 watched = []
 sys.meta_path.insert(0, Watch())
 """
+SMALL_OPTIONS = ["--set", "data.reader.n_cells=60", "--set", "data.reader.n_genes=60"]
 SMALL = "data__reader__n_cells=60, data__reader__n_genes=60"
 
 
@@ -64,7 +65,7 @@ def test_a_study_sets_the_spin_count_that_its_workers_inherit(run_python):
 
 def test_a_command_sets_the_spin_count_before_torch(run_python):
     code = f"{WATCHED}from scgnn.cli import main\n"
-    code += "sys.argv = ['scgnn-recipe', 'run', 'pca_leiden', '--set', 'data.reader.n_cells=60']\n"
+    code += f"sys.argv = ['scgnn-recipe', 'run', 'pca_leiden', *{SMALL_OPTIONS}]\n"
     code += "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
     code += "print(watched)"
     assert run_python(code).splitlines()[-1] == "['1000']"

@@ -214,11 +214,12 @@ def _wait_for(words: str, log: Path, run: subprocess.Popen) -> None:
 
 EVERY_KIND = [
     "scgnn",
-    "scgnn_gat_leiden",
     "scgnn_published_code",
     "pca_leiden",
-    pytest.param("scgnn_quick", marks=pytest.mark.slow),
-    pytest.param("scgnn_published_flags", marks=pytest.mark.slow),
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("scgnn_gat_leiden", "scgnn_quick", "scgnn_published_flags")
+    ),
 ]
 
 

@@ -129,7 +129,7 @@ def test_fifty_steps_in_float64_give_the_weights_of_full_training(monkeypatch, b
 
 
 @pytest.mark.parametrize("hidden", [(24, 8), (24, 12, 8)])
-@pytest.mark.parametrize("batch_size", [12800, 16])
+@pytest.mark.parametrize("batch_size", [12800, pytest.param(16, marks=pytest.mark.slow)])
 def test_float32_training_is_close(train_twice, hidden, batch_size):
     training = replace(TRAINING, batch_size=batch_size)
     autoencoder = make_autoencoder(hidden, (LTMGWeightedError(weight=0.9),))

@@ -153,8 +153,8 @@ def test_without_a_graph_encoder_the_feature_embedding_is_clustered(run, state):
     ids=lambda change: next(iter(change)),
 )
 def test_each_published_option_changes_the_graph_embedding(run, state, change):
-    default = run(small(imputation=None), state)
-    changed = run(small(imputation=None, **change), state)
+    default = run(small(max_iterations=1, imputation=None), state)
+    changed = run(small(max_iterations=1, imputation=None, **change), state)
     assert not np.array_equal(default.graph_embedding, changed.graph_embedding)
 
 

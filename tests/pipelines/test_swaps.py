@@ -64,7 +64,7 @@ def without(changes, others):
 
 def swap(slot, name):
     """Return the one line of a swap, and a small budget."""
-    changes = dict(SMALL)
+    changes = SMALL | {"pipeline.max_iterations": int(slot in ("cluster_regularizers", "stop"))}
     if slot == "feature_encoder":
         changes = without(changes, SMALL_ENCODER)
     if slot == "feature_regularizers" or (slot in LISTS and name.startswith("ltmg")):

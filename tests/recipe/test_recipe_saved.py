@@ -120,7 +120,7 @@ ANY_PIPELINE = st.sampled_from([ScGNN, SinglePass]).flatmap(lambda p: any_settin
 
 @given(pipeline=ANY_PIPELINE, data=ANY_DATA, seed=st.integers(0, 2**32 - 1))
 @settings(
-    max_examples=40, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=20, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck)
 )
 def test_any_valid_settings_survive_being_saved(load_recipe_text, pipeline, data, seed):
     recipe = if_valid(Recipe, {"seed": seed, "data": data, "pipeline": pipeline})

@@ -159,6 +159,7 @@ def test_a_page_that_cannot_be_made_does_not_fail_the_study(study, tmp_path, cap
     assert "report.html could not be written: ZeroDivisionError" in caplog.text
 
 
+@pytest.mark.slow  # draws 250 runs
 def test_a_large_study_stays_a_small_page(tmp_path):
     study = make_study(
         vary={"pipeline.graph_builder.n_neighbors": [*range(3, 10), *range(11, 28)]}, seeds=10

@@ -131,6 +131,7 @@ def second(monkeypatch):
 # --- two processes ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_training_comes_to_the_same_weights(both, tmp_path):
     assert [done.exit_code for done in both("-c", TRAINED, tmp_path)] == [0, 0]
     alone = trained()
