@@ -4,34 +4,37 @@ from __future__ import annotations
 
 import importlib
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib import metadata
 from itertools import chain
 
 import typer
 
 from scgnn.cli.app import app
-from scgnn.execution.fingerprint import LIBRARIES
 
-PACKAGES = (*LIBRARIES, "anndata", "h5py", "zarr", "matplotlib")
+OTHER_PACKAGES = ("anndata", "h5py", "zarr", "matplotlib")  # no result depends on them
 MODULES = {"scikit-learn": "sklearn"}  # where the name differs from that of the package
 REMEDIES = {"dgl": "pip install dgl==1.1.3 packaging (torch 2.2 or later)"}
 
 
 def diagnose_environment() -> Iterator[tuple[str, bool, str]]:
     """Yield each requirement, whether it works, and its version or the problem."""
+    import platform
+    from importlib import metadata
+
+    from scgnn.execution.fingerprint import LIBRARIES
+
     version = platform.python_version()
     supported = (3, 10) <= sys.version_info[:2] < (3, 12)
     hint = "" if supported else ": not supported, use Python 3.10 or 3.11"
     yield "python", supported, version + hint
-    for name in PACKAGES:
+    for name in (*LIBRARIES, *OTHER_PACKAGES):
         module = partial(importlib.import_module, MODULES.get(name, name))
         probe = _pass_messages if name == "dgl" else module
-        yield _diagnose(name, probe, REMEDIES.get(name, f"pip install {name}"))
-    yield _diagnose("igraph + seed", _find_communities, "pip install -U igraph")
+        works, details = _diagnose(probe, REMEDIES.get(name, f"pip install {name}"))
+        yield name, works, metadata.version(name) if works else details
+    yield "igraph + seed", *_diagnose(_find_communities, "pip install -U igraph")
     import psutil
 
     memory = psutil.virtual_memory()
@@ -45,12 +48,12 @@ def diagnose_environment() -> Iterator[tuple[str, bool, str]]:
     yield "gpu", True, gpu if torch.cuda.is_available() else "none"
 
 
-def _diagnose(name: str, probe: Callable[[], object], remedy: str) -> tuple[str, bool, str]:
+def _diagnose(probe: Callable[[], object], remedy: str) -> tuple[bool, str]:
     try:
         probe()
     except Exception as error:
-        return name, False, f"{type(error).__name__}: {error}; try: {remedy}"
-    return name, True, metadata.version(name) if name in PACKAGES else "works"
+        return False, f"{type(error).__name__}: {error}; try: {remedy}"
+    return True, "works"
 
 
 def _pass_messages() -> None:

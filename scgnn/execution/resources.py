@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
 from functools import cache
@@ -46,6 +45,8 @@ def set_malloc_thresholds() -> None:
     Each training step frees its gradients and allocates as many bytes again; new pages from the
     system cost up to a third of the step. Other C libraries are left as they are.
     """
+    import ctypes
+
     try:
         libc = ctypes.CDLL("libc.so.6")
     except OSError:

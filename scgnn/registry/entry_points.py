@@ -11,13 +11,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scgnn.registry.component import Component, format_unknown_name
 from scgnn.registry.introspection import extract_summary, get_module_file, is_builtin
 from scgnn.registry.kinds import get_component, kinds, registered_components, restore
 from scgnn.registry.plugin_files import MODULE_PREFIX, format_exception
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 ENTRY_POINT_GROUP = "scgnn.components"
 
@@ -74,6 +77,8 @@ def discover_entry_points() -> dict[str, list[EntryPointComponent]]:
 
 @cache
 def _discover_entry_points(_search_path: tuple[str, ...]) -> dict[str, list[EntryPointComponent]]:
+    from importlib import metadata  # 40 ms
+
     components: dict[str, list[EntryPointComponent]] = {}
     for entry_point in metadata.entry_points(group=ENTRY_POINT_GROUP):
         components.setdefault(entry_point.name, []).append(EntryPointComponent(entry_point))

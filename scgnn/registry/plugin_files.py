@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import traceback
 from pathlib import Path
@@ -23,6 +22,8 @@ def load_file(path: Path) -> list[type[Component]]:
     UserError
         The file cannot be read or run, or registers no component.
     """
+    import hashlib
+
     kinds()  # built-in components first: their names are taken
     before = registered_components()
     # a name of its own, so that files of one name in two folders do not collide

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from scgnn.seeding import generator
 
@@ -73,6 +72,8 @@ def select_n_clusters_by_eigengap(graph: sparse.csr_matrix) -> int:
     von Luxburg (2007) A tutorial on spectral clustering, section 8.3. Statistics and Computing
     17:395.
     """
+    from scipy.sparse.csgraph import connected_components
+
     n_parts, part = connected_components(graph, directed=False)
     if n_parts > MAX_CLUSTERS:
         return MAX_CLUSTERS
