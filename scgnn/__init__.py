@@ -43,17 +43,21 @@ _LAZY_IMPORTS = {
     "run_study": "scgnn.api.studies",
 }
 
-__all__ = sorted(_LAZY_IMPORTS)
+_LAZY_MODULES = ("pl", "tl")
+
+__all__ = sorted([*_LAZY_IMPORTS, *_LAZY_MODULES])
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY_IMPORTS:
         return getattr(_import_without_torch(_LAZY_IMPORTS[name]), name)
+    if name in _LAZY_MODULES:
+        return _import_without_torch(f"scgnn.{name}")
     raise AttributeError(f"module 'scgnn' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY_IMPORTS])
+    return sorted({*globals(), *__all__})
 
 
 def _import_without_torch(module: str) -> ModuleType:

@@ -29,7 +29,7 @@ def test_public_names_are_sorted_and_listed():
 def test_public_name_can_be_imported_and_is_documented(name):
     member = getattr(scgnn, name)
     assert inspect.getdoc(member)
-    assert member.__name__ == name
+    assert member.__name__.removeprefix("scgnn.") == name
 
 
 def test_unknown_name_is_an_attribute_error():
