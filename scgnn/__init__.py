@@ -45,7 +45,7 @@ _LAZY_IMPORTS = {
 
 _LAZY_MODULES = ("pl", "tl")
 
-__all__ = sorted([*_LAZY_IMPORTS, *_LAZY_MODULES])
+__all__ = sorted(_LAZY_IMPORTS)
 
 
 def __getattr__(name: str) -> Any:
@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_LAZY_IMPORTS, *_LAZY_MODULES})
 
 
 def _import_without_torch(module: str) -> ModuleType:

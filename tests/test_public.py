@@ -29,7 +29,7 @@ def test_public_names_are_sorted_and_listed():
 def test_public_name_can_be_imported_and_is_documented(name):
     member = getattr(scgnn, name)
     assert inspect.getdoc(member)
-    assert member.__name__.removeprefix("scgnn.") == name
+    assert member.__name__ == name
 
 
 def test_unknown_name_is_an_attribute_error():
@@ -39,10 +39,11 @@ def test_unknown_name_is_an_attribute_error():
         from scgnn import rum  # noqa: F401
 
 
-def test_import_loads_no_large_library():
+def test_import_loads_no_large_library_and_finds_tl_and_pl():
     code = (
         "import sys, scgnn\n"
         "heavy = {'torch', 'numpy', 'scipy', 'dgl', 'anndata', 'pandas'} & set(sys.modules)\n"
+        "assert callable(scgnn.tl.ltmg) and callable(scgnn.pl.ltmg)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
