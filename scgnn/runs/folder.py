@@ -157,7 +157,7 @@ def list_numbered_folders(path: Path) -> list[Path]:
 
 
 def select_output_folder(path: Path, recipe: Recipe, resume: bool) -> Path:
-    """Return the first free one of ``path``, ``path-2``, ``path-3`` …
+    """Return the first free folder of ``path``, ``path-2``, ``path-3`` and so on.
 
     With ``resume``, return the latest that holds an unfinished run of this recipe.
     """

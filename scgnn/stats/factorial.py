@@ -99,7 +99,7 @@ def estimate_interactions(
 def _build_grid(
     table: pd.DataFrame, score: str, axes: AxisLevels, blocks: Sequence[str]
 ) -> tuple[pd.Index, FloatArray]:
-    """Return one score as blocks x levels of the first axis x levels of the second x …"""
+    """Return one score as an array: blocks x levels of the first axis x levels of the next."""
     inside = np.logical_and.reduce([table[axis].isin(levels) for axis, levels in axes.items()])
     wide = pivot(table[inside], score, blocks, list(axes))
     levels = pd.MultiIndex.from_product(list(axes.values()), names=list(axes))
