@@ -19,7 +19,7 @@ def list_(
     kind: Annotated[
         str | None,
         typer.Argument(
-            metavar="KIND", help="Kind of component, 'recipe' or 'study'.", show_default="all"
+            metavar="KIND", help="Kind of component, or 'recipe' or 'study'.", show_default="all"
         ),
     ] = None,
     _plugins: PluginOption = None,
