@@ -5,12 +5,12 @@ from __future__ import annotations
 import typer
 
 from scgnn.cli.app import app, suspend_gc
-from scgnn.cli.options import PluginOption, RecipeArgument
+from scgnn.cli.options import OneRecipeArgument, PluginOption
 from scgnn.execution.lazy_module import lazy_import
 
 
 @app.command()
-def diff(a: RecipeArgument, b: RecipeArgument, _plugins: PluginOption = None) -> None:
+def diff(a: OneRecipeArgument, b: OneRecipeArgument, _plugins: PluginOption = None) -> None:
     """Print the differences between two recipes, with defaults filled in."""
     with suspend_gc(), lazy_import("torch"):
         from scgnn.recipe import diff_recipes

@@ -31,6 +31,9 @@ def load_plugin_files(context: typer.Context, files: list[Path] | None) -> list[
 RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="Bundled recipe or study, or a .yaml file.")
 ]
+OneRecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="Bundled recipe, or a .yaml file.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a setting; repeatable."),
