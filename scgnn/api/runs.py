@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scgnn.errors import RecipeError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.files import write_files
 from scgnn.execution.resources import configure_process
 from scgnn.execution.stages import Stages
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
+from scgnn.registry.component import format_unknown_name
 from scgnn.runs.folder import open_output_folder
 from scgnn.runs.results import RunResult, build_text_files, check_h5ad_compatible
 from scgnn.runs.run import execute, read_from_memory
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+RECIPE_KEYS = ("seed", "data", "pipeline")
+KEYWORDS = ["labels_key", "out", "resume", "force", *RECIPE_KEYS]
 
 
 def write_folder(result: RunResult, folder: Path) -> list[Path]:
@@ -77,6 +83,9 @@ def run(
         The data cannot be used.
     """
     configure_process()
+    for name in changes:
+        if re.split(r"__|\.", name)[0] not in RECIPE_KEYS:
+            raise RecipeError([format_unknown_name("argument of run()", name, KEYWORDS)])
     paths = {path.replace("__", "."): value for path, value in changes.items()}
     if labels_key is not None:
         paths["data.labels_key"] = labels_key

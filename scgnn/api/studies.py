@@ -43,6 +43,9 @@ def run_study(
 ) -> StudyResult:
     """Run a study, computing each stage once, and write its tables and report.
 
+    In a script, call it under ``if __name__ == "__main__":``, because local workers are processes
+    that import the script again.
+
     Parameters
     ----------
     study

@@ -97,6 +97,7 @@ def run(
         if cache_dir.exists() and not cache_dir.is_dir():
             raise UserError(f"--cache-dir {cache_dir}: not a directory")
         cache = StageCache(cache_dir, parse_size(cache_size) if cache_size else None)
+        cache.check_format()
     settings: dict[str, Any] = {"out": out, "resume": resume, "cache": cache, "force": force}
     if is_study(recipe):
         if process_group.world_size() > 1:

@@ -33,7 +33,7 @@ class Pruner(Component, kind="pruner"):
         ndarray
             True for the edges to keep, cells x k.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define __call__()")
 
 
 @Pruner.register("mean_std")

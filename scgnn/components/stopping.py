@@ -26,7 +26,7 @@ class StoppingRule(Component, kind="stop"):
             Graph and clusters before the first iteration and after each one. Graphs between the
             first and the last two are None.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define __call__()")
 
 
 def compute_last_ari(snapshots: Sequence[Snapshot]) -> float:

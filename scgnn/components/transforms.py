@@ -38,7 +38,7 @@ class Transform(Component, kind="transform"):
 
     def __call__(self, adata: AnnData) -> AnnData:
         """Return a new AnnData, cells x genes, and leave the input unchanged."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define __call__()")
 
     def estimate_n_genes(self, n_genes: int) -> int:
         """Return the expected number of genes after the transform, for the cost estimate."""

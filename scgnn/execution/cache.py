@@ -19,10 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
+from scgnn.errors import UserError
 from scgnn.execution.files import write_atomic
 
 ENTRY_FILE_PATTERN = re.compile(r"[0-9a-f]{32}\.npz")
 READ_ERRORS = (OSError, zipfile.BadZipFile, ValueError, EOFError, KeyError)
+CACHE_FORMAT = 1
 CSR_ARRAYS = ("data", "indices", "indptr")
 
 
@@ -74,6 +76,21 @@ class StageCache:
                     entries.append(CacheEntry(path.stem, status.st_size, status.st_mtime))
         return sorted(entries, key=lambda entry: entry.last_used)
 
+    def check_format(self) -> None:
+        """Check that the least recently used value was saved by a version that this one reads.
+
+        Raises
+        ------
+        UserError
+            It was not.
+        """
+        with contextlib.suppress(IndexError, *READ_ERRORS):
+            with np.load(self._path(self.list_entries()[0].key), allow_pickle=False) as entries:
+                saved = entries.files
+            if "label" in saved and "format" not in saved:
+                advice = "choose another folder, or delete this one"
+                raise UserError(f"{self.folder}: a cache of an earlier version; {advice}")
+
     def shrink(self, size_limit: int) -> int:
         """Remove the least recently used values until at most ``size_limit`` bytes are left.
 
@@ -92,7 +109,8 @@ class StageCache:
     def save(self, key: str, value: Any, cost: StageCost) -> None:
         """Save the value of a stage and its cost."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        arrays = {"label": np.array(cost.label), "cost": np.array(cost[1:])}
+        arrays = {"format": np.array(CACHE_FORMAT), "label": np.array(cost.label)}
+        arrays["cost"] = np.array(cost[1:])
         _flatten("value", value, arrays)
         write_atomic(self._path(key), lambda path: np.savez(path, **arrays), sync=True)  # type: ignore[arg-type]
         if self.size_limit is not None:

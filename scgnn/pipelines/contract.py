@@ -57,7 +57,7 @@ class Pipeline(Component, kind="pipeline"):
         State
             With clusters, the reason to stop, and what else was computed.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define __call__()")
 
     def estimate_stages(self, size: DatasetSize) -> Iterable[tuple[str, int, Cost]]:
         """Return label, number of repeats and cost of each stage on data after the transforms.

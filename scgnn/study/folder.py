@@ -56,7 +56,7 @@ def check_study_folder(out: Path, study: Study, resume: bool) -> None:
     keys = dict.fromkeys([*source, *study.source])
     different = ", ".join(key for key in keys if source.get(key) != study.source.get(key))
     if different:
-        raise UserError(f"{out}: holds another study ({different} differ); {OTHER_FOLDER_HINT}")
+        raise UserError(f"{out}: holds another study (different: {different}); {OTHER_FOLDER_HINT}")
 
 
 def select_study_folder(path: Path, study: Study, resume: bool) -> Path:

@@ -20,7 +20,7 @@ from scgnn.components.stopping import NeverStop
 from scgnn.errors import UserError
 from scgnn.execution.cache import StageCost, StageResult
 from scgnn.execution.fingerprint import digest
-from scgnn.execution.formatting import format_duration
+from scgnn.execution.formatting import format_count, format_duration
 from scgnn.execution.stages import Stages, stage_label
 from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.runs.cost_model import estimate_stages, get_dataset_size, measure_slowdown
@@ -177,11 +177,13 @@ def describe_study(study: Study) -> str:
             for run in plan.unplanned_runs
         ),
     ]
-    n_changes = len(study.variants) - 1
+    # as in the results, changes and controls are two families
+    n_changes = len({run.variant for run in study.runs if run.role == "change"})
     if n_changes and n_blocks < (needed := minimum_blocks(ALPHA / n_changes)):
         blocks = f"{n_blocks} block{' is' if n_blocks == 1 else 's are'}"
+        changes = format_count(n_changes, "change")
         lines.append(
-            f"power       {blocks} too few for any of {n_changes} comparisons to be significant "
-            f"after Holm's correction: {needed} are needed, by more data or seeds"
+            f"power       {blocks} too few for any of {changes} to be significant after Holm's "
+            f"correction: {needed} are needed, by more data or seeds"
         )
     return "\n".join(lines) + "\n"

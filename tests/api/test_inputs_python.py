@@ -12,6 +12,7 @@ from anndata import read_h5ad
 from scipy import sparse
 
 import scgnn
+from scgnn.errors import RecipeError
 from scgnn.recipe.load import load_recipe
 
 pytestmark = pytest.mark.usefixtures("work_dir")
@@ -72,3 +73,9 @@ def test_what_an_earlier_run_left_is_not_passed_off_as_new(make_counts, reduced_
     assert "scgnn_imputed" not in second.layers
     assert second.obsm["X_scgnn"].shape == (40, 50)
     assert "scgnn_imputed" in first.layers
+
+
+@pytest.mark.parametrize(("name", "hint"), [("labels", "'labels_key'"), ("sed__x", "'seed'")])
+def test_an_unknown_keyword_gets_the_most_similar_one(make_counts, name, hint):
+    with pytest.raises(RecipeError, match=rf"unknown argument of run\(\) .* Did you mean {hint}"):
+        scgnn.run("random", make_counts(), **{name: "group"})

@@ -162,3 +162,7 @@ def test_a_field_with_an_underscore_is_a_key_without_it(load_recipe_text):
 def test_a_key_with_an_underscore_is_unknown(collect_errors):
     (line,) = collect_errors("pipeline: {graph_encoder: {name: gcn2, lambda_: 0.7}}")
     assert "unknown parameter 'lambda_' of encoder 'gcn2'. Did you mean 'lambda'?" in line
+
+
+def test_descriptions_are_whole_sentences():
+    assert "(Wang et al. 2021)\n" in describe(load_recipe("scgnn"))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from scgnn.components.clusterers import Clusterer
 from scgnn.components.encoders import GAT, Encoder, MLPEncoder
 from scgnn.components.regularizers import DegreeWeightedError, LTMGWeightedError
 from scgnn.components.transforms import Filter, Log1p
@@ -102,3 +103,12 @@ def test_requirements_are_those_of_all_parts():
         "ltmg_states",
         "graph",
     }
+
+
+def test_a_component_without_its_method_names_the_method():
+    @dataclass(frozen=True)
+    class Empty(Clusterer):
+        """Nothing."""
+
+    with pytest.raises(NotImplementedError, match=r"Empty must define fit_predict\(\)"):
+        Empty().fit_predict(None, None, 0)

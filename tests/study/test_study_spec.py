@@ -6,6 +6,7 @@ import pytest
 
 from scgnn import RecipeError, load_study
 from scgnn.recipe.load import load_recipe
+from scgnn.stats.paired import minimum_blocks
 from scgnn.study.load import is_study, list_bundled_studies
 from scgnn.study.plan import describe_study
 from scgnn.study.spec import slugify
@@ -263,3 +264,11 @@ def test_controls_of_a_saved_study_are_those_beside_its_file(monkeypatch, tmp_pa
     (tmp_path / "saved.yaml").write_text(dump_yaml(dict(study.source)))
     again = load_study("saved.yaml")
     assert [run.recipe for run in again.runs] == [run.recipe for run in study.runs]
+
+
+def test_blocks_that_check_asks_for_are_those_of_the_results():
+    vary = {"other graph": {"pipeline.graph_builder.n_neighbors": 5}}
+    study = load_study({"base": "pca_leiden", "vary": vary, "seeds": 2})
+    result = next(line for line in describe_study(study).splitlines() if line.startswith("power"))
+    assert "2 blocks are too few for any of 1 change" in result
+    assert f"{minimum_blocks(0.05)} are needed" in result

@@ -40,7 +40,7 @@ class AutomaticK(Clusterer):
 
     def _fit(self, points: np.ndarray, seed: int) -> np.ndarray:
         """Return clusters [cells] in any order, -1 for noise."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _fit()")
 
 
 @dataclass(frozen=True)

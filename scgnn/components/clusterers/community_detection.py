@@ -50,7 +50,7 @@ class CommunityDetection(Clusterer):
 
     def _detect_communities(self, network: Any, resolution: float, seed: int) -> list[int]:
         """Return the community of each vertex of an igraph Graph."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _detect_communities()")
 
 
 def search_resolution(

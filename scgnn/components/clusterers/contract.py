@@ -40,7 +40,7 @@ class Clusterer(Component, kind="clusterer"):
             Integers 0 … K−1 [cells] without gaps, by decreasing cluster size, ties by first cell:
             :func:`scgnn.components.clusterers.relabel_by_size` renumbers any partition so.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define fit_predict()")
 
 
 @contextmanager

@@ -58,7 +58,7 @@ class GivenK(Clusterer):
 
     def _fit_given_k(self, embedding: np.ndarray, graph: Graph, k: int, seed: int) -> np.ndarray:
         """Return k > 1 clusters [cells] in any order."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _fit_given_k()")
 
     def resolve_n_clusters(self, embedding: np.ndarray, graph: Graph, seed: int) -> int:
         """Return the number of clusters that ``n_clusters`` means for these cells."""

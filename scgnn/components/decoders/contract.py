@@ -46,11 +46,11 @@ class Decoder(Component, kind="decoder"):
 
     def build(self, n_latent: int, n_features: int) -> nn.Module:
         """Return a new network, whose ``forward(z)`` is the ``output`` of the other methods."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define build()")
 
     def loss(self, output: Any, target: Any, weights: Tensor | None = None) -> Tensor:
         """Return the loss, a scalar ≥ 0; ``weights`` broadcast to the target."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define loss()")
 
     def reconstruct(self, output: Any, target: Any) -> Tensor:
         """Return the expression, cells x genes, on the scale of the target."""

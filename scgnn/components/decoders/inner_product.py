@@ -76,7 +76,7 @@ class InnerProductDecoder(GraphDecoder):
 
     def reconstruction_loss(self, z: Tensor, target: GraphTarget) -> Tensor:
         """Return the loss without KL of an embedding ``z``, cells x d."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define reconstruction_loss()")
 
     def loss(
         self,

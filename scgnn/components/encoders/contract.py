@@ -47,7 +47,7 @@ class Encoder(Component, kind="encoder"):
             ``embedding_width(n_features)``. ``graph`` is the result of :meth:`prepare_graph`, None
             without ``requires = frozenset({"graph"})``.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define build()")
 
     def embedding_width(self, n_features: int) -> int:
         """Return the number of dimensions of the embedding."""

@@ -128,7 +128,7 @@ class MessagePassing(Encoder):
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
         """Return a layer whose ``forward(graph, x)`` maps cells x n_in to cells x n_out."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define build_layer()")
 
     def build(self, n_features: int) -> nn.Module:
         from scgnn.components.encoders.networks import MessagePassingNetwork

@@ -37,7 +37,7 @@ class GraphBuilder(Component, kind="graph_builder"):
         csr_matrix
             Edge weights > 0, cells x cells, float32: symmetric, without self-loops.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define __call__()")
 
     def estimate_n_edges(self, n_cells: int) -> float:
         """Return the expected number of entries of the graph, for the cost estimate."""

@@ -84,7 +84,7 @@ class NeighborGraph(GraphBuilder):
 
     def connect(self, knn: PrunedNeighbors) -> csr_matrix:
         """Return the graph of these neighbors, cells x cells."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define connect()")
 
     def estimate_n_edges(self, n_cells: int) -> float:
         return 1.6 * n_cells * resolve_n_neighbors(self.n_neighbors, n_cells)

@@ -41,7 +41,7 @@ class Reader(Component, kind="reader"):
         InputError
             If the data cannot be read.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define __call__()")
 
     def peek_shape(self) -> tuple[int, int, int] | None:
         """Return the number of cells, genes and non-zeros if it is known without reading all."""

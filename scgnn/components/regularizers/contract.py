@@ -77,7 +77,7 @@ class Regularizer(Component, kind="regularizer"):
         Tensor
             A scalar ≥ 0, ``weight`` included, differentiable in what it acts on.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define loss()")
 
     def is_active(self, phase: Phase) -> bool:
         """Return whether a phase is one of ``phases`` and has the fields that are required."""
@@ -104,7 +104,7 @@ class WeightedSquaredError(Regularizer):
 
     def compute_weights(self, prepared: Any, cells: Tensor | None) -> Tensor:
         """Return W, which broadcasts to batch x genes; ``cells`` None means all cells."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define compute_weights()")
 
     def loss(self, batch: ForwardPass, prepared: Any, cells: Tensor | None) -> Tensor:
         from scgnn.components.decoders.squared_error import weighted_squared_error

@@ -7,7 +7,8 @@ import numpy as np
 from scgnn.components.clusterers import merge_small, reassign_small
 
 SMALL = np.array([0] * 5 + [1] * 4 + [2, 2, 3])
-POINTS = np.array([[0.0]] * 5 + [[10.0]] * 4 + [[4.0], [6.0], [9.0]])
+# the means of the large clusters are 0 and 10, far from their extremes
+POINTS = np.array([[-8.0, -2.0, 0.0, 2.0, 8.0, 5.0, 9.0, 11.0, 15.0, 4.0, 6.0, 9.0]]).T
 
 
 def test_small_clusters_are_merged():
