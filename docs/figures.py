@@ -38,7 +38,7 @@ def draw_run() -> str:
     return join_side_by_side([plot_labels(result, "scgnn", "scGNN"), plot_groups(result)])
 
 
-def plot_labels(result: AnnData, key: str, title: str) -> Svg:
+def plot_labels(result: AnnData, key: str, title: str, noun: str = "cluster") -> Svg:
     """Draw a column of obs on the UMAP of the embedding that was clustered."""
     labels, reference = result.obs[key].astype(str), result.obs["group"].astype(str)
     return plot_clusters(
@@ -48,12 +48,13 @@ def plot_labels(result: AnnData, key: str, title: str) -> Svg:
         reference=reference,
         basis="UMAP",
         size=PANEL_SIZE,
+        noun=noun,
     )
 
 
 def plot_groups(result: AnnData) -> Svg:
     """Draw the simulated groups."""
-    return plot_labels(result, "group", "simulated")
+    return plot_labels(result, "group", "simulated", "group")
 
 
 def draw_study(folder: Path) -> str:

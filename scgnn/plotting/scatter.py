@@ -30,6 +30,7 @@ def plot_clusters(
     reference: pd.Series | None = None,
     basis: str = "PCA",
     size: tuple[float, float] = FIGURE_SIZE,
+    noun: str = "cluster",
 ) -> SvgFigure:
     """Plot an embedding in two dimensions, colored by cluster.
 
@@ -47,6 +48,8 @@ def plot_clusters(
         ``PCA``, or ``UMAP`` where umap-learn is installed.
     size
         Width and height in pixels.
+    noun
+        Singular of what ``clusters`` are, for the caption.
     """
     colors = match_clusters(clusters, clusters if reference is None else reference)
     n_cells, sizes = len(clusters), clusters.value_counts()
@@ -67,7 +70,7 @@ def plot_clusters(
                 ax.text(x, y, str(cluster), ha="center", va="center", color=INK, weight="bold")
         ax.set(xticks=[], yticks=[], xlabel=f"{basis} 1", ylabel=f"{basis} 2")
 
-    n_clusters = format_count(len(sizes), "cluster")
+    n_clusters = format_count(len(sizes), noun)
     alt = (
         f"{title}, {basis} of the embedding: {format_count(n_cells, 'cell')} in {n_clusters}, "
         f"the largest of {sizes.iloc[0]:,} cells"
@@ -81,15 +84,16 @@ def get_cluster_style(number: int) -> tuple[str, str]:
 
 
 def match_clusters(clusters: pd.Series, reference: pd.Series) -> dict[Any, int]:
-    """Map each cluster to the reference cluster with which it shares most cells.
+    """Map each cluster to the number of the reference cluster with which it shares most cells.
 
     The assignment is one to one and maximizes the number of shared cells (Kuhn 1955); clusters
     left over get new numbers.
     """
     counts: Any = pd.crosstab(clusters, reference)
+    counts = counts.reindex(columns=np.unique(reference), fill_value=0)
     rows, columns = linear_sum_assignment(counts.to_numpy(), maximize=True)
-    matched = dict(zip(counts.index[rows], counts.columns[columns], strict=True))
-    new = count(reference.max() + 1)
+    matched = dict(zip(counts.index[rows], columns, strict=True))
+    new = count(len(counts.columns))
     return {
         cluster: int(matched[cluster] if cluster in matched else next(new))
         for cluster in np.unique(clusters)

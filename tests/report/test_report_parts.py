@@ -94,3 +94,10 @@ def test_a_drawing_that_fails_says_so_in_its_place():
         "could not be drawn: &lt;no&gt; numbers"
         in render_svg("x", (100, 100), draw, Margins(8, 8, 8, 8)).svg
     )
+
+
+def test_clusters_may_have_names():
+    clusters, names = pd.Series([0, 0, 1, 2]), pd.Series(["b", "b", "a", "a"])
+    assert match_clusters(clusters, names) == {0: 1, 1: 0, 2: 2}
+    figure = plot_clusters(np.eye(4), names, "simulated", noun="group")
+    assert "simulated, PCA, 2 groups" in figure.svg + figure.caption
