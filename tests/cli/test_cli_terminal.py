@@ -97,9 +97,10 @@ def _read(terminal):
 @pytest.mark.slow
 def test_bars_in_a_terminal_ctrl_c_and_going_on(run_cli, to_set_options, make_small_changes):
     """Stage, iteration, epoch, loss, time left; then exit code 130, one line, and --resume."""
-    changes = make_small_changes("scgnn") | {"pipeline.stop.min_ari": 1.0}
+    recipe = "scgnn_published_code"
+    changes = make_small_changes(recipe) | {"pipeline.stop.min_ari": 1.0}
     changes |= {"pipeline.iteration_training.epochs": 1500}
-    words = ["run", "scgnn_published_code", *to_set_options(changes), "--out", "out"]
+    words = ["run", recipe, *to_set_options(changes), "--out", "out"]
 
     bar = r"iteration 2 +feature autoencoder +[━╸╺ ]+\d+/1500 loss \S+ +0:\d\d:\d\d"
     code, text = in_a_terminal(words, ctrl_c_at=bar)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import os
 import subprocess
 import sys
@@ -32,6 +34,17 @@ def work_dir(tmp_path, monkeypatch):
 
 def test_every_kind_has_a_template():
     assert list(kinds()) == KINDS
+
+
+def test_tests_of_a_template_import_what_exists():
+    folder = scaffold.write_package("encoder", "my_own")
+    tree = ast.parse((folder / "tests" / "test_my_own.py").read_text())
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    ours = [node for node in imports if node.module.partition(".")[0] == "scgnn"]
+    assert len(ours) >= 3
+    for node in ours:
+        for alias in node.names:
+            assert hasattr(importlib.import_module(node.module), alias.name), alias.name
 
 
 @pytest.mark.parametrize("kind", KINDS)
