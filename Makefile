@@ -10,7 +10,7 @@ INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check -c c
 PARALLEL := --numprocesses 2 --dist worksteal
 SPHINX := $(RUN)/python -m sphinx -q --nitpicky --fail-on-warning --keep-going -d docs/_build/trees
 
-.PHONY: everything demo test test-all lint bench docs docs-links figures size clean
+.PHONY: environment demo test test-all lint bench docs docs-links figures size clean
 
 demo: $(VENV)/installed
 	rm -rf runs/demo
@@ -61,8 +61,8 @@ $(VENV)/installed: $(VENV)/bin/python setup.cfg constraints.txt
 	$(INSTALL) -e .
 	touch $@
 
-# all of the environments below in one installation, which is faster
-everything: $(VENV)/bin/python
+# what all targets need, in one installation: faster than one for each
+environment: $(VENV)/bin/python
 	$(INSTALL) -e ".[test,dev,docs]"
 	touch $(VENV)/installed $(VENV)/tested $(VENV)/linted $(VENV)/documented
 

@@ -59,7 +59,6 @@ EXAMPLES = {  # for components that the generic snippet of their kind does not s
     "  feature_decoder: {name: mlp, output_activation: null}",
     "transform.top_genes": "data:\n  transforms: [{name: top_genes, n_top_genes: 500}, log1p]",
 }
-TITLES = {"stop": "Stopping rules"}
 EXAMPLE_BASES = {"decoder.nb": "scgnn_zinb"}
 
 
@@ -82,7 +81,7 @@ def render_kind_page(kind: str) -> str:
     ]
     return "\n".join(
         [
-            f"# {TITLES.get(kind, kind.replace('_', ' ').capitalize() + 's')}\n",
+            f"# {describe_type(cls).partition(' ')[2].capitalize()}s\n",
             f"{to_markdown(extract_description(cls))}\n",
             render_table(["name", "description"], rows),
             *(render_section(member) for member in members.values()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from scgnn.runs.run import execute, read_from_memory
 if TYPE_CHECKING:
     from anndata import AnnData
 
-RECIPE_KEYS = ("seed", "data", "pipeline")
+RECIPE_KEYS = [field.name for field in fields(Recipe)]
 KEYWORDS = ["labels_key", "out", "resume", "force", *RECIPE_KEYS]
 
 
@@ -85,7 +86,7 @@ def run(
     configure_process()
     for name in changes:
         if re.split(r"__|\.", name)[0] not in RECIPE_KEYS:
-            raise RecipeError([format_unknown_name("argument of run()", name, KEYWORDS)])
+            raise RecipeError([format_unknown_name("argument", name, KEYWORDS, " of run()")])
     paths = {path.replace("__", "."): value for path, value in changes.items()}
     if labels_key is not None:
         paths["data.labels_key"] = labels_key

@@ -83,6 +83,8 @@ def run_study(
         study = load_study(study)
     folder = select_study_folder(Path("runs") / study.name, study, resume) if out is None else out
     folder, progress = Path(folder), progress or StudyProgress()
+    if cache is not None:
+        cache.check_format()
     check_study_folder(folder, study, resume)  # before the cluster, which starts slowly
     if scheduler is None and not force:
         n_workers = min(count_local_workers(jobs, threads), len(study.runs))

@@ -97,7 +97,6 @@ def run(
         if cache_dir.exists() and not cache_dir.is_dir():
             raise UserError(f"--cache-dir {cache_dir}: not a directory")
         cache = StageCache(cache_dir, parse_size(cache_size) if cache_size else None)
-        cache.check_format()
     settings: dict[str, Any] = {"out": out, "resume": resume, "cache": cache, "force": force}
     if is_study(recipe):
         if process_group.world_size() > 1:
@@ -134,6 +133,8 @@ def _run_recipe(
     from scgnn.execution.cache import StageCache
     from scgnn.execution.resources import configure_process
 
+    if cache is not None:
+        cache.check_format()
     is_distributed = process_group.world_size() > 1
     if is_distributed:
         from scgnn.runs import distributed

@@ -77,19 +77,20 @@ class StageCache:
         return sorted(entries, key=lambda entry: entry.last_used)
 
     def check_format(self) -> None:
-        """Check that the least recently used value was saved by a version that this one reads.
+        """Check that the least recently used value is in the format of this version.
 
         Raises
         ------
         UserError
-            It was not.
+            It is not.
         """
-        with contextlib.suppress(IndexError, *READ_ERRORS):
-            with np.load(self._path(self.list_entries()[0].key), allow_pickle=False) as entries:
-                saved = entries.files
-            if "label" in saved and "format" not in saved:
-                advice = "choose another folder, or delete this one"
-                raise UserError(f"{self.folder}: a cache of an earlier version; {advice}")
+        for entry in self.list_entries()[:1]:
+            with contextlib.suppress(*READ_ERRORS):  # a damaged value is computed again
+                with np.load(self._path(entry.key), allow_pickle=False) as arrays:
+                    saved = int(arrays["format"]) if "format" in arrays else None
+                if saved != CACHE_FORMAT:
+                    advice = "choose another folder, or delete this one"
+                    raise UserError(f"{self.folder}: a cache of another version; {advice}")
 
     def shrink(self, size_limit: int) -> int:
         """Remove the least recently used values until at most ``size_limit`` bytes are left.

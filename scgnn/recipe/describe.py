@@ -117,8 +117,12 @@ def to_flow_yaml(value: Any) -> str:
     return dump_flow_yaml(to_dict(value))
 
 
+def _extract_first_sentence(text: str) -> str:
+    return re.split(r"(?<!et al\.)(?<=\.)\s", text)[0]
+
+
 def _add_comment(line: str, description: str) -> str:
-    sentence = re.split(r"(?<!et al\.)(?<=\.)\s", strip_markup(description))[0].rstrip(".")
+    sentence = _extract_first_sentence(strip_markup(description)).rstrip(".")
     comment = [f"# {part}" for part in textwrap.wrap(sentence, COMMENT_WIDTH)] or [""]
     first = f"{line:<{COMMENT_COLUMN}} {comment[0]}".rstrip()
     return "\n".join([first, *(" " * (COMMENT_COLUMN + 1) + part for part in comment[1:])])
@@ -146,7 +150,7 @@ def summarize_recipe_file(path: Path) -> str:
     """Return the first sentence of the comment at the top of a recipe file, or its base."""
     text = path.read_text(encoding="utf-8")
     if comment := re.match(r"(#.*\n)+", text):
-        return re.split(r"(?<!et al\.)(?<=\.)\s", " ".join(comment[0].replace("#", " ").split()))[0]
+        return _extract_first_sentence(" ".join(comment[0].replace("#", " ").split()))
     base = re.search(r"^base: *(\S+)", text, re.M)
     return f"{base[1]} with changes" if base else ""
 

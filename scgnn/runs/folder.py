@@ -168,7 +168,9 @@ def select_output_folder(path: Path, recipe: Recipe, resume: bool) -> Path:
     for folder in reversed(existing):
         if not (folder / "metrics.json").exists() and _load_saved_recipe(folder) == recipe:
             return folder
-    raise UserError(f"{path}: no unfinished run of this recipe to resume; name its folder by --out")
+    raise UserError(
+        f"{path}: no unfinished run of this recipe to resume; name its folder with --out"
+    )
 
 
 def _load_saved_recipe(folder: Path) -> Recipe | None:

@@ -77,5 +77,7 @@ def test_what_an_earlier_run_left_is_not_passed_off_as_new(make_counts, reduced_
 
 @pytest.mark.parametrize(("name", "hint"), [("labels", "'labels_key'"), ("sed__x", "'seed'")])
 def test_an_unknown_keyword_gets_the_most_similar_one(make_counts, name, hint):
-    with pytest.raises(RecipeError, match=rf"unknown argument of run\(\) .* Did you mean {hint}"):
+    with pytest.raises(
+        RecipeError, match=rf"unknown argument '{name}' of run\(\)\. Did you mean {hint}"
+    ):
         scgnn.run("random", make_counts(), **{name: "group"})

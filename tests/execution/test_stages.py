@@ -111,14 +111,14 @@ def test_values_under_the_keys_of_another_version_are_ignored(store):
     assert store.shrink(0) == 2
 
 
-def test_a_cache_of_an_earlier_version_is_refused(store, run_cli, tmp_path):
+def test_a_cache_of_another_version_is_refused(store, run_cli, tmp_path):
     store.folder.mkdir()
     store.check_format()
     np.savez(store.folder / f"{'0' * 32}.npz", label="cell graph", cost=[0.1, 1.0], value=X)
     done = run_cli("run", "pca_leiden", "--cache-dir", store.folder, "--out", tmp_path / "out")
     assert done.exit_code == 2
     advice = "choose another folder, or delete this one"
-    assert done.stderr == f"{store.folder}: a cache of an earlier version; {advice}\n"
+    assert done.stderr == f"{store.folder}: a cache of another version; {advice}\n"
     assert not (tmp_path / "out").exists()
     store.shrink(0)
     Stages(store)(double, X, 2)
