@@ -117,13 +117,13 @@ def _run_em(
     converged = np.zeros(len(active), bool)
     with np.errstate(all="ignore"):
         for _ in range(max_iterations):
-            result, current, converged[active], go_on = step(e_step, current, active)
+            result, current, converged[active], remaining = step(e_step, current, active)
             fit.put(active, result)
-            if not go_on.all():
-                active, current = active[go_on], current.take(go_on)
+            if not remaining.all():
+                active, current = active[remaining], current.take(remaining)
                 if not len(active):
                     break
-                e_step.retain(go_on)
+                e_step.retain(remaining)
     return fit, converged
 
 
