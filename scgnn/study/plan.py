@@ -184,6 +184,6 @@ def describe_study(study: Study) -> str:
         changes = format_count(n_changes, "change")
         lines.append(
             f"power       {blocks} too few for any of {changes} to be significant after Holm's "
-            f"correction: {needed} are needed, by more data or seeds"
+            f"correction: {needed} are needed; add data sets or seeds"
         )
     return "\n".join(lines) + "\n"
