@@ -5,7 +5,9 @@ PYTHON ?= $(shell for p in python3.11 python3 python python3.10; do \
 	v=$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); \
 	if [ "$$v" = 3.11 ] || [ "$$v" = 3.10 ]; then echo $$p; exit; fi; done)
 RUN := $(VENV)/bin
-INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# modules are compiled when they are first imported: compiling all of them takes a minute
+unexport PYTHONDONTWRITEBYTECODE
+INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 # two workers with one thread each, which tests/conftest.py sets
 PARALLEL := --numprocesses 2 --dist worksteal
 SPHINX := $(RUN)/python -m sphinx -q --nitpicky --fail-on-warning --keep-going -d docs/_build/trees

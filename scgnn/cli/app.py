@@ -15,7 +15,7 @@ class RunInterruptedError(Exception):
 
 app = typer.Typer(
     name="scgnn-recipe",
-    help="Single-cell graph neural networks from recipes: run, customize and compare them.",
+    help="Run, customize and compare single-cell graph neural networks defined by recipes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -15,11 +15,13 @@ def new(
     kind: Annotated[
         str, typer.Argument(metavar="KIND", help="Kind of component, e.g. encoder; see 'list'.")
     ],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name in recipes, in lower case.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name used in recipes, in lower case.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="DIR", help="Directory to create.", show_default="scgnn-KIND-NAME"
+            "--out", metavar="DIR", help="Folder to create.", show_default="scgnn-KIND-NAME"
         ),
     ] = None,
 ) -> None:

@@ -72,7 +72,9 @@ CacheSizeOption = Annotated[
 SeedsOption = Annotated[
     str | None,
     typer.Option(
-        metavar="SEEDS", help="Number of seeds, or a list: 0,1,2.", rich_help_panel=STUDY_PANEL
+        metavar="SEEDS",
+        help="Number of seeds, or a list such as 0,1,2.",
+        rich_help_panel=STUDY_PANEL,
     ),
 ]
 

@@ -41,16 +41,16 @@ def run(
     labels_key: LabelsKeyOption = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Output directory.", show_default="runs/RECIPE-DATA"),
+        typer.Option(metavar="DIR", help="Output folder.", show_default="runs/RECIPE-DATA"),
     ] = None,
     changes: SetOption = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an interrupted run in the same directory.")
+        bool, typer.Option("--resume", help="Resume an interrupted run in the same folder.")
     ] = False,
     export: Annotated[
         str | None,
         typer.Option(
-            metavar="FORMAT", help="'scgnn': also write the files of the original program."
+            metavar="FORMAT", help="'scgnn': also write the output files of the original program."
         ),
     ] = None,
     threads: Annotated[
@@ -64,7 +64,8 @@ def run(
     cache_dir: CacheDirOption = None,
     cache_size: CacheSizeOption = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Run even if the estimated memory is not available.")
+        bool,
+        typer.Option("--force", help="Run even if the estimated memory exceeds what is available."),
     ] = False,
     plugins: PluginOption = None,
     seeds: SeedsOption = None,
@@ -85,7 +86,7 @@ def run(
         ),
     ] = False,
 ) -> None:
-    """Run a recipe or a study and write the results to a directory."""
+    """Run a recipe or a study and write the results to a folder."""
     from scgnn.execution.resources import set_spin_count
 
     set_spin_count()  # before torch is imported

@@ -23,7 +23,7 @@ def check_conformance(
     ],
     _plugins: PluginOption = None,
 ) -> None:
-    """Run the conformance tests on a component, or on all components of a plug-in file."""
+    """Run the conformance checks on a component, or on all components of a plug-in file."""
     from scgnn.registry.kinds import get_component
     from scgnn.registry.plugin_files import load_file
     from scgnn.testing import run_checks
