@@ -26,7 +26,7 @@ from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.runs.cost_model import estimate_stages, get_dataset_size, measure_slowdown
 from scgnn.state import State
 from scgnn.stats.effects import ALPHA
-from scgnn.stats.paired import minimum_blocks
+from scgnn.stats.paired import minimum_blocks, minimum_p_value
 from scgnn.study.spec import Axis, Run, Study
 from scgnn.training.settings import Training
 
@@ -179,11 +179,22 @@ def describe_study(study: Study) -> str:
     ]
     # as in the results, changes and controls are two families
     n_changes = len({run.variant for run in study.runs if run.role == "change"})
-    if n_changes and n_blocks < (needed := minimum_blocks(ALPHA / n_changes)):
-        blocks = f"{n_blocks} block{' is' if n_blocks == 1 else 's are'}"
-        changes = format_count(n_changes, "change")
-        lines.append(
-            f"power       {blocks} too few for any of {changes} to be significant after Holm's "
-            f"correction: {needed} are needed; add data sets or seeds"
-        )
+    if problem := describe_power_problem(n_blocks, n_changes):
+        lines.append(f"power       {problem}")
     return "\n".join(lines) + "\n"
+
+
+def describe_power_problem(n_blocks: int, n_changes: int) -> str:
+    """Return why no change can be significant, and what to do; "" if one can be."""
+    level = ALPHA / max(n_changes, 1)
+    if not n_changes or minimum_p_value(n_blocks) <= level:
+        return ""
+    changes = (
+        f"any of {format_count(n_changes, 'change')} to be significant after Holm's correction"
+    )
+    n_needed = minimum_blocks(level)
+    if minimum_p_value(n_needed) > level:
+        limit = f"at most {ALPHA / minimum_p_value(n_needed):,.0f} can be with any number of blocks"
+        return f"too many changes for {changes}: {limit}; divide them among several studies"
+    blocks = f"{n_blocks} block{' is' if n_blocks == 1 else 's are'}"
+    return f"{blocks} too few for {changes}: {n_needed} are needed; add data sets or seeds"

@@ -11,6 +11,7 @@ from scipy import stats
 from scgnn.stats.effects import estimate_effects
 from scgnn.stats.paired import (
     bootstrap_t_interval,
+    compare_blocks,
     confidence_interval,
     holm_correction,
     minimum_blocks,
@@ -42,6 +43,44 @@ def test_the_sign_flip_test_is_that_of_scipy(n):
 def test_the_sign_flip_test_of_many_blocks_is_near_that_of_student():
     d = np.random.default_rng(1).normal(0.25, 1, 60)
     assert sign_flip_test(d, 0) == pytest.approx(stats.ttest_1samp(d, 0).pvalue, abs=0.01)
+
+
+@pytest.mark.parametrize("n", [1_023, 1_024, 1_500])
+def test_comparisons_of_many_blocks_are_those_of_scipy(n):
+    d = np.random.default_rng(n).normal(0.05, 1, n)
+    expected = stats.ttest_1samp(d, 0)
+    result = compare_blocks(d, np.zeros(n), 0.05, 0)
+    assert result.p == pytest.approx(expected.pvalue, abs=0.015)
+    assert (result.ci_low, result.ci_high) == pytest.approx(expected.confidence_interval())
+    assert minimum_p_value(n) == 1e-4
+
+
+@pytest.mark.parametrize("n", [1_024, 5_000, 100_000])
+def test_the_power_of_many_blocks_is_that_of_student(n):
+    effect = minimum_detectable_effect(n, 0.05) * math.sqrt(n)
+    limit = stats.t.ppf(0.975, n - 1)
+    assert stats.nct.sf(limit, n - 1, effect) == pytest.approx(0.8, abs=0.001)
+
+
+@pytest.mark.slow
+def test_effects_of_5000_blocks_are_those_of_scipy():
+    runs = simulate_study(np.random.default_rng(7), n_changes=3, n_data=1, n_seeds=5_000)
+    effects = estimate_effects(runs, ["ari"]).set_index("variant")
+    base = runs.loc[runs["variant"] == "base", "ari"].to_numpy()
+    for name, row in effects.iterrows():
+        d = runs.loc[runs["variant"] == name, "ari"].to_numpy() - base
+        expected = stats.ttest_1samp(d, 0)
+        assert row.p == pytest.approx(expected.pvalue, abs=0.015)
+        assert (row.ci_low, row.ci_high) == pytest.approx(expected.confidence_interval())
+        signed_ranks = stats.wilcoxon(d, alternative="greater").statistic
+        assert row.effect_size == pytest.approx(2 * signed_ranks / (5_000 * 5_001 / 2) - 1)
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-150, 1e-30, 1e30, 1e150])
+def test_scores_of_any_scale_are_compared(scale):
+    result = compare_blocks(np.array([2.0, 3.0, 4.5]) * scale, np.full(3, 1.0) * scale, 0.05, 0)
+    assert result.p == (1 if scale < 1e-100 else 0.25)
+    assert result.ci_low <= result.difference <= result.ci_high
 
 
 def test_effect_size_is_that_of_the_signed_rank_sums():

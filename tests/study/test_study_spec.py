@@ -6,9 +6,9 @@ import pytest
 
 from scgnn import RecipeError, load_study
 from scgnn.recipe.load import load_recipe
-from scgnn.stats.paired import minimum_blocks
+from scgnn.stats.paired import minimum_blocks, minimum_p_value
 from scgnn.study.load import is_study, list_bundled_studies
-from scgnn.study.plan import describe_study
+from scgnn.study.plan import describe_power_problem, describe_study
 from scgnn.study.spec import slugify
 
 BASE = {"base": "scgnn_quick", "controls": []}
@@ -272,3 +272,21 @@ def test_blocks_that_check_asks_for_are_those_of_the_results():
     result = next(line for line in describe_study(study).splitlines() if line.startswith("power"))
     assert "2 blocks are too few for any of 1 change" in result
     assert f"{minimum_blocks(0.05)} are needed" in result
+
+
+@pytest.mark.parametrize(
+    ("n_blocks", "n_changes", "problem"),
+    [
+        (5, 1, "5 blocks are too few for any of 1 change"),
+        (6, 1, ""),
+        (1_024, 500, ""),
+        (5_000, 0, ""),
+        (5_000, 501, "too many changes for any of 501 changes"),
+        (13, 500, "13 blocks are too few for any of 500 changes"),
+    ],
+)
+def test_check_reports_that_no_change_can_be_significant(n_blocks, n_changes, problem):
+    result = describe_power_problem(n_blocks, n_changes)
+    assert result.startswith(problem) and bool(result) == bool(problem)
+    reachable = n_changes and minimum_p_value(n_blocks) <= 0.05 / n_changes
+    assert bool(problem) == bool(n_changes and not reachable)
