@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from scgnn.errors import UserError
 
 SPIN_COUNT = 1000  # of a waiting OpenMP thread before it sleeps
 SAMPLING_INTERVAL = 0.02  # seconds
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 CGROUP_LIMIT_FILES = ("memory.max", "memory/memory.limit_in_bytes")  # of version 2, of version 1
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+
+_threads_of_runs: list[int] = []  # of each active run of this process
+_threads_lock = threading.Lock()
 
 
 def configure_process(threads: int | None = None) -> None:
@@ -26,6 +33,32 @@ def configure_process(threads: int | None = None) -> None:
     set_spin_count()
     set_malloc_thresholds()
     set_threads(threads)
+
+
+@contextmanager
+def hold_threads(threads: int | None = None) -> Iterator[None]:
+    """Prepare this process for a run, as :func:`configure_process`, and keep its threads.
+
+    Raises
+    ------
+    UserError
+        Another run of this process uses another number of threads, which all runs share.
+    """
+    set_spin_count()
+    import torch
+
+    with _threads_lock:
+        n = threads or torch.get_num_threads()
+        if _threads_of_runs and _threads_of_runs[0] != n:
+            problem = f"a run with {_threads_of_runs[0]} threads is active in this process"
+            raise UserError(f"{problem}; use as many for this one instead of {n}, or run it later")
+        configure_process(threads)
+        _threads_of_runs.append(n)
+    try:
+        yield
+    finally:
+        with _threads_lock:
+            _threads_of_runs.pop()
 
 
 def set_spin_count() -> None:

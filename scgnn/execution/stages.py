@@ -14,6 +14,7 @@ import time
 import typing
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -25,7 +26,8 @@ from scgnn.execution.fingerprint import code_fingerprint, digest, third_party_so
 from scgnn.execution.progress import get_progress
 from scgnn.execution.resources import PeakMemory
 from scgnn.registry.component import Component
-from scgnn.registry.introspection import to_dict
+from scgnn.registry.introspection import has_third_party, is_builtin, to_dict
+from scgnn.seeding import isolate_third_party_code
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -54,7 +56,9 @@ def get_or_compute(
     if cache and (cached := cache.load(key, value_type)):
         return cached
     label, start = stage_label(function), time.perf_counter()
-    with PeakMemory() as peak, attribute_errors(label, args):
+    is_own = is_builtin(function) and not has_third_party(args)
+    isolation = nullcontext() if is_own else isolate_third_party_code()
+    with PeakMemory() as peak, attribute_errors(label, args), isolation:
         value = function(*args)
     cost = StageCost(label, time.perf_counter() - start, peak.megabytes)
     if cache:

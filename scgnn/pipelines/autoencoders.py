@@ -16,6 +16,7 @@ from scgnn.errors import InputError
 from scgnn.execution.stages import stage
 from scgnn.pipelines.loss import Loss
 from scgnn.pipelines.reconstruction import LazyReconstruction, is_lazy
+from scgnn.registry.introspection import has_third_party
 from scgnn.seeding import seed_for, use_torch_seed
 from scgnn.state import Expression, Matrix, State
 from scgnn.training.collectives import communicator
@@ -232,7 +233,7 @@ class AutoencoderTrainer:
         else:
             from_arrays(module, warm_start.weights)
         has_parameters = any(True for _ in module.parameters())
-        trained = module if has_parameters else torch.nn.Linear(1, 1)
+        trained = module if has_parameters else torch.nn.ParameterList([torch.zeros(1)])
         self.optimizer = build_optimizer(trained, training)
         if warm_start is not None and warm_start.optimizer_state:
             optimizer_from_arrays(self.optimizer, warm_start.optimizer_state)
@@ -265,7 +266,8 @@ class AutoencoderTrainer:
 
         components = encoder, decoder, *regularizers
         with train_active_units(module, components, x, self.training, self.optimizer):
-            return fit(module, loss, len(x), self.training, seed, self.optimizer)
+            own_generator = not has_third_party(components)
+            return fit(module, loss, len(x), self.training, seed, self.optimizer, own_generator)
 
     def predict(self, x: Expression) -> Outputs:
         """Return the embedding and, unless it is lazy, the reconstruction of cells."""

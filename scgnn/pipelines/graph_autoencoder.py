@@ -14,8 +14,8 @@ from scgnn.components.decoders import Decoder, GraphDecoder, GraphTarget, make_g
 from scgnn.components.encoders import Encoder, build_neighbor_sampler
 from scgnn.errors import InputError
 from scgnn.execution.stages import stage
-from scgnn.registry.introspection import collect_requirements
-from scgnn.seeding import generator, seed_for, use_torch_seed
+from scgnn.registry.introspection import collect_requirements, has_third_party
+from scgnn.seeding import generator, seed_for, torch_generator, use_torch_seed
 from scgnn.training.fit import check_finite, fit
 from scgnn.training.settings import Training
 
@@ -95,7 +95,9 @@ def fit_graph_autoencoder(
         return decoder.loss(output, batch_target) * (len(cells) / n_cells)
 
     training = replace(training, batch_size=batch_size, validation_fraction=0.0)
-    losses = fit(module, loss, n_cells, training, seed_for(seed, "training"))
+    own_generator = not has_third_party((encoder, decoder))
+    seed = seed_for(seed, "training")
+    losses = fit(module, loss, n_cells, training, seed, own_generator=own_generator)
     module.eval()
     with torch.no_grad():
         z = decoder.extract_embedding(module(message_graph, x)).numpy().copy()
@@ -134,7 +136,7 @@ class BatchTargetSampler:
     def __call__(self, cells: Tensor) -> tuple[Tensor, GraphTarget]:
         """Return the nodes of a batch, first ``cells``, then their neighbors, and its target."""
         n, degree = len(cells), self.degree[cells]
-        entry = (torch.rand(n) * degree).long().clamp(max=degree - 1)
+        entry = (torch.rand(n, generator=torch_generator()) * degree).long().clamp(max=degree - 1)
         neighbors = self.columns[self.row_start[cells] + entry]
         self._batch_position[neighbors] = -1
         self._batch_position[cells] = torch.arange(n)

@@ -51,9 +51,14 @@ def strip_markup(docstring: str) -> str:
     return re.sub(r":\w+:`~?([^`]+)`", r"\1", docstring).replace("``", "")
 
 
-def is_builtin(cls: type) -> bool:
-    """Return whether a class belongs to scgnn rather than to a plug-in."""
-    return cls.__module__.partition(".")[0] == "scgnn"
+def is_builtin(cls: Any) -> bool:
+    """Return whether a class or function belongs to scgnn rather than to a plug-in."""
+    return bool(cls.__module__.partition(".")[0] == "scgnn")
+
+
+def has_third_party(value: Any) -> bool:
+    """Return whether a component in ``value`` belongs to a plug-in."""
+    return any(not is_builtin(type(component)) for component in iter_components(value))
 
 
 def get_module_file(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,15 +21,16 @@ from scgnn.evaluation import (
     score_imputation,
     unflatten_scores,
 )
-from scgnn.execution.resources import PeakMemory, configure_process
+from scgnn.execution.resources import PeakMemory, hold_threads
 from scgnn.execution.stages import Stages, stage
 from scgnn.field_types import DatasetSize
 from scgnn.recipe.recipe import Recipe
+from scgnn.registry.introspection import has_third_party
 from scgnn.runs.cost_model import get_dataset_size
 from scgnn.runs.folder import make_paths_absolute
 from scgnn.runs.preflight import preflight
 from scgnn.runs.results import Metrics, RunResult, annotate
-from scgnn.seeding import seed_for
+from scgnn.seeding import isolate_third_party_code, seed_for
 from scgnn.state import State, to_dense
 
 if TYPE_CHECKING:
@@ -68,8 +70,11 @@ def execute(
         if not hasattr(adata, "obs_names"):
             raise InputError(f"expected an AnnData, cells x genes, not a {type(adata).__name__}")
         recipe = read_from_memory(recipe)
-    configure_process()
-    stages = stages or Stages()
+    with hold_threads():
+        return _execute(recipe, adata, stages or Stages(), force)
+
+
+def _execute(recipe: Recipe, adata: AnnData | None, stages: Stages, force: bool) -> RunResult:
     size = get_dataset_size(recipe) if adata is None else None
     if size is not None:
         preflight(recipe, size, force)
@@ -92,6 +97,11 @@ def read_from_memory(recipe: Recipe) -> Recipe:
 
 def prepare(recipe: Recipe, adata: AnnData | None = None) -> PreparedData:
     """Read, validate and transform the data of a recipe, and separate the true labels."""
+    with isolate_third_party_code() if has_third_party(recipe.data) else nullcontext():
+        return _prepare(recipe, adata)
+
+
+def _prepare(recipe: Recipe, adata: AnnData | None) -> PreparedData:
     data = recipe.data
     source = "the given AnnData" if adata is not None else getattr(data.reader, "path", "")
     adata = data.reader() if adata is None else adata

@@ -14,7 +14,7 @@ import torch
 from scgnn.errors import DivergenceError
 from scgnn.execution.progress import get_progress
 from scgnn.execution.resources import set_malloc_thresholds
-from scgnn.seeding import generator, seed_for
+from scgnn.seeding import generator, seed_for, use_generator, use_torch_seed
 from scgnn.state import Expression, to_dense_rows
 from scgnn.training.collectives import communicator
 from scgnn.training.settings import Training
@@ -52,6 +52,7 @@ def fit(
     training: Training,
     seed: int,
     optimizer: torch.optim.Optimizer | None = None,
+    own_generator: bool = False,
 ) -> np.ndarray:
     """Train a module in place.
 
@@ -69,6 +70,9 @@ def fit(
         Seed of the order of cells in mini-batches and of random numbers in the loss.
     optimizer
         An optimizer to continue with; by default a new Adam.
+    own_generator
+        Whether the loss draws from :func:`~scgnn.seeding.torch_generator` only. Other trainings
+        use torch's generator, which all threads share, and therefore take turns.
 
     Returns
     -------
@@ -97,8 +101,7 @@ def fit(
     n_steps = min(n_steps, training.steps_per_epoch or n_steps)
     set_malloc_thresholds()
     module.train()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(processes.rank_seed(seed))
+    with (use_generator if own_generator else use_torch_seed)(processes.rank_seed(seed)):
         for epoch in range(1, training.epochs + 1):
             total, n_seen = 0.0, 0
             for cells in islice(batches, n_steps):

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
 from scgnn.field_types import Cost, PositiveInt
+from scgnn.seeding import draw_normal, torch_generator
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -88,7 +89,7 @@ class InnerProductDecoder(GraphDecoder):
         if not self.variational:
             return self.reconstruction_loss(output, target)
         mean, log_std = self.split_output(output)
-        noise = torch.randn_like(mean) if noise is None else noise
+        noise = draw_normal(mean) if noise is None else noise
         z = mean + noise * log_std.exp()
         kl = kl_divergence(mean[: target.n_sampled], log_std[: target.n_sampled], target.n_cells)
         return self.reconstruction_loss(z, target) + kl
@@ -143,7 +144,7 @@ class SampledInnerProductDecoder(InnerProductDecoder):
     def reconstruction_loss(self, z: Tensor, target: GraphTarget) -> Tensor:
         n_edges = len(target.rows)
         if n_edges > self.max_edges:
-            sample = torch.randint(n_edges, (self.max_edges,))
+            sample = torch.randint(n_edges, (self.max_edges,), generator=torch_generator())
             weights = torch.ones(1) if target.weights is None else target.weights[sample]
             target = target._replace(
                 rows=target.rows[sample],
@@ -200,7 +201,8 @@ def _sample_mean_pair_loss(z: Tensor, n_pairs: int) -> Tensor:
     if size < 2:
         return z.sum() * 0
     n_blocks = min(n // size, math.ceil(n_pairs / (size * (size - 1))))
-    blocks = z[torch.randperm(n)[: n_blocks * size]].unflatten(0, (n_blocks, size))
+    order = torch.randperm(n, generator=torch_generator())
+    blocks = z[order[: n_blocks * size]].unflatten(0, (n_blocks, size))
     losses = _softplus(blocks @ blocks.transpose(1, 2))  # blocks x size x size
     self_pairs = losses.diagonal(dim1=1, dim2=2).sum()
     return (losses.sum() - self_pairs) / (n_blocks * size * (size - 1))

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix, identity
 from scgnn.components.encoders.contract import Encoder
 from scgnn.errors import UserError
 from scgnn.field_types import Activation, Normalization, ProperFraction, Widths
+from scgnn.seeding import torch_generator
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -90,7 +91,7 @@ def build_neighbor_sampler(
         nodes = cells = cells.to(graph.idtype)
         for _ in range(n_layers):
             incoming = graph.in_subgraph(nodes)
-            incoming.edata["draw"] = torch.rand(incoming.num_edges())
+            incoming.edata["draw"] = torch.rand(incoming.num_edges(), generator=torch_generator())
             neighbors = select_topk(incoming, fanout, "draw", nodes).edges()[0]
             union = torch.cat([nodes, neighbors]).unique()
             nodes = torch.cat([cells, union[~torch.isin(union, cells)]])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from scgnn.field_types import Activation, Normalization
+from scgnn.seeding import draw_normal, torch_generator
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -70,7 +71,7 @@ class DenseNetwork(nn.Module):
         self.norms = nn.ModuleList(build_normalization(normalization, b) for b in widths[:-1])
         self.norms.append(nn.Identity())
         self.activations = [activation] * (len(widths) - 1) + [output_activation]
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @property
     def is_unregularized(self) -> bool:
@@ -85,6 +86,23 @@ class DenseNetwork(nn.Module):
         for i in range(n_layers):
             x = activate(self.activations[i], self.norms[i](self.layers[i](self.dropout(x))))
         return x
+
+
+class Dropout(nn.Module):
+    """Inverted dropout whose draws are from :func:`~scgnn.seeding.torch_generator`.
+
+    With the same generator state, the result is that of ``torch.nn.Dropout``, bit by bit.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        mask = torch.empty_like(x).bernoulli_(1 - self.p, generator=torch_generator())
+        return x * mask.div_(1 - self.p)
 
 
 class GaussianPosterior(nn.Module):
@@ -111,7 +129,7 @@ class GaussianPosterior(nn.Module):
         self.log_std = log_std.clamp(-10, 10)  # exp stays finite
         if not self.training:
             return self.mean
-        return self.mean + torch.randn_like(self.mean) * self.log_std.exp()
+        return self.mean + draw_normal(self.mean) * self.log_std.exp()
 
 
 class LinearProjection(nn.Module):
@@ -149,7 +167,7 @@ class MessagePassingNetwork(nn.Module):
         self.skips = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in sizes if residual)
         self.norms = nn.ModuleList(build_normalization(normalization, b) for _, b in sizes[:-1])
         self.activation = activation
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, graph: Any, x: Tensor) -> Tensor:
         for i, layer in enumerate(self.layers):
@@ -235,7 +253,7 @@ class GCN2Network(nn.Module):
         self.layers = nn.ModuleList(build_layer(i + 1) for i in range(n_layers))
         self.norms = nn.ModuleList(build_normalization(normalization, width) for _ in self.layers)
         self.output_layer = nn.Linear(width, n_out)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, graph: Any, x: Tensor) -> Tensor:
         first = x = activate(self.activation, self.input_layer(self.dropout(x)))

@@ -11,6 +11,7 @@ from scipy import sparse
 from scgnn.components.encoders import Encoder
 from scgnn.components.regularizers.contract import ForwardPass, Regularizer
 from scgnn.field_types import NonNegativeFloat, PositiveFloat, PositiveInt
+from scgnn.seeding import torch_generator
 from scgnn.state import State
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class ContrastiveLoss(Regularizer):
         edges = (prepared if cells is None else prepared[cells.numpy()][:, cells.numpy()]).tocoo()
         if not edges.nnz:
             return batch.z.sum() * 0
-        sample = torch.randint(edges.nnz, (min(self.n_pairs, edges.nnz),)).numpy()
+        shape = (min(self.n_pairs, edges.nnz),)
+        sample = torch.randint(edges.nnz, shape, generator=torch_generator()).numpy()
         ends = (torch.from_numpy(end[sample].astype("int64")) for end in (edges.row, edges.col))
         first, second = (torch.nn.functional.normalize(batch.z[end], dim=1) for end in ends)
         similarity = first @ second.T / self.temperature  # pairs x pairs

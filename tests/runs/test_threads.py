@@ -1,0 +1,129 @@
+"""Runs in several threads of one process: the bits of one after another."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import rich.style  # noqa: F401  (draws when it is imported)
+import torch
+
+import scgnn
+from budgets import REDUCED_BUDGET, SMALL_DATA, WITHOUT_LTMG
+from scgnn.errors import UserError
+from scgnn.execution.resources import hold_threads
+from scgnn.registry.plugin_files import load_file
+
+SMALL = SMALL_DATA | REDUCED_BUDGET
+CHANGES = {
+    "ltmg": {
+        "pipeline.feature_regularizers": [{"name": "ltmg", "max_components": 2}],
+        "pipeline.reconstruction_weight": 0.5,
+    },
+    "dropout": {
+        "pipeline.feature_encoder": {"name": "mlp", "hidden": [16, 8], "dropout": 0.3},
+        "pipeline.graph_encoder": {"name": "gat", "hidden": [8, 4], "dropout": 0.3},
+    },
+    "variational": {"pipeline.graph_decoder": {"name": "inner_product", "variational": True}},
+    "sampled": {
+        "pipeline.graph_decoder": "inner_product_sampled",
+        "pipeline.graph_fanout": 3,
+        "pipeline.graph_training.batch_size": 16,
+        "pipeline.feature_training.batch_size": 16,
+    },
+    "contrastive": {"pipeline.cluster_regularizers": ["contrastive"]},
+}
+DRAWING_PLUGIN = """
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+import scgnn
+
+
+@scgnn.Transform.register("drawing")
+@dataclass(frozen=True)
+class Drawing(scgnn.Transform):
+    \"\"\"A transform that seeds the generators of the process.\"\"\"
+
+    def __call__(self, adata):
+        np.random.seed(1)
+        random.seed(2)
+        torch.manual_seed(3)
+        adata.X = adata.X.copy()
+        adata.X.data += np.random.rand(adata.X.nnz).astype("float32")
+        adata.X.data += torch.rand(adata.X.nnz).numpy() + random.random()
+        return adata
+"""
+
+
+def global_states():
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002
+    return random.getstate(), name, keys.tolist(), rest, torch.get_rng_state().tolist()
+
+
+@pytest.fixture(scope="module")
+def recipes():
+    parts = {
+        name: scgnn.load_recipe("scgnn", SMALL | WITHOUT_LTMG | CHANGES[name]) for name in CHANGES
+    }
+    return [*parts.values(), scgnn.load_recipe("pca_leiden", SMALL_DATA)]
+
+
+def test_runs_in_threads_give_the_bits_of_one_after_another(recipes, assert_bit_identical):
+    before = global_states()
+    alone = [scgnn.run(recipe) for recipe in recipes]
+    assert global_states() == before
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(scgnn.run, recipes))
+    assert global_states() == before
+    for actual, expected in zip(together, alone, strict=True):
+        assert_bit_identical(actual, expected)
+
+
+@pytest.mark.usefixtures("restore_registry")
+def test_third_party_draws_leave_the_generators_of_the_process_alone(
+    tmp_path, assert_bit_identical
+):
+    (tmp_path / "drawing.py").write_text(DRAWING_PLUGIN)
+    load_file(tmp_path / "drawing.py")
+    changes = SMALL_DATA | {"data.transforms": ["drawing"]}
+    recipe = scgnn.load_recipe("pca_leiden", changes)
+    before = global_states()
+    expected = scgnn.run(recipe)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(scgnn.run, [recipe] * 4))
+    assert global_states() == before
+    for result in results:
+        assert_bit_identical(result, expected)
+
+
+def test_our_dropout_has_the_bits_of_torch():
+    from scgnn.components.encoders.networks import Dropout
+    from scgnn.seeding import use_generator, use_torch_seed
+
+    for shape, p, dtype in (
+        ((7, 5), 0.3, "float32"),
+        ((3, 1000), 0.9, "bfloat16"),
+        ((0,), 0.5, "float32"),
+    ):
+        x = torch.ones(shape, dtype=getattr(torch, dtype))
+        with use_torch_seed(4):
+            expected = torch.nn.Dropout(p)(x)
+        with use_torch_seed(4):
+            torch.testing.assert_close(Dropout(p)(x), expected, rtol=0, atol=0)
+        with use_generator(4):
+            torch.testing.assert_close(Dropout(p)(x), expected, rtol=0, atol=0)
+
+
+def test_runs_with_different_threads_are_refused():
+    n = torch.get_num_threads()
+    with hold_threads(), hold_threads(n):
+        message = f"a run with {n} threads is active in this process"
+        with pytest.raises(UserError, match=message), hold_threads(n + 1):
+            pass
+    assert torch.get_num_threads() == n
