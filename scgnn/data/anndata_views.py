@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
+from scgnn.data.sparse_structure import check_matrices, check_sparse
 from scgnn.errors import InputError
 from scgnn.state import State
 
@@ -33,8 +34,10 @@ def select_layer(adata: AnnData, layer: str, source: str = "the data") -> AnnDat
     Raises
     ------
     InputError
-        If there is no such layer.
+        If there is no such layer, or ``adata`` is a view of damaged matrices.
     """
+    if adata.is_view:  # whose matrices are selected when they are accessed
+        check_matrices(adata, source)
     if layer in adata.layers:
         new = replace_x(adata, adata.layers[layer])
     elif layer == "raw" and adata.raw is not None:
@@ -71,8 +74,9 @@ def to_csr(x: Any, source: str) -> csr_matrix:
     Raises
     ------
     InputError
-        If it is not a matrix of real numbers.
+        If it is not a matrix of real numbers, or its structure is damaged.
     """
+    check_sparse(x, f"{source}: X")
     matrix: Any = x if issparse(x) else np.asarray(x)
     if matrix.dtype.kind not in "buif":
         raise InputError(f"{source}: X has the type {matrix.dtype}, expected numbers")

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from scgnn.data.sparse_structure import check_indices, check_indptr
+from scgnn.errors import InputError
+
 ROWS_PER_BLOCK = 8192  # cells, or genes of a CSC matrix
 
 
@@ -18,35 +21,71 @@ class HDF5Matrix:
     ----------
     dataset
         An h5py dataset, or a group with a sparse matrix of anndata.
+    shape
+        Number of cells and genes.
+    name
+        Name of the matrix in messages.
+
+    Raises
+    ------
+    InputError
+        If the matrix has another shape or its structure is damaged.
     """
 
-    def __init__(self, dataset: Any) -> None:
+    def __init__(self, dataset: Any, shape: tuple[int, int], name: str) -> None:
         from anndata.io import sparse_dataset
 
-        is_sparse = "indptr" in dataset if hasattr(dataset, "keys") else False
-        self.matrix: Any = sparse_dataset(dataset) if is_sparse else dataset
-        self.by_genes = getattr(self.matrix, "format", "") == "csc"
+        self.dataset, self.shape, self.name = dataset, shape, name
+        self.is_sparse = "indptr" in dataset if hasattr(dataset, "keys") else False
+        matrix: Any = sparse_dataset(dataset) if self.is_sparse else dataset
+        self.by_genes = getattr(matrix, "format", "") == "csc"
+        if matrix.shape != shape:
+            problem = f"has the shape {matrix.shape}, but obs and var have {shape}"
+            raise InputError(f"{name} {problem}: export it again")
+        if self.is_sparse:
+            sizes = [dataset[key].shape for key in ("data", "indices")]
+            self.indptr = dataset["indptr"][...]
+            check_indptr(self.indptr, shape[self.by_genes], sizes[0][0], name)
+            if sizes[0] != sizes[1]:
+                problem = f"it has {sizes[0]} values and {sizes[1]} indices"
+                raise InputError(f"{name} is a damaged sparse matrix, {problem}: export it again")
 
     def __iter__(self) -> Iterator[tuple[slice, sparse.csr_matrix | sparse.csc_matrix]]:
         """Yield blocks and their range: cells as CSR, or genes as CSC."""
-        for start in range(0, self.matrix.shape[self.by_genes], ROWS_PER_BLOCK):
-            block = slice(start, start + ROWS_PER_BLOCK)
-            if self.by_genes:
-                yield block, sparse.csc_matrix(self.matrix[:, block])
-            else:
-                yield block, sparse.csr_matrix(self.matrix[block])
+        yield from self._iter_blocks(slice(0, self.shape[self.by_genes]))
+
+    def _iter_blocks(
+        self, part: slice
+    ) -> Iterator[tuple[slice, sparse.csr_matrix | sparse.csc_matrix]]:
+        for start in range(part.start, part.stop, ROWS_PER_BLOCK):
+            block = slice(start, min(start + ROWS_PER_BLOCK, part.stop))
+            yield block, self._read_block(block)
+
+    def _read_block(self, block: slice) -> sparse.csr_matrix | sparse.csc_matrix:
+        """Return a range of cells as CSR, or of genes as CSC."""
+        if not self.is_sparse:
+            return sparse.csr_matrix(self.dataset[block])
+        indptr = self.indptr[block.start : block.stop + 1]
+        stored = slice(int(indptr[0]), int(indptr[-1]))
+        data, indices = (self.dataset[key][stored] for key in ("data", "indices"))
+        check_indices(indices, self.shape[not self.by_genes], self.name)
+        n = block.stop - block.start
+        arrays = (data, indices, indptr - indptr[0])
+        if self.by_genes:
+            return sparse.csc_matrix(arrays, shape=(self.shape[0], n))
+        return sparse.csr_matrix(arrays, shape=(n, self.shape[1]))
 
     def read_cells(self, cells: slice) -> sparse.csr_matrix:
         """Return a range of cells as float32."""
         if self.by_genes:
-            return sparse.csr_matrix(self.matrix[cells], dtype=np.float32)
-        starts = range(cells.start, cells.stop, ROWS_PER_BLOCK)
-        parts = [self.matrix[start : min(start + ROWS_PER_BLOCK, cells.stop)] for start in starts]
-        return sparse.vstack([sparse.csr_matrix(p, dtype=np.float32) for p in parts], format="csr")
+            parts = [x[cells].astype(np.float32) for _, x in self]
+            return sparse.hstack(parts, format="csr")
+        parts = [x.astype(np.float32) for _, x in self._iter_blocks(cells)]
+        return sparse.vstack(parts, format="csr")
 
     def find_top_variable_genes(self, n_top_genes: int) -> np.ndarray:
         """Return the indices of the genes with the largest variance, in increasing order."""
-        n_cells, n_genes = self.matrix.shape
+        n_cells, n_genes = self.shape
         sums, squares = np.zeros(n_genes), np.zeros(n_genes)
         for block, x in self:
             genes = block if self.by_genes else slice(None)

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from scgnn.data.anndata_views import list_layers, replace_x, require_x, to_csr
 from scgnn.data.orientation import guess_orientation
 from scgnn.data.scale import detect_scale
+from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ def validate(adata: AnnData, source: str) -> AnnData:
     ------
     InputError
         If there are no cells, genes or counts, values are not numeric, not finite, negative or
-        centered, or the matrix is transposed.
+        centered, a matrix is damaged, or the matrix is transposed.
     """
+    check_matrices(adata, source)
     adata = adata.to_memory() if adata.isbacked else adata
     x = to_csr(require_x(adata, source), source)
     _check_not_empty(x, source)

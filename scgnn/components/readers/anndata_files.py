@@ -14,6 +14,7 @@ from scgnn.components.readers.contract import (
     translate_read_errors,
 )
 from scgnn.data.anndata_views import replace_x, require_x, select_layer, to_csr
+from scgnn.data.containers import check_zarr, open_hdf5
 from scgnn.data.hdf5 import HDF5Matrix
 from scgnn.errors import InputError
 from scgnn.field_types import PositiveInt
@@ -48,7 +49,7 @@ class H5AD(Reader):
 
         path = resolve_file(self.path)
         with translate_read_errors(path, "h5ad"):
-            with h5py.File(path) as file:
+            with open_hdf5(path) as file:
                 if self.n_top_genes:
                     return self._read_top_genes(file, path, self.n_top_genes)
                 dense = ["X"] if isinstance(file.get("X"), h5py.Dataset) else []
@@ -59,7 +60,7 @@ class H5AD(Reader):
         import h5py
 
         path = resolve_file(self.path)
-        with translate_read_errors(path, "h5ad"), h5py.File(path) as file:
+        with translate_read_errors(path, "h5ad"), open_hdf5(path) as file:
             x = file.get(get_counts_key(self.layer))
             if isinstance(x, h5py.Dataset):
                 (n_cells, n_genes), n_stored = x.shape, x.size
@@ -92,13 +93,15 @@ def open_counts(file: Any, layer: str | None, path: Path) -> tuple[HDF5Matrix, A
     Raises
     ------
     InputError
-        If there is no such layer.
+        If there is no such layer, or its structure is damaged.
     """
     from anndata.io import read_elem
 
     if get_counts_key(layer) in file:
         x, var = file[get_counts_key(layer)], file["raw/var" if layer == "raw" else "var"]
-        return HDF5Matrix(x), read_elem(file["obs"]), read_elem(var)
+        obs, var = read_elem(file["obs"]), read_elem(var)
+        name = f"{path}: {get_counts_key(layer)}"
+        return HDF5Matrix(x, (len(obs), len(var)), name), obs, var
     available = ", ".join([*file.get("layers", ()), *(["raw"] if "raw" in file else [])]) or "none"
     problem = "X: set layer to one of" if layer is None else f"layer '{layer}': it has"
     raise InputError(f"{path} has no {problem} {available}")
@@ -127,6 +130,7 @@ class Zarr(Reader):
         if not path.is_dir():
             raise InputError(f"{path} is a file, but a zarr store is a folder")
         with translate_read_errors(path, "an AnnData in zarr"):
+            check_zarr(path)
             adata = read_zarr(path)
         return _select_counts(adata, self.layer, path)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 import logging
 import os
+import stat
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 GZIP_MAGIC = b"\x1f\x8b"
+MAX_LINE_LENGTH = 2**25  # characters, of the names of 1.7 million 10x barcodes
 CORRUPT_FILE_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
@@ -49,13 +52,20 @@ class Reader(Component, kind="reader"):
 
 
 def resolve_path(path: str) -> Path:
-    """Return an existing, readable path that is not an empty file, else raise InputError."""
+    """Return an existing, readable folder or regular file with content, else raise InputError."""
     if not path:
         raise InputError("the reader has no path: set data.reader.path, or use --data FILE")
     resolved = Path(path).expanduser()
-    if not resolved.exists():
-        raise InputError(f"{path} does not exist")
-    if resolved.is_file() and resolved.stat().st_size == 0:
+    try:
+        status = resolved.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise InputError(f"{path} does not exist") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be opened: {error.strerror}") from error
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        problem = "is a pipe, socket or device, which cannot be read several times"
+        raise InputError(f"{path} {problem}: copy its content to a file")
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
         raise InputError(f"{path} is an empty file")
     if not os.access(resolved, os.R_OK):
         raise InputError(f"{path} is not readable: check its permissions")
@@ -94,6 +104,22 @@ def open_maybe_gzip(path: Path) -> IO[bytes]:
     with path.open("rb") as file:
         is_gzip = file.read(2) == GZIP_MAGIC
     return cast(IO[bytes], gzip.open(path, "rb")) if is_gzip else path.open("rb")
+
+
+def iter_lines(file: IO[bytes], path: Path) -> Iterator[str]:
+    """Yield the lines of a UTF-8 file, with their ends.
+
+    Raises
+    ------
+    InputError
+        If a line is longer than any line of a table, as in a file that is not text.
+    """
+    text = io.TextIOWrapper(cast(io.BufferedReader, file), encoding="utf-8-sig")
+    while line := text.readline(MAX_LINE_LENGTH + 1):
+        if len(line) > MAX_LINE_LENGTH:
+            problem = f"has a line of more than {MAX_LINE_LENGTH:,} characters"
+            raise InputError(f"{path} {problem}: provide a text table, or another format")
+        yield line
 
 
 def select_genes(adata: AnnData, mask: np.ndarray) -> AnnData:

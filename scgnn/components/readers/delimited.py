@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, NamedTuple, cast
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from scgnn.components.readers.contract import (
+    MAX_LINE_LENGTH,
     Reader,
+    iter_lines,
     log,
     make_anndata,
     open_maybe_gzip,
@@ -64,10 +64,9 @@ class CSV(Reader):
     def __call__(self) -> AnnData:
         path = resolve_file(self.path)
         with translate_read_errors(path, "a table"), open_maybe_gzip(path) as file:
-            head = list(islice(iter_text_lines(file), N_SNIFFED_LINES))
-            layout = detect_layout(head, path, self.separator)
+            layout = detect_layout(read_head(file, path), path, self.separator)
         with translate_read_errors(path, "a table"), open_maybe_gzip(path) as file:
-            names, values = _parse_table(iter_text_lines(file), layout, path)
+            names, values = _parse_table(iter_text_lines(file, path), layout, path)
         rows, columns = {"names": names}, {"names": layout.columns}
         if self._resolve_orientation(path, names, layout) == "genes_by_cells":
             return make_anndata(values.T, columns, rows)
@@ -166,11 +165,24 @@ def _is_numeric(values: list[str]) -> bool:
     return True
 
 
-def iter_text_lines(file: IO[bytes]) -> Iterator[str]:
+def iter_text_lines(file: IO[bytes], path: Path) -> Iterator[str]:
     """Yield the lines of a UTF-8 file that are not blank."""
-    for line in io.TextIOWrapper(cast(io.BufferedReader, file), encoding="utf-8-sig"):
+    for line in iter_lines(file, path):
         if line.strip():
             yield line.rstrip("\r\n")
+
+
+def read_head(file: IO[bytes], path: Path) -> list[str]:
+    """Return the first lines of a table that are not blank; fewer if they are long."""
+    head, length = [], 0
+    for line in iter_lines(file, path):
+        length += len(line)
+        if line.strip():
+            head.append(line.rstrip("\r\n"))
+        limit = MAX_LINE_LENGTH if len(head) > 1 else 2 * MAX_LINE_LENGTH
+        if len(head) == N_SNIFFED_LINES or length > limit:
+            break
+    return head
 
 
 def _split_fields(line: str, separator: str) -> list[str]:

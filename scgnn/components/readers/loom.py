@@ -16,6 +16,7 @@ from scgnn.components.readers.contract import (
     resolve_file,
     translate_read_errors,
 )
+from scgnn.data.containers import open_hdf5
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,10 +49,8 @@ class Loom(Reader):
     layer: str | None = None
 
     def __call__(self) -> AnnData:
-        import h5py
-
         path = resolve_file(self.path)
-        with translate_read_errors(path, "loom"), h5py.File(path) as file:
+        with translate_read_errors(path, "loom"), open_hdf5(path) as file:
             layers = file.get("layers", {})
             if self.layer is not None and self.layer not in layers:
                 available = ", ".join(layers) or "none"

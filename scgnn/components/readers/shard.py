@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from scgnn.components.readers.anndata_files import H5AD, open_counts
 from scgnn.components.readers.contract import Reader, resolve_file, translate_read_errors
 from scgnn.data.anndata_views import select_layer
+from scgnn.data.containers import open_hdf5
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,12 +63,11 @@ class ShardReader(Reader):
         return slice(n * self.rank // self.world_size, n * (self.rank + 1) // self.world_size)
 
     def _read_h5ad(self, reader: H5AD) -> AnnData:
-        import h5py
         from anndata import AnnData
         from anndata.utils import make_index_unique
 
         path, layer = resolve_file(reader.path), self.layer or reader.layer
-        with translate_read_errors(path, "h5ad"), h5py.File(path) as file:
+        with translate_read_errors(path, "h5ad"), open_hdf5(path) as file:
             x, obs, var = open_counts(file, layer, path)
             obs.index = make_index_unique(obs.index)
             cells = self._shard_slice(len(obs))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 from scgnn.components.readers.anndata_files import H5AD, Zarr
@@ -14,9 +13,10 @@ from scgnn.components.readers.contract import (
     resolve_path,
     translate_read_errors,
 )
-from scgnn.components.readers.delimited import CSV, N_SNIFFED_LINES, detect_layout, iter_text_lines
+from scgnn.components.readers.delimited import CSV, detect_layout, read_head
 from scgnn.components.readers.loom import Loom
 from scgnn.components.readers.tenx import TenxH5, TenxMTX, find_matrix_files
+from scgnn.data.containers import open_hdf5
 from scgnn.errors import InputError
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -65,7 +65,7 @@ def _detect_hdf5_reader(resolved: Path, path: str) -> Reader:
     with resolved.open("rb") as file:
         if file.read(2) == GZIP_MAGIC:
             raise InputError(f"{path} is a compressed HDF5 file: decompress it first (gunzip)")
-    with translate_read_errors(resolved, "HDF5"), h5py.File(resolved) as file:
+    with translate_read_errors(resolved, "HDF5"), open_hdf5(resolved) as file:
         if {"row_attrs", "col_attrs", "matrix"} <= file.keys():
             return Loom(path=path)
         if {"obs", "var"} <= file.keys():
@@ -81,7 +81,7 @@ def _detect_text_reader(resolved: Path, path: str) -> Reader:
     """Return CSV for a text table; give the precise reason if the suffix is that of one."""
     try:
         with translate_read_errors(resolved, "a table"), open_maybe_gzip(resolved) as file:
-            detect_layout(list(islice(iter_text_lines(file), N_SNIFFED_LINES)), resolved)
+            detect_layout(read_head(file, resolved), resolved)
     except InputError as error:
         is_corrupt = isinstance(error.__cause__, CORRUPT_FILE_ERRORS)
         if is_corrupt or resolved.name.removesuffix(".gz").endswith(TEXT_SUFFIXES):

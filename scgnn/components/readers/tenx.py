@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import zlib
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 
 from scgnn.components.readers.contract import (
     Reader,
+    iter_lines,
     log,
     make_anndata,
     open_maybe_gzip,
@@ -21,6 +21,9 @@ from scgnn.components.readers.contract import (
     select_genes,
     translate_read_errors,
 )
+from scgnn.components.readers.matrix_market import read_matrix_market
+from scgnn.data.containers import open_hdf5
+from scgnn.data.sparse_structure import check_compressed
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ class TenxMTX(Reader):
         features = _find_companion_file(matrix, prefix, ["features.tsv", "genes.tsv"])
         cells = [row[0] for row in _read_table(barcodes)]
         genes = _make_gene_columns(_read_table(features), self.var_names)
-        counts = _read_matrix_market(matrix)
+        counts = read_matrix_market(matrix)
         if counts.shape == (len(cells), len(genes["names"])) != counts.shape[::-1]:
             log.info(f"{matrix} is stored cells x genes")
             counts = counts.T
@@ -96,17 +99,12 @@ class TenxH5(Reader):
     feature_type: str = "Gene Expression"
 
     def __call__(self) -> AnnData:
-        import h5py
-
         path = resolve_file(self.path)
-        with translate_read_errors(path, "a 10x HDF5 file"), h5py.File(path) as file:
+        with translate_read_errors(path, "a 10x HDF5 file"), open_hdf5(path) as file:
             group = file["matrix" if "matrix" in file else self._select_group(file, path)]
-            n_genes, n_cells = (int(n) for n in group["shape"][:])
-            parts = (group["data"][:], group["indices"][:], group["indptr"][:])
-            counts = csr_matrix(parts, shape=(n_cells, n_genes))
-            counts.check_format()
-            genes = _read_h5_genes(group, self.var_names)
-            adata = make_anndata(counts, {"names": _read_text(group["barcodes"])}, genes)
+            cells, genes = _read_text(group["barcodes"]), _read_h5_genes(group, self.var_names)
+            counts = _read_h5_counts(group, (len(cells), len(genes["names"])), path)
+            adata = make_anndata(counts, {"names": cells}, genes)
         if "genome" in adata.var:
             adata = self._filter_genome(adata, path)
         return _filter_feature_type(adata, self.feature_type, path)
@@ -171,41 +169,8 @@ def _find_companion_file(matrix: Path, prefix: str, names: list[str]) -> Path:
 def _read_table(path: Path) -> list[list[str]]:
     """Return the rows of a tab-separated file as text, since a gene can be called NA."""
     with translate_read_errors(path, "a table of names"), open_maybe_gzip(path) as file:
-        lines = file.read().decode("utf-8-sig").splitlines()
-    return [[field.strip().strip('"') for field in line.split("\t")] for line in lines if line]
-
-
-def _read_matrix_market(path: Path) -> coo_matrix:
-    """Return the matrix of a Matrix Market file."""
-    from scipy.io import mmread
-
-    with translate_read_errors(path, "a Matrix Market file"), open_maybe_gzip(path) as file:
-        stream = SafeStream(file)
-        try:
-            return coo_matrix(mmread(cast(IO[bytes], stream)))
-        finally:
-            if stream.error is not None:
-                raise stream.error
-
-
-class SafeStream:
-    """Read-only stream that ends where its data are damaged, and keeps the error.
-
-    An exception in ``read`` or ``seek`` can terminate the process in scipy's parser, which is C++,
-    e.g. for an HTML page saved as ``matrix.mtx``.
-    """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self.error: Exception | None = None
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, or none if the file is damaged."""
-        try:
-            return self.file.read(size)
-        except (EOFError, OSError, zlib.error) as error:
-            self.error = error
-            return b""
+        lines = (line.rstrip("\r\n") for line in iter_lines(file, path))
+        return [[field.strip().strip('"') for field in line.split("\t")] for line in lines if line]
 
 
 def _make_gene_columns(rows: list[list[str]], var_names: GeneNameSource) -> dict[str, Any]:
@@ -220,6 +185,17 @@ def _name_genes(ids: Any, symbols: Any, var_names: GeneNameSource) -> dict[str, 
     if var_names == "gene_ids":
         return {"names": ids, "gene_symbols": symbols}
     return {"names": symbols, "gene_ids": ids}
+
+
+def _read_h5_counts(group: h5py.Group, shape: tuple[int, int], path: Path) -> csr_matrix:
+    """Return the matrix of a 10x HDF5 file, cells x genes, which must have a shape."""
+    n_genes, n_cells = group["shape"][:]
+    if (n_cells, n_genes) != shape:
+        problem = f"the matrix has {n_cells:,} cells and {n_genes:,} genes, but"
+        raise InputError(f"{path}: {problem} {shape[0]:,} and {shape[1]:,} names: copy it again")
+    parts = (group["data"][:], group["indices"][:], group["indptr"][:])
+    check_compressed(*parts, shape, f"{path} cannot be read as a 10x HDF5 file: its matrix")
+    return csr_matrix(parts, shape=shape)
 
 
 def _read_text(values: h5py.Dataset) -> Any:

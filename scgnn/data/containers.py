@@ -1,0 +1,187 @@
+"""HDF5 files and zarr stores, checked before anything in them is read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scgnn.errors import InputError
+
+MAX_COMPRESSION = 2048  # of a whole file; gzip reaches 1,032
+MIN_SIZE_LIMIT = 2**25  # bytes; constant values take little or no space in a file
+ZARR_METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zmetadata")
+MAX_METADATA_SIZE = 2**28  # bytes; 500 per object in a store of 500,000 objects
+SPARSE_SHAPE_KEYS = ("shape", "h5sparse_shape")  # attributes of a group, as written by anndata
+REFERENCE_SIZE = 16  # bytes of a string in an array
+
+
+def open_hdf5(path: Path) -> Any:
+    """Return an open HDF5 file that is complete in itself, and whose parts fit in its size.
+
+    Soft links are allowed, because they end in the same file.
+
+    Parameters
+    ----------
+    path
+        Path of the file.
+
+    Returns
+    -------
+    h5py.File
+        The file, open for reading.
+
+    Raises
+    ------
+    InputError
+        If it has an external link, a dataset with external storage or a virtual dataset, or
+        declares a size that it cannot hold.
+    """
+    import h5py
+
+    file = h5py.File(path, "r")
+    limit = _size_limit(path.stat().st_size)
+
+    def check(key: bytes, link: Any) -> None:
+        name = key.decode(errors="replace")
+        if link.type == h5py.h5l.TYPE_HARD:
+            _check_hdf5_object(h5py.h5o.open(file.id, key), f"{path}: {name}", limit)
+        elif link.type != h5py.h5l.TYPE_SOFT:
+            raise _outside(f"{path}: {name}", "is a link to another file")
+
+    try:
+        file.id.links.visit(check, info=True)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_hdf5_object(identifier: Any, name: str, limit: int) -> None:
+    """Check a group or dataset of an HDF5 file."""
+    import h5py
+
+    if isinstance(identifier, h5py.h5g.GroupID):
+        for key in SPARSE_SHAPE_KEYS:
+            if h5py.h5a.exists(identifier, key.encode()):
+                _check_size(8 * int(np.max(h5py.Group(identifier).attrs[key])), name, limit)
+    elif isinstance(identifier, h5py.h5d.DatasetID):
+        properties = identifier.get_create_plist()
+        layout = properties.get_layout()
+        if properties.get_external_count() or layout == h5py.h5d.VIRTUAL:
+            raise _outside(name, "is an external or virtual dataset, stored elsewhere")
+        chunks = properties.get_chunk() if layout == h5py.h5d.CHUNKED else ()
+        itemsize = identifier.get_type().get_size()
+        _check_size(max(prod(identifier.shape or ()), prod(chunks)) * itemsize, name, limit)
+        if h5py.h5a.exists(identifier, b"categories"):  # a reference, before anndata 0.7
+            reference = h5py.Dataset(identifier).attrs["categories"]
+            if isinstance(reference, h5py.Reference):
+                target = h5py.h5r.dereference(reference, identifier)
+                _check_hdf5_object(target, f"{name}, categories", limit)
+
+
+def check_zarr(folder: Path) -> None:
+    """Check a zarr store: its files lie in its folder, and its arrays fit in its size.
+
+    Parameters
+    ----------
+    folder
+        Folder of the store.
+
+    Raises
+    ------
+    InputError
+        If the folder has symbolic or other links or special files, arrays that contain Python
+        objects, or declares a size that it cannot hold.
+    """
+    total, documents = 0, []
+    folders = [os.fspath(folder)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif not entry.is_file(follow_symlinks=False):
+                    kind = "a symbolic link" if entry.is_symlink() else "a special file"
+                    raise _outside(entry.path, f"is {kind} in a zarr store")
+                else:
+                    total += entry.stat().st_size
+                    if entry.name in ZARR_METADATA_FILES:
+                        documents.append(entry.path)
+    limit = _size_limit(total)
+    for path in documents:
+        for key, node in _iter_zarr_nodes(_read_json(path), path):
+            _check_zarr_node(node, key, limit)
+
+
+def _read_json(path: str) -> Any:
+    """Return the content of a metadata file, or None if zarr is to report that it is invalid."""
+    if os.path.getsize(path) > MAX_METADATA_SIZE:
+        raise InputError(f"{path} is larger than any metadata of zarr: export the store again")
+    try:
+        return json.loads(Path(path).read_bytes())
+    except (ValueError, RecursionError):
+        return None
+
+
+def _iter_zarr_nodes(document: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name and the metadata of each object in a metadata file."""
+    if not isinstance(document, dict):
+        return
+    yield key, document
+    for nested in ("attributes", "consolidated_metadata"):
+        yield from _iter_zarr_nodes(document.get(nested), key)
+    consolidated = document.get("metadata")
+    if isinstance(consolidated, dict):
+        for name, node in consolidated.items():
+            if ".." in name.split("/"):
+                raise _outside(f"{key}: {name}", "is outside the zarr store")
+            yield from _iter_zarr_nodes(node, f"{key}, {name}")
+
+
+def _check_zarr_node(node: dict[str, Any], key: str, limit: int) -> None:
+    """Check the metadata of an array, or the attributes of a sparse matrix."""
+    dtype = node.get("dtype", node.get("data_type"))
+    grid = (node.get("chunk_grid") or {}).get("configuration") or {}
+    for shape in (node.get("shape"), node.get("chunks"), grid.get("chunk_shape")):
+        if isinstance(shape, list) and all(isinstance(n, int) for n in shape):
+            size = 8 * max(shape, default=0) if dtype is None else prod(shape) * _itemsize(dtype)
+            _check_size(size, key, limit)
+    codecs = [node.get("compressor"), *(node.get("filters") or ()), *(node.get("codecs") or ())]
+    for codec in codecs:
+        name = codec.get("id", codec.get("name")) if isinstance(codec, dict) else ""
+        if str(name).endswith("pickle"):
+            raise InputError(f"{key} contains Python objects, which are not read: export it again")
+
+
+def _itemsize(dtype: Any) -> int:
+    """Return the size of a value in bytes, by the data type of zarr."""
+    if isinstance(dtype, dict):
+        configuration = dtype.get("configuration") or {}
+        length = configuration.get("length_bytes") if isinstance(configuration, dict) else None
+        return length if isinstance(length, int) else REFERENCE_SIZE
+    try:
+        return np.dtype(dtype).itemsize
+    except (TypeError, ValueError):
+        return REFERENCE_SIZE
+
+
+def _size_limit(n_bytes: int) -> int:
+    """Return the largest size of an array in a file or store of a size."""
+    return MIN_SIZE_LIMIT + MAX_COMPRESSION * n_bytes
+
+
+def _check_size(size: int, name: str, limit: int) -> None:
+    if size > limit:
+        problem = f"declares {size / 1e6:,.0f} MB, more than its file can hold"
+        raise InputError(f"{name} {problem}: copy or export it again")
+
+
+def _outside(name: str, problem: str) -> InputError:
+    advice = "only what is in the file itself is read, so copy its target there"
+    return InputError(f"{name} {problem}: {advice}")
