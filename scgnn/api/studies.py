@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from distributed.security import Security
 
+from scgnn.arguments import check_local_path, check_type
+from scgnn.errors import UserError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.files import FileContent, write_files
 from scgnn.execution.resources import configure_process
-from scgnn.runs.preflight import check_all_fit_memory
+from scgnn.runs.preflight import check_all_fit_memory, estimate_largest_memory
 from scgnn.runs.provenance import collect_versions
 from scgnn.runs.results import format_json
-from scgnn.study.dask_backend import count_local_workers, open_cluster
+from scgnn.study.cluster import check_dashboard, count_local_workers, open_cluster
 from scgnn.study.engine import DataCache, run_all
 from scgnn.study.folder import check_study_folder, open_study_folder, select_study_folder
 from scgnn.study.load import load_study
@@ -23,6 +28,7 @@ from scgnn.study.progress import StudyProgress
 from scgnn.study.result import StudyResult
 from scgnn.study.spec import Study
 from scgnn.study.tables import StudyTables
+from scgnn.study.workers import Requirements, WorkerPool
 
 log = logging.getLogger("scgnn")
 
@@ -34,6 +40,8 @@ def run_study(
     jobs: int | None = None,
     threads: int = 1,
     scheduler: str | None = None,
+    security: Security | None = None,
+    dashboard: bool = False,
     resume: bool = False,
     fail_fast: bool = False,
     force: bool = False,
@@ -60,6 +68,10 @@ def run_study(
         workers, bit by bit.
     scheduler
         Address of a running Dask scheduler, in place of local workers.
+    security
+        Certificates for that scheduler.
+    dashboard
+        Whether local workers have a dashboard; its address is logged.
     resume
         Whether to continue this study in ``out``.
     fail_fast
@@ -78,13 +90,24 @@ def run_study(
     RecipeError, UserError
         The study, its data or its folder cannot be used; nothing was run.
     """
+    if out is not None:
+        check_type("out", out, (str, os.PathLike), "a path")
+    check_type("scheduler", scheduler, (str, type(None)), "an address")
+    check_type("cache", cache, (StageCache, type(None)), "a StageCache")
+    check_type("plugin_files", plugin_files, (list, tuple), "a list of paths")
+    for name, value in {"jobs": jobs, "threads": threads}.items():
+        if value is not None and (not isinstance(value, Integral) or value < 1):
+            raise UserError(f"{name}: must be a positive integer, not {value!r}")
     configure_process()
     if not isinstance(study, Study):
         study = load_study(study)
     folder = select_study_folder(Path("runs") / study.name, study, resume) if out is None else out
     folder, progress = Path(folder), progress or StudyProgress()
     if cache is not None:
+        check_local_path(cache.folder)
         cache.check_format()
+    if dashboard:
+        check_dashboard(scheduler)
     check_study_folder(folder, study, resume)  # before the cluster, which starts slowly
     if scheduler is None and not force:
         n_workers = min(count_local_workers(jobs, threads), len(study.runs))
@@ -94,10 +117,20 @@ def run_study(
         if run.role == "base" and not run.recipe.data.is_stochastic:
             data_cache(run.recipe)  # data that cannot be used fail before the cluster starts
     study_folder = open_study_folder(folder, study, resume)
-    with open_cluster(jobs, threads, scheduler, plugin_files) as (client, n_workers), study_folder:
+    cluster = open_cluster(
+        jobs, threads, scheduler, plugin_files, security=security, dashboard=dashboard
+    )
+    with cluster as (client, n_workers), study_folder:
         cache = cache or StageCache(folder / "stages")
+        requirements = None
+        if scheduler is not None:
+            cache.folder.mkdir(parents=True, exist_ok=True)  # which the workers must see
+            memory_mb = 0.0 if force else estimate_largest_memory(run.recipe for run in study.runs)
+            requirements = Requirements(cache.folder, threads, memory_mb)
+        pool = WorkerPool(client, requirements)
+        pool.update()  # fails before any run if no worker is fit
         settings: dict[str, Any] = {"threads": threads, "fail_fast": fail_fast}
-        outcome = run_all(study, folder, client, n_workers, cache, progress, data_cache, **settings)
+        outcome = run_all(study, folder, pool, n_workers, cache, progress, data_cache, **settings)
         result = StudyResult(study, folder, StudyTables(study, outcome), outcome)
         write_study_tables(result)
         from scgnn.report.study import write_report

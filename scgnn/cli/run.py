@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,8 @@ from scgnn.errors import UserError
 from scgnn.execution import process_group
 
 if TYPE_CHECKING:
+    from distributed.security import Security
+
     from scgnn.execution.cache import StageCache
     from scgnn.recipe.recipe import Recipe
     from scgnn.study.spec import Study
@@ -79,6 +82,23 @@ def run(
         str | None,
         typer.Option(metavar="ADDRESS", help="Dask scheduler to use.", rich_help_panel=STUDY_PANEL),
     ] = None,
+    tls_files: Annotated[
+        tuple[Path, Path, Path] | None,
+        typer.Option(
+            "--tls",
+            metavar="CA CERT KEY",
+            help="Certificate files for the scheduler (PEM).",
+            rich_help_panel=STUDY_PANEL,
+        ),
+    ] = None,
+    dashboard: Annotated[
+        bool,
+        typer.Option(
+            "--dashboard",
+            help="Show the dashboard of the local workers to all users of this machine.",
+            rich_help_panel=STUDY_PANEL,
+        ),
+    ] = False,
     fail_fast: Annotated[
         bool,
         typer.Option(
@@ -106,10 +126,12 @@ def run(
             raise UserError(f"--export: only for recipes; {recipe} is a study")
         study = load_study_from_options(recipe, data, labels_key, seeds, changes)
         settings |= {"jobs": jobs, "scheduler": scheduler, "fail_fast": fail_fast}
+        settings |= {"security": _load_certificates(tls_files, scheduler), "dashboard": dashboard}
         _run_study(study, **settings, threads=threads or 1, plugin_files=plugins or [])
         return
     study_options = {"--jobs": jobs, "--scheduler": scheduler, "--seeds": seeds}
-    check_no_study_options(recipe, study_options | {"--fail-fast": fail_fast})
+    study_options |= {"--tls": tls_files, "--dashboard": dashboard, "--fail-fast": fail_fast}
+    check_no_study_options(recipe, study_options)
     if export not in (None, *EXPORT_FORMATS):
         raise UserError(f"--export {export}: unknown format; known: {', '.join(EXPORT_FORMATS)}")
     complete = load_recipe_from_options(recipe, changes, data, labels_key)
@@ -172,6 +194,16 @@ def _run_recipe(
     from scgnn.cli.summary import print_run_summary
 
     print_run_summary(result.metrics, files, out)
+
+
+def _load_certificates(files: Sequence[Path] | None, scheduler: str | None) -> Security | None:
+    if not files:
+        return None
+    if scheduler is None:
+        raise UserError("--tls: only with --scheduler; local workers have their own certificates")
+    from scgnn.study.cluster import load_certificates
+
+    return load_certificates(*files)
 
 
 def _derive_run_name(recipe: str, data: list[str] | None) -> str:

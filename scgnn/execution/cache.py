@@ -64,7 +64,8 @@ class StageCache:
     """
 
     def __init__(self, folder: Path, size_limit: int | None = None) -> None:
-        self.folder, self.size_limit = folder, size_limit
+        self.folder = folder.absolute()  # workers of a cluster have other working directories
+        self.size_limit = size_limit
 
     def list_entries(self) -> list[CacheEntry]:
         """Return all entries, the least recently used first; files of other names are ignored."""

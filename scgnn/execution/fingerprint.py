@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,21 @@ def digest(*chunks: Any) -> str:
     return result.hexdigest()
 
 
+def library_versions(names: Iterable[str] = LIBRARIES) -> dict[str, str]:
+    """Return the versions of libraries, or ``not installed``."""
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
 @cache
 def code_fingerprint() -> str:
     """Return a hash of the source of this package and the versions of numerical libraries."""
-    versions = (f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+    versions = (f"{name} {version}" for name, version in library_versions().items())
     return digest(*versions, _hash_package_source(Path(str(scgnn.__file__)).parent))
 
 

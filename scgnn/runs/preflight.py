@@ -105,6 +105,15 @@ def check_all_fit_memory(recipes: Iterable[Recipe], n_workers: int = 1) -> None:
             check_fits_memory(recipe, size, n_workers)
 
 
+def estimate_largest_memory(recipes: Iterable[Recipe]) -> float:
+    """Return the largest memory of runs whose data size is known, in 10^6 bytes."""
+    peaks = {0.0}
+    for recipe in recipes:
+        if (size := get_dataset_size(recipe)) is not None:
+            peaks.add(peak_memory_mb(estimate_stages(recipe, size)))
+    return max(peaks)
+
+
 def check_fits_memory(recipe: Recipe, size: DatasetSize, n_workers: int = 1) -> None:
     """Check that a recipe fits into an equal part of the memory for each worker.
 

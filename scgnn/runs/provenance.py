@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 
-from scgnn.execution.fingerprint import LIBRARIES, code_fingerprint, digest, third_party_sources
+from scgnn.execution.fingerprint import (
+    LIBRARIES,
+    code_fingerprint,
+    digest,
+    library_versions,
+    third_party_sources,
+)
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry.entry_points import describe_source
 from scgnn.registry.introspection import is_builtin, iter_components
@@ -25,14 +30,9 @@ def collect_versions(*recipes: Recipe) -> dict[str, str]:
     """Return the versions that the numbers of runs depend on, plug-ins of the recipes included."""
     import torch
 
-    versions = third_party_components(*recipes)
-    for name in ("scgnn", *LIBRARIES, "anndata"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
     return {
-        **versions,
+        **third_party_components(*recipes),
+        **library_versions(("scgnn", *LIBRARIES, "anndata")),
         "source": code_fingerprint(),
         "python": platform.python_version(),
         "platform": platform.platform(),

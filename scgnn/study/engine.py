@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from distributed import Client
 from distributed.scheduler import KilledWorker
 
 from scgnn.errors import DISK_ERRNOS, UserError
@@ -31,6 +30,7 @@ from scgnn.state import State
 from scgnn.study.dask_backend import DaskStages
 from scgnn.study.progress import StudyProgress, StudyRunProgress
 from scgnn.study.spec import Run, Study
+from scgnn.study.workers import WorkerPool
 
 log = logging.getLogger("scgnn")
 
@@ -75,7 +75,7 @@ class DataCache:
 def run_all(
     study: Study,
     out: Path,
-    client: Client,
+    workers: WorkerPool,
     n_workers: int,
     cache: StageCache,
     progress: StudyProgress,
@@ -104,7 +104,7 @@ def run_all(
 
     def execute(run: Run) -> RunSummary:
         with use_progress(StudyRunProgress(progress, run.label)):
-            stages = DaskStages(client, cache, threads)
+            stages = DaskStages(workers, cache, threads)
             state, metrics = compute(run.recipe, data_cache(run.recipe), stages)
             metrics["peak_memory_mb"] = max(metrics["peak_memory_mb_by_stage"].values())
             summary = RunSummary(metrics, stages.costs)
@@ -123,7 +123,7 @@ def run_all(
                     raise UserError(f"{label}: {reason} (--fail-fast)")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            client.close()  # ends what the threads wait for
+            workers.client.close()  # ends what the threads wait for
             raise
     return outcome
 

@@ -21,7 +21,7 @@ from distributed import LocalCluster
 import scgnn
 from scgnn import load_study
 from scgnn.api.studies import run_study
-from scgnn.study import dask_backend
+from scgnn.study import cluster
 from scgnn.study.result import StudyResult
 
 EPOCHS = ("feature", "graph", "cluster", "iteration", "imputation")
@@ -59,8 +59,8 @@ def scheduler() -> Iterator[str]:
     """An existing cluster with one worker in this process."""
     with LocalCluster(
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
-    ) as cluster:
-        yield cluster.scheduler_address
+    ) as existing:
+        yield existing.scheduler_address
 
 
 def test_every_run_is_in_the_table_and_failures_have_their_reason(done):
@@ -170,7 +170,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(files, resume, message
 
 
 def test_a_missing_scheduler_is_reported(tmp_path, monkeypatch):
-    monkeypatch.setattr("scgnn.study.dask_backend.START_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("scgnn.study.cluster.START_TIMEOUT_SECONDS", 1)
     with pytest.raises(scgnn.UserError, match="no Dask scheduler answers"):
         run_study(study_of(), out=tmp_path / "out", scheduler="tcp://127.0.0.1:9")
 
@@ -182,10 +182,10 @@ def test_local_workers_divide_the_memory_limit_and_the_log_level_is_restored(mon
         options.update(kwargs)
         raise RuntimeError
 
-    monkeypatch.setattr(dask_backend, "LocalCluster", start_cluster)
-    monkeypatch.setattr(dask_backend, "memory_limit", lambda: 900.0)  # 10^6 bytes
+    monkeypatch.setattr(cluster, "LocalCluster", start_cluster)
+    monkeypatch.setattr(cluster, "memory_limit", lambda: 900.0)  # 10^6 bytes
     monkeypatch.setattr(logging.getLogger("distributed"), "level", logging.INFO)
-    with pytest.raises(RuntimeError), dask_backend.open_cluster(3, 1, None):
+    with pytest.raises(RuntimeError), cluster.open_cluster(3, 1, None):
         pass
     assert options["memory_limit"] == 300_000_000
     assert logging.getLogger("distributed").level == logging.INFO

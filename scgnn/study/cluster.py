@@ -1,0 +1,199 @@
+"""The Dask cluster of a study: local workers behind temporary certificates, or an existing one."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+from dask.system import CPU_COUNT
+from distributed import Client, LocalCluster, WorkerPlugin
+from distributed.security import Security
+
+from scgnn.errors import UserError
+from scgnn.execution.resources import memory_limit, set_spin_count
+from scgnn.registry.plugin_files import load_file
+
+START_TIMEOUT_SECONDS = 60
+LOOPBACK = "127.0.0.1:0"  # any free port, for this machine only
+NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": []}
+
+log = logging.getLogger("scgnn")
+
+
+class WorkerSetup(WorkerPlugin):
+    """Setup of every worker before its first task, replacements of dead ones included.
+
+    Attributes
+    ----------
+    problems
+        Reasons why plug-in files could not be loaded in this process, by file.
+    """
+
+    name = "scgnn-components"
+    problems: dict[Path, str] = {}  # noqa: RUF012 (of the process)
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = [path.resolve() for path in files]
+
+    def setup(self, worker: Any) -> None:
+        set_spin_count()  # torch is not imported yet
+        for file in self.files:
+            try:
+                load_file(file)
+            except UserError as error:
+                self.problems[file] = str(error)
+
+
+@contextmanager
+def open_cluster(
+    jobs: int | None,
+    threads: int,
+    scheduler: str | None,
+    plugin_files: Sequence[Path] = (),
+    *,
+    security: Security | None = None,
+    dashboard: bool = False,
+) -> Iterator[tuple[Client, int]]:
+    """Start a local cluster or connect to an existing one.
+
+    Local workers accept connections from processes with their temporary certificates only, and
+    from this machine only.
+
+    Parameters
+    ----------
+    jobs
+        Number of local workers, which share the memory evenly; by default, as many as the
+        processors suffice for.
+    threads
+        Numeric threads of each worker.
+    scheduler
+        Address of an existing cluster.
+    plugin_files
+        Files with components, loaded on the workers.
+    security
+        Certificates for an existing cluster.
+    dashboard
+        Whether local workers have a dashboard, which any user of this machine can read.
+
+    Yields
+    ------
+    The client and the number of workers.
+
+    Raises
+    ------
+    UserError
+        There is no scheduler at the address, or it has no workers.
+    """
+    if scheduler is None:
+        n_workers = count_local_workers(jobs, threads)
+        connection = _start_local_cluster(n_workers, threads, dashboard)
+    else:
+        connection = _connect_to_scheduler(scheduler, security)
+    with connection as client:
+        client.register_plugin(WorkerSetup(plugin_files))
+        yield client, len(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def count_local_workers(jobs: int | None, threads: int) -> int:
+    """Return the number of local workers: ``jobs``, or what the processors suffice for."""
+    return jobs or max(1, CPU_COUNT // threads)
+
+
+def check_dashboard(scheduler: str | None) -> None:
+    """Check that local workers can have a dashboard.
+
+    Raises
+    ------
+    UserError
+        The workers are not local, or a library is missing.
+    """
+    if scheduler is not None:
+        raise UserError(f"--dashboard: only for local workers; {scheduler} may have its own")
+    if importlib.util.find_spec("bokeh") is None:
+        raise UserError("--dashboard: needs bokeh; install it with 'pip install bokeh'")
+
+
+@contextmanager
+def _start_local_cluster(n_workers: int, threads: int, dashboard: bool) -> Iterator[Client]:
+    distributed_log = logging.getLogger("distributed")
+    level = distributed_log.level
+    distributed_log.setLevel(logging.CRITICAL)
+    env = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")}
+    env["DASK_DISTRIBUTED__WORKER__HTTP__ROUTES"] = "[]"  # no pages with logs, unencrypted
+    try:
+        # workers may write values of stages there, which only this user may read
+        with tempfile.TemporaryDirectory(prefix="scgnn-", ignore_cleanup_errors=True) as folder:
+            # the workers, which this process stops, inherit that Ctrl-C is ignored
+            with _ignore_sigint(), dask.config.set({} if dashboard else NO_PAGES):
+                cluster = LocalCluster(
+                    n_workers=n_workers,
+                    threads_per_worker=1,  # one stage at a time
+                    memory_limit=int(memory_limit() * 1e6 / n_workers),
+                    processes=True,
+                    security=Security.temporary(),
+                    dashboard_address=LOOPBACK,
+                    scheduler_kwargs={"dashboard": dashboard},
+                    local_directory=folder,
+                    silence_logs=logging.CRITICAL,
+                    env=env,
+                )
+            with cluster, Client(cluster) as client:
+                client.wait_for_workers(n_workers, timeout=START_TIMEOUT_SECONDS)
+                if dashboard:
+                    log.info(f"dashboard   {client.dashboard_link}")
+                yield client
+    finally:
+        distributed_log.setLevel(level)
+
+
+@contextmanager
+def _ignore_sigint() -> Iterator[None]:
+    """Ignore Ctrl-C in this process and in those that it starts meanwhile."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set signal handlers
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _connect_to_scheduler(address: str, security: Security | None) -> Iterator[Client]:
+    try:
+        client = Client(address, timeout=START_TIMEOUT_SECONDS, security=security)
+    except (OSError, ValueError, TypeError, TimeoutError) as error:
+        problem = f"no Dask scheduler answers ({' '.join(str(error).split()) or 'timeout'})"
+        if address.startswith("tls://"):
+            problem += "; check the certificates of --tls"
+        raise UserError(f"--scheduler {address}: {problem}") from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=START_TIMEOUT_SECONDS)
+        except TimeoutError:
+            raise UserError(f"--scheduler {address}: has no workers; start at least one") from None
+        yield client
+
+
+def load_certificates(ca_file: Path, certificate: Path, key: Path) -> Security:
+    """Return the certificates for an existing cluster.
+
+    Raises
+    ------
+    UserError
+        A file is missing.
+    """
+    for path in (ca_file, certificate, key):
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; it must be a certificate or key in PEM format")
+    paths = {"tls_client_cert": str(certificate), "tls_client_key": str(key)}
+    return Security(tls_ca_file=str(ca_file), require_encryption=True, **paths)

@@ -1,0 +1,184 @@
+"""The workers of a cluster that compute what this process would.
+
+A worker whose source, libraries or plug-in files differ gives other values. Each worker is asked
+before it gets a task, and each task refuses to run where the code is not that of its driver.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import platform
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from distributed import Client, get_worker
+
+from scgnn.errors import UserError
+from scgnn.execution.fingerprint import (
+    code_fingerprint,
+    digest,
+    library_versions,
+    third_party_sources,
+)
+from scgnn.execution.resources import memory_limit
+from scgnn.registry.introspection import iter_components
+from scgnn.study.cluster import WorkerSetup
+
+log = logging.getLogger("scgnn")
+
+
+class ForeignWorkerError(Exception):
+    """A task reached a worker with other code."""
+
+
+class Requirements(NamedTuple):
+    """What a worker needs for the runs of a study.
+
+    Attributes
+    ----------
+    folder
+        Folder of the cache, which all workers share.
+    threads
+        Numeric threads of a task.
+    memory_mb
+        Estimated memory of the largest run, in 10^6 bytes; 0 if it is not known.
+    """
+
+    folder: Path
+    threads: int = 1
+    memory_mb: float = 0.0
+
+
+class WorkerPool:
+    """The workers of a cluster that are fit for a study.
+
+    Parameters
+    ----------
+    client
+        Client of the cluster.
+    requirements
+        What each worker needs; None takes all workers as they are, as those that this process
+        has started.
+    """
+
+    def __init__(self, client: Client, requirements: Requirements | None) -> None:
+        self.client, self.requirements = client, requirements
+        self._lock = threading.Lock()
+        self._problems: dict[str, str | None] = {}  # of each worker by its address
+
+    def update(self) -> list[str] | None:
+        """Ask new workers, and return the addresses of the fit ones; None if all workers are fit.
+
+        Raises
+        ------
+        UserError
+            No worker is fit; lists the reasons.
+        """
+        if self.requirements is None:
+            return None
+        with self._lock:
+            present = set(self.client.scheduler_info(n_workers=-1)["workers"])
+            if new := sorted(present - self._problems.keys()):
+                options: dict[str, Any] = {"workers": new, "on_error": "return"}
+                answers = self.client.run(describe_worker, self.requirements.folder, **options)
+                for address in new:
+                    self._record(address, self._find_problem(answers.get(address)))
+            fit = [address for address in sorted(present) if self._problems[address] is None]
+            if present and not fit:
+                problems = "; ".join(sorted({str(self._problems[a]) for a in present}))
+                raise UserError(f"no worker can take part in the study: {problems}")
+            return None if len(fit) == len(present) else fit
+
+    def exclude(self, address: str) -> None:
+        """Leave a worker out whose code turned out to be another.
+
+        Raises
+        ------
+        UserError
+            This process started the worker: the code has changed meanwhile.
+        """
+        if self.requirements is None:
+            problem = "the code of scgnn or of a plug-in changed while the study was running"
+            raise UserError(f"{problem}; rerun with --resume")
+        with self._lock:
+            self._record(address, "its code is not that of this process")
+
+    @property
+    def n_unfit(self) -> int:
+        """Number of workers left out so far."""
+        return sum(problem is not None for problem in self._problems.values())
+
+    def _record(self, address: str, problem: str | None) -> None:
+        self._problems[address] = problem
+        if problem is not None:
+            log.warning(f"worker {address} is left out: {problem}")
+
+    def _find_problem(self, answer: Any) -> str | None:
+        """Return why a worker is not fit, from what it says about itself."""
+        assert self.requirements is not None
+        if not isinstance(answer, dict):
+            reason = " ".join(str(answer).split()) or "no answer"
+            return f"it cannot run scgnn ({reason}); install the same version there"
+        if answer["problem"]:
+            return str(answer["problem"])
+        there = answer["versions"]
+        for name, here in describe_versions().items():
+            if there.get(name) != here:
+                same = "install the same version there"
+                if name == "source":
+                    return f"it has another version of scgnn or of a library; {same}"
+                return f"it has {name} {there.get(name)} instead of {here}; {same}"
+        if answer["processors"] < self.requirements.threads:
+            n = self.requirements.threads
+            return f"it has {answer['processors']} processors, fewer than --threads {n}"
+        if answer["memory_mb"] < self.requirements.memory_mb:
+            free, needed = f"{answer['memory_mb']:,.0f}", f"{self.requirements.memory_mb:,.0f}"
+            return f"it has {free} MB of free memory, and a run needs roughly {needed} MB"
+        return None
+
+
+def describe_versions() -> dict[str, str]:
+    """Return the versions that values depend on, and a hash of the source."""
+    versions = {"Python": platform.python_version(), **library_versions()}
+    return versions | {"source": code_fingerprint()}
+
+
+def describe_worker(folder: Path) -> dict[str, Any]:
+    """Return versions and resources of this process, and what keeps it from computing."""
+    import psutil
+
+    problem = next(iter(WorkerSetup.problems.values()), "")
+    for name in ("torch", "dgl"):
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # of a broken installation
+            reason = " ".join(str(error).split()) or type(error).__name__
+            problem = f"{name} cannot be imported ({reason}); install it there"
+    if not folder.is_dir():
+        problem = f"{folder} does not exist there; use a folder that all workers share"
+    return {
+        "versions": describe_versions(),
+        "problem": problem,
+        "processors": len(psutil.Process().cpu_affinity() or ()) or psutil.cpu_count() or 1,
+        "memory_mb": min(memory_limit(), psutil.virtual_memory().available / 1e6),
+    }
+
+
+def compute_task_fingerprint(args: tuple[Any, ...]) -> str:
+    """Return a hash of all code that a task runs: this package, libraries and plug-ins."""
+    sources = [source for part in iter_components(args) for source in third_party_sources(part)]
+    return digest(code_fingerprint(), *sources)
+
+
+def check_task_fingerprint(args: tuple[Any, ...], expected: str) -> None:
+    """Check that this worker has the code of the driver.
+
+    Raises
+    ------
+    ForeignWorkerError
+        It has not.
+    """
+    if compute_task_fingerprint(args) != expected:
+        raise ForeignWorkerError(get_worker().address)

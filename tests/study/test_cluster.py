@@ -1,0 +1,206 @@
+"""The cluster of a study: who can reach it, and which workers take part."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from distributed import Client, LocalCluster
+from distributed.security import Security
+
+import scgnn
+from scgnn import load_study
+from scgnn.api.studies import run_study
+from scgnn.errors import UserError
+from scgnn.study import workers
+from scgnn.study.cluster import load_certificates, open_cluster
+from scgnn.study.workers import (
+    ForeignWorkerError,
+    Requirements,
+    WorkerPool,
+    describe_versions,
+    describe_worker,
+)
+
+EPOCHS = ("feature", "graph", "cluster", "iteration", "imputation")
+SMALL = {
+    "data.reader.n_cells": 60,
+    "data.reader.n_genes": 40,
+    "pipeline.max_iterations": 1,
+    "pipeline.feature_encoder": {"name": "mlp", "hidden": [16, 8], "dropout": 0.2},
+    **{f"pipeline.{name}_training.epochs": 3 for name in EPOCHS},
+}
+STUDY = {"base": "scgnn", "vary": {"pipeline.graph_encoder": ["gat", None]}, "seeds": [0, 1]}
+
+
+@pytest.fixture(scope="module")
+def local_client():
+    with open_cluster(1, 1, None) as (client, _):
+        yield client
+
+
+def list_listening_addresses() -> set[str]:
+    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    connections = [c for process in family for c in process.net_connections("inet")]
+    return {c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN}
+
+
+def test_no_socket_of_a_local_cluster_listens_beyond_loopback(local_client):
+    assert local_client.scheduler_info()["address"].startswith("tls://127.0.0.1:")
+    assert list_listening_addresses() == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("credentials", ["none", "tcp", "others"])
+@pytest.mark.parametrize("target", ["scheduler", "worker", "nanny"])
+def test_a_client_without_the_certificate_is_refused(local_client, credentials, target):
+    info = local_client.scheduler_info(n_workers=-1)
+    ((address, worker),) = info["workers"].items()
+    addresses = {"scheduler": info["address"], "worker": address, "nanny": worker["nanny"]}
+    address = addresses[target].replace("tls://", "tcp://" if credentials == "tcp" else "tls://")
+    security = Security.temporary() if credentials == "others" else None
+    with pytest.raises((OSError, TypeError)):
+        Client(address, security=security, timeout=1)
+    assert local_client.submit(len, "abc", pure=False).result() == 3
+
+
+@pytest.mark.parametrize(
+    "page", ["status", "info/main/workers.html", "json/counts.json", "metrics"]
+)
+def test_no_pages_show_logs_or_tasks(local_client, page):
+    services = local_client.scheduler_info()["services"]
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"http://127.0.0.1:{services['dashboard']}/{page}", timeout=5)
+
+
+def test_the_dashboard_is_for_local_workers(tmp_path):
+    study = load_study(STUDY, SMALL)
+    with pytest.raises(UserError, match="--dashboard: only for local workers"):
+        run_study(study, out=tmp_path / "out", scheduler="tcp://127.0.0.1:9", dashboard=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_certificates_are_named(tmp_path):
+    with pytest.raises(UserError, match="no such file"):
+        load_certificates(tmp_path / "ca.pem", tmp_path / "a.pem", tmp_path / "b.pem")
+
+
+# ---- fitness of workers
+
+
+@pytest.fixture
+def pool(tmp_path):
+    return WorkerPool(None, Requirements(tmp_path, threads=2, memory_mb=100.0))
+
+
+def answer_with(tmp_path, **changes):
+    answer = describe_worker(tmp_path) | {"processors": 8, "memory_mb": 1e6}
+    versions = answer["versions"] | changes.pop("versions", {})
+    return answer | {"versions": versions} | changes
+
+
+def test_a_worker_like_this_process_is_fit(pool, tmp_path):
+    assert pool._find_problem(answer_with(tmp_path)) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"versions": {"source": "0"}}, "another version of scgnn"),
+        ({"versions": {"torch": "1.0"}}, r"torch 1\.0 instead of 2"),
+        ({"versions": {"Python": "3.9.1"}}, r"Python 3\.9\.1 instead of"),
+        ({"versions": {"dgl": "not installed"}}, "dgl not installed instead of"),
+        ({"processors": 1}, "1 processors, fewer than --threads 2"),
+        ({"memory_mb": 50.0}, "50 MB of free memory, and a run needs roughly 100 MB"),
+        ({"problem": "dgl cannot be imported (x); install it there"}, "dgl cannot be imported"),
+    ],
+    ids=str,
+)
+def test_an_unfit_worker_is_named_with_the_reason(pool, tmp_path, changes, problem):
+    assert re.search(problem, pool._find_problem(answer_with(tmp_path, **changes)))
+
+
+@pytest.mark.parametrize("answer", [None, ModuleNotFoundError("No module named 'scgnn'"), "lost"])
+def test_a_worker_that_cannot_answer_is_unfit(pool, answer):
+    assert "it cannot run scgnn" in pool._find_problem(answer)
+
+
+def test_a_worker_without_the_folder_of_the_cache_is_unfit(pool, tmp_path):
+    assert "does not exist there" in pool._find_problem(answer_with(tmp_path / "absent"))
+
+
+def test_versions_name_all_libraries():
+    assert {"source", "Python", "torch", "dgl", "igraph"} <= describe_versions().keys()
+
+
+@pytest.fixture
+def scheduler():
+    """A scheduler without workers."""
+    with LocalCluster(
+        n_workers=0, processes=False, dashboard_address=":0", host="127.0.0.1", protocol="tcp://"
+    ) as cluster:
+        yield cluster
+
+
+def start_worker(scheduler, folder: Path, path: list[Path], *options: str) -> subprocess.Popen:
+    folder.mkdir()
+    command = [sys.executable, "-m", "distributed.cli.dask_worker", scheduler.scheduler_address]
+    command += ["--no-nanny", "--no-dashboard", "--host", "127.0.0.1", *options]
+    source = Path(scgnn.__file__).parents[1]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [*path, source]))}
+    return subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.DEVNULL)
+
+
+def test_a_task_refuses_a_worker_with_other_code(monkeypatch):
+    monkeypatch.setattr(workers, "code_fingerprint", lambda: "other")
+    monkeypatch.setattr(workers, "get_worker", lambda: type("Worker", (), {"address": "tcp://a"}))
+    with pytest.raises(ForeignWorkerError, match="tcp://a"):
+        workers.check_task_fingerprint((), "expected")
+
+
+@pytest.mark.slow
+def test_unfit_workers_are_left_out_and_the_bits_are_those_of_local_workers(
+    tmp_path, scheduler, caplog, monkeypatch
+):
+    study = load_study(STUDY, SMALL)
+    local = run_study(study, out=tmp_path / "local", jobs=1)
+    altered, broken = tmp_path / "altered", tmp_path / "broken"
+    shutil.copytree(Path(scgnn.__file__).parent, altered / "scgnn")
+    with (altered / "scgnn" / "seeding.py").open("a") as file:
+        file.write("# another version\n")
+    (broken / "dgl").mkdir(parents=True)
+    (broken / "dgl" / "__init__.py").write_text("raise ImportError('libdgl.so: not found')")
+    processes = [
+        start_worker(scheduler, tmp_path / "a", [altered]),
+        start_worker(scheduler, tmp_path / "b", [broken]),
+        start_worker(scheduler, tmp_path / "c", [], "--nthreads", "4"),
+    ]
+    monkeypatch.chdir(tmp_path)
+    try:
+        with Client(scheduler) as client:
+            client.wait_for_workers(3, timeout=120)
+        out = Path("remote")  # relative: the workers have other working directories
+        remote = run_study(study, out=out, scheduler=scheduler.scheduler_address)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait()
+    assert not remote.outcome.failures
+    for file in (local.folder / "runs").rglob("*"):
+        if file.name in ("cells.csv", "history.csv", "iterations.csv", "recipe.yaml"):
+            assert (out / "runs" / file.relative_to(local.folder / "runs")).read_bytes() == (
+                file.read_bytes()
+            )
+    count = len(list((local.folder / "stages").glob("*.npz")))
+    assert len(list((out / "stages").glob("*.npz"))) == count
+    left_out = [record.getMessage() for record in caplog.records if "left out" in record.message]
+    assert len(left_out) == 2
+    assert sum("another version of scgnn" in text for text in left_out) == 1
+    assert sum("dgl cannot be imported (libdgl.so: not found)" in text for text in left_out) == 1
