@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from scgnn.data.hdf5_strings import StringStorage, check_attribute_types
 from scgnn.errors import InputError
 
 MAX_COMPRESSION = 2048  # of a whole file; gzip reaches 1,032
 MIN_SIZE_LIMIT = 2**25  # bytes; constant values take little or no space in a file
 ZARR_METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zmetadata")
 MAX_METADATA_SIZE = 2**28  # bytes; 500 per object in a store of 500,000 objects
-SPARSE_SHAPE_KEYS = ("shape", "h5sparse_shape")  # attributes of a group, as written by anndata
+SPARSE_SHAPE_KEYS = ("shape", "h5sparse_shape")
+CHECKED_ATTRIBUTES = (b"shape", b"h5sparse_shape", b"categories")
 REFERENCE_SIZE = 16  # bytes of a string in an array
 
 
@@ -46,43 +48,62 @@ def open_hdf5(path: Path) -> Any:
 
     file = h5py.File(path, "r")
     limit = _size_limit(path.stat().st_size)
-
-    def check(key: bytes, link: Any) -> None:
-        name = key.decode(errors="replace")
-        if link.type == h5py.h5l.TYPE_HARD:
-            _check_hdf5_object(h5py.h5o.open(file.id, key), f"{path}: {name}", limit)
-        elif link.type != h5py.h5l.TYPE_SOFT:
-            raise _outside(f"{path}: {name}", "is a link to another file")
-
+    links: list[tuple[bytes, int]] = [(b"/", h5py.h5l.TYPE_HARD)]
     try:
-        file.id.links.visit(check, info=True)
+        file.id.links.visit(lambda key, link: links.append((key, link.type)), info=True)
+        _check_links(file, path, links, limit)
     except BaseException:
         file.close()
         raise
     return file
 
 
-def _check_hdf5_object(identifier: Any, name: str, limit: int) -> None:
-    """Check a group or dataset of an HDF5 file."""
+def _check_links(file: Any, path: Path, links: list[tuple[bytes, int]], limit: int) -> None:
+    """Check everything in an HDF5 file, by the keys and the types of its links."""
     import h5py
 
-    if isinstance(identifier, h5py.h5g.GroupID):
-        for key in SPARSE_SHAPE_KEYS:
-            if h5py.h5a.exists(identifier, key.encode()):
-                _check_size(8 * int(np.max(h5py.Group(identifier).attrs[key])), name, limit)
-    elif isinstance(identifier, h5py.h5d.DatasetID):
-        properties = identifier.get_create_plist()
-        layout = properties.get_layout()
-        if properties.get_external_count() or layout == h5py.h5d.VIRTUAL:
-            raise _outside(name, "is an external or virtual dataset, stored elsewhere")
-        chunks = properties.get_chunk() if layout == h5py.h5d.CHUNKED else ()
-        itemsize = identifier.get_type().get_size()
-        _check_size(max(prod(identifier.shape or ()), prod(chunks)) * itemsize, name, limit)
-        if h5py.h5a.exists(identifier, b"categories"):  # a reference, before anndata 0.7
-            reference = h5py.Dataset(identifier).attrs["categories"]
-            if isinstance(reference, h5py.Reference):
-                target = h5py.h5r.dereference(reference, identifier)
-                _check_hdf5_object(target, f"{name}, categories", limit)
+    storage = StringStorage(path)
+    with_attributes = []
+    for key, link_type in links:
+        name = f"{path}: {key.decode(errors='replace')}"
+        if link_type == h5py.h5l.TYPE_HARD:
+            identifier = h5py.h5o.open(file.id, key)
+            if isinstance(identifier, h5py.h5d.DatasetID):
+                _check_dataset(identifier, name, limit)
+                storage.add(identifier, name)
+            check_attribute_types(identifier, name)
+            if any(h5py.h5a.exists(identifier, attribute) for attribute in CHECKED_ATTRIBUTES):
+                with_attributes.append((key, name))
+        elif link_type != h5py.h5l.TYPE_SOFT:
+            raise _outside(name, "is a link to another file")
+    storage.check_heaps()  # before attributes, which can be strings, are read
+    for key, name in with_attributes:
+        _check_attributes(file[key], name, limit)
+
+
+def _check_dataset(identifier: Any, name: str, limit: int) -> None:
+    """Check the storage and the size of a dataset, by its low-level identifier."""
+    import h5py
+
+    properties = identifier.get_create_plist()
+    layout = properties.get_layout()
+    if properties.get_external_count() or layout == h5py.h5d.VIRTUAL:
+        raise _outside(name, "is an external or virtual dataset, stored elsewhere")
+    chunks = properties.get_chunk() if layout == h5py.h5d.CHUNKED else ()
+    itemsize = identifier.get_type().get_size()
+    _check_size(max(prod(identifier.shape or ()), prod(chunks)) * itemsize, name, limit)
+
+
+def _check_attributes(item: Any, name: str, limit: int) -> None:
+    """Check the declared shape of a sparse matrix, and what anndata before 0.7 referred to."""
+    import h5py
+
+    for key in SPARSE_SHAPE_KEYS:
+        if key in item.attrs:
+            _check_size(8 * int(np.max(item.attrs[key])), name, limit)
+    reference = item.attrs.get("categories")
+    if isinstance(reference, h5py.Reference) and isinstance(item.file[reference], h5py.Dataset):
+        _check_dataset(item.file[reference].id, f"{name}, categories", limit)
 
 
 def check_zarr(folder: Path) -> None:

@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from scgnn.arguments import expand_local_path
 from scgnn.errors import InputError
 from scgnn.registry.component import Component
 
@@ -55,7 +56,7 @@ def resolve_path(path: str) -> Path:
     """Return an existing, readable folder or regular file with content, else raise InputError."""
     if not path:
         raise InputError("the reader has no path: set data.reader.path, or use --data FILE")
-    resolved = Path(path).expanduser()
+    resolved = expand_local_path(path)
     try:
         status = resolved.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
