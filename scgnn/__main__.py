@@ -1,5 +1,5 @@
 """``python -m scgnn``: the command ``scgnn-recipe``."""
 
-from scgnn.cli import main
+from scgnn.cli import start
 
-main()
+start()

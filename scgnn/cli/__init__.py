@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # noqa: F401
 from scgnn.cli.app import RunInterruptedError, app
+from scgnn.cli.watch import announce, watch
 from scgnn.errors import DISK_ERRNOS, UserError
 from scgnn.execution import process_group
 from scgnn.execution.resources import set_spin_count
 
 COMMAND_ORDER = ("run", "check", "show", "diff", "list", "new", "test", "cache", "doctor")
 app.registered_commands.sort(key=lambda c: COMMAND_ORDER.index(c.name or c.callback.__name__))  # type: ignore[union-attr]
+
+
+def start() -> None:
+    """Start the command; ``run`` in a process of its own, so that it ends when interrupted."""
+    if sys.argv[1:2] == ["run"] and hasattr(os, "fork") and process_group.world_size() == 1:
+        watch(main)
+    main()
 
 
 def main() -> None:
@@ -29,7 +38,9 @@ def main() -> None:
     except ImportError as error:
         _exit(f"{error}; run 'scgnn-recipe doctor' to check the installation", 1)
     except RunInterruptedError as error:
-        _exit(str(error), 130)
+        sys.stderr.write(f"{error}\n")
+        announce("")  # is printed; what is left may take longer to end
+        sys.exit(130)
     except UserError as error:
         _exit(str(error), 2)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
@@ -24,6 +25,7 @@ from scgnn.cli.options import (
     load_study_from_options,
     parse_size,
 )
+from scgnn.cli.watch import NOTHING_COMPUTED, RESUME_ADVICE, announce
 from scgnn.errors import UserError
 from scgnn.execution import process_group
 
@@ -34,10 +36,26 @@ if TYPE_CHECKING:
     from scgnn.recipe.recipe import Recipe
     from scgnn.study.spec import Study
 
+P = ParamSpec("P")
+
 EXPORT_FORMATS = ("scgnn",)
 
 
+def translate_interrupt(command: Callable[P, None]) -> Callable[P, None]:
+    """Return a command that ends with a sentence where Ctrl-C arrives before its run."""
+
+    @wraps(command)
+    def translate(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise RunInterruptedError(NOTHING_COMPUTED) from None
+
+    return translate
+
+
 @app.command()
+@translate_interrupt
 def run(
     recipe: RecipeArgument,
     data: DataListOption = None,
@@ -129,7 +147,7 @@ def run(
         settings |= {"security": _load_certificates(tls_files, scheduler), "dashboard": dashboard}
         _run_study(study, **settings, threads=threads or 1, plugin_files=plugins or [])
         return
-    study_options = {"--jobs": jobs, "--scheduler": scheduler, "--seeds": seeds}
+    study_options: dict[str, object] = {"--jobs": jobs, "--scheduler": scheduler, "--seeds": seeds}
     study_options |= {"--tls": tls_files, "--dashboard": dashboard, "--fail-fast": fail_fast}
     check_no_study_options(recipe, study_options)
     if export not in (None, *EXPORT_FORMATS):
@@ -176,6 +194,8 @@ def _run_recipe(
 
         configure_process(threads)
         out = out or select_output_folder(Path("runs") / name, recipe, resume)
+        message = f"interrupted: finished stages are in {out}; {RESUME_ADVICE}"
+        announce(message)
         try:
             with open_output_folder(out, recipe, resume) as folder:
                 if is_distributed:
@@ -188,9 +208,7 @@ def _run_recipe(
         except KeyboardInterrupt:
             if is_distributed:
                 raise
-            raise RunInterruptedError(
-                f"interrupted: finished stages are in {out}; rerun with --resume to continue"
-            ) from None
+            raise RunInterruptedError(message) from None
     from scgnn.cli.summary import print_run_summary
 
     print_run_summary(result.metrics, files, out)
@@ -220,13 +238,13 @@ def _run_study(study: Study, **settings: Any) -> None:
     from scgnn.cli.progress import show_study_progress
     from scgnn.cli.summary import print_study_summary
 
+    message = f"interrupted: finished runs are kept; {RESUME_ADVICE}"
+    announce(message)
     with show_study_progress(Console(stderr=True)) as progress:
         try:
             result = run_study(study, **settings, progress=progress)
         except KeyboardInterrupt:
-            raise RunInterruptedError(
-                "interrupted: finished runs are kept; rerun with --resume to continue"
-            ) from None
+            raise RunInterruptedError(message) from None
     print_study_summary(result)
     if result.outcome.failures:
         raise typer.Exit(1)

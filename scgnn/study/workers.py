@@ -34,7 +34,7 @@ class ForeignWorkerError(Exception):
 
 
 class Requirements(NamedTuple):
-    """What a worker needs for the runs of a study.
+    """Requirements of the runs of a study on each worker.
 
     Attributes
     ----------
@@ -116,20 +116,20 @@ class WorkerPool:
             log.warning(f"worker {address} is left out: {problem}")
 
     def _find_problem(self, answer: Any) -> str | None:
-        """Return why a worker is not fit, from what it says about itself."""
+        """Return why a worker is not fit, from its description."""
         assert self.requirements is not None
         if not isinstance(answer, dict):
             reason = " ".join(str(answer).split()) or "no answer"
             return f"it cannot run scgnn ({reason}); install the same version there"
         if answer["problem"]:
             return str(answer["problem"])
-        there = answer["versions"]
-        for name, here in describe_versions().items():
-            if there.get(name) != here:
+        versions = answer["versions"]
+        for name, expected in describe_versions().items():
+            if versions.get(name) != expected:
                 same = "install the same version there"
                 if name == "source":
                     return f"it has another version of scgnn or of a library; {same}"
-                return f"it has {name} {there.get(name)} instead of {here}; {same}"
+                return f"it has {name} {versions.get(name)} instead of {expected}; {same}"
         if answer["processors"] < self.requirements.threads:
             n = self.requirements.threads
             return f"it has {answer['processors']} processors, fewer than --threads {n}"

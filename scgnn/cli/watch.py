@@ -1,0 +1,127 @@
+"""Interruption of runs: the command watches over the process that computes.
+
+Libraries hold the interpreter for minutes or end the process when a signal arrives. The command
+therefore forks before it loads them: the child computes; the parent passes signals on, ends the
+child where it does not end itself, and prints what is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+GRACE_SECONDS = 4  # that a run gets to end itself
+MAX_MESSAGE_BYTES = 4096  # which a pipe writes in one piece
+PR_SET_PDEATHSIG = 1  # of sys/prctl.h
+SHOW_CURSOR = "\x1b[?25h"
+NOTHING_COMPUTED = "interrupted: nothing was computed yet"
+RESUME_ADVICE = "rerun with --resume to continue"
+
+_message_pipe: int | None = None  # to the parent; None if nothing watches over this process
+
+
+def watch(command: object) -> None:
+    """Run a command in a child process, and exit with its code.
+
+    Parameters
+    ----------
+    command
+        Function without arguments, which exits the process.
+    """
+    global _message_pipe
+    reader, writer = os.pipe()
+    parent, child = os.getpid(), os.fork()
+    if child:
+        os.close(writer)
+        sys.exit(_wait(child, reader))
+    os.close(reader)
+    _message_pipe = writer
+    _end_with(parent)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    command()  # type: ignore[operator]
+
+
+def announce(message: str) -> None:
+    """Tell the parent what to print if this process cannot end itself when interrupted."""
+    if _message_pipe is not None:
+        os.write(_message_pipe, message.encode()[: MAX_MESSAGE_BYTES - 1] + b"\0")
+
+
+def _interrupt(*_: object) -> None:
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, signal.SIG_IGN)  # the first one counts
+    raise KeyboardInterrupt
+
+
+def _end_with(parent: int) -> None:
+    """End this process as soon as its parent has ended."""
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return
+
+    def poll() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=poll, daemon=True).start()
+
+
+def _wait(child: int, reader: int) -> int:
+    """Wait for a child, pass signals on to it, and return the exit code."""
+    received: list[int] = []
+
+    def forward(number: int, _: FrameType | None) -> None:
+        if not received:
+            signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
+        received.append(number)
+        os.kill(child, number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, forward)
+    signal.signal(signal.SIGALRM, lambda *_: _kill_family(child))
+    # the child is not reaped before the handlers are off: its number may be given away then
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code >= 0:
+        return 128 + received[0] if received and code == 130 else code
+    messages = os.read(reader, 16 * MAX_MESSAGE_BYTES).decode(errors="replace").split("\0")[:-1]
+    if received:
+        code = -received[0]
+        message = messages[-1] if messages else NOTHING_COMPUTED
+    elif code == -signal.SIGKILL:
+        message = f"the system killed the run, probably for lack of memory; {RESUME_ADVICE}"
+    else:
+        name = signal.strsignal(-code)
+        message = f"the run crashed in a library ({name}); {RESUME_ADVICE}"
+    if message:
+        sys.stderr.write(f"{SHOW_CURSOR if sys.stderr.isatty() else ''}{message}\n")
+    return 128 - code
+
+
+def _kill_family(child: int) -> None:
+    """Kill a process and all that it started, such as the workers of a study."""
+    import psutil
+
+    try:
+        family = psutil.Process(child).children(recursive=True)
+    except psutil.NoSuchProcess:
+        family = []
+    os.kill(child, signal.SIGKILL)
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
