@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ ZARR_METADATA_FILES = ("zarr.json", ".zarray", ".zattrs", ".zmetadata")
 MAX_METADATA_SIZE = 2**28  # bytes; 500 per object in a store of 500,000 objects
 SPARSE_SHAPE_KEYS = ("shape", "h5sparse_shape")
 CHECKED_ATTRIBUTES = (b"shape", b"h5sparse_shape", b"categories")
+BYTE_CODECS = {"zstd", "blosc", "gzip", "zlib", "lz4", "bz2", "lzma"}  # that need no settings
 REFERENCE_SIZE = 16  # bytes of a string in an array
 
 
@@ -46,16 +48,20 @@ def open_hdf5(path: Path) -> Any:
     """
     import h5py
 
-    file = h5py.File(path, "r")
-    limit = _size_limit(path.stat().st_size)
+    status = path.stat()
+    _check_hdf5(path, status.st_size, (status.st_dev, status.st_ino, status.st_mtime_ns))
+    return h5py.File(path, "r")
+
+
+@lru_cache(maxsize=64)  # a run opens a file to detect its format, to estimate memory and to read it
+def _check_hdf5(path: Path, size: int, version: tuple[int, ...]) -> None:
+    """Check everything in a version of an HDF5 file."""
+    import h5py
+
     links: list[tuple[bytes, int]] = [(b"/", h5py.h5l.TYPE_HARD)]
-    try:
+    with h5py.File(path, "r") as file:
         file.id.links.visit(lambda key, link: links.append((key, link.type)), info=True)
-        _check_links(file, path, links, limit)
-    except BaseException:
-        file.close()
-        raise
-    return file
+        _check_links(file, path, links, _size_limit(size))
 
 
 def _check_links(file: Any, path: Path, links: list[tuple[bytes, int]], limit: int) -> None:
@@ -135,9 +141,11 @@ def check_zarr(folder: Path) -> None:
                     if entry.name in ZARR_METADATA_FILES:
                         documents.append(entry.path)
     limit = _size_limit(total)
-    for path in documents:
-        for key, node in _iter_zarr_nodes(_read_json(path), path):
-            _check_zarr_node(node, key, limit)
+    nodes = [node for path in documents for node in _iter_zarr_nodes(_read_json(path), Path(path))]
+    for path, node in nodes:
+        _check_zarr_node(node, path, limit)
+    for array, node in dict(nodes).items():
+        _check_zarr_strings(array, node)
 
 
 def _read_json(path: str) -> Any:
@@ -150,34 +158,61 @@ def _read_json(path: str) -> Any:
         return None
 
 
-def _iter_zarr_nodes(document: Any, key: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the name and the metadata of each object in a metadata file."""
+def _iter_zarr_nodes(document: Any, path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the path and the metadata of each object in a metadata file."""
     if not isinstance(document, dict):
         return
-    yield key, document
+    yield path, document
     for nested in ("attributes", "consolidated_metadata"):
-        yield from _iter_zarr_nodes(document.get(nested), key)
+        yield from _iter_zarr_nodes(document.get(nested), path.with_name(nested))
     consolidated = document.get("metadata")
     if isinstance(consolidated, dict):
         for name, node in consolidated.items():
             if ".." in name.split("/"):
-                raise _outside(f"{key}: {name}", "is outside the zarr store")
-            yield from _iter_zarr_nodes(node, f"{key}, {name}")
+                raise _outside(f"{path}: {name}", "is outside the zarr store")
+            own = path.parent / name
+            yield from _iter_zarr_nodes(node, own if own.is_file() else own / "zarr.json")
 
 
-def _check_zarr_node(node: dict[str, Any], key: str, limit: int) -> None:
+def _check_zarr_node(node: dict[str, Any], path: Path, limit: int) -> None:
     """Check the metadata of an array, or the attributes of a sparse matrix."""
     dtype = node.get("dtype", node.get("data_type"))
-    grid = (node.get("chunk_grid") or {}).get("configuration") or {}
-    for shape in (node.get("shape"), node.get("chunks"), grid.get("chunk_shape")):
+    for shape in (node.get("shape"), _get_chunks(node)):
         if isinstance(shape, list) and all(isinstance(n, int) for n in shape):
             size = 8 * max(shape, default=0) if dtype is None else prod(shape) * _itemsize(dtype)
-            _check_size(size, key, limit)
-    codecs = [node.get("compressor"), *(node.get("filters") or ()), *(node.get("codecs") or ())]
-    for codec in codecs:
-        name = codec.get("id", codec.get("name")) if isinstance(codec, dict) else ""
-        if str(name).endswith("pickle"):
-            raise InputError(f"{key} contains Python objects, which are not read: export it again")
+            _check_size(size, str(path), limit)
+    if any(codec.endswith("pickle") for codec in _list_codecs(node)):
+        raise InputError(f"{path} has Python objects, which are not read: export it again")
+
+
+def _check_zarr_strings(path: Path, node: dict[str, Any]) -> None:
+    """Check the number of strings in each chunk, for which memory is reserved at once."""
+    import numcodecs
+
+    codecs, chunks = _list_codecs(node), _get_chunks(node)
+    strings = [i for i, codec in enumerate(codecs) if codec.startswith("vlen-")]
+    if chunks is None or not strings or not set(codecs[strings[-1] + 1 :]) <= BYTE_CODECS:
+        return
+    decoders = [numcodecs.get_codec({"id": codec}) for codec in codecs[: strings[-1] : -1]]
+    for file in path.parent.rglob("*"):
+        if file.name not in (*ZARR_METADATA_FILES, ".zgroup") and file.is_file():
+            data = file.read_bytes()
+            for decoder in decoders:
+                data = bytes(decoder.decode(data))
+            if int.from_bytes(data[:4], "little") > prod(chunks):
+                raise InputError(f"{file} is damaged: copy or export it again")
+
+
+def _get_chunks(node: dict[str, Any]) -> Any:
+    """Return the shape of the chunks of an array, or None."""
+    grid = (node.get("chunk_grid") or {}).get("configuration") or {}
+    return node.get("chunks", grid.get("chunk_shape"))
+
+
+def _list_codecs(node: dict[str, Any]) -> list[str]:
+    """Return the names of the codecs of an array, in the order in which they encode."""
+    codecs = [*(node.get("filters") or ()), *(node.get("codecs") or ()), node.get("compressor")]
+    return [str(codec.get("id", codec.get("name"))) for codec in codecs if codec]
 
 
 def _itemsize(dtype: Any) -> int:

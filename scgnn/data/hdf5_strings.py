@@ -8,7 +8,9 @@ Strings are stored in global heaps, apart from the datasets and attributes that 
 from __future__ import annotations
 
 import re
+from math import prod
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,16 @@ import numpy as np
 from scgnn.errors import InputError
 
 HEAP_SIGNATURE = re.compile(rb"GCOL\x01\x00\x00\x00")
-# the datatype of a string, a scalar, and the length in a reference: attributes of both versions
+# data type and rank of an attribute with strings, in both versions of the format
 ATTRIBUTE = re.compile(
-    rb"\x19\x01..\x10\x00{3}(?:.{16}\x01\x00{7}|.{12}\x02\x00{3})(.{4})", re.DOTALL
+    rb"\x19\x01..\x10\0{3}.{12}(?:.{4}\x01(?P<rank>[\0\1])(?P<flags>.)\0{5}"
+    rb"|\x02(?P<rank_2>[\0\1])(?P<flags_2>.).)",
+    re.DOTALL,
 )
 VLEN_CLASS = 9  # of datatypes in the file format; its kinds are sequences and strings
 VLEN_KINDS = (0, 1)
 HEADER_SIZE = 16  # bytes, of a heap and of each object in it
+OBJECT_HEADER = Struct("<H6xQ")  # index, 0 for the free rest of the heap, and size
 REFERENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 
@@ -53,14 +58,17 @@ class StringStorage:
         Raises
         ------
         InputError
-            If a string is longer than the file.
+            If a string is longer than the file, or the dataset larger than its shape.
         """
         import h5py
 
         extents: list[tuple[int, int]] = []
         offset, properties = dataset.get_offset(), dataset.get_create_plist()
         if offset is not None:
-            extents.append((offset, offset + dataset.get_storage_size()))
+            size = dataset.get_storage_size()
+            if size > prod(dataset.shape) * max(dataset.get_type().get_size(), REFERENCE.itemsize):
+                raise _damage(name)
+            extents.append((offset, offset + size))
         elif properties.get_layout() == h5py.h5d.CHUNKED and hasattr(dataset, "chunk_iter"):
             dataset.chunk_iter(lambda c: extents.append((c.byte_offset, c.byte_offset + c.size)))
         self.extents += extents
@@ -73,9 +81,9 @@ class StringStorage:
 
     def _has_long_string(self, begin: int, end: int) -> bool:
         """Return whether a string in a range of references is longer than the file."""
-        end = begin + (end - begin) // REFERENCE.itemsize * REFERENCE.itemsize
-        lengths = self.content[begin:end].view(REFERENCE)["length"]
-        return bool(lengths.max(initial=0) > len(self.content))
+        stored = self.content[begin:end]
+        lengths = stored[: len(stored) // REFERENCE.itemsize * REFERENCE.itemsize].view(REFERENCE)
+        return bool(lengths["length"].max(initial=0) > len(self.content))
 
     def check_heaps(self) -> None:
         """Check the lengths of attributes, and that objects fit in their heaps.
@@ -89,25 +97,37 @@ class StringStorage:
         gaps = self._find_gaps()
         for begin, end in gaps:
             for match in ATTRIBUTE.finditer(content, begin, end):
-                if int.from_bytes(match[1], "little") > len(content):
+                if self._has_long_string(*self._locate_attribute(match)):
                     raise _damage(str(self.path))
-        found = [m.start() for gap in gaps for m in HEAP_SIGNATURE.finditer(content, *gap)]
-        found = [address for address in found if address + HEADER_SIZE <= len(content)]
-        addresses = np.array(found, dtype=np.int64)
-        rest = self._read(addresses + 8, "<u8")  # bytes until the end of the heap
-        is_damaged = (rest < HEADER_SIZE) | (rest > len(self.content) - addresses)
-        position, step = addresses, np.full(len(addresses), HEADER_SIZE)
-        while not is_damaged.any():
-            position, rest = position + step, rest.astype(np.int64) - step
-            has_object = rest >= HEADER_SIZE
-            position, rest = position[has_object], rest[has_object]
-            if not len(position):
-                return
-            is_used = self._read(position, "<u2") > 0  # else the rest of the heap is free
-            size = self._read(position + 8, "<u8")
-            step = np.where(is_used, HEADER_SIZE + (size + 7) // 8 * 8, size).astype(np.int64)
-            is_damaged = (size > rest) | (step < HEADER_SIZE) | (step > rest)
-        raise _damage(str(self.path))
+            for match in HEAP_SIGNATURE.finditer(content, begin, end):
+                if not self._is_heap_complete(match.start()):
+                    raise _damage(str(self.path))
+
+    def _is_heap_complete(self, begin: int) -> bool:
+        """Return whether the objects of the global heap at an address fill it."""
+        content, file_size = memoryview(self.content), len(self.content)
+        if begin + 2 * HEADER_SIZE > file_size:
+            return False
+        end = begin + int.from_bytes(content[begin + 8 : begin + 16], "little")
+        position = begin + HEADER_SIZE
+        if not position <= end <= file_size:
+            return False
+        while position + HEADER_SIZE <= end:
+            index, size = OBJECT_HEADER.unpack_from(content, position)
+            position += HEADER_SIZE + (size + 7) // 8 * 8 if index else size
+            if position > end or (not index and size < HEADER_SIZE):
+                return False
+        return True
+
+    def _locate_attribute(self, match: re.Match[bytes]) -> tuple[int, int]:
+        """Return the range of the references of an attribute with strings."""
+        rank = match["rank"] or match["rank_2"]
+        if rank == b"\0":
+            return match.end(), match.end() + REFERENCE.itemsize
+        has_maximum = (match["flags"] or match["flags_2"])[0] % 2
+        length = int.from_bytes(self.content[match.end() :][:8].tobytes(), "little")
+        begin = match.end() + 8 * (1 + has_maximum)
+        return begin, begin + min(length, len(self.content)) * REFERENCE.itemsize
 
     def _find_gaps(self) -> list[tuple[int, int]]:
         """Return the ranges between the datasets, which have the heaps and attributes."""
@@ -117,11 +137,6 @@ class StringStorage:
                 gaps.append((begin, start))
             begin = max(begin, stop)
         return gaps
-
-    def _read(self, positions: np.ndarray, dtype: str) -> np.ndarray:
-        """Return the number at each position of the file."""
-        width = np.dtype(dtype).itemsize
-        return self.content[positions[:, None] + np.arange(width)].view(dtype)[:, 0]
 
 
 def check_attribute_types(identifier: Any, name: str) -> None:
@@ -160,4 +175,4 @@ def _check_type(datatype: Any, name: str) -> bool:
 
 
 def _damage(name: str) -> InputError:
-    return InputError(f"{name} has damaged strings: copy or export it again")
+    return InputError(f"{name} is damaged: copy or export it again")
