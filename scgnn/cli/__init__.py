@@ -7,7 +7,7 @@ import sys
 
 from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # noqa: F401
 from scgnn.cli.app import RunInterruptedError, app
-from scgnn.cli.watch import announce, watch
+from scgnn.cli.watch import announce, run_watched
 from scgnn.errors import DISK_ERRNOS, UserError
 from scgnn.execution import process_group
 from scgnn.execution.resources import set_spin_count
@@ -19,7 +19,7 @@ app.registered_commands.sort(key=lambda c: COMMAND_ORDER.index(c.name or c.callb
 def start() -> None:
     """Start the command; ``run`` in a process of its own, so that it ends when interrupted."""
     if sys.argv[1:2] == ["run"] and hasattr(os, "fork") and process_group.world_size() == 1:
-        watch(main)
+        run_watched(main)
     main()
 
 

@@ -25,7 +25,7 @@ RESUME_ADVICE = "rerun with --resume to continue"
 _message_pipe: int | None = None  # to the parent; None if nothing watches over this process
 
 
-def watch(command: object) -> None:
+def run_watched(command: object) -> None:
     """Run a command in a child process, and exit with its code.
 
     Parameters

@@ -12,14 +12,16 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from scgnn.arguments import check_local_path, expand_local_path
 from scgnn.errors import RecipeError, UserError
-from scgnn.execution.files import remove_temporary_files, write_atomic
+from scgnn.execution.files import TEMPORARY_FILE_PATTERN, remove_temporary_files, write_atomic
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe, to_yaml
 
 log = logging.getLogger("scgnn")
 
 LOCK_FILENAME = ".running"
+LOG_FILENAME = "log.txt"
 OTHER_FOLDER_HINT = "choose another folder with --out"
 
 
@@ -36,6 +38,7 @@ def open_output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path
         The folder is not writable, or holds other files, a finished run, or an unfinished run
         that ``resume`` does not ask for or that has another recipe.
     """
+    check_local_path(out)
     recipe = make_paths_absolute(recipe)
     new_folders = [folder for folder in (out, *out.parents) if not folder.exists()]
     is_resumed = _create_or_resume(out, recipe, resume)
@@ -45,7 +48,7 @@ def open_output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path
             yield out
         except UserError:
             if not is_resumed and not (out / "stages").exists():
-                for name in ("recipe.yaml", "log.txt", LOCK_FILENAME):
+                for name in ("recipe.yaml", LOG_FILENAME, LOCK_FILENAME):
                     (out / name).unlink(missing_ok=True)
                 for folder in new_folders:
                     if not any(folder.iterdir()):
@@ -65,12 +68,12 @@ def locked_folder(out: Path) -> Iterator[None]:
     """
     lock = FileLock(out / LOCK_FILENAME)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=1)  # a killed process may be ending
     except Timeout:
         advice = "wait for it, or choose another folder"
         raise UserError(f"{out}: another process is running in it; {advice}") from None
     remove_temporary_files(out)
-    handler = logging.FileHandler(out / "log.txt", encoding="utf-8")
+    handler = logging.FileHandler(out / LOG_FILENAME, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     try:
@@ -78,16 +81,18 @@ def locked_folder(out: Path) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         handler.close()
+        if is_unused(out):
+            (out / LOG_FILENAME).unlink(missing_ok=True)
         lock.release()
         (out / LOCK_FILENAME).unlink(missing_ok=True)
 
 
 def _create_or_resume(out: Path, recipe: Recipe, resume: bool) -> bool:
     """Create a folder, or check that its run can be resumed; return whether it is resumed."""
-    if not (out.is_dir() and any(out.iterdir())):
+    if is_unused(out):
         ensure_writable(out, OTHER_FOLDER_HINT)
         return False
-    if not all((out / name).is_file() for name in ("recipe.yaml", "log.txt")):
+    if not all((out / name).is_file() for name in ("recipe.yaml", LOG_FILENAME)):
         raise UserError(f"{out}: not empty and not a run; {OTHER_FOLDER_HINT}")
     if (out / "metrics.json").exists():
         raise UserError(f"{out}: holds a finished run; {OTHER_FOLDER_HINT}")
@@ -104,6 +109,16 @@ def _create_or_resume(out: Path, recipe: Recipe, resume: bool) -> bool:
     if saved != recipe:
         raise UserError(f"{out}: holds a run of another recipe; {OTHER_FOLDER_HINT}")
     return True
+
+
+def is_unused(out: Path) -> bool:
+    """Return whether a folder is absent or empty, or a run ended in it before it wrote a file."""
+    if not out.is_dir():
+        return True
+    names = {path.name for path in out.iterdir()}
+    if LOCK_FILENAME in names:  # without it, the log is a file of the user
+        names -= {LOCK_FILENAME, LOG_FILENAME}
+    return all(map(TEMPORARY_FILE_PATTERN.fullmatch, names))
 
 
 def ensure_writable(out: Path, hint: str) -> None:
@@ -129,7 +144,7 @@ def check_data_files(recipes: Iterable[Recipe]) -> None:
     for data in (recipe.data for recipe in recipes):
         files["data.reader.path", getattr(data.reader, "path", "")] = None
         files["data.truth_path", data.truth_path or ""] = None
-    missing = [(key, path) for key, path in files if path and not Path(path).exists()]
+    missing = [(key, path) for key, path in files if path and not expand_local_path(path).exists()]
     if missing:
         raise RecipeError([f"{key}: {path} does not exist" for key, path in missing])
 

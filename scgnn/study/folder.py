@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scgnn.arguments import check_local_path
 from scgnn.errors import RecipeError, UserError
 from scgnn.execution.files import write_atomic
 from scgnn.recipe.yaml_tree import dump_yaml, load_yaml, to_plain
 from scgnn.runs.folder import (
     OTHER_FOLDER_HINT,
     ensure_writable,
+    is_unused,
     list_numbered_folders,
     locked_folder,
 )
@@ -42,7 +44,8 @@ def check_study_folder(out: Path, study: Study, resume: bool) -> None:
     UserError
         It is not empty and holds something else, another study, or this one without ``resume``.
     """
-    if not (out.is_dir() and any(out.iterdir())):
+    check_local_path(out)
+    if is_unused(out):
         return
     path = out / "study.yaml"
     if not path.is_file():
