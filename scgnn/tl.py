@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from scgnn.arguments import check_anndata, check_type
 from scgnn.components.ltmg import LTMG
+from scgnn.errors import UserError
+from scgnn.field_types import Seed
+from scgnn.recipe.build import Problems, build
+from scgnn.recipe.plain_tree import from_plain
+from scgnn.recipe.yaml_tree import SourceLocation
+from scgnn.registry.component import format_unknown_name
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -63,8 +70,10 @@ def ltmg(
 
     Raises
     ------
+    UserError
+        If an argument or a parameter is invalid, or there is no such layer.
     ValueError
-        If a value is negative, infinite or NaN, or a parameter is invalid.
+        If a value is negative, infinite or NaN.
 
     Examples
     --------
@@ -73,7 +82,15 @@ def ltmg(
     """
     import pandas as pd
 
-    model = LTMG(**params)
+    check_anndata(adata)
+    check_type("key_added", key_added, str, "text")
+    if layer is not None and layer not in adata.layers:
+        raise UserError(format_unknown_name("layer", layer, list(adata.layers)))
+    problems = Problems()
+    settings = from_plain({"seed": seed} | params, SourceLocation("ltmg"))
+    model = build(settings.without("seed"), LTMG, problems)
+    build(settings.value["seed"], Seed, problems, "seed")
+    problems.raise_if_any()
     fit = model.fit(adata.X if layer is None else adata.layers[layer], seed)
     adata.layers[key_added] = fit.states
     adata.var[f"{key_added}_n_active"] = fit.n_active_states

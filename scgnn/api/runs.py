@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scgnn.arguments import check_anndata, check_type
 from scgnn.errors import RecipeError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.files import write_files
@@ -87,10 +89,16 @@ def run(
     for name in changes:
         if re.split(r"__|\.", name)[0] not in RECIPE_KEYS:
             raise RecipeError([format_unknown_name("argument", name, KEYWORDS, " of run()")])
-    paths = {path.replace("__", "."): value for path, value in changes.items()}
+    if adata is not None:
+        check_anndata(adata)
+    if out is not None:
+        check_type("out", out, (str, os.PathLike), "a path")
+    names = {argument.replace("__", "."): argument for argument in changes}
+    paths = {argument.replace("__", "."): value for argument, value in changes.items()}
     if labels_key is not None:
+        names["data.labels_key"] = "labels_key"
         paths["data.labels_key"] = labels_key
-    complete = load_recipe(recipe, paths)
+    complete = load_recipe(recipe, paths, names=names)
     if out is None:
         return execute(complete, adata, force=force).adata
     if adata is not None:

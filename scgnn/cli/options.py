@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scgnn.arguments import check_local_path
 from scgnn.errors import RecipeError, UserError
 
 if TYPE_CHECKING:
     from scgnn.recipe.recipe import Recipe
     from scgnn.study.spec import Study
 
+MAX_SEEDS = 100_000
+SIZE_PATTERN = r"\s*(\d{1,15}(?:\.\d*)?|\.\d+)\s*([kMGT]?)B?\s*"
 STUDY_PANEL = "Study options"
+OPTIONS = {  # by the setting or argument that they are the value of
+    "data": "--data",
+    "data.reader": "--data",
+    "data.labels_key": "--labels-key",
+    "seeds": "--seeds",
+}
 
 
 def load_plugin_files(context: typer.Context, files: list[Path] | None) -> list[Path]:
@@ -26,6 +35,20 @@ def load_plugin_files(context: typer.Context, files: list[Path] | None) -> list[
         for file in files:
             load_file(file)
     return files or []
+
+
+def check_cache_dir(folder: Path | None) -> Path | None:
+    """Refuse a URL as the folder of a cache."""
+    if folder is not None:
+        check_local_path(folder)
+    return folder
+
+
+def check_cache_size(text: str | None) -> str | None:
+    """Refuse what is not a size, also where there is no cache."""
+    if text is not None:
+        parse_size(text)
+    return text
 
 
 RecipeArgument = Annotated[
@@ -59,13 +82,19 @@ PluginOption = Annotated[
 ]
 CacheDirOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", envvar="SCGNN_CACHE_DIR", help="Cache shared by several runs."),
+    typer.Option(
+        metavar="DIR",
+        envvar="SCGNN_CACHE_DIR",
+        callback=check_cache_dir,
+        help="Cache shared by several runs.",
+    ),
 ]
 CacheSizeOption = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
         envvar="SCGNN_CACHE_SIZE",
+        callback=check_cache_size,
         help="Maximum size, e.g. 20GB; the least recently used values are removed.",
     ),
 ]
@@ -101,7 +130,7 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
 
 def parse_size(text: str | None) -> int:
     """Parse a size such as ``20GB`` to bytes; without a unit, it is in bytes."""
-    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([kMGT]?)B?\s*", text or "", re.IGNORECASE)
+    match = re.fullmatch(SIZE_PATTERN, text or "", re.IGNORECASE)
     if match is None:
         raise UserError(f"--cache-size {text}: expected a size such as 500MB or 20GB")
     return int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))
@@ -120,7 +149,9 @@ def load_recipe_from_options(
     if data and len(data) > 1:
         raise UserError(f"--data: only studies take several data sets; {recipe} is a recipe")
     paths = {"data.reader": detect_reader(data[0])} if data else {}
-    return load_recipe(recipe, paths | _parse_labels_key(labels_key) | parse_changes(changes or []))
+    values = parse_changes(changes or [])
+    names = _name_options(values)
+    return load_recipe(recipe, paths | _parse_labels_key(labels_key) | values, names=names)
 
 
 def load_study_from_options(
@@ -133,8 +164,10 @@ def load_study_from_options(
     """Load the study of a command with the changes of its options."""
     from scgnn.study.load import load_study
 
-    paths = parse_changes(changes or []) | _parse_labels_key(labels_key)
-    return load_study(study, paths, data=data or (), seeds=_parse_seeds(seeds))
+    values = parse_changes(changes or [])
+    names = _name_options(values)
+    paths = values | _parse_labels_key(labels_key)
+    return load_study(study, paths, data=data or (), seeds=_parse_seeds(seeds), names=names)
 
 
 def check_no_study_options(recipe: str, values: Mapping[str, object]) -> None:
@@ -150,6 +183,11 @@ def check_no_study_options(recipe: str, values: Mapping[str, object]) -> None:
             raise UserError(f"{option}: only for studies; {recipe} is a recipe")
 
 
+def _name_options(changes: Mapping[str, Any]) -> dict[str, str]:
+    """Return the options of settings by path, those of ``--set`` for ``changes``."""
+    return OPTIONS | {path: f"--set {path}" for path in changes}
+
+
 def _parse_labels_key(labels_key: str | None) -> dict[str, Any]:
     return {} if labels_key is None else {"data.labels_key": labels_key}
 
@@ -162,6 +200,6 @@ def _parse_seeds(text: str | None) -> list[int]:
         seeds = [int(number) for number in text.split(",")]
     except ValueError:
         seeds = [-1]
-    if min(seeds) < 0 or seeds == [0]:
+    if min(seeds) < 0 or seeds == [0] or ("," not in text and seeds[0] > MAX_SEEDS):
         raise UserError(f"--seeds {text}: expected a number of seeds, or seeds such as 0,1,2")
     return seeds if "," in text else list(range(seeds[0]))

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from scgnn.arguments import check_local_path
 from scgnn.errors import UserError
 from scgnn.registry.component import NAME_PATTERN, NAME_RULE, format_unknown_name
 from scgnn.registry.kinds import kinds
@@ -59,6 +60,7 @@ def write_package(kind: str, name: str, out: Path | None = None) -> Path:
         "class_name": f"{name}_{kind}".title().replace("_", ""),
     }
     folder = out or Path(variables["distribution"])
+    check_local_path(folder)
     if folder.exists() or folder.is_symlink():
         raise UserError(f"{folder} already exists; choose another folder with --out")
     _write_folder(folder, _render_files(variables))

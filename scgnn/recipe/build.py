@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from scgnn.arguments import shorten
 from scgnn.errors import RecipeError
 from scgnn.recipe.yaml_tree import Node, SourceLocation, to_plain
 from scgnn.registry.annotations import classify, describe_type, resolve_type_hints
-from scgnn.registry.component import Component, format_unknown_name
-from scgnn.registry.introspection import iter_components, recipe_fields
+from scgnn.registry.component import Component, find_dataclass_problem, format_unknown_name
+from scgnn.registry.entry_points import describe_source
+from scgnn.registry.introspection import is_builtin, iter_components, recipe_fields
+from scgnn.registry.plugin_files import format_exception
 
 INVALID = object()
 
@@ -77,7 +80,8 @@ def build(
     plain = _validate_plain(node, field_type.plain) if may_be_plain else INVALID
     is_name = isinstance(value, str) and plain is INVALID
     if field_type.kind and (is_mapping or is_name):
-        return _build_component(node, field_type.kind, default, problems, path)
+        null = ", or null" if _accepts_null(field_type.plain) else ""
+        return _build_component(node, field_type.kind, default, problems, path, null)
     if field_type.record and is_mapping:
         base = default if isinstance(default, field_type.record) else None
         return _build_dataclass(node, field_type.record, base, problems, path)
@@ -90,31 +94,42 @@ def build(
         return INVALID if INVALID in built else tuple(built)
     if plain is not INVALID:
         return plain
-    shown = _to_json(node)
-    shown = shown if len(shown) < 60 else f"{shown[:57]}..."
+    shown = shorten(_to_json(node))
     problems.add(node.location, path, f"must be {describe_type(annotation)}, not {shown}")
     return INVALID
 
 
 def _build_component(
-    node: Node, kind: type[Component], default: Any, problems: Problems, path: str
+    node: Node, kind: type[Component], default: Any, problems: Problems, path: str, null: str
 ) -> Any:
+    """Build a component; messages that list its names end with ``null``."""
     name_node = node if isinstance(node.value, str) else node.get("name")
     default = default if isinstance(default, kind) else None
     if name_node is None and default is not None:
         return _build_dataclass(node, type(default), default, problems, path)
     location = (name_node or node).location
     if not isinstance(node.name, str):
-        advice = f"give the {kind.kind} a name: one of {', '.join(kind.names())}"
+        advice = f"give the {kind.kind} a name: one of {', '.join(kind.names())}{null}"
         problems.add(location, path, advice)
         return INVALID
     try:
         cls = kind.get(node.name)
     except ValueError as error:
-        problems.add(location, f"{path}.name", str(error))
+        is_unknown = node.name not in kind.names()
+        problems.add(location, f"{path}.name", f"{error}{null if is_unknown else ''}")
+        return INVALID
+    if problem := find_dataclass_problem(cls):
+        problems.add(location, f"{path}.name", problem)
         return INVALID
     base = default if default is not None and default.name == node.name else None
-    return _build_dataclass(node.without("name"), cls, base, problems, path)
+    try:
+        return _build_dataclass(node.without("name"), cls, base, problems, path)
+    except Exception as error:  # third-party code raises anything
+        if is_builtin(cls):
+            raise
+        message = f"{kind.kind} '{cls.name}' of {describe_source(cls)} cannot be used"
+        problems.add(location, path, f"{message} ({format_exception(error)})")
+        return INVALID
 
 
 def _build_dataclass(node: Node, cls: type, base: Any, problems: Problems, path: str) -> Any:
@@ -169,6 +184,10 @@ def _check_requirements(
 
 def _to_json(node: Node) -> str:
     return json.dumps(to_plain(node), ensure_ascii=False)
+
+
+def _accepts_null(annotation: Any) -> bool:
+    return annotation is type(None) or type(None) in get_args(annotation)
 
 
 def _validate_plain(node: Node, annotation: Any) -> Any:

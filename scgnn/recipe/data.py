@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scgnn.arguments import check_local_path
 from scgnn.components.readers import Demo, Reader
 from scgnn.components.transforms import Filter, Log1p, TopGenes, Transform
+from scgnn.errors import InputError
 from scgnn.field_types import ProperFraction
 
 
@@ -50,6 +52,14 @@ class Data:
     transforms: tuple[Transform, ...] = (Filter(), TopGenes(), Log1p())
 
     def __post_init__(self) -> None:
+        for key, path in {
+            "reader.path": getattr(self.reader, "path", None),
+            "truth_path": self.truth_path,
+        }.items():
+            try:
+                check_local_path(path or "")
+            except InputError as error:
+                raise ValueError(f"{key}: {error}") from None
         if self.thinning_fraction and self.holdout_fraction:
             problem = "thinning_fraction and holdout_fraction both hide counts"
             raise ValueError(f"{problem}: set one of them to 0")

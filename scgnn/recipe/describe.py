@@ -14,9 +14,10 @@ from scgnn.recipe.build import get_default
 from scgnn.recipe.recipe import Recipe
 from scgnn.recipe.yaml_tree import dump_flow_yaml
 from scgnn.registry.annotations import classify, describe_type, resolve_type_hints
-from scgnn.registry.component import Component
+from scgnn.registry.component import Component, find_dataclass_problem
 from scgnn.registry.introspection import extract_summary, recipe_fields, strip_markup, to_dict
 from scgnn.registry.kinds import get_component, registered_components
+from scgnn.registry.plugin_files import format_exception
 
 COMMENT_COLUMN, COMMENT_WIDTH = 46, 100
 PARAMETERS_SECTION = re.compile(r"^Parameters\n-+\n(.*?)(?=^[A-Z]\w+\n-+\n|\Z)", re.S | re.M)
@@ -134,12 +135,19 @@ def describe_component(qualified_name: str) -> str:
     Raises
     ------
     ValueError
-        There is no such kind or name.
+        There is no such kind or name, or its parameters cannot be listed.
     """
     cls = get_component(qualified_name)
+    if problem := find_dataclass_problem(cls):
+        raise ValueError(f"{qualified_name}: {problem}")
+    try:
+        parameters = list_parameters(cls)
+    except Exception as error:  # of annotations in third-party code
+        raise ValueError(f"{qualified_name}: {format_exception(error)}") from error
     lines = [qualified_name, "", strip_markup(extract_description(cls)), ""]
-    for name, type_description, default, description in list_parameters(cls):
-        lines.append(f"{name}: {to_flow_yaml(default)}    ({type_description})")
+    for name, type_description, default, description in parameters:
+        shown = "" if default is dataclasses.MISSING else f" {to_flow_yaml(default)}"
+        lines.append(f"{name}:{shown}    ({type_description})")
         lines += [f"    {line}" for line in textwrap.wrap(strip_markup(description), 88)]
     if cls.requires:
         lines += ["", f"requires: {', '.join(sorted(cls.requires))}"]

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from scgnn.arguments import check_type, shorten
 from scgnn.components.readers import detect_reader
 from scgnn.errors import InputError, RecipeError
 from scgnn.recipe.build import Problems, build
+from scgnn.recipe.plain_tree import from_plain
 from scgnn.recipe.recipe import Recipe
 from scgnn.recipe.yaml_tree import (
     Node,
     SourceLocation,
     assign,
+    check_key,
     dump_flow_yaml,
-    from_plain,
     load_yaml,
     make_error,
     merge,
+    to_plain,
 )
 from scgnn.registry.component import format_unknown_name
 from scgnn.registry.introspection import to_dict
 from scgnn.registry.kinds import kinds
 
 MAX_BASE_DEPTH = 10  # recipes linked by ``base:``
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 DATA_SUFFIXES = (".h5ad", ".h5", ".loom", ".zarr", ".csv", ".tsv", ".txt", ".mtx", ".gz")
 
 
@@ -43,7 +49,10 @@ def list_bundled_recipes() -> dict[str, Path]:
 
 
 def load_recipe(
-    recipe: str | Path | Recipe | Mapping[str, Any], changes: Mapping[str, Any] | None = None
+    recipe: str | Path | Recipe | Mapping[str, Any],
+    changes: Mapping[str, Any] | None = None,
+    *,
+    names: Mapping[str, str] = NO_NAMES,
 ) -> Recipe:
     """Load and validate a recipe.
 
@@ -54,18 +63,24 @@ def load_recipe(
         recipe.
     changes
         New values by dotted path, as of ``--set``: ``{"pipeline.graph_encoder": "gat"}``.
+    names
+        Names of changes in messages, by path; by default the path.
 
     Raises
     ------
     RecipeError
         All mistakes, one line each.
+    UserError
+        An argument is of another type.
     """
     kinds()  # registers all components
-    changes = changes or {}
+    types = (str, os.PathLike, Recipe, Mapping)
+    check_type("recipe", recipe, types, "a name, a path, a mapping or a Recipe")
+    changes = check_changes(changes)
     source = "recipe" if isinstance(recipe, Recipe | Mapping) else str(recipe)
     if not isinstance(recipe, Recipe):
         if isinstance(recipe, Mapping):
-            tree = resolve_base(from_plain(dict(recipe), SourceLocation(source)))
+            tree = resolve_base(from_plain(recipe, SourceLocation(source)))
         else:
             tree = resolve_base(_load_named(source), (source,))
         data = tree.get("data")
@@ -74,10 +89,26 @@ def load_recipe(
         recipe = build_recipe(tree)
     nodes = []
     for path, value in changes.items():
-        text = " ".join(dump_flow_yaml(to_dict(value)).split())
-        text = text if len(text) < 60 else f"{text[:57]}..."
-        nodes.append((path, from_plain(to_dict(value), SourceLocation(f"--set {path}={text}"))))
+        name = names.get(path, path)
+        check_key(path, name)
+        plain = to_plain(from_plain(value, SourceLocation(name)))
+        text = shorten(" ".join(dump_flow_yaml(plain).split()))
+        nodes.append((path, from_plain(plain, SourceLocation(f"{name}={text}"))))
     return apply_changes(recipe, nodes, source) if nodes else recipe
+
+
+def check_changes(changes: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return changes after a check of their type and paths; None becomes an empty mapping.
+
+    Raises
+    ------
+    UserError
+        They are not a mapping, or a path is not text.
+    """
+    check_type("changes", changes, (Mapping, type(None)), "a mapping of values by path")
+    for path in changes or {}:
+        check_type("changes: path", path, str, "text")
+    return changes or {}
 
 
 def apply_changes(recipe: Recipe, changes: Iterable[tuple[str, Node]], source: str) -> Recipe:

@@ -13,11 +13,15 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from scgnn.errors import RecipeError
+from scgnn.arguments import read_text_file, shorten
+from scgnn.errors import RecipeError, UserError
 
 MAX_NODES = 20_000  # values, aliases expanded
 MAX_DEPTH = 40
+MAX_KEY_LENGTH = 200
+MAX_NUMBER_LENGTH = 300  # in characters, about that of the largest float
 PLAIN_DATA_RULE = "a recipe is plain data, without objects or code"
+NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 COLLECTION_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -100,18 +104,14 @@ def load_yaml(path: Path) -> Node:
     RecipeError
         The file cannot be read or is not a YAML mapping.
     """
-    if path.is_dir():
-        raise make_error(path, "is a directory; give a .yaml file")
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise make_error(path, "no such recipe file") from None
-    except UnicodeDecodeError:
-        raise make_error(path, "not a text file") from None
-    except OSError as error:
-        raise make_error(path, f"cannot be read ({error.strerror})") from None
-    except ValueError as error:  # a path that no file can have
-        raise make_error(repr(str(path)), f"cannot be read ({error})") from None
+        text = read_text_file(path)
+    except UserError as error:
+        if isinstance(error.__cause__, IsADirectoryError):
+            raise make_error(path, "is a directory; give a .yaml file") from None
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise make_error(path, "no such recipe file") from None
+        raise RecipeError([str(error)]) from None
     return parse_yaml(text, str(path))
 
 
@@ -134,7 +134,7 @@ def parse_yaml(text: str, source: str) -> Node:
         root = yaml.compose(text, Loader=_Loader)
         if root is None:
             raise make_error(source, "empty; a recipe needs at least 'base: scgnn'")
-        node = _Converter(source).convert(root)
+        node = _YamlConverter(source).convert(root)
     except yaml.MarkedYAMLError as error:
         raise make_error(*_describe_syntax_error(error, source, text)) from None
     except yaml.YAMLError as error:
@@ -158,22 +158,34 @@ def _describe_syntax_error(
     return location, f"not YAML: {error.problem or error.context}"
 
 
-class _Converter:
-    """Converter of PyYAML's nodes, counting them."""
+class NodeCounter:
+    """Limit of the size and depth of a tree."""
 
-    def __init__(self, source: str) -> None:
-        self.loader, self.source, self.n_nodes = _Loader(""), source, 0
+    def __init__(self) -> None:
+        self.n_nodes = 0
 
-    def convert(self, node: yaml.Node, depth: int = 0) -> Node:
-        location = SourceLocation(self.source, node.start_mark.line + 1)
+    def count(self, location: object, depth: int) -> None:
+        """Count a value; raise RecipeError beyond the limits of size and depth."""
         self.n_nodes += 1
         if self.n_nodes > MAX_NODES or depth > MAX_DEPTH:
             limit = f"more than {MAX_NODES:,} values or {MAX_DEPTH} levels, aliases expanded"
             raise make_error(location, limit)
+
+
+class _YamlConverter(NodeCounter):
+    """Converter of PyYAML's nodes."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.loader, self.source = _Loader(""), source
+
+    def convert(self, node: yaml.Node, depth: int = 0) -> Node:
+        location = SourceLocation(self.source, node.start_mark.line + 1)
+        self.count(location, depth)
         if isinstance(node, yaml.ScalarNode):
             return Node(self._convert_scalar(node, location), location)
         if node.tag not in COLLECTION_TAGS:
-            raise make_error(location, f"{node.tag}: {PLAIN_DATA_RULE}")
+            raise make_error(location, f"{shorten(node.tag)}: {PLAIN_DATA_RULE}")
         if isinstance(node, yaml.MappingNode):
             return Node(self._convert_mapping(node, depth), location)
         return Node([self.convert(item, depth + 1) for item in node.value], location)
@@ -184,7 +196,7 @@ class _Converter:
             location = SourceLocation(self.source, key_node.start_mark.line + 1)
             if not isinstance(key_node, yaml.ScalarNode):
                 raise make_error(location, "keys must be plain text")
-            key = str(key_node.value)
+            key = check_key(key_node.value, location)
             if key in mapping:
                 first = mapping[key].location.line
                 raise make_error(location, f"duplicate key '{key}' (first on line {first})")
@@ -193,19 +205,37 @@ class _Converter:
 
     def _convert_scalar(self, node: yaml.Node, location: SourceLocation) -> Any:
         try:
+            if node.tag in NUMBER_TAGS and len(node.value) > MAX_NUMBER_LENGTH:
+                raise ValueError  # which would take long, as 1:1:1:… does
             value = self.loader.construct_object(node, deep=True)
-        except (yaml.YAMLError, ValueError, LookupError, AttributeError):  # e.g. !!bool x
-            raise make_error(location, f"{node.tag} {node.value!r}: {PLAIN_DATA_RULE}") from None
-        return value if isinstance(value, str | int | float | None) else str(node.value)
+        except Exception:  # of many types, e.g. for !!bool x
+            shown = f"{shorten(node.tag)} {shorten(repr(node.value))}"
+            raise make_error(location, f"{shown}: {PLAIN_DATA_RULE}") from None
+        is_plain = isinstance(value, str | int | float | None)
+        return check_scalar(value if is_plain else str(node.value), location)
 
 
-def from_plain(value: Any, location: SourceLocation) -> Node:
-    """Return plain data as a tree whose values all have the same location."""
-    if isinstance(value, dict):
-        return Node({str(key): from_plain(item, location) for key, item in value.items()}, location)
-    if isinstance(value, list | tuple):
-        return Node([from_plain(item, location) for item in value], location)
-    return Node(value, location)
+def check_key(key: str, location: object) -> str:
+    """Return the key of a mapping; raise RecipeError if it is too long or not valid text."""
+    if len(key) > MAX_KEY_LENGTH:
+        problem = f"has more than {MAX_KEY_LENGTH} characters"
+        raise make_error(location, f"key '{shorten(key)}' {problem}")
+    return str(check_scalar(key, location))
+
+
+def check_scalar(value: Any, location: object) -> Any:
+    """Return text or a number as one of Python's own types; raise RecipeError if it is neither."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise make_error(location, f"{shorten(ascii(value))} is not valid Unicode") from None
+        return str.__str__(value)
+    if isinstance(value, int) and abs(value) >= 10**MAX_NUMBER_LENGTH:
+        raise make_error(location, f"an integer of more than {MAX_NUMBER_LENGTH} digits")
+    if isinstance(value, bool | None):
+        return value
+    return int(value) if isinstance(value, int) else float(value)
 
 
 def to_plain(node: Node) -> Any:

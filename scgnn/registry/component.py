@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from scgnn.arguments import shorten
 from scgnn.registry.finders import FINDERS
 
 if TYPE_CHECKING:
@@ -108,6 +109,21 @@ class Component:
         return cls._members[name]
 
 
+def find_dataclass_problem(cls: type) -> str:
+    """Return why the fields of a component cannot be set and how to declare them, "" if they can.
+
+    Not at registration, as ``dataclass`` can be the outer decorator.
+    """
+    annotations = vars(cls).get("__annotations__", {})
+    has_fields = any("ClassVar" not in str(annotation) for annotation in annotations.values())
+    is_decorated = "__dataclass_fields__" in vars(cls)
+    if not dataclasses.is_dataclass(cls) or (has_fields and not is_decorated):
+        return f"{cls.__name__}: not a dataclass; decorate it with @dataclass(frozen=True)"
+    if cls.__hash__ is None:
+        return f"{cls.__name__}: not hashable; decorate it with @dataclass(frozen=True)"
+    return ""
+
+
 def _check_defaults(cls: type) -> None:
     for field in dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ():
         if field.default is not dataclasses.MISSING and not _is_plain_data(field.default):
@@ -131,4 +147,5 @@ def format_unknown_name(category: str, name: str, choices: list[str], context: s
     """Return the message for an unknown name, with the most similar valid one if there is any."""
     similar = difflib.get_close_matches(str(name), choices, n=1)
     hint = f" Did you mean '{similar[0]}'?" if similar else ""
-    return f"unknown {category} '{name}'{context}.{hint} Known: {', '.join(choices) or 'none'}"
+    shown, known = shorten(str(name)), ", ".join(choices) or "none"
+    return f"unknown {category} '{shown}'{context}.{hint} Known: {known}"

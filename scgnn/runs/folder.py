@@ -51,7 +51,7 @@ def open_output_folder(out: Path, recipe: Recipe, resume: bool) -> Iterator[Path
                 for name in ("recipe.yaml", LOG_FILENAME, LOCK_FILENAME):
                     (out / name).unlink(missing_ok=True)
                 for folder in new_folders:
-                    if not any(folder.iterdir()):
+                    if folder.is_dir() and not any(folder.iterdir()):
                         folder.rmdir()
             raise
     shutil.rmtree(out / "stages", ignore_errors=True)
@@ -72,12 +72,17 @@ def locked_folder(out: Path) -> Iterator[None]:
     except Timeout:
         advice = "wait for it, or choose another folder"
         raise UserError(f"{out}: another process is running in it; {advice}") from None
+    except OSError as error:  # e.g. a link
+        problem = f"cannot be locked ({error.strerror or error})"
+        raise UserError(f"{out / LOCK_FILENAME}: {problem}; remove it") from None
     remove_temporary_files(out)
     handler = logging.FileHandler(out / LOG_FILENAME, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     try:
         yield
+        if not (out / LOCK_FILENAME).exists():
+            raise UserError(f"{out}: was removed during the run; run it again")
     finally:
         log.removeHandler(handler)
         handler.close()

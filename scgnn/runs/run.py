@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from scgnn.arguments import check_anndata
 from scgnn.components.readers import InMemory
 from scgnn.data.anndata_views import select_layer, to_state
 from scgnn.data.validation import validate
@@ -67,8 +68,7 @@ def execute(
         Whether to run what is estimated not to fit into memory.
     """
     if adata is not None:
-        if not hasattr(adata, "obs_names"):
-            raise InputError(f"expected an AnnData, cells x genes, not a {type(adata).__name__}")
+        check_anndata(adata)
         recipe = read_from_memory(recipe)
     with hold_threads():
         return _execute(recipe, adata, stages or Stages(), force)

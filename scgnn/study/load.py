@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from scgnn.arguments import check_type, expand_local_path
 from scgnn.errors import RecipeError
 from scgnn.recipe.build import Problems, build
 from scgnn.recipe.load import (
+    NO_NAMES,
     apply_changes,
     build_recipe,
+    check_changes,
     get_recipes_folder,
     is_data_path,
     is_recipe_path,
     load_recipe,
     resolve_base,
 )
+from scgnn.recipe.plain_tree import from_plain
 from scgnn.recipe.recipe import Recipe
-from scgnn.recipe.yaml_tree import Node, SourceLocation, from_plain, load_yaml
+from scgnn.recipe.yaml_tree import Node, SourceLocation, load_yaml
 from scgnn.registry.introspection import to_dict
 from scgnn.runs.folder import make_paths_absolute
 from scgnn.study.spec import Axis, Level, Run, Study
 from scgnn.study.study_file import (
+    MAX_RUNS,
     StudyFile,
     format_level_name,
     list_axes,
     list_variants,
     load_controls,
+    make_list_node,
 )
 
 STUDY_KEYS = [field.name for field in fields(StudyFile)]
-MAX_RUNS = 100_000
 
 
 def list_bundled_studies() -> dict[str, Path]:
@@ -54,8 +62,9 @@ def load_study(
     source: str | Path | Mapping[str, Any],
     changes: Mapping[str, Any] | None = None,
     *,
-    data: Sequence[str] = (),
+    data: Sequence[str | Path] = (),
     seeds: Sequence[int] = (),
+    names: Mapping[str, str] = NO_NAMES,
 ) -> Study:
     """Load a study and validate all of its recipes.
 
@@ -70,22 +79,28 @@ def load_study(
         Files of counts instead of those in the study.
     seeds
         Seeds instead of those in the study.
+    names
+        Names of the changes, by path, and of ``data`` and ``seeds`` in messages.
 
     Raises
     ------
     RecipeError
         All mistakes, one line each.
+    UserError
+        An argument is of another type.
     """
+    check_type("study", source, (str, os.PathLike, Mapping), "a name, a path or a mapping")
+    changes = check_changes(changes)
     if isinstance(source, Mapping):
-        name, tree = "study", from_plain(dict(source), SourceLocation("study"))
+        name, tree = "study", from_plain(source, SourceLocation("study"))
     else:
         name = Path(source).stem
         tree = load_yaml(list_bundled_studies().get(str(source), Path(source)))
-    tree = _override_axis(tree, "data.reader", data, "--data")
-    tree = _override_axis(tree, "seed", seeds, "--seeds")
+    tree = _override_axis(tree, "data.reader", data, names.get("data", "data"))
+    tree = _override_axis(tree, "seed", seeds, names.get("seeds", "seeds"))
     problems = Problems()
     file = build(tree, StudyFile, problems)
-    base = _load_base(tree.get("base"), changes or {}, problems)
+    base = _load_base(tree.get("base"), changes, names, problems)
     controls = load_controls(tree.get("controls"), problems)
     problems.raise_if_any()
     assert base is not None
@@ -100,12 +115,13 @@ def load_study(
     return Study(name, base_name, plain, axes, runs)
 
 
-def _override_axis(tree: Node, path: str, values: Sequence[Any], option: str) -> Node:
-    """Replace an axis of a study by the values of a command-line option, if there are any."""
-    if not values:
+def _override_axis(tree: Node, path: str, values: Sequence[Any], name: str) -> Node:
+    """Replace an axis of a study by the values of an argument or option, if there are any."""
+    check_type(name, values, (list, tuple, range, np.ndarray), "a list")
+    if not len(values):
         return tree
     cross = tree.get("cross") or Node({}, tree.location)
-    axis = {path: from_plain(list(values), SourceLocation(option))}
+    axis = {path: make_list_node(values, SourceLocation(name))}
     cross = cross.without(path, path.partition(".")[0]).replace(**axis)  # ``data`` as well
     return (tree.without("seeds") if path == "seed" else tree).replace(cross=cross)
 
@@ -121,16 +137,18 @@ def _resolve_paths(node: Node, path: str = "") -> Any:
         folder = Path(node.location.source).parent
     is_path = {"reader": is_data_path, "controls": is_recipe_path}.get(key)
     if isinstance(value, str) and (is_path(value) if is_path else key in ("path", "truth_path")):
-        return str((folder / Path(value).expanduser()).resolve())
+        return os.path.realpath(folder / expand_local_path(value))
     return value
 
 
-def _load_base(node: Node | None, changes: Mapping[str, Any], problems: Problems) -> Recipe | None:
+def _load_base(
+    node: Node | None, changes: Mapping[str, Any], names: Mapping[str, str], problems: Problems
+) -> Recipe | None:
     if node is None or node.value is None:
         return None
     tree = node if isinstance(node.value, dict) else Node({"base": node}, node.location)
     try:
-        return load_recipe(build_recipe(resolve_base(tree)), changes)
+        return load_recipe(build_recipe(resolve_base(tree)), changes, names=names)
     except RecipeError as error:
         problems.add_lines(node.location, error.problems)
         return None

@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import MinLen
+from annotated_types import Gt, Le, MinLen
 
 from scgnn.errors import RecipeError
-from scgnn.field_types import PositiveInt
 from scgnn.recipe.build import Problems
 from scgnn.recipe.load import build_recipe, resolve_base
+from scgnn.recipe.plain_tree import from_plain
 from scgnn.recipe.recipe import Recipe
-from scgnn.recipe.yaml_tree import Node, SourceLocation, dump_flow_yaml, from_plain, to_plain
+from scgnn.recipe.yaml_tree import Node, SourceLocation, dump_flow_yaml, to_plain
 from scgnn.registry.annotations import Description
 from scgnn.study.spec import Axis, Level
 
+MAX_RUNS = 100_000
 DEFAULT_CONTROLS = tuple(
     Node(name, SourceLocation("controls")) for name in ("pca_kmeans", "pca_leiden", "random")
 )
@@ -29,7 +30,8 @@ Changes = Annotated[
 ]
 Levels = Annotated[Mapping[str, Changes], MinLen(1), Description("a mapping of named levels")]
 Section = Description("a mapping such as 'pipeline.graph_encoder: [gat]'")
-Seeds = Description("a list such as [0, 1, 2], or their number")
+SeedCount = Annotated[int, Gt(0), Le(MAX_RUNS)]
+Seeds = Description(f"a list such as [0, 1, 2], or their number, at most {MAX_RUNS:,}")
 Controls = Description("a list of recipes ([] for none)")
 
 
@@ -56,12 +58,17 @@ class StudyFile:
     base: Node | None = None
     vary: Annotated[Mapping[str, Values | Changes] | None, Section] = None
     cross: Annotated[Mapping[str, Values | Levels] | None, Section] = None
-    seeds: Annotated[PositiveInt | Annotated[tuple[Node, ...], MinLen(1)] | None, Seeds] = None
+    seeds: Annotated[SeedCount | Annotated[tuple[Node, ...], MinLen(1)] | None, Seeds] = None
     controls: Annotated[tuple[Node, ...], Controls] = DEFAULT_CONTROLS
 
     def __post_init__(self) -> None:
         if self.base is None or self.base.value is None:
             raise ValueError("base: a study needs one, e.g. 'base: scgnn'")
+
+
+def make_list_node(values: Iterable[Any], location: SourceLocation) -> Node:
+    """Return a list of plain values, of any length."""
+    return Node([from_plain(value, location) for value in values], location)
 
 
 def list_variants(file: StudyFile, tree: Node, problems: Problems) -> list[Level]:
@@ -87,7 +94,7 @@ def list_axes(file: StudyFile, tree: Node, data_name: str, problems: Problems) -
     if file.seeds is not None:
         node = tree.value["seeds"]
         if isinstance(node.value, int):
-            node = from_plain(list(range(node.value)), node.location)
+            node = make_list_node(range(node.value), node.location)
         axes.append(_make_axis("seed", tuple(node.value)))
         nodes.append(("seeds", node))
     for axis, (section, node) in zip(axes, nodes, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scgnn.cli.options import parse_changes
+from scgnn.cli.options import load_recipe_from_options, parse_changes
 from scgnn.components.clusterers import Clusterer, KMeans, Leiden, Louvain
 from scgnn.components.encoders import GAT, GCN2
 from scgnn.components.transforms import Log1p, Scale, TopGenes
@@ -135,7 +135,7 @@ def test_changes_come_one_after_the_other():
 )
 def test_a_wrong_change_is_named_as_it_was_given(assignment, line):
     with pytest.raises(RecipeError) as error:
-        load_recipe("scgnn", parse_changes([assignment]))
+        load_recipe_from_options("scgnn", [assignment])
     assert error.value.problems == [line]
 
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scgnn.errors import RecipeError
+from scgnn.recipe.plain_tree import from_plain
 from scgnn.recipe.yaml_tree import (
     Node,
     SourceLocation,
     assign,
     dump_flow_yaml,
     dump_yaml,
-    from_plain,
     merge,
     parse_yaml,
     to_plain,

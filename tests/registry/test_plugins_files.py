@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
-from plugin_texts import COMPONENT_TEMPLATE
+from plugin_texts import COMPONENT_TEMPLATE, LUMP_PLUGIN
 from scgnn.components.clusterers import Clusterer
 from scgnn.components.encoders import Encoder
-from scgnn.errors import UserError
+from scgnn.errors import RecipeError, UserError
 from scgnn.execution.attribution import attribute_errors
+from scgnn.recipe.load import load_recipe
 from scgnn.registry import plugin_files
 from scgnn.registry.kinds import get_component, registered_components
 
@@ -158,3 +160,77 @@ def test_a_class_of_a_notebook_is_a_component():
 
     assert get_component("clusterer.here") is Here
     assert "here" not in Encoder.names()
+
+
+DECORATORS = '@Clusterer.register("lump")\n@dataclass(frozen=True)\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("@dataclass(frozen=True)\n", "", "Lump: not a dataclass; decorate it with @dataclass"),
+        ("(frozen=True)", "", "Lump: not hashable; decorate it with @dataclass(frozen=True)"),
+        (
+            DECORATORS + "class Lump(Clusterer)",
+            '@Clusterer.register("lump")\nclass Lump(type(get_component("clusterer.leiden")()))',
+            "Lump: not a dataclass; decorate it with @dataclass(frozen=True)",
+        ),
+    ],
+    ids=["none", "not frozen", "inherited"],
+)
+def test_a_class_whose_fields_cannot_be_set_is_one_sentence(tmp_path, run_cli, old, new, problem):
+    path = tmp_path / "mine.py"
+    header = "from scgnn.registry import get_component\n"
+    path.write_text(header + LUMP_PLUGIN.replace(old, new, 1))
+    for command in ("check scgnn --set pipeline.clusterer=lump", "show clusterer.lump", "list"):
+        result = run_cli(*command.split(), "--plugin", path)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"{path}: {problem}")
+
+
+def test_a_dataclass_can_be_the_outer_decorator(tmp_path):
+    path = tmp_path / "mine.py"
+    reversed_decorators = "".join(f"{line}\n" for line in DECORATORS.split("\n")[1::-1])
+    path.write_text(LUMP_PLUGIN.replace(DECORATORS, reversed_decorators))
+    plugin_files.load_file(path)
+    assert load_recipe("scgnn", {"pipeline.clusterer": {"name": "lump", "k": 3}})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("k: int = 1", "k: 'Unknown' = 1", "NameError: name 'Unknown' is not defined"),
+        ("k: int = 1", "k: np.random.Generator = None", "PydanticSchemaGenerationError"),
+        ("k: int = 1", "k: int", "TypeError: Lump.__init__() missing 1 required"),
+        (
+            "    def fit",
+            "    def __post_init__(self):\n        1 / 0\n\n    def fit",
+            "ZeroDivision",
+        ),
+    ],
+    ids=["annotation", "type", "default", "error"],
+)
+def test_a_class_that_cannot_be_built_is_one_sentence(tmp_path, old, new, problem):
+    path = tmp_path / "mine.py"
+    path.write_text(LUMP_PLUGIN.replace(old, new, 1))
+    plugin_files.load_file(path)
+    settings = {"name": "lump", "k": 2} if "Generator" in new else "lump"
+    with pytest.raises(RecipeError) as error:
+        load_recipe("scgnn", {"pipeline.clusterer": settings})
+    (line,) = error.value.problems
+    assert "clusterer 'lump' of mine.py cannot be used" in line and problem in line
+
+
+@pytest.mark.parametrize("name", ["mine.py", "./mine.py", "../here/mine.py"])
+def test_errors_in_a_plug_in_file_with_a_relative_path_have_their_line(tmp_path, monkeypatch, name):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    text = LUMP_PLUGIN.replace("return np.zeros", "1 / 0\n        return np.zeros")
+    Path("mine.py").write_text(text)
+    (cls,) = plugin_files.load_file(Path(name))
+    line = 1 + text.splitlines().index("        1 / 0")
+    with (
+        pytest.raises(UserError, match=rf"ZeroDivisionError: .* \(mine\.py:{line}\)"),
+        attribute_errors("clustering", (cls(),)),
+    ):
+        cls().fit_predict(None, None, 0)

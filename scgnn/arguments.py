@@ -1,0 +1,94 @@
+"""Checks of arguments: their types, local paths, and text files of limited size."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from pathlib import Path
+
+from scgnn.errors import InputError, UserError
+
+MAX_TEXT_BYTES = 10**6  # of a recipe, study or plug-in file
+MAX_SHOWN_CHARACTERS = 60
+# pathlib has one slash of s3://bucket left; a single letter is a drive of Windows
+URL_PATTERN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
+
+
+def shorten(text: str) -> str:
+    """Return text, cut where it is too long for a message."""
+    if len(text) < MAX_SHOWN_CHARACTERS:
+        return text
+    return f"{text[: MAX_SHOWN_CHARACTERS - 3]}..."
+
+
+def check_type(name: str, value: object, types: type | tuple[type, ...], expected: str) -> None:
+    """Check the type of an argument of a Python function.
+
+    Raises
+    ------
+    UserError
+        ``value`` is of none of ``types``, described as ``expected``.
+    """
+    if not isinstance(value, types):
+        raise UserError(f"{name}: must be {expected}, not of type {type(value).__name__}")
+
+
+def check_anndata(value: object) -> None:
+    """Raise InputError unless an argument is an AnnData."""
+    if not all(hasattr(value, name) for name in ("X", "obs_names", "layers")):
+        raise InputError(f"expected an AnnData, cells x genes, not a {type(value).__name__}")
+
+
+def check_local_path(path: str | os.PathLike[str]) -> None:
+    """Check that text can be the path of a local file or folder, whether or not it exists.
+
+    Raises
+    ------
+    InputError
+        It is a URL, or is too long or has characters that a path cannot have.
+    """
+    text = os.fspath(path)
+    if url := URL_PATTERN.match(text):
+        shown = shorten(f"{url[1]}://{text[url.end() :]}")
+        advice = "copy or mount the storage and give a path on this machine"
+        raise InputError(f"{shown} is a URL, which is not supported: {advice}")
+    try:
+        os.lstat(text)
+    except ValueError as error:  # e.g. with a null character
+        raise InputError(f"{shorten(repr(text))}: not a path ({error})") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"{shorten(text)}: not a path ({error.strerror})") from None
+
+
+def expand_local_path(path: str) -> Path:
+    """Return a path with ``~`` expanded; raises as :func:`check_local_path`."""
+    check_local_path(path)
+    return Path(os.path.expanduser(path))
+
+
+def read_text_file(path: Path) -> str:
+    """Return the text of a small regular file.
+
+    Raises
+    ------
+    UserError
+        It cannot be read, is not a regular file, is too large, or is not text in UTF-8.
+    """
+    check_local_path(path)
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise UserError(f"{path}: is a device or pipe; give a regular file")
+        with path.open("rb") as file:
+            content = file.read(MAX_TEXT_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) > MAX_TEXT_BYTES:
+        raise UserError(f"{path}: larger than {MAX_TEXT_BYTES / 1e6:g} MB; reduce the file")
+    try:
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file") from None
