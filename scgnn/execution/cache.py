@@ -7,11 +7,15 @@ arrays only, no pickles.
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import os
 import re
 import types
 import typing
 import zipfile
+from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +25,13 @@ from scipy import sparse
 
 from scgnn.errors import UserError
 from scgnn.execution.files import write_atomic
+from scgnn.execution.fingerprint import digest
+
+log = logging.getLogger("scgnn")
 
 ENTRY_FILE_PATTERN = re.compile(r"[0-9a-f]{32}\.npz")
-READ_ERRORS = (OSError, zipfile.BadZipFile, ValueError, EOFError, KeyError)
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
+READ_ONLY_ERRNOS = (errno.EACCES, errno.EPERM, errno.EROFS)
 CSR_ARRAYS = ("data", "indices", "indptr")
 
 
@@ -86,12 +93,10 @@ class StageCache:
             It is not.
         """
         for entry in self.list_entries()[:1]:
-            with contextlib.suppress(*READ_ERRORS):  # a damaged value is computed again
-                with np.load(self._path(entry.key), allow_pickle=False) as arrays:
-                    saved = int(arrays["format"]) if "format" in arrays else None
-                if saved != CACHE_FORMAT:
-                    advice = "choose another folder, or delete this one"
-                    raise UserError(f"{self.folder}: a cache of another version; {advice}")
+            arrays = _read_arrays(self._path(entry.key))
+            if arrays is not None and int(arrays.get("format", 0)) != CACHE_FORMAT:
+                advice = "choose another folder, or delete this one"
+                raise UserError(f"{self.folder}: a cache of another version; {advice}")
 
     def shrink(self, size_limit: int) -> int:
         """Remove the least recently used values until at most ``size_limit`` bytes are left.
@@ -109,41 +114,77 @@ class StageCache:
         return len(excess)
 
     def save(self, key: str, value: Any, cost: StageCost) -> None:
-        """Save the value of a stage and its cost."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Save the value of a stage and its cost; a folder that is read-only stays as it is."""
         arrays = {"format": np.array(CACHE_FORMAT), "label": np.array(cost.label)}
         arrays["cost"] = np.array(cost[1:])
         _flatten("value", value, arrays)
-        write_atomic(self._path(key), lambda path: np.savez(path, **arrays), sync=True)  # type: ignore[arg-type]
+        arrays["digest"] = np.array(_compute_digest(key, arrays))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(self._path(key), lambda path: np.savez(path, **arrays))  # type: ignore[arg-type]
+        except OSError as error:
+            if error.errno not in READ_ONLY_ERRNOS:
+                raise
+            _warn_read_only(self.folder)
+            return
         if self.size_limit is not None:
             self.shrink(self.size_limit)
 
     def load(self, key: str, value_type: Any) -> StageResult | None:
         """Return a saved value as ``value_type``, or None.
 
-        A file that cannot be read counts as absent: its stage is computed again.
+        A file that cannot be read, or has not the content that was saved by this key, counts as
+        absent: its stage is computed again.
         """
         path = self._path(key)
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as entries:
-                arrays = {name: entries[name] for name in entries.files}
+            arrays = _read_arrays(path)
+            if arrays is None or str(arrays.pop("digest")) != _compute_digest(key, arrays):
+                return None
             cost = StageCost(str(arrays["label"]), *arrays["cost"].tolist())
-        except READ_ERRORS:
+            value = _restore("value", value_type, arrays)
+        except Exception:  # of another version of this class
             return None
         with contextlib.suppress(OSError):  # of a cache without write permission
             os.utime(path)
-        return StageResult(_restore("value", value_type, arrays), cost, True)
+        return StageResult(value, cost, True)
 
     def read_stage_label(self, key: str) -> str:
         """Return the label of the stage with a key, or ``unreadable`` if its file is damaged."""
-        try:
-            with np.load(self._path(key), allow_pickle=False) as entries:
-                return str(entries["label"])
-        except READ_ERRORS:
-            return "unreadable"
+        arrays = _read_arrays(self._path(key), ("label",))
+        return "unreadable" if arrays is None else str(arrays.get("label", "unreadable"))
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.npz"
+
+
+def _read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray] | None:
+    """Return the arrays of a file, or those with some names; None if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            with zipfile.ZipFile(file) as archive:
+                n_bytes = sum(entry.file_size for entry in archive.infolist())
+            if n_bytes > os.fstat(file.fileno()).st_size:  # nothing here is compressed
+                return None
+            with np.load(file, allow_pickle=False) as entries:
+                chosen = entries.files if names is None else set(names) & set(entries.files)
+                return {name: entries[name] for name in chosen}
+    except Exception:  # a damaged file raises anything, MemoryError included
+        return None
+
+
+def _compute_digest(key: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Return a hash of the key, names, types, shapes and values."""
+    chunks: list[Any] = [key]
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        chunks += [name, array.dtype.str, str(arrays[name].shape), array.view(np.uint8).data]
+    return digest(*chunks)
+
+
+@cache
+def _warn_read_only(folder: Path) -> None:
+    log.warning(f"{folder}: is read-only; values that are not there yet are not saved")
 
 
 def _flatten(name: str, value: Any, arrays: dict[str, np.ndarray]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
@@ -10,13 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from scgnn.errors import UserError
+
 FileContent: TypeAlias = str | Iterable[Iterable[Any]] | Callable[[Path], Any]
 
 TEMPORARY_FILE_PATTERN = re.compile(r"\.[0-9a-f]{32}\..+")
 
 
-def write_atomic(path: Path, content: FileContent, *, sync: bool = False) -> None:
-    """Write a file that is either complete or absent, whenever the process ends.
+def write_atomic(path: Path, content: FileContent) -> None:
+    """Write a file that is complete or absent, whenever the process ends or the power fails.
 
     Parameters
     ----------
@@ -24,8 +27,13 @@ def write_atomic(path: Path, content: FileContent, *, sync: bool = False) -> Non
         File to write; an existing one is replaced.
     content
         Text, rows of a CSV table, or a function that writes to the path it receives.
-    sync
-        Whether to flush the file to the disk before the rename.
+
+    Raises
+    ------
+    UserError
+        The folder no longer exists.
+    OSError
+        The file cannot be written; names ``path``.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}.{path.name}")  # TEMPORARY_FILE_PATTERN
     try:
@@ -36,10 +44,15 @@ def write_atomic(path: Path, content: FileContent, *, sync: bool = False) -> Non
         else:
             with temporary.open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file, lineterminator="\n").writerows(content)
-        if sync:
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if not path.parent.is_dir():
+            raise UserError(f"{path.parent}: was removed during the run; run it again") from None
+        if (number := _find_errno(error)) is not None:
+            raise OSError(number, os.strerror(number), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -48,7 +61,23 @@ def write_files(folder: Path, contents: Mapping[str, FileContent]) -> list[Path]
     """Write files by name, in order, and return their paths."""
     for name, content in contents.items():
         write_atomic(folder / name, content)
+        _sync_folder(folder)  # before the next file: the last one marks the end
     return [folder / name for name in contents]
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not on Windows
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def _find_errno(error: OSError) -> int | None:
+    """Return the number of an error of the system, which HDF5 has in its text only."""
+    match = re.search(r"errno = (\d+)", str(error))
+    return int(match[1]) if error.errno is None and match else error.errno
 
 
 def remove_temporary_files(folder: Path) -> None:

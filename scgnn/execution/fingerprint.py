@@ -20,7 +20,8 @@ def digest(*chunks: Any) -> str:
     """Return a hash of texts and buffers, each prefixed with its length."""
     result = hashlib.blake2b(digest_size=16)
     for chunk in chunks:
-        data = chunk.encode() if isinstance(chunk, str) else memoryview(chunk).cast("B")
+        data = memoryview(chunk.encode() if isinstance(chunk, str) else chunk)
+        data = data.cast("B") if data.nbytes else memoryview(b"")  # empty ones cannot be cast
         result.update(len(data).to_bytes(8, "big"))
         result.update(data)
     return result.hexdigest()
