@@ -53,8 +53,8 @@ def open_hdf5(path: Path) -> Any:
     return h5py.File(path, "r")
 
 
-@lru_cache(maxsize=64)  # a run opens a file to detect its format, to estimate memory and to read it
-def _check_hdf5(path: Path, size: int, version: tuple[int, ...]) -> None:
+@lru_cache(maxsize=64)  # a run opens a file to detect its format, estimate memory and read it
+def _check_hdf5(path: Path, size: int, version: tuple[int, ...]) -> None:  # noqa: ARG001
     """Check everything in a version of an HDF5 file."""
     import h5py
 

@@ -105,19 +105,16 @@ class StringStorage:
 
     def _is_heap_complete(self, begin: int) -> bool:
         """Return whether the objects of the global heap at an address fill it."""
-        content, file_size = memoryview(self.content), len(self.content)
-        if begin + 2 * HEADER_SIZE > file_size:
+        n_bytes = int.from_bytes(self.content[begin + 8 : begin + 16].tobytes(), "little")
+        if not HEADER_SIZE <= n_bytes <= len(self.content) - begin:
             return False
-        end = begin + int.from_bytes(content[begin + 8 : begin + 16], "little")
-        position = begin + HEADER_SIZE
-        if not position <= end <= file_size:
-            return False
-        while position + HEADER_SIZE <= end:
-            index, size = OBJECT_HEADER.unpack_from(content, position)
-            position += HEADER_SIZE + (size + 7) // 8 * 8 if index else size
-            if position > end or (not index and size < HEADER_SIZE):
+        heap, position = self.content[begin : begin + n_bytes].tobytes(), HEADER_SIZE
+        while position <= n_bytes - HEADER_SIZE:
+            index, size = OBJECT_HEADER.unpack_from(heap, position)
+            if not index and size < HEADER_SIZE:
                 return False
-        return True
+            position += HEADER_SIZE + (size + 7) // 8 * 8 if index else size
+        return position <= n_bytes
 
     def _locate_attribute(self, match: re.Match[bytes]) -> tuple[int, int]:
         """Return the range of the references of an attribute with strings."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scgnn")
 
+VALUES_PER_BLOCK = 2**22
+
 
 def validate(adata: AnnData, source: str) -> AnnData:
     """Return a copy of the data with validated counts as ``X``, without ``raw``.
@@ -134,7 +136,10 @@ def _make_names_unique(adata: AnnData, source: str) -> dict[str, int]:
 def _count_empty(x: csr_matrix, source: str) -> dict[str, int]:
     """Log and return the number of cells and genes without counts."""
     cells = int(np.sum(np.diff(x.indptr) == 0))
-    genes = int(x.shape[1] - len(np.unique(x.indices)))
+    is_empty = np.ones(x.shape[1], dtype=bool)
+    for start in range(0, x.nnz, VALUES_PER_BLOCK):  # in little memory
+        is_empty[x.indices[start : start + VALUES_PER_BLOCK]] = False
+    genes = int(is_empty.sum())
     shape, density = f"{x.shape[0]:,} cells x {x.shape[1]:,} genes", x.nnz / np.prod(x.shape)
     empty = f"{cells:,} cells and {genes:,} genes empty"
     log.info(f"{source}: {shape}, {density:.1%} non-zero, {empty}")
