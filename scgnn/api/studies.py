@@ -15,7 +15,7 @@ from distributed.security import Security
 from scgnn.arguments import check_local_path, check_type
 from scgnn.errors import UserError
 from scgnn.execution.cache import StageCache
-from scgnn.execution.files import FileContent, write_files
+from scgnn.execution.files import FileContent, frame_to_csv, write_files
 from scgnn.execution.resources import configure_process
 from scgnn.runs.preflight import check_all_fit_memory, estimate_largest_memory
 from scgnn.runs.provenance import collect_versions
@@ -154,5 +154,5 @@ def write_study_tables(result: StudyResult) -> list[Path]:
     versions = collect_versions(*(run.recipe for run in result.study.runs))
     files: dict[str, FileContent] = {"versions.json": format_json(versions)}
     for name, frame in frames.items():
-        files[name] = frame.to_csv(index=False, lineterminator="\n")
+        files[name] = frame_to_csv(frame, index=False)
     return write_files(result.folder, files)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import os
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from scgnn.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FileContent: TypeAlias = str | Iterable[Iterable[Any]] | Callable[[Path], Any]
 
@@ -42,8 +46,8 @@ def write_atomic(path: Path, content: FileContent) -> None:
         elif callable(content):
             content(temporary)
         else:
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file, lineterminator="\n").writerows(content)
+            with CsvFile(temporary) as file:
+                csv.writer(file, lineterminator=CsvFile.LINE_END).writerows(content)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -55,6 +59,34 @@ def write_atomic(path: Path, content: FileContent) -> None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class CsvFile(io.TextIOWrapper):
+    """Text file for the rows of a CSV writer, one per call of :meth:`write`.
+
+    Writers quote the characters of their line end. With this one they quote line feeds and
+    carriage returns, which would both split a row; the file has line feeds only.
+    """
+
+    LINE_END = "\r\n"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.open("wb"), encoding="utf-8", newline="")
+
+    def write(self, row: str) -> int:
+        """Write a row, or another piece of text."""
+        is_row = row.endswith(self.LINE_END)
+        return super().write(row.removesuffix(self.LINE_END) + "\n" if is_row else row)
+
+
+def frame_to_csv(frame: pd.DataFrame, *, index: bool) -> Callable[[Path], None]:
+    """Return the content of a CSV file with a table, with or without its index."""
+
+    def write(path: Path) -> None:
+        with CsvFile(path) as file:
+            frame.to_csv(file, index=index, lineterminator=CsvFile.LINE_END)
+
+    return write
 
 
 def write_files(folder: Path, contents: Mapping[str, FileContent]) -> list[Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from scipy import sparse
 
-from scgnn.execution.files import FileContent, write_files
+from scgnn.execution.files import FileContent, frame_to_csv, write_files
 from scgnn.runs.results import RunResult
 from scgnn.state import to_dense
 
@@ -24,11 +24,11 @@ def write_scgnn_csv(result: RunResult, folder: Path, name: str) -> list[Path]:
     columns = [f"embedding{i}" for i in range(state.graph_embedding.shape[1])]
     embedding = pd.DataFrame(state.graph_embedding, index=state.cells, columns=columns)
     clusters = pd.DataFrame({"Celltype": state.clusters}, index=state.cells)
-    files: dict[str, FileContent] = {f"{name}_embedding.csv": embedding.to_csv}
-    files[f"{name}_results.txt"] = clusters.to_csv
+    files: dict[str, FileContent] = {f"{name}_embedding.csv": frame_to_csv(embedding, index=True)}
+    files[f"{name}_results.txt"] = frame_to_csv(clusters, index=True)
     if state.imputed is not None:
         recon = pd.DataFrame(to_dense(state.imputed).T, state.genes, state.cells)
-        files[f"{name}_recon.csv"] = recon.to_csv
+        files[f"{name}_recon.csv"] = frame_to_csv(recon, index=True)
     if state.graph is not None:
         upper = sparse.triu(state.graph).tocoo()
         edges = zip(upper.row, upper.col, upper.data, strict=True)
