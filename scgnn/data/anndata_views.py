@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
-from scgnn.data.sparse_structure import check_matrices, check_sparse
+from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
 from scgnn.state import State
 
@@ -71,12 +71,13 @@ def replace_x(adata: AnnData, x: Any, copy: bool = False) -> AnnData:
 def to_csr(x: Any, source: str) -> csr_matrix:
     """Return a matrix as CSR float32 in canonical form, which shares no memory with it.
 
+    The structure of a sparse matrix must have been checked.
+
     Raises
     ------
     InputError
-        If it is not a matrix of real numbers, or its structure is damaged.
+        If it is not a matrix of real numbers.
     """
-    check_sparse(x, f"{source}: X")
     matrix: Any = x if issparse(x) else np.asarray(x)
     if matrix.dtype.kind not in "buif":
         raise InputError(f"{source}: X has the type {matrix.dtype}, expected numbers")

@@ -16,6 +16,7 @@ from scgnn.components.readers.contract import (
 from scgnn.data.anndata_views import replace_x, require_x, select_layer, to_csr
 from scgnn.data.containers import check_zarr, open_hdf5
 from scgnn.data.hdf5 import HDF5Matrix
+from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
 from scgnn.field_types import PositiveInt
 
@@ -137,5 +138,6 @@ class Zarr(Reader):
 
 def _select_counts(adata: AnnData, layer: str | None, path: Path) -> AnnData:
     """Return the AnnData with the counts of a layer as ``X``, CSR float32."""
+    check_matrices(adata, str(path))  # also raw, which is dropped
     adata = adata if layer is None else select_layer(adata, layer, source=str(path))
     return replace_x(adata, to_csr(require_x(adata, str(path)), str(path)))

@@ -9,12 +9,21 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from scgnn.components.readers.contract import Reader, make_anndata
-from scgnn.field_types import NonNegativeFloat, PositiveFloat, PositiveInt, ProperFraction, Seed
+from scgnn.field_types import (
+    LogScale,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    ProperFraction,
+    RepeatCount,
+    Seed,
+)
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 CELLS_PER_BLOCK = 2**12
+MAX_RATE = 1e15  # of a count, in the range of NumPy's Poisson distribution
 MAX_PROBED_SHAPE = 100, 20_000  # cells x genes simulated to estimate the number of non-zeros
 
 
@@ -65,11 +74,11 @@ class Demo(Reader):
 
     n_cells: PositiveInt = 600
     n_genes: PositiveInt = 1000
-    n_groups: PositiveInt = 5
+    n_groups: RepeatCount = 5
     marker_fraction: ProperFraction = 0.05
-    marker_strength: NonNegativeFloat = 1.0
+    marker_strength: LogScale = 1.0
     library_size: PositiveFloat = 2000.0
-    library_size_log_std: NonNegativeFloat = 0.2
+    library_size_log_std: LogScale = 0.2
     dispersion: PositiveFloat = 0.5
     dropout: NonNegativeFloat = 1.0
     true_mean: bool = True
@@ -114,7 +123,8 @@ class Demo(Reader):
 
     def _sample_counts(self, rng: np.random.Generator, mean: np.ndarray) -> csr_matrix:
         """Return random counts with these means, cells x genes."""
-        counts = rng.poisson(rng.gamma(1 / self.dispersion, self.dispersion * mean))
+        rates = rng.gamma(1 / self.dispersion, self.dispersion * mean)
+        counts = rng.poisson(np.minimum(rates, MAX_RATE))
         if self.dropout:
             counts[rng.random(counts.shape) < self.dropout / (self.dropout + mean)] = 0
         return csr_matrix(counts.astype(np.float32))

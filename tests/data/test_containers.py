@@ -1,0 +1,212 @@
+"""Links, storage and declared sizes of HDF5 files and zarr stores."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from scipy import sparse
+
+from example_files import (
+    COUNTS,
+    assert_is_example,
+    make_example,
+    write_loom,
+    write_tenx_h5,
+    write_without_warnings,
+)
+from scgnn.components.readers import H5AD, Loom, TenxH5, Zarr, detect_reader
+from scgnn.components.readers.shard import ShardReader
+from scgnn.data import containers
+from scgnn.errors import InputError
+
+
+def write_h5ad(path: Path) -> str:
+    adata = make_example()
+    adata.X = sparse.csr_matrix(adata.X)
+    write_without_warnings(adata.write_h5ad, path)
+    return str(path)
+
+
+def link_externally(file: h5py.File, key: str, other: Path) -> None:
+    file[key] = h5py.ExternalLink(other, "X")
+
+
+def store_externally(file: h5py.File, key: str, other: Path) -> None:
+    file.create_dataset(key, (4, 6), "f4", external=[(os.fspath(other), 0, 96)])
+
+
+def store_virtually(file: h5py.File, key: str, other: Path) -> None:
+    layout = h5py.VirtualLayout((4, 6), "f4")
+    layout[:] = h5py.VirtualSource(other, "X", (4, 6))
+    file.create_virtual_dataset(key, layout)
+
+
+@pytest.mark.parametrize("form", [link_externally, store_externally, store_virtually])
+@pytest.mark.parametrize("key", ["layers/counts", "uns/deep/inside", "raw/X"])
+def test_what_an_h5ad_file_stores_elsewhere_is_refused_by_name(tmp_path, form, key):
+    other = tmp_path / "secret.h5"
+    with h5py.File(other, "w") as file:
+        file["X"] = COUNTS.astype(np.float32)
+    path = write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(path, "a") as file:
+        form(file, key, other)
+    for read in (detect_reader, H5AD(path).peek_shape, H5AD(path), H5AD(path, n_top_genes=2)):
+        with pytest.raises(InputError, match=rf"x.h5ad: {key} is .*only what is in the file") as e:
+            read(path) if read is detect_reader else read()
+        assert "\n" not in str(e.value)
+    with pytest.raises(InputError, match=key):
+        ShardReader(H5AD(path), 0, 2)()
+
+
+@pytest.mark.parametrize(
+    ("reader", "write", "key"), [(Loom, write_loom, "matrix"), (TenxH5, write_tenx_h5, "matrix")]
+)
+def test_external_links_of_other_hdf5_files_are_refused(tmp_path, reader, write, key):
+    other, path = write(tmp_path / "other.h5"), write(tmp_path / "x.h5")
+    with h5py.File(path, "a") as file:
+        del file[key]
+        file[key] = h5py.ExternalLink(other, key)
+    with pytest.raises(InputError, match=r"x.h5: matrix is a link to another file"):
+        reader(str(path))()
+    with pytest.raises(InputError, match=r"x.h5: matrix is a link to another file"):
+        detect_reader(str(path))
+
+
+def test_soft_links_within_a_file_are_followed(tmp_path):
+    path = write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(path, "a") as file:
+        file.move("X", "uns/x")
+        file["X"] = h5py.SoftLink("/uns/x")
+    assert_is_example(H5AD(path)())
+
+
+def test_an_object_that_is_only_referred_to_is_checked(tmp_path):
+    """Categories of anndata before 0.7."""
+    path = write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(path, "a") as file:
+        store_externally(file, "hidden", tmp_path / "secret")
+        file["obs/codes"] = np.zeros(4, dtype=np.int8)
+        file["obs/codes"].attrs["categories"] = file["hidden"].ref
+        h5py.h5o.open(file.id, b"hidden")
+        h5py.h5o.link(file["hidden"].id, file.id, b"kept")
+        del file["hidden"]
+    with pytest.raises(InputError, match=r"is an external or virtual dataset"):
+        H5AD(path)()
+
+
+@pytest.mark.parametrize("key", ["layers/big", "uns/big", "obs/big"])
+@pytest.mark.parametrize("shape", [(10**12,), (10**7, 10**6)])
+def test_a_declared_size_that_the_file_cannot_hold_is_refused(tmp_path, key, shape):
+    path = write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(path, "a") as file:
+        file.create_dataset(key, shape, "f4", chunks=(1000,) * len(shape))
+    with pytest.raises(InputError, match=rf"{key} declares .* MB, more than its file can hold"):
+        H5AD(path)()
+
+
+def test_a_sparse_matrix_of_an_excessive_shape_is_refused(tmp_path):
+    path = write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(path, "a") as file:
+        file["X"].attrs["shape"] = [10**12, 6]
+    with pytest.raises(InputError, match=r"x.h5ad: X declares"):
+        H5AD(path)()
+
+
+def test_constant_values_that_take_no_space_are_read(tmp_path):
+    path = write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(path, "a") as file:
+        file.create_dataset("uns/zeros", (10**6,), "f4", chunks=(1000,), compression="gzip")
+    assert_is_example(H5AD(path)())
+
+
+@pytest.mark.parametrize("damage", ["length", "heap", "kind"])
+def test_damaged_strings_are_refused_before_libhdf5_crashes(tmp_path, damage):
+    path = tmp_path / "x.h5ad"
+    write_h5ad(path)
+    data = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        references = file["obs/_index"].id.get_offset()
+    if damage == "length":
+        data[references + 3] = 255
+    elif damage == "heap":
+        data[data.index(b"GCOL") + 16 + 14] = 255
+    else:
+        start = data.index(b"encoding-type\0\0\0\x19\x01") + len("encoding-type") + 4
+        data[start] = 0xEC
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"is damaged: copy or export it again"):
+        H5AD(str(path))()
+
+
+def write_zarr(path: Path) -> Path:
+    write_without_warnings(make_example().write_zarr, path)
+    return path
+
+
+def edit_zarr(folder: Path, key: str, **changes) -> None:
+    """Change the metadata of an array, the consolidated ones, too."""
+    file = folder / key / ".zarray"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    consolidated = json.loads((folder / ".zmetadata").read_text())
+    consolidated["metadata"][f"{key}/.zarray"] |= changes
+    (folder / ".zmetadata").write_text(json.dumps(consolidated))
+
+
+def test_links_and_special_files_in_a_zarr_store_are_refused(tmp_path):
+    folder = write_zarr(tmp_path / "x")
+    chunk = folder / "X" / "0.0"
+    chunk.rename(tmp_path / "secret")
+    chunk.symlink_to(tmp_path / "secret")
+    with pytest.raises(InputError, match=r"X/0\.0 is a symbolic link in a zarr store"):
+        Zarr(str(folder))()
+    chunk.unlink()
+    os.mkfifo(chunk)
+    with pytest.raises(InputError, match=r"X/0\.0 is a special file in a zarr store"):
+        Zarr(str(folder))()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shape": [10**12, 6]}, "declares .* more than its file can hold"),
+        ({"chunks": [10**9, 10**9]}, "declares .* more than its file can hold"),
+        ({"filters": [{"id": "pickle"}]}, "has Python objects, which are not read"),
+    ],
+)
+def test_zarr_metadata_are_checked(tmp_path, changes, message):
+    folder = write_zarr(tmp_path / "x")
+    edit_zarr(folder, "X", **changes)
+    with pytest.raises(InputError, match=message):
+        Zarr(str(folder))()
+
+
+def test_a_zarr_store_names_nothing_outside_of_it(tmp_path):
+    folder = write_zarr(tmp_path / "x")
+    file = folder / ".zmetadata"
+    consolidated = json.loads(file.read_text())
+    consolidated["metadata"]["../other/.zarray"] = {}
+    file.write_text(json.dumps(consolidated))
+    with pytest.raises(InputError, match=r"\.\./other/.zarray is outside the zarr store"):
+        Zarr(str(folder))()
+
+
+def test_numbers_of_strings_in_zarr_chunks_are_checked(tmp_path):
+    folder = write_zarr(tmp_path / "x")
+    edit_zarr(folder, "obs/_index", compressor=None)
+    (folder / "obs/_index/0").write_bytes((2**31).to_bytes(4, "little") + bytes(12))
+    with pytest.raises(InputError, match=r"_index/0 is damaged"):
+        Zarr(str(folder))()
+
+
+def test_a_changed_file_is_checked_again(tmp_path):
+    path = write_h5ad(tmp_path / "x.h5ad")
+    containers.open_hdf5(Path(path)).close()
+    with h5py.File(path, "a") as file:
+        file["link"] = h5py.ExternalLink("other.h5", "X")
+    with pytest.raises(InputError, match=r"x.h5ad: link is a link"):
+        containers.open_hdf5(Path(path))
