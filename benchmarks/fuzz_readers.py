@@ -57,7 +57,7 @@ OUTCOMES = ("read", "refused", "traceback", "crash", "hang", "memory")
 
 
 class Format(NamedTuple):
-    """How to write a file of a format, and what reads it."""
+    """Writer of a file format, and the change of a recipe that reads it."""
 
     write: Callable[[anndata.AnnData, Path], None]
     read: Callable[[Recipe, Path], Recipe] | None = None  # None detects the reader

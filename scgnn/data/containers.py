@@ -170,8 +170,8 @@ def _iter_zarr_nodes(document: Any, path: Path) -> Iterator[tuple[Path, dict[str
         for name, node in consolidated.items():
             if ".." in name.split("/"):
                 raise _outside(f"{path}: {name}", "is outside the zarr store")
-            own = path.parent / name
-            yield from _iter_zarr_nodes(node, own if own.is_file() else own / "zarr.json")
+            file = path.parent / name  # version 3 names the folder
+            yield from _iter_zarr_nodes(node, file if file.is_file() else file / "zarr.json")
 
 
 def _check_zarr_node(node: dict[str, Any], path: Path, limit: int) -> None:

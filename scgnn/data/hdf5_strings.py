@@ -32,7 +32,7 @@ REFERENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 
 class StringStorage:
-    """What the datasets of an HDF5 file occupy of it.
+    """Storage of the strings of an HDF5 file, and the ranges that its datasets occupy.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+import scgnn
 from example_files import (
     BARCODES,
     COUNTS,
@@ -102,7 +103,14 @@ def test_an_anndata_given_in_python_is_checked(key):
     part = getattr(adata, attribute)
     damage(part if key == "X" else part.X if attribute == "raw" else part[name], "large_index")
     with pytest.raises(InputError, match=f"^the given AnnData: {key} is a damaged sparse matrix"):
-        prepare(load_recipe("pca_kmeans"), adata)
+        validate(adata, "the given AnnData")
+
+
+def test_a_run_refuses_a_damaged_anndata():
+    adata = make_sparse()
+    damage(adata.X, "end")
+    with pytest.raises(InputError, match=r"^the given AnnData: X is a damaged sparse matrix"):
+        scgnn.run("pca_kmeans", adata)
 
 
 @pytest.mark.parametrize("call", [lambda a: validate(a, "x"), lambda a: select_layer(a, "counts")])
