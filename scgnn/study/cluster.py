@@ -179,6 +179,8 @@ def _connect_to_scheduler(address: str, security: Security | None) -> Iterator[C
         if address.startswith("tls://"):
             problem += "; check the certificates of --tls"
         raise UserError(f"--scheduler {address}: {problem}") from None
+    if address.startswith("tcp://"):
+        log.warning(f"--scheduler {address}: any user who can reach it can run code; use --tls")
     with client:
         try:
             client.wait_for_workers(1, timeout=START_TIMEOUT_SECONDS)
