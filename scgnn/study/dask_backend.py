@@ -50,7 +50,8 @@ class DaskStages(Stages):
         task = (self.cache, key, function, args, self.threads, compute_task_fingerprint(args))
         name = f"{stage_label(function)}-{key}"
         while True:
-            n_unfit, workers = self.pool.n_unfit, self.pool.update()
+            workers = self.pool.update()
+            n_unfit = self.pool.n_unfit
             with warnings.catch_warnings():
                 # the data are part of the task, so that it can run again when a worker dies
                 warnings.filterwarnings("ignore", "Sending large graph", UserWarning)

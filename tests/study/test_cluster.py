@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -20,7 +21,8 @@ import scgnn
 from scgnn import load_study
 from scgnn.api.studies import run_study
 from scgnn.errors import UserError
-from scgnn.study import workers
+from scgnn.execution.cache import StageCache
+from scgnn.study import dask_backend, workers
 from scgnn.study.cluster import load_certificates, open_cluster
 from scgnn.study.workers import (
     ForeignWorkerError,
@@ -56,6 +58,18 @@ def list_listening_addresses() -> set[str]:
 def test_no_socket_of_a_local_cluster_listens_beyond_loopback(local_client):
     assert local_client.scheduler_info()["address"].startswith("tls://127.0.0.1:")
     assert list_listening_addresses() == {"127.0.0.1"}
+
+
+@pytest.mark.slow
+def test_a_replaced_worker_listens_on_loopback_only():
+    with open_cluster(1, 1, None) as (client, _):
+        (before,) = client.scheduler_info(n_workers=-1)["workers"]
+        client.submit(os._exit, 1, retries=0, pure=False)
+        while (now := list(client.scheduler_info(n_workers=-1)["workers"])) in ([], [before]):
+            time.sleep(0.05)
+        assert client.submit(len, "abc", pure=False).result() == 3
+        assert now[0].startswith("tls://127.0.0.1:")
+        assert list_listening_addresses() == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("credentials", ["none", "tcp", "others"])
@@ -134,6 +148,117 @@ def test_a_worker_that_cannot_answer_is_unfit(pool, answer):
 
 def test_a_worker_without_the_folder_of_the_cache_is_unfit(pool, tmp_path):
     assert "does not exist there" in pool._find_problem(answer_with(tmp_path / "absent"))
+
+
+class FakeClient:
+    """A cluster whose workers come, go and answer as a test tells it."""
+
+    def __init__(self, answer) -> None:
+        self.answers = {"tcp://a": answer, "tcp://b": "broken", "tcp://c": answer}
+        self.present = ["tcp://a", "tcp://b"]
+        self.asked: list[str] = []
+        self.submitted: list[tuple[str, list[str] | None]] = []
+        self.futures: list[FakeFuture] = []
+
+    def scheduler_info(self, n_workers):
+        return {"workers": dict.fromkeys(self.present)}
+
+    def run(self, function, folder, workers, on_error):
+        self.asked += workers
+        return {address: self.answers[address] for address in workers}
+
+    def submit(self, function, *args, key, workers):
+        self.submitted.append((key, workers))
+        return self.futures.pop(0)
+
+
+class FakeFuture:
+    """A task that ends with a value or an error after some looks at it."""
+
+    def __init__(self, outcome, n_looks=0) -> None:
+        self.outcome, self.n_looks = outcome, n_looks
+
+    def done(self):
+        self.n_looks -= 1
+        return self.n_looks < 0
+
+    def result(self):
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    def time_out(*args):
+        raise TimeoutError
+
+    monkeypatch.setattr(dask_backend, "wait", time_out)
+    return FakeClient(answer_with(tmp_path))
+
+
+def test_late_workers_are_asked_once_and_unfit_ones_named_once(fake, tmp_path, caplog):
+    pool = WorkerPool(fake, Requirements(tmp_path))
+    assert pool.update() == pool.update() == ["tcp://a"]
+    fake.present.append("tcp://c")
+    assert pool.update() == ["tcp://a", "tcp://c"]
+    assert fake.asked == ["tcp://a", "tcp://b", "tcp://c"]
+    assert caplog.text.count("left out") == pool.n_unfit == 1
+    fake.present.remove("tcp://b")
+    assert pool.update() is None  # all that are left are fit
+
+
+def test_a_study_without_a_fit_worker_ends_with_the_reasons(fake, tmp_path):
+    fake.present = ["tcp://b"]
+    with pytest.raises(UserError, match="no worker can take part in the study: it cannot run"):
+        WorkerPool(fake, Requirements(tmp_path)).update()
+
+
+@pytest.fixture
+def stages(fake, tmp_path):
+    pool = WorkerPool(fake, Requirements(tmp_path))
+    return dask_backend.DaskStages(pool, StageCache(tmp_path / "stages"), 1)
+
+
+def test_a_task_whose_workers_are_gone_goes_to_others(fake, stages):
+    fake.futures = [FakeFuture("lost", 10**9), FakeFuture("value")]
+    looks = iter([["tcp://a", "tcp://b"]] * 3)
+    gone = ["tcp://b", "tcp://c"]
+    fake.scheduler_info = lambda **_: {"workers": dict.fromkeys(next(looks, gone))}
+    assert stages.get_or_compute("k", len, ()) == "value"
+    assert [workers for _, workers in fake.submitted] == [["tcp://a"], ["tcp://c"]]
+
+
+@pytest.mark.parametrize("error", [ForeignWorkerError("tcp://a"), TypeError("unexpected argument")])
+def test_a_task_on_a_worker_that_turns_out_to_be_unfit_goes_to_others(fake, stages, error):
+    fake.futures = [FakeFuture(error), FakeFuture("value")]
+    fake.present = ["tcp://a", "tcp://c"]
+    submit = fake.submit
+
+    def submit_and_lose(*args, **options):
+        fake.present = ["tcp://a", "tcp://b", "tcp://c"]  # b is late and unfit
+        return submit(*args, **options)
+
+    fake.submit = submit_and_lose
+    assert stages.get_or_compute("k", len, ()) == "value"
+    (first_key, first), (second_key, second) = fake.submitted
+    assert first is None and first_key != second_key
+    assert second == (
+        ["tcp://c"] if isinstance(error, ForeignWorkerError) else ["tcp://a", "tcp://c"]
+    )
+
+
+def test_an_error_of_a_fit_worker_is_raised(fake, stages):
+    fake.futures = [FakeFuture(ZeroDivisionError())]
+    with pytest.raises(ZeroDivisionError):
+        stages.get_or_compute("k", len, ())
+
+
+def test_code_that_changes_during_a_local_study_is_named(fake, tmp_path):
+    stages = dask_backend.DaskStages(WorkerPool(fake, None), StageCache(tmp_path / "stages"), 1)
+    fake.futures = [FakeFuture(ForeignWorkerError("tcp://a"))]
+    with pytest.raises(UserError, match="changed while the study was running; rerun with --resume"):
+        stages.get_or_compute("k", len, ())
 
 
 def test_versions_name_all_libraries():
