@@ -6,7 +6,6 @@ before it gets a task, and each task refuses to run where the code is not that o
 
 from __future__ import annotations
 
-import importlib
 import logging
 import platform
 import threading
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from distributed import Client, get_worker
 
+from scgnn.components.encoders import GCN
 from scgnn.errors import UserError
 from scgnn.execution.fingerprint import (
     code_fingerprint,
@@ -150,12 +150,11 @@ def describe_worker(folder: Path) -> dict[str, Any]:
     import psutil
 
     problem = next(iter(WorkerSetup.problems.values()), "")
-    for name in ("torch", "dgl"):
-        try:
-            importlib.import_module(name)
-        except Exception as error:  # of a broken installation
-            reason = " ".join(str(error).split()) or type(error).__name__
-            problem = f"{name} cannot be imported ({reason}); install it there"
+    try:
+        GCN(hidden=(2,)).build(3)
+    except Exception as error:  # of a broken installation
+        reason = " ".join(str(error).split()) or type(error).__name__
+        problem = f"it cannot build a network with DGL ({reason}); install DGL there"
     if not folder.is_dir():
         problem = f"{folder} does not exist there; use a folder that all workers share"
     return {
