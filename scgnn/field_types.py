@@ -6,18 +6,26 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
-PositiveInt = Annotated[int, Gt(0)]
-NonNegativeInt = Annotated[int, Ge(0)]
+# far beyond any use, so that no library overflows; messages mention them only where it matters
+MAX_NUMBER = 10**9
+MIN_POSITIVE = 1e-15
+FAR_BOUNDS = (Ge(-MAX_NUMBER), Le(MAX_NUMBER), Ge(MIN_POSITIVE))
+
+PositiveInt = Annotated[int, Gt(0), Le(MAX_NUMBER)]
+NonNegativeInt = Annotated[int, Ge(0), Le(MAX_NUMBER)]
 Seed = Annotated[int, Ge(0), Lt(2**32)]
-PositiveFloat = Annotated[float, Gt(0)]
-NonNegativeFloat = Annotated[float, Ge(0)]
+Number = Annotated[float, Ge(-MAX_NUMBER), Le(MAX_NUMBER)]
+PositiveFloat = Annotated[float, Gt(0), Ge(MIN_POSITIVE), Le(MAX_NUMBER)]
+NonNegativeFloat = Annotated[float, Ge(0), Le(MAX_NUMBER)]
 Fraction = Annotated[float, Ge(0), Le(1)]
 ProperFraction = Annotated[float, Ge(0), Lt(1)]
-OpenFraction = Annotated[float, Gt(0), Lt(1)]
+OpenFraction = Annotated[float, Gt(0), Ge(MIN_POSITIVE), Lt(1)]
 DampingFactor = Annotated[float, Ge(0.5), Lt(1)]
-IntAtLeastTwo = Annotated[int, Ge(2)]
+IntAtLeastTwo = Annotated[int, Ge(2), Le(MAX_NUMBER)]
 NeighborCount: TypeAlias = PositiveInt | OpenFraction | Literal["adaptive"]  # of a cell
 PositiveInts = Annotated[tuple[PositiveInt, ...], MinLen(1)]
+RepeatCount = Annotated[int, Gt(0), Le(10_000)]  # of layers, heads, restarts and other copies
+LogScale = Annotated[float, Ge(0), Le(10)]  # mean or standard deviation of a natural logarithm
 PositiveFloats = Annotated[tuple[PositiveFloat, ...], MinLen(1)]
 Widths = Annotated[tuple[PositiveInt, ...], MinLen(1)]  # of layers, input side first
 Activation = Literal["relu", "elu", "softplus", "tanh"]

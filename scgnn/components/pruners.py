@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scgnn.field_types import NonNegativeFloat, PositiveInt
+from scgnn.field_types import NonNegativeFloat, PositiveInt, RepeatCount
 from scgnn.registry.component import Component
 
 VALUES_PER_BLOCK = 2**21  # of trees grown at a time
@@ -76,7 +76,7 @@ class IsolationForest(Pruner):
     Liu, Ting, Zhou (2008) Isolation forest. ICDM.
     """
 
-    n_estimators: PositiveInt = 100
+    n_estimators: RepeatCount = 100
 
     def __call__(self, neighbors: np.ndarray, distances: np.ndarray, seed: int = 0) -> np.ndarray:
         k = distances.shape[1]

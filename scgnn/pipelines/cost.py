@@ -31,6 +31,11 @@ SECONDS_PER_NODE = 7e-7  # in an epoch of the graph autoencoder
 SECONDS_PER_SAMPLED_NEIGHBOR = 6e-5  # of a node in an epoch of mini-batches
 SECONDS_PER_GRAPH_EPOCH = 4e-3  # calls of dgl and torch
 
+MEGABYTES_PER_WEIGHT = 16e-6  # with its gradient and two moments of Adam
+MEGABYTES_PER_UNIT = 16e-6  # of a layer, for each cell of a batch
+FITTED_WEIGHTS = 5_000_000  # of a network, whose memory LIBRARY_MEMORY_MB includes
+FITTED_GRAPH_UNITS = 64  # of a graph encoder, whose memory its cells include
+
 MAX_SCORED_CELLS = 20_000
 
 
@@ -46,6 +51,11 @@ def estimate_stages(pipeline: Any, size: DatasetSize) -> Iterator[tuple[str, int
     def train(stage: str, training: Training, n_repeats: int = 1, n_parts: int = 1) -> Any:
         n_stored = 2 + (n_repeats > 1)
         memory_mb = n_stored * stored_mb + 28e-6 * min(n, training.batch_size) * n_genes
+        hidden = pipeline.feature_encoder.estimate_widths(n_genes)[1:]
+        memory_mb += (
+            MEGABYTES_PER_UNIT * min(n, training.batch_size) * max(sum(hidden) - n_genes, 0)
+        )
+        memory_mb += _estimate_weight_memory((n_genes, *hidden, n_genes))
         seconds = estimate_training(training, pipeline.feature_encoder, n, n_genes, n_parts)
         return stage, n_repeats, Cost(seconds, memory_mb)
 
@@ -61,7 +71,7 @@ def estimate_stages(pipeline: Any, size: DatasetSize) -> Iterator[tuple[str, int
     if builder is not None:
         stages["cell graph"] = builder.estimate_cost(n)
     if pipeline.graph_encoder is not None:
-        stages["graph autoencoder"] = _estimate_graph_autoencoder(pipeline, n, n_edges)
+        stages["graph autoencoder"] = _estimate_graph_autoencoder(pipeline, size, n_edges)
     seconds = 0.5 + n * pipeline.clusterer.seconds_per_cell
     stages["clustering"] = Cost(seconds, 100e-6 * n_edges)
     for stage, cost in stages.items():
@@ -97,12 +107,24 @@ def estimate_training(
     return IMPORT_SECONDS + n_epochs * (products + copies + steps) + prediction
 
 
-def _estimate_graph_autoencoder(pipeline: Any, n_cells: int, n_edges: float) -> Cost:
+def _estimate_weight_memory(widths: tuple[int, ...], n_copies: int = 1) -> float:
+    """Return the memory of dense layers of these widths beyond that of an ordinary network."""
+    n_weights = n_copies * sum(a * b for a, b in pairwise(widths))
+    return MEGABYTES_PER_WEIGHT * max(n_weights - FITTED_WEIGHTS, 0)
+
+
+def _estimate_graph_autoencoder(pipeline: Any, size: DatasetSize, n_edges: float) -> Cost:
+    n_cells, encoder = size.n_cells, pipeline.graph_encoder
     training, memory_mb = pipeline.graph_training, n_cells * 3e-3 + n_edges * 30e-6
+    widths = encoder.estimate_widths(pipeline.feature_encoder.estimate_widths(size.n_genes)[-1])
+    n_copies = getattr(encoder, "heads", 1) * (1 + getattr(encoder, "hops", 0))
+    n_extra_units = max(n_copies * sum(widths[1:]) - FITTED_GRAPH_UNITS * n_copies, 0)
+    memory_mb += MEGABYTES_PER_UNIT * n_cells * n_extra_units
+    memory_mb += _estimate_weight_memory(widths, n_copies)
     if pipeline.graph_fanout and training.batch_size < n_cells:
         epoch = SECONDS_PER_SAMPLED_NEIGHBOR * n_cells * pipeline.graph_fanout
         return Cost(training.epochs * epoch, memory_mb)
-    n_units = sum(pipeline.graph_encoder.estimate_widths(n_cells)[1:]) or 48
+    n_units = sum(widths[1:]) or 48
     is_weighted = getattr(pipeline.graph_builder, "weights", None) != "binary"
     per_edge = SECONDS_PER_EDGE * (WEIGHTED_EDGE_FACTOR if is_weighted else 1) * n_units / 48
     epoch = SECONDS_PER_NODE * n_cells + (n_edges + n_cells) * per_edge

@@ -17,7 +17,14 @@ from scgnn.components.graph_builders import KNN, GraphBuilder
 from scgnn.components.ltmg import LTMG
 from scgnn.components.regularizers import LTMGWeightedError, Phase, Regularizer, active_in
 from scgnn.components.transforms import Transform
-from scgnn.field_types import Cost, DatasetSize, NonNegativeFloat, PositiveInt, ProperFraction
+from scgnn.field_types import (
+    Cost,
+    DatasetSize,
+    IntAtLeastTwo,
+    NonNegativeFloat,
+    PositiveInt,
+    ProperFraction,
+)
 from scgnn.pipelines import autoencoders, cost, graph_autoencoder, steps
 from scgnn.pipelines.contract import Pipeline
 from scgnn.pipelines.iteration import IterationContext
@@ -66,8 +73,8 @@ class EmbeddingPipeline(Pipeline):
     min_cluster_size
         Clusters with fewer cells are small; 1 keeps all.
     max_clusters
-        Clusters beyond this number, in order of decreasing size, also count as small; null sets no
-        limit.
+        Clusters beyond this number, in order of decreasing size, also count as small, at least 2;
+        null sets no limit. The cluster that ``merge`` makes comes in addition.
     small_clusters
         merge combines all small clusters into one; reassign moves their cells to the nearest other
         cluster.
@@ -90,7 +97,7 @@ class EmbeddingPipeline(Pipeline):
     graph_fanout: PositiveInt | None = None
     clusterer: Clusterer = slot(Leiden(), "graph")
     min_cluster_size: PositiveInt = 1
-    max_clusters: PositiveInt | None = None
+    max_clusters: IntAtLeastTwo | None = None
     small_clusters: Literal["merge", "reassign"] = "merge"
     feature_training: Training = Training(epochs=500)
     graph_training: Training = Training(epochs=200, learning_rate=1e-2)

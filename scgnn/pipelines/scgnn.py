@@ -28,6 +28,7 @@ from scgnn.components.stopping import (
 )
 from scgnn.execution.stages import Stages
 from scgnn.field_types import (
+    IntAtLeastTwo,
     NonNegativeFloat,
     NonNegativeInt,
     OpenFraction,
@@ -108,7 +109,7 @@ class ScGNN(EmbeddingPipeline):
     graph_encoder: Encoder | None = slot(GCN(), "graph")
     clusterer: Clusterer = slot(KMeans(), "graph")
     min_cluster_size: PositiveInt = 5
-    max_clusters: PositiveInt | None = 30
+    max_clusters: IntAtLeastTwo | None = 30
     cluster_autoencoders: bool = True
     cluster_reconstruction_weight: NonNegativeFloat | None = None
     cluster_regularizers: tuple[Regularizer, ...] = slot((), "ltmg_states graph clusters")

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from scgnn.arguments import shorten
 from scgnn.errors import RecipeError
+from scgnn.field_types import MAX_NUMBER, MIN_POSITIVE
 from scgnn.recipe.yaml_tree import Node, SourceLocation, to_plain
 from scgnn.registry.annotations import classify, describe_type, resolve_type_hints
 from scgnn.registry.component import Component, find_dataclass_problem, format_unknown_name
@@ -95,8 +96,20 @@ def build(
     if plain is not INVALID:
         return plain
     shown = shorten(_to_json(node))
-    problems.add(node.location, path, f"must be {describe_type(annotation)}, not {shown}")
+    expected = describe_type(annotation)
+    if _is_far_number(value):
+        expected += f", with numbers from {MIN_POSITIVE:g} to {MAX_NUMBER:,}"
+    problems.add(node.location, path, f"must be {expected}, not {shown}")
     return INVALID
+
+
+def _is_far_number(value: Any) -> bool:
+    """Return whether a value is or has a number beyond the range of all field types."""
+    if isinstance(value, list):
+        return any(_is_far_number(item.value) for item in value)
+    if not isinstance(value, int | float) or value == 0:
+        return False
+    return not MIN_POSITIVE <= abs(value) <= MAX_NUMBER
 
 
 def _build_component(

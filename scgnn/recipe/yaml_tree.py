@@ -20,6 +20,7 @@ MAX_NODES = 20_000  # values, aliases expanded
 MAX_DEPTH = 40
 MAX_KEY_LENGTH = 200
 MAX_NUMBER_LENGTH = 300  # in characters, about that of the largest float
+SIZE_PROBLEM = f"more than {MAX_NODES:,} values or {MAX_DEPTH} levels, aliases expanded"
 PLAIN_DATA_RULE = "a recipe is plain data, without objects or code"
 NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 COLLECTION_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
@@ -70,7 +71,16 @@ def make_error(location: object, message: str) -> RecipeError:
 
 
 class _Loader(yaml.SafeLoader):
-    pass
+    """Loader that stops at the limit of values and keys; a file of 1 MB would take 20 s."""
+
+    n_composed = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.n_composed += 1
+        if self.n_composed > 2 * MAX_NODES:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=SIZE_PROBLEM, problem_mark=mark)
+        return super().compose_node(parent, index)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -152,6 +162,8 @@ def _describe_syntax_error(
 ) -> tuple[SourceLocation, str]:
     mark = error.problem_mark or error.context_mark
     location = SourceLocation(source, mark.line + 1 if mark else 0)
+    if error.problem == SIZE_PROBLEM:
+        return location, SIZE_PROBLEM
     line = dict(enumerate(text.splitlines(), start=1)).get(location.line, "")
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in (error.problem or ""):
         return location, "indented by a tab; use spaces"
@@ -168,8 +180,7 @@ class NodeCounter:
         """Count a value; raise RecipeError beyond the limits of size and depth."""
         self.n_nodes += 1
         if self.n_nodes > MAX_NODES or depth > MAX_DEPTH:
-            limit = f"more than {MAX_NODES:,} values or {MAX_DEPTH} levels, aliases expanded"
-            raise make_error(location, limit)
+            raise make_error(location, SIZE_PROBLEM)
 
 
 class _YamlConverter(NodeCounter):

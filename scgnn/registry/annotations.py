@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from scgnn.field_types import FAR_BOUNDS
 from scgnn.registry.component import Component
 
 BOUNDS = {Gt: "above", Ge: "of at least", Lt: "below", Le: "at most"}
@@ -130,7 +131,7 @@ def _describe_items(item: str) -> str:
 def _describe_range(text: str, metadata: tuple[Any, ...]) -> str:
     if any(isinstance(entry, MinLen) for entry in metadata):
         return text.replace("a list", "a non-empty list", 1)
-    bounds = [entry for entry in metadata if type(entry) in BOUNDS]
+    bounds = [e for e in metadata if type(e) in BOUNDS and e not in FAR_BOUNDS]
     texts = [f"{BOUNDS[type(b)]} {getattr(b, type(b).__name__.lower())}" for b in bounds]
     text = f"{text} {' and '.join(texts)}" if texts else text
     return "a positive integer" if text == "an integer above 0" else text

@@ -20,7 +20,7 @@ from scgnn.components.clusterers.n_clusters import (
     select_n_clusters_by_silhouette,
 )
 from scgnn.components.clusterers.relabel import relabel_by_size
-from scgnn.field_types import PositiveFloat, PositiveInt
+from scgnn.field_types import PositiveFloat, PositiveInt, RepeatCount
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class KMeans(GivenK):
     28:129.
     """
 
-    n_init: PositiveInt = 10
+    n_init: RepeatCount = 10
 
     def _fit_given_k(self, embedding: np.ndarray, graph: Graph, k: int, seed: int) -> np.ndarray:
         from sklearn import cluster
@@ -126,7 +126,7 @@ class GaussianMixture(GivenK):
 
     covariance_type: Literal["full", "tied", "diag", "spherical"] = "full"
     reg_covar: PositiveFloat = 1e-4
-    n_init: PositiveInt = 1
+    n_init: RepeatCount = 1
 
     def _fit_given_k(self, embedding: np.ndarray, graph: Graph, k: int, seed: int) -> np.ndarray:
         from sklearn import mixture

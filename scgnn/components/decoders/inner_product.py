@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
-from scgnn.field_types import Cost, PositiveInt
+from scgnn.field_types import Cost, PositiveInt, RepeatCount
 from scgnn.seeding import draw_normal, torch_generator
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class SampledInnerProductDecoder(InnerProductDecoder):
         Maximum number of entries of A + I in a step.
     """
 
-    n_negative: PositiveInt = 5
+    n_negative: RepeatCount = 5
     max_edges: PositiveInt = 200_000
 
     def reconstruction_loss(self, z: Tensor, target: GraphTarget) -> Tensor:

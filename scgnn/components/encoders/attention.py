@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scgnn.components.encoders.contract import Encoder
 from scgnn.components.encoders.message_passing import MessagePassing
-from scgnn.field_types import PositiveInt
+from scgnn.field_types import RepeatCount
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +23,7 @@ class MultiHead(MessagePassing):
         Number of attention heads, concatenated in inner layers and averaged in the last.
     """
 
-    heads: PositiveInt = 2
+    heads: RepeatCount = 2
 
     def __post_init__(self) -> None:
         for width in self.hidden[:-1]:

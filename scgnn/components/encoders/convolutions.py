@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from scgnn.components.encoders.contract import Encoder
 from scgnn.components.encoders.message_passing import MessagePassing
-from scgnn.field_types import Activation, PositiveFloat, PositiveInt, ProperFraction, Widths
+from scgnn.field_types import Activation, PositiveFloat, ProperFraction, RepeatCount, Widths
 
 if TYPE_CHECKING:
     from torch import nn
@@ -95,7 +95,7 @@ class MultiHop(MessagePassing):
         Number of hops that a layer reaches.
     """
 
-    hops: PositiveInt = 2
+    hops: RepeatCount = 2
 
 
 @Encoder.register("tag")
@@ -186,7 +186,7 @@ class APPNP(MultiHop):
     personalized PageRank. ICLR.
     """
 
-    hops: PositiveInt = 10
+    hops: RepeatCount = 10
     alpha: ProperFraction = 0.1
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:

@@ -87,7 +87,8 @@ class NeighborGraph(GraphBuilder):
         raise NotImplementedError(f"{type(self).__name__} must define connect()")
 
     def estimate_n_edges(self, n_cells: int) -> float:
-        return 1.6 * n_cells * resolve_n_neighbors(self.n_neighbors, n_cells)
+        k = min(resolve_n_neighbors(self.n_neighbors, n_cells), n_cells - 1)
+        return 1.6 * n_cells * k
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,10 @@ from scgnn.field_types import (
     DatasetSize,
     NonNegativeFloat,
     NonNegativeInt,
+    Number,
     PositiveFloat,
     PositiveInt,
+    RepeatCount,
 )
 
 SECONDS_PER_GENE = 1.5e-3  # expressed in 250 cells, for the cost estimate
@@ -124,10 +126,10 @@ class LTMG:
     """
 
     variant: Literal["published", "mle"] = "mle"
-    max_components: PositiveInt = 5
+    max_components: RepeatCount = 5
     max_iterations: PositiveInt | None = None
     tolerance: PositiveFloat | None = None
-    cutoff: Literal["gene_minimum", "crossing"] | float = "gene_minimum"
+    cutoff: Literal["gene_minimum", "crossing"] | Number = "gene_minimum"
     input: Literal["counts", "log"] = "counts"
     jitter: NonNegativeFloat | None = None
     criterion: Literal["censored", "published"] | None = None
