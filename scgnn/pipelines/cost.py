@@ -44,6 +44,7 @@ def estimate_stages(pipeline: Any, size: DatasetSize) -> Iterator[tuple[str, int
     n, n_genes = size.n_cells, size.n_genes
     n_iterations = getattr(pipeline, "max_iterations", 0)
     decoder, builder = pipeline.feature_decoder, pipeline.graph_builder
+    decoder_widths = getattr(decoder, "hidden", None) or ()
     stored_mb = 0.0 if is_lazy(decoder, n, n_genes) else 4e-6 * n * n_genes
     if (model := pipeline.ltmg_model()) is not None:
         yield "LTMG", 1, model.estimate_cost(size)
@@ -51,7 +52,7 @@ def estimate_stages(pipeline: Any, size: DatasetSize) -> Iterator[tuple[str, int
     def train(stage: str, training: Training, n_repeats: int = 1, n_parts: int = 1) -> Any:
         n_stored = 2 + (n_repeats > 1)
         memory_mb = n_stored * stored_mb + 28e-6 * min(n, training.batch_size) * n_genes
-        hidden = pipeline.feature_encoder.estimate_widths(n_genes)[1:]
+        hidden = (*pipeline.feature_encoder.estimate_widths(n_genes)[1:], *decoder_widths)
         memory_mb += (
             MEGABYTES_PER_UNIT * min(n, training.batch_size) * max(sum(hidden) - n_genes, 0)
         )

@@ -75,6 +75,11 @@ class _Loader(yaml.SafeLoader):
 
     n_composed = 0
 
+    def fetch_flow_collection_start(self, token_class: type[yaml.Token]) -> None:
+        if self.flow_level > 2 * MAX_DEPTH:
+            raise RecursionError
+        super().fetch_flow_collection_start(token_class)
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         self.n_composed += 1
         if self.n_composed > 2 * MAX_NODES:

@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+import scgnn
 from scgnn.errors import RecipeError, UserError
 from scgnn.field_types import MAX_NUMBER, MIN_POSITIVE, DatasetSize
 from scgnn.recipe.build import INVALID, Problems, build
@@ -83,6 +84,7 @@ def test_the_message_has_the_range_where_it_matters(path, value):
         ("pipeline.graph_encoder", {"name": "tag", "hops": 10**6}),
         ("pipeline.graph_encoder", {"name": "gat", "heads": 10**6}),
         ("pipeline.clusterer", {"name": "kmeans", "n_init": 10**6}),
+        ("pipeline.clusterer", {"name": "leiden", "n_iterations": 10**9}),
         ("data.reader.marker_strength", 1e6),
     ],
 )
@@ -96,6 +98,7 @@ def test_counts_of_copies_have_a_narrower_range(path, value):
     [
         ("pipeline.feature_encoder.hidden", [10**9]),
         ("pipeline.feature_encoder.hidden", [10**6, 10**6]),
+        ("pipeline.feature_decoder", {"name": "mlp", "hidden": [10**9]}),
         ("pipeline.graph_encoder.hidden", [10**9]),
         ("pipeline.graph_encoder", {"name": "gat", "hidden": [10**6], "heads": 10_000}),
         ("pipeline.graph_encoder", {"name": "tag", "hidden": [10**5], "hops": 10_000}),
@@ -119,3 +122,23 @@ def test_ordinary_networks_need_no_more_than_before():
 def test_a_graph_has_no_more_neighbors_than_cells(n_neighbors):
     builder = load_recipe("scgnn", {"pipeline.graph_builder.n_neighbors": n_neighbors}).pipeline
     assert builder.graph_builder.estimate_n_edges(40) == 1.6 * 40 * 39
+
+
+@pytest.mark.parametrize(
+    ("data", "pipeline"),
+    [
+        ({}, {"feature_encoder": {"name": "pca", "n_components": 1}}),
+        ({"dispersion": 1e9, "library_size": 1e9, "library_size_log_std": 10}, {}),
+        ({"marker_strength": 10, "dispersion": 1e-15, "dropout": 1e9}, {"max_clusters": 2}),
+        ({"n_groups": 10_000}, {"graph_builder": {"name": "knn", "n_neighbors": 10**9}}),
+    ],
+)
+def test_runs_at_the_ends_of_ranges_are_runs_or_one_sentence(data, pipeline):
+    reader = {"name": "demo", "n_cells": 40, "n_genes": 30, "n_groups": 2} | data
+    settings = {"name": "single_pass", "clusterer": "kmeans"} | pipeline
+    problems = []
+    try:
+        scgnn.run({"data": {"reader": reader}, "pipeline": settings})
+    except UserError as error:
+        problems = str(error).splitlines()
+    assert len(problems) <= 1

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix, triu
 
 from scgnn.components.clusterers.contract import Clusterer, Graph
 from scgnn.components.clusterers.relabel import relabel_by_size
-from scgnn.field_types import PositiveFloat, PositiveInt
+from scgnn.field_types import PositiveFloat, PositiveInt, RepeatCount
 from scgnn.seeding import use_igraph_seed
 
 MAX_BISECTIONS = 40
@@ -117,7 +117,7 @@ class Leiden(CommunityDetection):
     """
 
     objective: Literal["modularity", "cpm", "rber", "surprise", "significance"] = "modularity"
-    n_iterations: PositiveInt | Literal[-1] = 2
+    n_iterations: RepeatCount | Literal[-1] = 2
 
     def __post_init__(self) -> None:
         if self.n_clusters is not None and self.objective in ("surprise", "significance"):

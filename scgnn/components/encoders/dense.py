@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 import torch
 
 from scgnn.components.encoders.contract import Encoder
@@ -154,7 +153,7 @@ class PCA(Encoder):
         else:
             model = decomposition.PCA(n, svd_solver="full").fit(to_dense_rows(x))
         module.mean.copy_(torch.as_tensor(model.mean_))
-        components = np.ascontiguousarray(model.components_.T)  # arpack's has negative strides
+        components = model.components_.T.copy()  # arpack's has negative strides
         module.components[:, :n].copy_(torch.from_numpy(components))
 
     def estimate_widths(self, n_features: int) -> tuple[int, ...]:
