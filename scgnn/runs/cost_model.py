@@ -15,6 +15,7 @@ from scgnn.pipelines.cost import REFERENCE_FLOPS
 from scgnn.recipe.recipe import Recipe
 
 LIBRARY_MEMORY_MB = 500.0  # of torch, dgl, scipy and scikit-learn
+MANY_GENES, MEGABYTES_PER_GENE = 100_000, 200e-6  # a gene beyond these, with its name and values
 
 
 def get_dataset_size(recipe: Recipe) -> DatasetSize | None:
@@ -60,6 +61,7 @@ def estimate_stages(
     for stage, n_repeats, cost in recipe.pipeline.estimate_stages(transformed):
         costs.setdefault(stage, []).extend([cost] * n_repeats)
     base_mb = LIBRARY_MEMORY_MB + 20e-6 * size.n_nonzeros
+    base_mb += MEGABYTES_PER_GENE * max(size.n_genes - MANY_GENES, 0)
     estimates = {}
     for stage, repeats in costs.items():
         seconds, memory_mb = zip(*repeats, strict=True)

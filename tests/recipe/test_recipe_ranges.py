@@ -18,7 +18,7 @@ from scgnn.registry.annotations import resolve_type_hints
 from scgnn.registry.introspection import recipe_fields
 from scgnn.registry.kinds import kinds, registered_components
 from scgnn.runs.cost_model import estimate_stages, peak_memory_mb
-from scgnn.runs.preflight import check_fits_memory
+from scgnn.runs.preflight import check_all_fit_memory, check_fits_memory
 from scgnn.training.settings import Training
 
 TOO_FAR = [2**63, 2**64, 10**10, -(10**10), 1e308, -1e308, 1e10]
@@ -116,6 +116,13 @@ def test_ordinary_networks_need_no_more_than_before():
     default = load_recipe("scgnn")
     estimates = [peak_memory_mb(estimate_stages(recipe, size)) for recipe in (narrow, default)]
     assert estimates[0] == estimates[1]
+
+
+@pytest.mark.parametrize(("n_cells", "n_genes"), [(40, 10**9), (10**9, 30), (10**9, 10**9)])
+def test_simulated_data_that_cannot_fit_are_refused_before_they_are_made(n_cells, n_genes):
+    recipe = load_recipe("scgnn", {"data.reader.n_cells": n_cells, "data.reader.n_genes": n_genes})
+    with pytest.raises(UserError, match=r"but only [\d,]+ MB are available"):
+        check_all_fit_memory([recipe])
 
 
 @pytest.mark.parametrize("n_neighbors", [40, 10**9])
