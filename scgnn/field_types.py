@@ -9,7 +9,8 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 # far beyond any use, so that no library overflows; messages mention them only where it matters
 MAX_NUMBER = 10**9
 MIN_POSITIVE = 1e-15
-FAR_BOUNDS = (Ge(-MAX_NUMBER), Le(MAX_NUMBER), Ge(MIN_POSITIVE))
+MAX_COPIES = 10_000
+FAR_BOUNDS = (Ge(-MAX_NUMBER), Le(MAX_NUMBER), Ge(MIN_POSITIVE), Le(MAX_COPIES))
 
 PositiveInt = Annotated[int, Gt(0), Le(MAX_NUMBER)]
 NonNegativeInt = Annotated[int, Ge(0), Le(MAX_NUMBER)]
@@ -24,7 +25,7 @@ DampingFactor = Annotated[float, Ge(0.5), Lt(1)]
 IntAtLeastTwo = Annotated[int, Ge(2), Le(MAX_NUMBER)]
 NeighborCount: TypeAlias = PositiveInt | OpenFraction | Literal["adaptive"]  # of a cell
 PositiveInts = Annotated[tuple[PositiveInt, ...], MinLen(1)]
-RepeatCount = Annotated[int, Gt(0), Le(10_000)]  # of layers, heads, restarts and other copies
+RepeatCount = Annotated[int, Gt(0), Le(MAX_COPIES)]  # of layers, heads, restarts and other copies
 LogScale = Annotated[float, Ge(0), Le(10)]  # mean or standard deviation of a natural logarithm
 PositiveFloats = Annotated[tuple[PositiveFloat, ...], MinLen(1)]
 Widths = Annotated[tuple[PositiveInt, ...], MinLen(1)]  # of layers, input side first

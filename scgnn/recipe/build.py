@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from functools import cache
 from typing import Any, get_args
 
@@ -11,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from scgnn.arguments import shorten
 from scgnn.errors import RecipeError
-from scgnn.field_types import MAX_NUMBER, MIN_POSITIVE
+from scgnn.field_types import MAX_COPIES, MIN_POSITIVE
 from scgnn.recipe.yaml_tree import Node, SourceLocation, to_plain
 from scgnn.registry.annotations import classify, describe_type, resolve_type_hints
 from scgnn.registry.component import Component, find_dataclass_problem, format_unknown_name
@@ -96,20 +97,18 @@ def build(
     if plain is not INVALID:
         return plain
     shown = shorten(_to_json(node))
-    expected = describe_type(annotation)
-    if _is_far_number(value):
-        expected += f", with numbers from {MIN_POSITIVE:g} to {MAX_NUMBER:,}"
+    expected = describe_type(annotation, has_far_bounds=_is_far_number(value))
     problems.add(node.location, path, f"must be {expected}, not {shown}")
     return INVALID
 
 
 def _is_far_number(value: Any) -> bool:
-    """Return whether a value is or has a number beyond the range of all field types."""
+    """Return whether a value is or has a number that may be beyond a bound seldom reached."""
     if isinstance(value, list):
         return any(_is_far_number(item.value) for item in value)
-    if not isinstance(value, int | float) or value == 0:
+    if not isinstance(value, int | float) or value == 0 or not math.isfinite(value):
         return False
-    return not MIN_POSITIVE <= abs(value) <= MAX_NUMBER
+    return not MIN_POSITIVE <= abs(value) <= MAX_COPIES
 
 
 def _build_component(

@@ -102,21 +102,34 @@ def _get_description(annotation: Any) -> str:
     return next((entry.text for entry in metadata if isinstance(entry, Description)), "")
 
 
-def describe_type(annotation: Any) -> str:
-    """Return an annotation as text, such as 'a positive integer' or 'one of relu, elu'."""
-    options = (_get_description(o) or _describe_option(o) for o in _expand_union(annotation))
+def describe_type(annotation: Any, has_far_bounds: bool = False) -> str:
+    """Return an annotation as text, such as 'a positive integer' or 'one of relu, elu'.
+
+    Parameters
+    ----------
+    annotation
+        Annotation of a field.
+    has_far_bounds
+        Whether the text includes bounds that are far beyond any use.
+    """
+    options = (
+        _get_description(option) or _describe_option(option, has_far_bounds)
+        for option in _expand_union(annotation)
+    )
     return _get_description(annotation) or " or ".join(options)
 
 
-def _describe_option(option: Any) -> str:
+def _describe_option(option: Any, has_far_bounds: bool) -> str:
     origin, args = get_origin(option), get_args(option)
     if hasattr(option, "__metadata__"):
-        return _describe_range(describe_type(args[0]), option.__metadata__)
+        metadata = option.__metadata__
+        bounds = [m for m in metadata if has_far_bounds or m not in FAR_BOUNDS]
+        return _describe_range(describe_type(args[0], has_far_bounds), bounds)
     if origin is Literal:
         return str(args[0]) if len(args) == 1 else f"one of {', '.join(map(str, args))}"
     if origin is tuple and args[1:] == (...,):
         suffix = "" if _is_plain(args[0]) else " ([] for none)"
-        return f"a list{_describe_items(describe_type(args[0]))}{suffix}"
+        return f"a list{_describe_items(describe_type(args[0], has_far_bounds))}{suffix}"
     if isinstance(option, type) and issubclass(option, Component):
         noun = KIND_NOUNS.get(option.kind, option.kind.replace("_", " "))
         return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
@@ -128,10 +141,10 @@ def _describe_items(item: str) -> str:
     return f" of {single[1]}s{single[2] or ''}" if single else f", each {item}"
 
 
-def _describe_range(text: str, metadata: tuple[Any, ...]) -> str:
+def _describe_range(text: str, metadata: collections.abc.Sequence[Any]) -> str:
     if any(isinstance(entry, MinLen) for entry in metadata):
         return text.replace("a list", "a non-empty list", 1)
-    bounds = [e for e in metadata if type(e) in BOUNDS and e not in FAR_BOUNDS]
+    bounds = [entry for entry in metadata if type(entry) in BOUNDS]
     texts = [f"{BOUNDS[type(b)]} {getattr(b, type(b).__name__.lower())}" for b in bounds]
     text = f"{text} {' and '.join(texts)}" if texts else text
-    return "a positive integer" if text == "an integer above 0" else text
+    return text.replace("an integer above 0", "a positive integer")

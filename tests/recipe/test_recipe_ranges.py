@@ -70,11 +70,11 @@ def test_all_fields_of_a_kind_accept_its_ends():
     ],
 )
 def test_the_message_has_the_range_where_it_matters(path, value):
-    with pytest.raises(RecipeError, match="with numbers from 1e-15 to 1,000,000,000, not"):
+    with pytest.raises(RecipeError, match=r"at most 10{9}|at least 1e-15"):
         load_recipe("scgnn", {path: value})
     with pytest.raises(RecipeError) as error:
         load_recipe("scgnn", {path: -1})
-    assert "with numbers" not in str(error.value)
+    assert "at most 1" not in str(error.value) and "1e-15" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ STUDY = {
     "vary": {
         "pipeline.graph_encoder": ["gat", None],
         "pipeline.imputation": [None],
-        "diverges": {"pipeline.graph_training.learning_rate": 1e30},
+        "diverges": {"pipeline.graph_training.learning_rate": 1e9},
     },
     "seeds": [0, 1],
     "controls": ["pca_leiden"],
