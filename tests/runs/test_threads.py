@@ -16,7 +16,7 @@ from scgnn.errors import UserError
 from scgnn.execution.resources import hold_threads
 from scgnn.registry.plugin_files import load_file
 
-SMALL = SMALL_DATA | REDUCED_BUDGET
+SMALL = SMALL_DATA | REDUCED_BUDGET | {"pipeline.max_iterations": 1}
 CHANGES = {
     "ltmg": {
         "pipeline.feature_regularizers": [{"name": "ltmg", "max_components": 2}],
