@@ -15,6 +15,8 @@ import threading
 import time
 from types import FrameType
 
+# Ctrl-C, a time limit, a lost terminal (not on Windows)
+SIGNALS = signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)
 GRACE_SECONDS = 4  # that a run gets to end itself
 MAX_MESSAGE_BYTES = 4096  # which a pipe writes in one piece
 PR_SET_PDEATHSIG = 1  # of sys/prctl.h
@@ -42,7 +44,7 @@ def run_watched(command: object) -> None:
     os.close(reader)
     _message_pipe = writer
     _end_with(parent)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     command()  # type: ignore[operator]
@@ -55,7 +57,7 @@ def announce(message: str) -> None:
 
 
 def _interrupt(*_: object) -> None:
-    for other in (signal.SIGINT, signal.SIGTERM):
+    for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)  # the first one counts
     raise KeyboardInterrupt
 
@@ -88,13 +90,13 @@ def _wait(child: int, reader: int) -> int:
         received.append(number)
         os.kill(child, number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, forward)
     signal.signal(signal.SIGALRM, lambda *_: _kill_family(child))
     # the child is not reaped before the handlers are off: its number may be given away then
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+    for number in (*SIGNALS, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code >= 0:
@@ -108,8 +110,9 @@ def _wait(child: int, reader: int) -> int:
     else:
         name = signal.strsignal(-code)
         message = f"the run crashed in a library ({name}); {RESUME_ADVICE}"
-    if message:
-        sys.stderr.write(f"{SHOW_CURSOR if sys.stderr.isatty() else ''}{message}\n")
+    with contextlib.suppress(OSError):  # the terminal is gone
+        cursor = SHOW_CURSOR if sys.stderr.isatty() else ""
+        sys.stderr.write(f"{cursor}{message}\n" if message else "")
     return 128 - code
 
 

@@ -62,7 +62,7 @@ def start_command():
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(("body", "message"), [(HOLD, "kept\n"), (SWALLOW, "kept\n"), (END, "")])
 def test_a_signal_ends_the_command(start_command, body, message, number):
     process, child = start_command(body)
