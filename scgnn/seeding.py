@@ -119,13 +119,13 @@ def isolate_third_party_code() -> Iterator[None]:
 
 @contextmanager
 def defer_signals() -> Iterator[None]:
-    """Call the handlers of Ctrl-C and SIGTERM after the block instead of inside.
+    """Call the handlers of signals, such as Ctrl-C, after the block instead of inside.
 
     igraph aborts the process if its generator raises an exception, as a handler may.
     """
     handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():  # the one that handlers run in
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
     received: list[tuple[int, Any]] = []
     for number in handlers:

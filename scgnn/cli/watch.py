@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 
 # Ctrl-C, a time limit, a lost terminal (not on Windows)
@@ -27,7 +28,7 @@ RESUME_ADVICE = "rerun with --resume to continue"
 _message_pipe: int | None = None  # to the parent; None if nothing watches over this process
 
 
-def run_watched(command: object) -> None:
+def run_watched(command: Callable[[], object]) -> None:
     """Run a command in a child process, and exit with its code.
 
     Parameters
@@ -47,7 +48,7 @@ def run_watched(command: object) -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
-    command()  # type: ignore[operator]
+    command()
 
 
 def announce(message: str) -> None:

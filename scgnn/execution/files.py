@@ -53,7 +53,9 @@ def write_atomic(path: Path, content: FileContent) -> None:
         os.replace(temporary, path)
     except OSError as error:
         if not path.parent.is_dir():
-            raise UserError(f"{path.parent}: was removed during the run; run it again") from None
+            raise UserError(
+                f"{path.parent}: was removed during the run; delete what is left of it and run again"
+            ) from None
         if (number := _find_errno(error)) is not None:
             raise OSError(number, os.strerror(number), str(path)) from error
         raise

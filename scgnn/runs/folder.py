@@ -82,7 +82,9 @@ def locked_folder(out: Path) -> Iterator[None]:
     try:
         yield
         if not (out / LOCK_FILENAME).exists():
-            raise UserError(f"{out}: was removed during the run; run it again")
+            raise UserError(
+                f"{out}: was removed during the run; delete what is left of it and run again"
+            )
     finally:
         log.removeHandler(handler)
         handler.close()

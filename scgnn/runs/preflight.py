@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from bisect import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from scgnn.errors import RecipeError, UserError
@@ -97,21 +97,24 @@ def _suggest_faster_recipe(
 
 def check_all_fit_memory(recipes: Iterable[Recipe], n_workers: int = 1) -> None:
     """Check every recipe whose data size is known without reading; see check_fits_memory."""
+    for recipe, size in _iter_known_sizes(recipes):
+        check_fits_memory(recipe, size, n_workers)
+
+
+def estimate_largest_memory(recipes: Iterable[Recipe]) -> float:
+    """Return the largest memory of runs whose data size is known, in 10^6 bytes."""
+    sizes = _iter_known_sizes(recipes)
+    return max((peak_memory_mb(estimate_stages(*known)) for known in sizes), default=0.0)
+
+
+def _iter_known_sizes(recipes: Iterable[Recipe]) -> Iterator[tuple[Recipe, DatasetSize]]:
+    """Yield each recipe whose data size is known, and that size, looked up once for all."""
     sizes: dict[Data, DatasetSize | None] = {}
     for recipe in recipes:
         if recipe.data not in sizes:
             sizes[recipe.data] = get_dataset_size(recipe)
         if (size := sizes[recipe.data]) is not None:
-            check_fits_memory(recipe, size, n_workers)
-
-
-def estimate_largest_memory(recipes: Iterable[Recipe]) -> float:
-    """Return the largest memory of runs whose data size is known, in 10^6 bytes."""
-    peaks = {0.0}
-    for recipe in recipes:
-        if (size := get_dataset_size(recipe)) is not None:
-            peaks.add(peak_memory_mb(estimate_stages(recipe, size)))
-    return max(peaks)
+            yield recipe, size
 
 
 def check_fits_memory(recipe: Recipe, size: DatasetSize, n_workers: int = 1) -> None:

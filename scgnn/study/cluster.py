@@ -24,7 +24,8 @@ from scgnn.registry.plugin_files import load_file
 START_TIMEOUT_SECONDS = 60
 LOOPBACK = "127.0.0.1:0"  # any free port, for this machine only
 # the log of messages holds arrays: .5 MB for each run of a study
-SHORT_LOG = {"distributed.admin.low-level-log-length": 10}
+LOG_LENGTH = 10
+SHORT_LOG = {"distributed.admin.low-level-log-length": LOG_LENGTH}
 NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": []}
 
 log = logging.getLogger("scgnn")
@@ -129,7 +130,7 @@ def _start_local_cluster(n_workers: int, threads: int, dashboard: bool) -> Itera
     level = distributed_log.level
     distributed_log.setLevel(logging.CRITICAL)
     env = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")}
-    env["DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH"] = "10"
+    env["DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH"] = str(LOG_LENGTH)
     env["DASK_DISTRIBUTED__WORKER__HTTP__ROUTES"] = "[]"  # no pages with logs, unencrypted
     try:
         # workers may write values of stages there, which only this user may read
