@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FileContent: TypeAlias = str | Iterable[Iterable[Any]] | Callable[[Path], Any]
 
+FOLDER_REMOVED = "was removed during the run; delete what is left of it and run again"
 TEMPORARY_FILE_PATTERN = re.compile(r"\.[0-9a-f]{32}\..+")
 
 
@@ -53,9 +54,7 @@ def write_atomic(path: Path, content: FileContent) -> None:
         os.replace(temporary, path)
     except OSError as error:
         if not path.parent.is_dir():
-            raise UserError(
-                f"{path.parent}: was removed during the run; delete what is left of it and run again"
-            ) from None
+            raise UserError(f"{path.parent}: {FOLDER_REMOVED}") from None
         if (number := _find_errno(error)) is not None:
             raise OSError(number, os.strerror(number), str(path)) from error
         raise

@@ -14,7 +14,12 @@ from filelock import FileLock, Timeout
 
 from scgnn.arguments import check_local_path, expand_local_path
 from scgnn.errors import RecipeError, UserError
-from scgnn.execution.files import TEMPORARY_FILE_PATTERN, remove_temporary_files, write_atomic
+from scgnn.execution.files import (
+    FOLDER_REMOVED,
+    TEMPORARY_FILE_PATTERN,
+    remove_temporary_files,
+    write_atomic,
+)
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe, to_yaml
 
@@ -82,9 +87,7 @@ def locked_folder(out: Path) -> Iterator[None]:
     try:
         yield
         if not (out / LOCK_FILENAME).exists():
-            raise UserError(
-                f"{out}: was removed during the run; delete what is left of it and run again"
-            )
+            raise UserError(f"{out}: {FOLDER_REMOVED}")
     finally:
         log.removeHandler(handler)
         handler.close()
