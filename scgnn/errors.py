@@ -20,6 +20,20 @@ class DivergenceError(UserError):
     """A training with a non-finite loss."""
 
 
+class FolderRemovedError(UserError):
+    """The output folder of a run no longer exists.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    """
+
+    def __str__(self) -> str:
+        problem = "was removed during the run"
+        return f"{self.args[0]}: {problem}; delete what is left of it and run again"
+
+
 class RecipeError(UserError):
     """All problems of a recipe.
 

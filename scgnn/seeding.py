@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 import random
-import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from scgnn.signals import defer_signals
 
 if TYPE_CHECKING:
     import torch
@@ -40,9 +43,77 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
     return np.random.default_rng(seed_for(seed, *names))
 
 
-# torch's, NumPy's, igraph's and Python's own generators, which all threads share
-_shared_generators = threading.RLock()
+WARNING_SECONDS = 30  # that a run waits for third-party code of another one
+
+log = logging.getLogger("scgnn")
+
+in_run: ContextVar[bool] = ContextVar("in_run", default=False)
 _torch_generator: ContextVar[Any] = ContextVar("torch_generator", default=None)
+
+
+class _SharedGenerators:
+    """Turns at torch's, NumPy's, igraph's and Python's own generators, which all threads share.
+
+    A run keeps its turn while third-party code runs. Threads that this code has started have no
+    run of their own: they join its turn, and seed generators one after another.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.RLock()
+        self._seeding = threading.RLock()
+        self._n_stages = 0  # of third-party code that have the turn; they are nested
+        self._has_turn: ContextVar[bool] = ContextVar("has_turn", default=False)
+
+    @contextmanager
+    def seed(self) -> Iterator[None]:
+        """Wait for the turn, and keep it while generators are seeded."""
+        with self._take_turn(), self._seeding:
+            yield
+
+    @contextmanager
+    def isolate(self) -> Iterator[None]:
+        """Wait for the turn, and keep it while third-party code runs."""
+        with self._take_turn():
+            self._n_stages += 1
+            try:
+                yield
+            finally:
+                self._n_stages -= 1
+
+    @contextmanager
+    def _take_turn(self) -> Iterator[None]:
+        joins = self._has_turn.get() or (self._n_stages > 0 and not in_run.get())
+        token = self._has_turn.set(True)
+        try:
+            with nullcontext() if joins else self._wait_for_turn():
+                yield
+        finally:
+            self._has_turn.reset(token)
+
+    @contextmanager
+    def _wait_for_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=WARNING_SECONDS):
+            if self._n_stages:
+                problem = "this run waits for a third-party component that runs in another thread"
+                log.warning(f"{problem}; a component must not run recipes in threads of its own")
+            self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+
+_shared_generators = _SharedGenerators()
+
+
+def _replace_locks() -> None:
+    """Replace the locks in a forked process, where no other thread will release them."""
+    global _shared_generators
+    _shared_generators = _SharedGenerators()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_replace_locks)
 
 
 def torch_generator() -> torch.Generator | None:
@@ -80,7 +151,7 @@ def use_torch_seed(seed: int) -> Iterator[None]:
 
     token = _torch_generator.set(None)
     try:
-        with _shared_generators, torch.random.fork_rng(devices=[]):
+        with _shared_generators.seed(), torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             yield
     finally:
@@ -95,7 +166,7 @@ def use_igraph_seed(seed: int) -> Iterator[None]:
     """
     import igraph
 
-    with _shared_generators, defer_signals():
+    with _shared_generators.seed(), defer_signals():
         igraph.set_random_number_generator(random.Random(seed))
         try:
             yield
@@ -105,35 +176,13 @@ def use_igraph_seed(seed: int) -> Iterator[None]:
 
 @contextmanager
 def isolate_third_party_code() -> Iterator[None]:
-    """Restore the generators that all threads share after the block; other threads wait."""
+    """Restore the generators that all threads share after the block; other runs wait."""
     import torch
 
-    with _shared_generators, torch.random.fork_rng(devices=[]):
+    with _shared_generators.isolate(), torch.random.fork_rng(devices=[]):
         states = random.getstate(), np.random.get_state()  # noqa: NPY002
         try:
             yield
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
-
-
-@contextmanager
-def defer_signals() -> Iterator[None]:
-    """Call the handlers of signals, such as Ctrl-C, after the block instead of inside.
-
-    igraph aborts the process if its generator raises an exception, as a handler may.
-    """
-    handlers: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():  # the one that handlers run in
-        handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
-    received: list[tuple[int, Any]] = []
-    for number in handlers:
-        signal.signal(number, lambda *args: received.append(args))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for args in received[:1]:
-            handlers[args[0]](*args)

@@ -20,7 +20,12 @@ from scgnn.execution.resources import configure_process
 from scgnn.runs.preflight import check_all_fit_memory, estimate_largest_memory
 from scgnn.runs.provenance import collect_versions
 from scgnn.runs.results import format_json
-from scgnn.study.cluster import check_dashboard, count_local_workers, open_cluster
+from scgnn.study.cluster import (
+    check_dashboard,
+    check_scheduler_address,
+    count_local_workers,
+    open_cluster,
+)
 from scgnn.study.engine import DataCache, run_all
 from scgnn.study.folder import check_study_folder, open_study_folder, select_study_folder
 from scgnn.study.load import load_study
@@ -105,7 +110,9 @@ def run_study(
     folder, progress = Path(folder), progress or StudyProgress()
     if cache is not None:
         check_local_path(cache.folder)
-        cache.check_format()
+        cache.prepare()
+    if scheduler is not None:
+        check_scheduler_address(scheduler)
     if dashboard:
         check_dashboard(scheduler)
     check_study_folder(folder, study, resume)  # before the cluster, which starts slowly
@@ -124,7 +131,7 @@ def run_study(
         cache = cache or StageCache(folder / "stages")
         requirements = None
         if scheduler is not None:
-            cache.folder.mkdir(parents=True, exist_ok=True)  # which the workers must see
+            cache.folder.mkdir(exist_ok=True)  # which the workers must see
             memory_mb = 0.0 if force else estimate_largest_memory(run.recipe for run in study.runs)
             requirements = Requirements(cache.folder, threads, memory_mb)
         pool = WorkerPool(client, requirements)

@@ -7,6 +7,7 @@ import sys
 
 from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # noqa: F401
 from scgnn.cli.app import RunInterruptedError, app
+from scgnn.cli.streams import prepare_streams
 from scgnn.cli.watch import announce, run_watched
 from scgnn.errors import DISK_ERRNOS, UserError
 from scgnn.execution import process_group
@@ -18,6 +19,7 @@ app.registered_commands.sort(key=lambda c: COMMAND_ORDER.index(c.name or c.callb
 
 def start() -> None:
     """Start the command; ``run`` in a process of its own, so that it ends when interrupted."""
+    prepare_streams()
     if sys.argv[1:2] == ["run"] and hasattr(os, "fork") and process_group.world_size() == 1:
         run_watched(main)
     main()
@@ -28,7 +30,10 @@ def main() -> None:
     set_spin_count()
     try:
         with process_group.init_process_group():
-            app(prog_name="scgnn-recipe")
+            try:
+                app(prog_name="scgnn-recipe")
+            finally:
+                sys.stdout.flush()
     except OSError as error:
         if error.errno not in DISK_ERRNOS:
             raise

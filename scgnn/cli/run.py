@@ -175,7 +175,7 @@ def _run_recipe(
     from scgnn.execution.resources import configure_process
 
     if cache is not None:
-        cache.check_format()
+        cache.prepare()
     is_distributed = process_group.world_size() > 1
     if is_distributed:
         from scgnn.runs import distributed

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
-# Ctrl-C, a time limit, a lost terminal (not on Windows)
-SIGNALS = signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)
+from scgnn.execution.files import TEMPORARY_FOLDER_PREFIX
+from scgnn.signals import NOTHING_COMPUTED, SIGNALS
+
 GRACE_SECONDS = 4  # that a run gets to end itself
 MAX_MESSAGE_BYTES = 4096  # which a pipe writes in one piece
 PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 SHOW_CURSOR = "\x1b[?25h"
-NOTHING_COMPUTED = "interrupted: nothing was computed yet"
 RESUME_ADVICE = "rerun with --resume to continue"
 
 _message_pipe: int | None = None  # to the parent; None if nothing watches over this process
@@ -100,8 +103,10 @@ def _wait(child: int, reader: int) -> int:
     for number in (*SIGNALS, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if code >= 0:
-        return 128 + received[0] if received and code == 130 else code
+    if code >= 0 and not (received and code == 130):
+        return code
+    if code < 0:
+        _remove_temporary_folders(child)
     messages = os.read(reader, 16 * MAX_MESSAGE_BYTES).decode(errors="replace").split("\0")[:-1]
     if received:
         code = -received[0]
@@ -129,3 +134,10 @@ def _kill_family(child: int) -> None:
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+    psutil.wait_procs(family, timeout=1)
+
+
+def _remove_temporary_folders(child: int) -> None:
+    """Remove the temporary folders of a process that was killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY_FOLDER_PREFIX}{child}-*"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from scgnn.errors import UserError
+from scgnn.errors import FolderRemovedError, UserError
 from scgnn.execution.files import write_atomic
 from scgnn.execution.fingerprint import digest
 
@@ -65,7 +65,7 @@ class StageCache:
     Parameters
     ----------
     folder
-        Folder of the files; created when the first value is saved.
+        Folder of the files; created in its parent when the first value is saved.
     size_limit
         Size in bytes beyond which the least recently used values are removed; None sets no limit.
     """
@@ -84,14 +84,19 @@ class StageCache:
                     entries.append(CacheEntry(path.stem, status.st_size, status.st_mtime))
         return sorted(entries, key=lambda entry: entry.last_used)
 
-    def check_format(self) -> None:
-        """Check that the least recently used value is in the format of this version.
+    def prepare(self) -> None:
+        """Create the parent of the folder, and check that its values have the current format.
 
         Raises
         ------
         UserError
-            It is not.
+            The parent cannot be created, or the least recently used value has another format.
         """
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f"cannot be created ({error.strerror})"
+            raise UserError(f"{self.folder}: {problem}; choose another folder") from None
         for entry in self.list_entries()[:1]:
             arrays = _read_arrays(self._path(entry.key))
             if arrays is not None and int(arrays.get("format", 0)) != CACHE_FORMAT:
@@ -114,14 +119,22 @@ class StageCache:
         return len(excess)
 
     def save(self, key: str, value: Any, cost: StageCost) -> None:
-        """Save the value of a stage and its cost; a folder that is read-only stays as it is."""
+        """Save the value of a stage and its cost; a folder that is read-only stays as it is.
+
+        Raises
+        ------
+        FolderRemovedError
+            The parent of the folder no longer exists.
+        """
         arrays = {"format": np.array(CACHE_FORMAT), "label": np.array(cost.label)}
         arrays["cost"] = np.array(cost[1:])
         _flatten("value", value, arrays)
         arrays["digest"] = np.array(_compute_digest(key, arrays))
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
             write_atomic(self._path(key), lambda path: np.savez(path, **arrays))  # type: ignore[arg-type]
+        except FileNotFoundError:
+            raise FolderRemovedError(self.folder.parent) from None
         except OSError as error:
             if error.errno not in READ_ONLY_ERRNOS:
                 raise

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from scgnn.errors import UserError
+from scgnn.errors import FolderRemovedError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FileContent: TypeAlias = str | Iterable[Iterable[Any]] | Callable[[Path], Any]
 
-FOLDER_REMOVED = "was removed during the run; delete what is left of it and run again"
+TEMPORARY_FOLDER_PREFIX = "scgnn-"  # the number of the process follows
 TEMPORARY_FILE_PATTERN = re.compile(r"\.[0-9a-f]{32}\..+")
 
 
@@ -35,7 +35,7 @@ def write_atomic(path: Path, content: FileContent) -> None:
 
     Raises
     ------
-    UserError
+    FolderRemovedError
         The folder no longer exists.
     OSError
         The file cannot be written; names ``path``.
@@ -54,7 +54,7 @@ def write_atomic(path: Path, content: FileContent) -> None:
         os.replace(temporary, path)
     except OSError as error:
         if not path.parent.is_dir():
-            raise UserError(f"{path.parent}: {FOLDER_REMOVED}") from None
+            raise FolderRemovedError(path.parent) from None
         if (number := _find_errno(error)) is not None:
             raise OSError(number, os.strerror(number), str(path)) from error
         raise

@@ -22,6 +22,17 @@ _threads_of_runs: list[int] = []  # of each active run of this process
 _threads_lock = threading.Lock()
 
 
+def _forget_runs() -> None:
+    """Forget the runs of other threads in a forked process, which does not have them."""
+    global _threads_lock
+    _threads_lock = threading.Lock()
+    _threads_of_runs.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_runs)
+
+
 def configure_process(threads: int | None = None) -> None:
     """Prepare this process for a run; takes full effect before torch is first imported.
 
@@ -47,6 +58,8 @@ def hold_threads(threads: int | None = None) -> Iterator[None]:
     set_spin_count()
     import torch
 
+    from scgnn.seeding import in_run
+
     with _threads_lock:
         n = threads or torch.get_num_threads()
         if _threads_of_runs and _threads_of_runs[0] != n:
@@ -54,9 +67,11 @@ def hold_threads(threads: int | None = None) -> Iterator[None]:
             raise UserError(f"{problem}; use as many for this one instead of {n}, or run it later")
         configure_process(threads)
         _threads_of_runs.append(n)
+    token = in_run.set(True)
     try:
         yield
     finally:
+        in_run.reset(token)
         with _threads_lock:
             _threads_of_runs.pop()
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from scgnn.arguments import check_local_path, expand_local_path
-from scgnn.errors import RecipeError, UserError
+from scgnn.errors import FolderRemovedError, RecipeError, UserError
 from scgnn.execution.files import (
-    FOLDER_REMOVED,
     TEMPORARY_FILE_PATTERN,
     remove_temporary_files,
     write_atomic,
@@ -87,7 +86,7 @@ def locked_folder(out: Path) -> Iterator[None]:
     try:
         yield
         if not (out / LOCK_FILENAME).exists():
-            raise UserError(f"{out}: {FOLDER_REMOVED}")
+            raise FolderRemovedError(out)
     finally:
         log.removeHandler(handler)
         handler.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import signal
 import tempfile
 import threading
@@ -15,9 +16,12 @@ from typing import Any
 import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, WorkerPlugin
+from distributed.comm import parse_address, parse_host_port
+from distributed.comm.registry import get_backend
 from distributed.security import Security
 
 from scgnn.errors import UserError
+from scgnn.execution.files import TEMPORARY_FOLDER_PREFIX
 from scgnn.execution.resources import memory_limit, set_spin_count
 from scgnn.registry.plugin_files import load_file
 
@@ -110,6 +114,26 @@ def count_local_workers(jobs: int | None, threads: int) -> int:
     return jobs or max(1, CPU_COUNT // threads)
 
 
+def check_scheduler_address(address: str) -> None:
+    """Check that a Dask scheduler can have an address.
+
+    Raises
+    ------
+    UserError
+        Its protocol is unknown, or host or port are missing or impossible.
+    """
+    try:
+        protocol, location = parse_address(address)
+        get_backend(protocol)
+        if protocol in ("tcp", "tls"):
+            host, port = parse_host_port(location)
+            if not host or not 0 < port < 2**16:
+                raise ValueError("host or port is missing or out of range")
+    except ValueError as error:
+        problem = f"not an address ({' '.join(str(error).split())})"
+        raise UserError(f"--scheduler {address}: {problem}; use e.g. tls://HOST:8786") from None
+
+
 def check_dashboard(scheduler: str | None) -> None:
     """Check that local workers can have a dashboard.
 
@@ -134,7 +158,8 @@ def _start_local_cluster(n_workers: int, threads: int, dashboard: bool) -> Itera
     env["DASK_DISTRIBUTED__WORKER__HTTP__ROUTES"] = "[]"  # no pages with logs, unencrypted
     try:
         # workers may write values of stages there, which only this user may read
-        with tempfile.TemporaryDirectory(prefix="scgnn-", ignore_cleanup_errors=True) as folder:
+        prefix = f"{TEMPORARY_FOLDER_PREFIX}{os.getpid()}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
             # the workers, which this process stops, inherit that Ctrl-C is ignored
             with _ignore_sigint(), dask.config.set({} if dashboard else NO_PAGES):
                 cluster = LocalCluster(

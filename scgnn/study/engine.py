@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from distributed.scheduler import KilledWorker
 
-from scgnn.errors import DISK_ERRNOS, UserError
+from scgnn.errors import DISK_ERRNOS, FolderRemovedError, UserError
 from scgnn.execution.cache import StageCache, StageCost
 from scgnn.execution.files import FileContent, write_files
 from scgnn.execution.fingerprint import code_fingerprint
@@ -108,7 +108,7 @@ def run_all(
             state, metrics = compute(run.recipe, data_cache(run.recipe), stages)
             metrics["peak_memory_mb"] = max(metrics["peak_memory_mb_by_stage"].values())
             summary = RunSummary(metrics, stages.costs)
-            _write_run(out / "runs" / run.label, run.recipe, state, summary)
+            _write_run(out, run.label, run.recipe, state, summary)
             return summary
 
     missing = [run for run in study.runs if run.label not in outcome.summaries]
@@ -137,6 +137,8 @@ def _record_run_end(future: Future[RunSummary], label: str, outcome: StudyOutcom
         reason = "the worker was killed repeatedly, probably out of memory; use fewer --jobs"
     except MemoryError:
         reason = "out of memory"
+    except FolderRemovedError:
+        raise
     except Exception as error:  # third-party code raises anything
         if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
             raise
@@ -148,8 +150,11 @@ def _record_run_end(future: Future[RunSummary], label: str, outcome: StudyOutcom
     return reason
 
 
-def _write_run(folder: Path, recipe: Recipe, state: State, summary: RunSummary) -> None:
+def _write_run(out: Path, label: str, recipe: Recipe, state: State, summary: RunSummary) -> None:
     """Write the small files of a run; ``metrics.json`` comes last and marks it as finished."""
+    if not out.is_dir():
+        raise FolderRemovedError(out)
+    folder = out / "runs" / label
     folder.mkdir(parents=True, exist_ok=True)
     costs = [(key, *cost) for key, cost in summary.costs.items()]
     header = ("cell", *(f"iteration_{i}" for i in range(len(state.cluster_history))))

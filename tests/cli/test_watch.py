@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 import scgnn
-from scgnn.seeding import defer_signals
+from scgnn.signals import defer_signals
 
 KEPT = "interrupted: finished stages are in out; rerun with --resume to continue"
 SCRIPT = """
@@ -35,13 +36,21 @@ HOLD = "sum(range(10**12))  # holds the interpreter, as Leiden does"
 END = """try:
         time.sleep(60)
     except KeyboardInterrupt:
+        watch.announce("")  # has printed its sentence
         time.sleep(0.1)
         sys.exit(130)"""
-SWALLOW = """while True:
+SILENT = """try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        sys.exit(130)  # as typer, where a signal arrives before the command"""
+SWALLOW = """import tempfile
+    tempfile.mkdtemp(prefix=f"scgnn-{os.getpid()}-")
+    while True:
         try:
             time.sleep(60)
         except KeyboardInterrupt:
             pass"""
+BODIES = [(HOLD, "kept\n"), (SWALLOW, "kept\n"), (SILENT, "kept\n"), (END, "")]
 
 
 @pytest.fixture
@@ -62,8 +71,8 @@ def start_command():
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize(("body", "message"), [(HOLD, "kept\n"), (SWALLOW, "kept\n"), (END, "")])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+@pytest.mark.parametrize(("body", "message"), BODIES)
 def test_a_signal_ends_the_command(start_command, body, message, number):
     process, child = start_command(body)
     time.sleep(0.1)  # until it computes
@@ -72,6 +81,7 @@ def test_a_signal_ends_the_command(start_command, body, message, number):
     assert process.returncode == 128 + number
     assert stderr == message
     assert not psutil.pid_exists(child)
+    assert not list(Path(tempfile.gettempdir()).glob(f"scgnn-{child}-*"))
 
 
 def test_ctrl_c_in_a_terminal_reaches_both_and_counts_once(start_command):

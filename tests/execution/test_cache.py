@@ -126,7 +126,7 @@ def test_any_error_of_reading_counts_as_absent(cache, monkeypatch, error):
 
     monkeypatch.setattr(np, "load", fail)
     assert cache.load(KEYS[0], Value) is None
-    cache.check_format()
+    cache.prepare()
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM])
@@ -216,6 +216,22 @@ def test_a_folder_removed_during_a_run_is_named(tmp_path, write):
 
     with pytest.raises(UserError, match="out: was removed during the run"):
         run()
+
+
+def test_a_cache_does_not_create_its_parent_again(tmp_path):
+    cache = StageCache(tmp_path / "deep" / "out" / "stages")
+    cache.prepare()
+    cache.save(KEYS[0], VALUE, COST)
+    shutil.rmtree(tmp_path / "deep")
+    with pytest.raises(UserError, match="deep/out: was removed during the run"):
+        cache.save(KEYS[1], VALUE, COST)
+    assert not (tmp_path / "deep").exists()
+
+
+def test_a_cache_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/stages: cannot be created .*; choose another"):
+        StageCache(tmp_path / "file" / "stages").prepare()
 
 
 def test_a_linked_lock_is_refused(tmp_path):

@@ -113,7 +113,7 @@ def test_values_under_the_keys_of_another_version_are_ignored(store):
 
 def test_a_cache_of_another_version_is_refused(store, run_cli, tmp_path):
     store.folder.mkdir()
-    store.check_format()
+    store.prepare()
     np.savez(store.folder / f"{'0' * 32}.npz", label="cell graph", cost=[0.1, 1.0], value=X)
     done = run_cli("run", "pca_leiden", "--cache-dir", store.folder, "--out", tmp_path / "out")
     assert done.exit_code == 2
@@ -122,7 +122,7 @@ def test_a_cache_of_another_version_is_refused(store, run_cli, tmp_path):
     assert not (tmp_path / "out").exists()
     store.shrink(0)
     Stages(store)(double, X, 2)
-    store.check_format()
+    store.prepare()
 
 
 def test_what_a_stage_made_is_known_by_its_origin(store):

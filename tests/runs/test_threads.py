@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,9 +16,11 @@ import torch
 
 import scgnn
 from budgets import REDUCED_BUDGET, SMALL_DATA, WITHOUT_LTMG
+from scgnn import seeding
 from scgnn.errors import UserError
 from scgnn.execution.resources import hold_threads
 from scgnn.registry.plugin_files import load_file
+from scgnn.seeding import isolate_third_party_code, use_igraph_seed, use_torch_seed
 
 SMALL = SMALL_DATA | REDUCED_BUDGET | {"pipeline.max_iterations": 1}
 CHANGES = {
@@ -102,9 +108,102 @@ def test_third_party_draws_leave_the_generators_of_the_process_alone(
         assert_bit_identical(result, expected)
 
 
+THREADED_PLUGIN = """
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+
+import numpy as np
+
+import scgnn
+from scgnn.components.clusterers import Leiden
+
+
+@scgnn.Clusterer.register("threaded")
+@dataclass(frozen=True)
+class Threaded(scgnn.Clusterer):
+    \"\"\"A clusterer that takes the seed, of several, with the most clusters.\"\"\"
+
+    uses_runs: bool = False
+
+    def fit_predict(self, embedding, graph, seed):
+        def cluster(number):
+            if self.uses_runs:
+                scgnn.run("pca_leiden", data__reader__n_cells=60, data__reader__n_genes=60)
+            return Leiden().fit_predict(embedding, graph, number)
+
+        with ThreadPoolExecutor(2) as pool:
+            futures = [pool.submit(copy_context().run, cluster, n) for n in range(4)]
+            futures += [] if self.uses_runs else [pool.submit(cluster, n) for n in range(4)]
+            return max((f.result() for f in futures), key=np.max)
+"""
+
+
+@pytest.mark.usefixtures("restore_registry")
+@pytest.mark.parametrize("uses_runs", [False, True])
+def test_third_party_code_may_use_threads(tmp_path, assert_bit_identical, uses_runs):
+    (tmp_path / "threaded.py").write_text(THREADED_PLUGIN)
+    load_file(tmp_path / "threaded.py")
+    clusterer = {"name": "threaded", "uses_runs": uses_runs}
+    recipe = scgnn.load_recipe("pca_leiden", SMALL_DATA | {"pipeline.clusterer": clusterer})
+    expected = scgnn.run(recipe)
+    with ThreadPoolExecutor(3) as pool:
+        for result in pool.map(scgnn.run, [recipe] * 3):
+            assert_bit_identical(result, expected)
+
+
+def test_a_run_that_waits_for_third_party_code_says_so(monkeypatch, caplog):
+    monkeypatch.setattr(seeding, "WARNING_SECONDS", 0.05)
+    running, done = threading.Event(), threading.Event()
+
+    def compute():
+        with isolate_third_party_code():
+            running.set()
+            done.wait(60)
+
+    def wait_for_turn():
+        with hold_threads(), use_torch_seed(1):
+            pass
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(compute)
+        assert running.wait(60)
+        waits = pool.submit(wait_for_turn)
+        while not caplog.messages and not waits.done():
+            time.sleep(0.01)
+        assert not waits.done()
+        done.set()
+        waits.result(60)
+    assert "a component must not run recipes in threads of its own" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_does_not_wait_for_threads_that_it_does_not_have():
+    holds, done = threading.Event(), threading.Event()
+
+    def hold():
+        with hold_threads(), isolate_third_party_code(), use_igraph_seed(1):
+            holds.set()
+            done.wait(60)
+
+    def compute():
+        with hold_threads(torch.get_num_threads()), isolate_third_party_code(), use_igraph_seed(1):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(hold)
+        assert holds.wait(60)
+        child = multiprocessing.get_context("fork").Process(target=compute)
+        child.start()
+        child.join(20)
+        done.set()
+    child.kill()
+    assert child.exitcode == 0
+
+
 def test_our_dropout_has_the_bits_of_torch():
     from scgnn.components.encoders.networks import Dropout
-    from scgnn.seeding import use_generator, use_torch_seed
+    from scgnn.seeding import use_generator
 
     for shape, p, dtype in (
         ((7, 5), 0.3, "float32"),

@@ -101,6 +101,21 @@ def test_the_dashboard_is_for_local_workers(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", "x", "localhost", "tcp://127.0.0.1:99999", "tls://:8786", "tcp://a:b", "tcp://a:1/x"),
+        *("http://a:8786", " tls://a:8786", "tls://a:0", "tls://a:-1", "tls://"),
+    ],
+)
+def test_an_impossible_address_is_refused_before_data_are_read(tmp_path, address):
+    missing = {"name": "h5ad", "path": str(tmp_path / "missing.h5ad")}
+    study = load_study({"base": "pca_leiden", "seeds": 2}, {"data.reader": missing})
+    with pytest.raises(UserError, match=r"^--scheduler .*: not an address"):
+        run_study(study, out=tmp_path / "out", scheduler=address)
+    assert not (tmp_path / "out").exists()
+
+
 def test_missing_certificates_are_named(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         load_certificates(tmp_path / "ca.pem", tmp_path / "a.pem", tmp_path / "b.pem")
