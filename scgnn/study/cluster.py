@@ -27,10 +27,11 @@ from scgnn.registry.plugin_files import load_file
 
 START_TIMEOUT_SECONDS = 60
 LOOPBACK = "127.0.0.1:0"  # any free port, for this machine only
+# settings of Dask, which local workers inherit; variables of their environment come second
 # the log of messages holds arrays: .5 MB for each run of a study
-LOG_LENGTH = 10
-SHORT_LOG = {"distributed.admin.low-level-log-length": LOG_LENGTH}
-NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": []}
+SHORT_LOG = {"distributed.admin.low-level-log-length": 10}
+NO_WORKER_PAGES: dict[str, list[str]] = {"distributed.worker.http.routes": []}  # unencrypted
+NO_PAGES = NO_WORKER_PAGES | {"distributed.scheduler.http.routes": []}
 
 log = logging.getLogger("scgnn")
 
@@ -154,14 +155,12 @@ def _start_local_cluster(n_workers: int, threads: int, dashboard: bool) -> Itera
     level = distributed_log.level
     distributed_log.setLevel(logging.CRITICAL)
     env = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")}
-    env["DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH"] = str(LOG_LENGTH)
-    env["DASK_DISTRIBUTED__WORKER__HTTP__ROUTES"] = "[]"  # no pages with logs, unencrypted
     try:
         # workers may write values of stages there, which only this user may read
         prefix = f"{TEMPORARY_FOLDER_PREFIX}{os.getpid()}-"
         with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
             # the workers, which this process stops, inherit that Ctrl-C is ignored
-            with _ignore_sigint(), dask.config.set({} if dashboard else NO_PAGES):
+            with _ignore_sigint(), dask.config.set(NO_WORKER_PAGES if dashboard else NO_PAGES):
                 cluster = LocalCluster(
                     n_workers=n_workers,
                     threads_per_worker=1,  # one stage at a time

@@ -169,16 +169,18 @@ def _write_run(out: Path, label: str, recipe: Recipe, state: State, summary: Run
 
 
 def _load_run_summary(folder: Path, recipe: Recipe) -> RunSummary | None:
-    """Return the summary of a finished run of the same recipe and code, if there is one."""
+    """Return the summary of a finished run of the same recipe and code, if there is one.
+
+    Damaged files count as absent.
+    """
     try:
         names = ("metrics.json", "versions.json", "recipe.yaml", "stages.csv")
         *texts, text, table = ((folder / name).read_text(encoding="utf-8") for name in names)
-        metrics, versions = map(json.loads, texts)
-    except (OSError, ValueError):
+        metrics, versions = (dict(json.loads(content)) for content in texts)
+        _, *rows = csv.reader(table.splitlines())
+        costs = {key: StageCost(label, float(took), float(peak)) for key, label, took, peak in rows}
+    except (OSError, ValueError, TypeError, csv.Error):
         return None
     code = {"source": code_fingerprint(), **third_party_components(recipe)}
-    if not code.items() <= versions.items() or text != to_yaml(make_paths_absolute(recipe)):
-        return None
-    _, *rows = csv.reader(table.splitlines())
-    costs = {key: StageCost(label, float(took), float(peak)) for key, label, took, peak in rows}
-    return RunSummary(metrics, costs)
+    is_current = code.items() <= versions.items() and text == to_yaml(make_paths_absolute(recipe))
+    return RunSummary(metrics, costs) if metrics and costs and is_current else None

@@ -84,6 +84,19 @@ def test_a_signal_ends_the_command(start_command, body, message, number):
     assert not list(Path(tempfile.gettempdir()).glob(f"scgnn-{child}-*"))
 
 
+def test_a_command_of_nohup_outlives_its_terminal(start_command):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process, child = start_command("time.sleep(0.3); print('end'); sys.exit(7)")
+        time.sleep(0.1)  # until it computes
+        process.send_signal(signal.SIGHUP)
+        os.kill(child, signal.SIGHUP)
+        stdout, stderr = process.communicate(timeout=10)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (process.returncode, stdout, stderr) == (7, "end\n", "")
+
+
 def test_ctrl_c_in_a_terminal_reaches_both_and_counts_once(start_command):
     process, child = start_command(END)
     time.sleep(0.1)

@@ -77,6 +77,56 @@ def test_external_links_of_other_hdf5_files_are_refused(tmp_path, reader, write,
         detect_reader(str(path))
 
 
+def link_barcodes(file: h5py.File) -> None:
+    del file["matrix/barcodes"]
+    external = [("/etc/passwd", 0, 64)]
+    file["matrix"].create_dataset("barcodes", (4,), "S16", external=external)
+
+
+def link_attribute(file: h5py.File) -> None:
+    file["col_attrs/note"] = h5py.ExternalLink("absent.h5", "/")
+
+
+def link_through_soft_link(file: h5py.File) -> None:
+    file["layers/other"] = h5py.SoftLink("/elsewhere/X")
+    file["elsewhere"] = h5py.ExternalLink("other.h5", "/")
+
+
+def map_own_values(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((4,), "f4")
+    layout[:] = h5py.VirtualSource(".", "X/data", (4,))
+    file.create_virtual_dataset("obs/values", layout)
+
+
+@pytest.mark.parametrize(
+    ("reader", "write", "change", "problem"),
+    [
+        (TenxH5, write_tenx_h5, link_barcodes, "matrix/barcodes is an external or virtual"),
+        (Loom, write_loom, link_attribute, "col_attrs/note is a link to another file"),
+        (H5AD, write_h5ad, link_through_soft_link, "elsewhere is a link to another file"),
+        (H5AD, write_h5ad, map_own_values, "obs/values is an external or virtual"),
+    ],
+)
+def test_names_and_annotations_are_in_the_file_itself(tmp_path, reader, write, change, problem):
+    path = tmp_path / "x.h5"
+    write(path)
+    with h5py.File(path, "a") as file:
+        change(file)
+    with pytest.raises(InputError, match=rf"x\.h5: {problem}"):
+        reader(str(path))()
+
+
+@pytest.mark.parametrize(
+    "link", [lambda _: h5py.SoftLink("/uns/x"), lambda _: h5py.SoftLink("/no"), lambda uns: uns]
+)
+def test_links_without_end_are_refused(tmp_path, link):
+    path = write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(path, "a") as file:
+        file["uns/x"] = link(file["uns"])
+    with pytest.raises(InputError, match=r"x\.h5ad cannot be read as h5ad"):
+        H5AD(path)()
+
+
 def test_soft_links_within_a_file_are_followed(tmp_path):
     path = write_h5ad(tmp_path / "x.h5ad")
     with h5py.File(path, "a") as file:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +72,18 @@ def test_changed_bytes_never_stop_a_run_nor_change_a_value(cache):
             np.testing.assert_array_equal(result.value.dense, VALUE.dense)
             assert (result.value.graph != VALUE.graph).nnz == 0
         assert cache.read_stage_label(KEYS[0]) in ("stage", "unreadable")
+
+
+@pytest.mark.parametrize("path", ["stages", "./a/../stages", "../stages", "link/stages"])
+def test_a_relative_cache_is_the_same_one_in_other_working_directories(work_dir, monkeypatch, path):
+    here = work_dir / "here"
+    (here / "a").mkdir(parents=True)
+    (here / "link").symlink_to(work_dir)
+    monkeypatch.chdir(here)
+    sent = pickle.dumps(StageCache(Path(path)))
+    monkeypatch.chdir("/")  # as a worker of a cluster
+    pickle.loads(sent).save(KEYS[0], VALUE, COST)
+    assert StageCache(here / path).load(KEYS[0], Value) is not None
 
 
 def save_other_shape(cache):
@@ -200,18 +215,38 @@ def test_a_limited_file_size_ends_in_a_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "content", [lambda _: 1 / 0, [("a", "\ud800")], "\ud800", [("a",), None]], ids=range(4)
+)
+def test_a_file_that_fails_leaves_neither_itself_nor_the_next_ones(tmp_path, content):
+    (tmp_path / "b.csv").write_text("before")
+    with pytest.raises((ZeroDivisionError, UnicodeEncodeError, csv.Error)):
+        write_files(tmp_path, {"a.csv": "a", "b.csv": content, "metrics.json": "{}"})
+    assert sorted(os.listdir(tmp_path)) == ["a.csv", "b.csv"]
+    assert (tmp_path / "b.csv").read_text() == "before"
+
+
+def move_and_create_again(out):
+    out.rename(out.with_name("moved"))
+    out.mkdir()
+
+
+@pytest.mark.parametrize(
+    "remove", [shutil.rmtree, lambda out: out.rename(out.with_name("m")), move_and_create_again]
+)
+@pytest.mark.parametrize(
     "write",
     [
+        lambda _: None,
         lambda out: write_files(out, {"metrics.json": "{}"}),
         lambda out: StageCache(out / "stages").save(KEYS[0], VALUE, COST),
     ],
 )
-def test_a_folder_removed_during_a_run_is_named(tmp_path, write):
+def test_a_folder_removed_during_a_run_is_named(tmp_path, write, remove):
     out = tmp_path / "out"
 
     def run():
         with open_output_folder(out, scgnn.load_recipe("pca_leiden"), resume=False):
-            shutil.rmtree(out)
+            remove(out)
             write(out)
 
     with pytest.raises(UserError, match="out: was removed during the run"):
@@ -234,11 +269,21 @@ def test_a_cache_below_a_file_is_refused(tmp_path):
         StageCache(tmp_path / "file" / "stages").prepare()
 
 
-def test_a_linked_lock_is_refused(tmp_path):
-    target = tmp_path / "target"
-    target.write_text("mine")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda lock: lock.symlink_to("../target"),
+        lambda lock: lock.symlink_to("../absent"),
+        lambda lock: lock.symlink_to(lock.name),
+        lambda lock: lock.mkdir(),
+    ],
+    ids=["link", "dangling", "loop", "folder"],
+)
+def test_a_lock_that_is_not_a_file_is_refused(tmp_path, make):
+    (tmp_path / "target").write_text("mine")
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / ".running").symlink_to(target)
+    make(tmp_path / "out" / ".running")
     with pytest.raises(UserError, match=r"out/\.running: cannot be locked .*remove it"):
         scgnn.run("pca_leiden", out=tmp_path / "out")
-    assert target.read_text() == "mine"
+    assert (tmp_path / "target").read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == ["out", "target"]

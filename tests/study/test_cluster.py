@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import dask
 import psutil
 import pytest
 from distributed import Client, LocalCluster
@@ -23,7 +26,7 @@ from scgnn.api.studies import run_study
 from scgnn.errors import UserError
 from scgnn.execution.cache import StageCache
 from scgnn.study import dask_backend, workers
-from scgnn.study.cluster import load_certificates, open_cluster
+from scgnn.study.cluster import WorkerSetup, load_certificates, open_cluster
 from scgnn.study.workers import (
     ForeignWorkerError,
     Requirements,
@@ -85,13 +88,60 @@ def test_a_client_without_the_certificate_is_refused(local_client, credentials, 
     assert local_client.submit(len, "abc", pure=False).result() == 3
 
 
-@pytest.mark.parametrize(
-    "page", ["status", "info/main/workers.html", "json/counts.json", "metrics"]
-)
-def test_no_pages_show_logs_or_tasks(local_client, page):
-    services = local_client.scheduler_info()["services"]
+PAGES = ["status", "info/main/workers.html", "json/counts.json", "metrics", "health"]
+PAGES_OF_THE_USER = {
+    "distributed.scheduler.http.routes": ["distributed.http.scheduler.json"],
+    "distributed.worker.http.routes": ["distributed.http.health"],
+}
+
+
+def find_ports_with_pages(client) -> list[int]:
+    info = client.scheduler_info(n_workers=-1)
+    parts = [info, *info["workers"].values()]
+    return [part["services"]["dashboard"] for part in parts]
+
+
+def assert_not_found(port: int, page: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"http://127.0.0.1:{services['dashboard']}/{page}", timeout=5)
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_pages_show_logs_or_tasks(local_client, page):
+    for port in find_ports_with_pages(local_client):
+        assert_not_found(port, page)
+
+
+def test_pages_that_the_user_has_set_for_other_clusters_are_not_shown():
+    with dask.config.set(PAGES_OF_THE_USER), open_cluster(1, 1, None) as (client, _):
+        for port, page in itertools.product(find_ports_with_pages(client), PAGES):
+            assert_not_found(port, page)
+
+
+@pytest.mark.parametrize("settings", [{}, PAGES_OF_THE_USER], ids=["default", "user"])
+def test_a_dashboard_listens_on_loopback_and_its_address_is_logged(caplog, settings):
+    caplog.set_level("INFO", "scgnn")
+    with dask.config.set(settings), open_cluster(1, 1, None, dashboard=True) as (client, _):
+        port, worker_port = find_ports_with_pages(client)
+        address = f"http://127.0.0.1:{port}/status"
+        assert f"dashboard   {address}" in caplog.text
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            assert answer.status == 200
+        assert list_listening_addresses() == {"127.0.0.1"}
+        for page in PAGES:
+            assert_not_found(worker_port, page)
+
+
+def test_a_dashboard_without_its_library_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bokeh", None)
+    with pytest.raises(UserError, match="--dashboard: needs bokeh; install it with"):
+        run_study(load_study(STUDY, SMALL), out=tmp_path / "out", dashboard=True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_a_recipe_has_no_dashboard(run_rejected):
+    (line,) = run_rejected("run", "pca_leiden", "--dashboard")
+    assert "--dashboard" in line
 
 
 def test_the_dashboard_is_for_local_workers(tmp_path):
@@ -119,6 +169,16 @@ def test_an_impossible_address_is_refused_before_data_are_read(tmp_path, address
 def test_missing_certificates_are_named(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         load_certificates(tmp_path / "ca.pem", tmp_path / "a.pem", tmp_path / "b.pem")
+
+
+@pytest.mark.usefixtures("restore_registry")
+def test_a_relative_plugin_file_is_loaded_in_other_working_directories(lump_plugin, monkeypatch):
+    monkeypatch.chdir(lump_plugin.parent)
+    sent = pickle.dumps(WorkerSetup([Path(lump_plugin.name)]))
+    monkeypatch.chdir("/")  # as a worker
+    pickle.loads(sent).setup(None)
+    assert not WorkerSetup.problems
+    assert "lump" in scgnn.Clusterer.names()
 
 
 # ---- fitness of workers
@@ -296,6 +356,28 @@ def start_worker(scheduler, folder: Path, path: list[Path], *options: str) -> su
     source = Path(scgnn.__file__).parents[1]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [*path, source]))}
     return subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+def test_relative_paths_are_those_of_the_driver(work_dir, scheduler, lump_plugin, make_counts):
+    make_counts().write_h5ad("cells.h5ad")
+    study = {"base": "pca_kmeans", "seeds": 2, "controls": []}
+    process = start_worker(scheduler, work_dir / "worker", [])
+    try:
+        result = run_study(
+            load_study(study, data=["cells.h5ad"]),
+            out="out",
+            scheduler=scheduler.scheduler_address,
+            cache=StageCache(Path("cache")),
+            plugin_files=[Path(lump_plugin.name)],
+        )
+    finally:
+        process.terminate()
+        process.wait()
+    assert not result.outcome.failures
+    assert len(list((work_dir / "out").rglob("metrics.json"))) == 2
+    assert len(list((work_dir / "cache").glob("*.npz"))) == len(dict(result.outcome.list_costs()))
+    assert not list((work_dir / "worker").rglob("*.npz"))
 
 
 def test_a_task_refuses_a_worker_with_other_code(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,12 @@ import torch
 from distributed import LocalCluster
 
 import scgnn
+from budgets import SMALL_DATA
 from scgnn import load_study
 from scgnn.api.studies import run_study
 from scgnn.study import cluster
+from scgnn.study.engine import _load_run_summary
+from scgnn.study.progress import StudyProgress
 from scgnn.study.result import StudyResult
 
 EPOCHS = ("feature", "graph", "cluster", "iteration", "imputation")
@@ -145,6 +149,29 @@ def test_resume_does_only_what_is_missing(done, scheduler):
         again.tables.runs.drop(columns=["seconds.scores", "seconds"], errors="ignore"),
         done.tables.runs.drop(columns=["seconds.scores", "seconds"], errors="ignore"),
     )
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "versions.json", "recipe.yaml", "stages.csv"])
+@pytest.mark.parametrize("content", ["", "[]", "null", "{}", "key,stage\na,b\n", "\0", "half"])
+def test_a_finished_run_with_a_damaged_file_is_missing(done, tmp_path, name, content):
+    run = done.study.runs[0]
+    shutil.copytree(done.folder / "runs" / run.label, tmp_path / "run")
+    assert _load_run_summary(tmp_path / "run", run.recipe) is not None
+    file = tmp_path / "run" / name
+    file.write_text(file.read_text()[: file.stat().st_size // 2] if content == "half" else content)
+    assert _load_run_summary(tmp_path / "run", run.recipe) is None
+
+
+def test_a_study_whose_folder_vanishes_says_so(tmp_path, scheduler):
+    class Remove(StudyProgress):
+        def print_run_end(self, *_):
+            if (tmp_path / "out").exists():
+                (tmp_path / "out").rename(tmp_path / "moved")
+
+    study = load_study({"base": "pca_kmeans", "seeds": 2, "controls": []}, SMALL_DATA)
+    with pytest.raises(scgnn.UserError, match=r"out.*: was removed during the run"):
+        run_study(study, out=tmp_path / "out", scheduler=scheduler, progress=Remove())
+    assert not (tmp_path / "out").exists()
 
 
 def test_fail_fast_ends_with_the_first_failure(tmp_path, scheduler):

@@ -107,6 +107,31 @@ def test_single_prefix_is_detected_and_two_are_ambiguous(tmp_path):
     assert_is_example(TenxMTX(str(matrix), var_names="gene_ids")())
 
 
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("6 4 1\n7 1 3\n", "Row index out of bounds"),
+        ("6 4 1\n1 5 3\n", "Column index out of bounds"),
+        ("6 4 1\n0 1 3\n", "Row index out of bounds"),
+        ("6 4 1\n1 -1 3\n", "Column index out of bounds"),
+        (f"6 4 1\n1 {2**70} 3\n", "Integer out of range"),
+        ("6 4 1\n1.5 1 3\n", "Invalid integer value"),
+        ("6 4 1\n1 1\n", "Invalid integer value"),
+        ("6 4 2\n1 1 3\n", "Truncated file"),
+        ("6 4 1\n1 1 3\n2 2 2\n", "Too many lines in file"),
+        ("6 4 -1\n1 1 3\n", "NNZ can't be negative"),
+        ("-6 4 1\n1 1 3\n", "dimensions can't be negative"),
+    ],
+)
+def test_a_damaged_matrix_is_one_sentence(tmp_path, body, problem):
+    folder = write_tenx_mtx(tmp_path / "f", compressed=False)
+    banner = "%%MatrixMarket matrix coordinate integer general\n"
+    (folder / "matrix.mtx").write_text(banner + body)
+    with pytest.raises(InputError, match=problem) as caught:
+        TenxMTX(str(folder))()
+    assert "\n" not in str(caught.value)
+
+
 def test_matrix_of_cells_by_genes_is_recognized(tmp_path):
     folder = write_tenx_mtx(tmp_path / "f", version=2, compressed=False)
     mmwrite(folder / "matrix.mtx", sparse.coo_matrix(COUNTS), field="integer")
