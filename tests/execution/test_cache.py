@@ -76,14 +76,14 @@ def test_changed_bytes_never_stop_a_run_nor_change_a_value(cache):
 
 @pytest.mark.parametrize("path", ["stages", "./a/../stages", "../stages", "link/stages"])
 def test_a_relative_cache_is_the_same_one_in_other_working_directories(work_dir, monkeypatch, path):
-    here = work_dir / "here"
-    (here / "a").mkdir(parents=True)
-    (here / "link").symlink_to(work_dir)
-    monkeypatch.chdir(here)
+    folder = work_dir / "driver"
+    (folder / "a").mkdir(parents=True)
+    (folder / "link").symlink_to(work_dir)
+    monkeypatch.chdir(folder)
     sent = pickle.dumps(StageCache(Path(path)))
     monkeypatch.chdir("/")  # as a worker of a cluster
     pickle.loads(sent).save(KEYS[0], VALUE, COST)
-    assert StageCache(here / path).load(KEYS[0], Value) is not None
+    assert StageCache(folder / path).load(KEYS[0], Value) is not None
 
 
 def save_other_shape(cache):

@@ -64,9 +64,10 @@ class TenxMTX(Reader):
         matrix, prefix = _find_matrix_file(path, self.prefix)
         barcodes = _find_companion_file(matrix, prefix, ["barcodes.tsv"])
         features = _find_companion_file(matrix, prefix, ["features.tsv", "genes.tsv"])
-        cells = [row[0] for row in _read_table(barcodes)]
-        genes = _make_gene_columns(_read_table(features), self.var_names)
         counts = read_matrix_market(matrix)
+        max_names = max(counts.shape)
+        cells = [row[0] for row in _read_table(barcodes, max_names)]
+        genes = _make_gene_columns(_read_table(features, max_names), self.var_names)
         if counts.shape == (len(cells), len(genes["names"])) != counts.shape[::-1]:
             log.info(f"{matrix} is stored cells x genes")
             counts = counts.T
@@ -166,11 +167,19 @@ def _find_companion_file(matrix: Path, prefix: str, names: list[str]) -> Path:
     raise InputError(f"{matrix}: no {prefix}{' or '.join(names)} (or .gz) in the same folder")
 
 
-def _read_table(path: Path) -> list[list[str]]:
-    """Return the rows of a tab-separated file as text, since a gene can be called NA."""
+def _read_table(path: Path, max_rows: int) -> list[list[str]]:
+    """Return the rows of a tab-separated file as text, since a gene can be called NA.
+
+    Of a longer file, which a small .gz can hold, one row more than ``max_rows`` is read.
+    """
+    rows: list[list[str]] = []
     with translate_read_errors(path, "a table of names"), open_maybe_gzip(path) as file:
-        lines = (line.rstrip("\r\n") for line in iter_lines(file, path))
-        return [[field.strip().strip('"') for field in line.split("\t")] for line in lines if line]
+        for line in iter_lines(file, path):
+            if row := line.rstrip("\r\n"):
+                rows.append([field.strip().strip('"') for field in row.split("\t")])
+                if len(rows) > max_rows:
+                    break
+    return rows
 
 
 def _make_gene_columns(rows: list[list[str]], var_names: GeneNameSource) -> dict[str, Any]:
@@ -216,7 +225,8 @@ def _read_h5_genes(group: h5py.Group, var_names: GeneNameSource) -> dict[str, An
 
 def _check_length(matrix: Path, axis: str, length: int, path: Path, names: list[str]) -> None:
     if len(names) != length:
-        actual = f"{len(names):,} names (the first is '{names[0] if names else ''}')"
+        n_names = f"{len(names):,}" if len(names) < length else f"more than {length:,}"
+        actual = f"{n_names} names (the first is '{names[0] if names else ''}')"
         raise InputError(f"{matrix} has {length:,} {axis}, but {path.name} has {actual}")
 
 

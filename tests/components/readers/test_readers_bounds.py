@@ -21,6 +21,7 @@ from scgnn.components.readers import (
     delimited,
     detect_reader,
     matrix_market,
+    tenx,
 )
 from scgnn.errors import InputError
 from scgnn.evaluation.targets import load_true_counts
@@ -145,6 +146,30 @@ def test_a_matrix_that_declares_a_large_shape_is_refused(tmp_path):
     (folder / "matrix.mtx").write_text(header)
     with pytest.raises(InputError, match=r"1,000,000,000,000 rows, but features.tsv has 6 names"):
         TenxMTX(str(folder))()
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ("barcodes.tsv", "4 columns, but barcodes.tsv.gz has more than 4 names"),
+        ("features.tsv", "6 rows, but features.tsv.gz has more than 6 names"),
+    ],
+)
+def test_only_as_many_names_are_read_as_the_matrix_has(tmp_path, monkeypatch, part, problem):
+    folder = write_tenx_mtx(tmp_path / "f")
+    write_file(folder / f"{part}.gz", b"name\n" * 10**6, compressed=True)
+    n_lines = 0
+
+    def count_lines(file, path):
+        nonlocal n_lines
+        for line in contract.iter_lines(file, path):
+            n_lines += 1
+            yield line
+
+    monkeypatch.setattr(tenx, "iter_lines", count_lines)
+    with pytest.raises(InputError, match=problem):
+        TenxMTX(str(folder))()
+    assert n_lines < 20
 
 
 def test_blank_lines_of_name_files_are_ignored(tmp_path):
