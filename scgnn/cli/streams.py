@@ -1,4 +1,4 @@
-"""Standard streams of a command that goes on when nobody reads them any more."""
+"""Standard streams of a command, whose output may have no reader any more."""
 
 from __future__ import annotations
 
