@@ -98,6 +98,8 @@ def _wait(child: int, reader: int) -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, forward)
     signal.signal(signal.SIGALRM, lambda *_: _kill_family(child))
+    import psutil  # noqa: F401  (now rather than when the time is up)
+
     # the child is not reaped before the handlers are off: its number may be given away then
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     for number in (*SIGNALS, signal.SIGALRM):
@@ -134,7 +136,6 @@ def _kill_family(child: int) -> None:
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(family, timeout=1)
 
 
 def _remove_temporary_folders(child: int) -> None:
