@@ -62,6 +62,8 @@ class StringStorage:
         """
         import h5py
 
+        if dataset.shape is None:  # holds nothing, but has an offset behind a user block
+            return
         extents: list[tuple[int, int]] = []
         offset, properties = dataset.get_offset(), dataset.get_create_plist()
         if offset is not None:

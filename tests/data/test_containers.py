@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from anndata.io import write_elem
 from scipy import sparse
 
 from example_files import (
@@ -260,3 +261,12 @@ def test_a_changed_file_is_checked_again(tmp_path):
         file["link"] = h5py.ExternalLink("other.h5", "X")
     with pytest.raises(InputError, match=r"x.h5ad: link is a link"):
         containers.open_hdf5(Path(path))
+
+
+@pytest.mark.parametrize("size", [0, 512, 4096])
+def test_files_behind_a_user_block_are_read(tmp_path, size):
+    adata = make_example()
+    adata.uns |= {"nothing": None, "words": ["a", "b"], "empty": []}
+    with h5py.File(tmp_path / "x.h5ad", "w", userblock_size=size) as file:
+        write_elem(file, "/", adata)
+    assert_is_example(H5AD(str(tmp_path / "x.h5ad"))())
