@@ -162,9 +162,13 @@ def write_zarr(adata: anndata.AnnData, path: Path, version: int = 2) -> None:
         zarr.consolidate_metadata(path)
 
 
-def read_with(reader: Any) -> Callable[[Recipe, Path], Recipe]:
+def read_with(reader: Any, layer: str = "auto") -> Callable[[Recipe, Path], Recipe]:
     """Return the change of a recipe that sets its reader to a function of the path."""
-    return lambda recipe, path: replace(recipe, data=replace(recipe.data, reader=reader(path)))
+
+    def change(recipe: Recipe, path: Path) -> Recipe:
+        return replace(recipe, data=replace(recipe.data, reader=reader(path), layer=layer))
+
+    return change
 
 
 def read_as_truth(recipe: Recipe, path: Path) -> Recipe:
@@ -177,11 +181,11 @@ FORMATS = {
     "h5ad_csr": Format(lambda adata, path: adata.write_h5ad(path)),
     "h5ad_gzip_layers_raw": Format(
         lambda adata, path: add_raw_and_layers(adata).write_h5ad(path, compression="gzip"),
-        read_with(lambda path: H5AD(str(path), layer="raw")),
+        read_with(lambda path: H5AD(str(path)), "raw"),
     ),
     "h5ad_layer": Format(
         lambda adata, path: add_raw_and_layers(adata).write_h5ad(path),
-        read_with(lambda path: H5AD(str(path), layer="csc")),
+        read_with(lambda path: H5AD(str(path)), "csc"),
     ),
     "h5ad_dense": Format(write_dense_h5ad),
     "h5ad_blocks": Format(

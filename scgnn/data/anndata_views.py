@@ -1,4 +1,4 @@
-"""Views of an AnnData: another X or layer, CSR matrices, and the State of a pipeline."""
+"""Views of an AnnData: another X, CSR matrices, and the State of a pipeline."""
 
 from __future__ import annotations
 
@@ -9,45 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
-from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
 from scgnn.state import State
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_ALIGNED_ATTRIBUTES = ("uns", "layers", "obsm", "varm", "obsp", "varp")
-
-
-def select_layer(adata: AnnData, layer: str, source: str = "the data") -> AnnData:
-    """Return the same cells with another matrix as ``X``, and without ``uns["log1p"]``.
-
-    Parameters
-    ----------
-    adata
-        Data, cells x genes.
-    layer
-        Name of a layer, or ``raw`` for ``adata.raw``.
-    source
-        Name of the data in messages.
-
-    Raises
-    ------
-    InputError
-        If there is no such layer, or ``adata`` is a view of damaged matrices.
-    """
-    if adata.is_view:  # whose matrices are selected when they are accessed
-        check_matrices(adata, source)
-    if layer in adata.layers:
-        new = replace_x(adata, adata.layers[layer])
-    elif layer == "raw" and adata.raw is not None:
-        aligned = {name: dict(getattr(adata, name)) for name in ("uns", "obsm", "obsp")}
-        new = _make_anndata(X=adata.raw.X, obs=adata.obs, var=adata.raw.var, **aligned)
-    else:
-        available = ", ".join(list_layers(adata)) or "none"
-        raise InputError(f"{source} has no layer '{layer}': it has {available}")
-    new.uns.pop("log1p", None)
-    return new
+_ALIGNED_ATTRIBUTES = ("layers", "obsm", "varm", "obsp", "varp")
 
 
 def replace_x(adata: AnnData, x: Any, copy: bool = False) -> AnnData:
@@ -60,12 +28,12 @@ def replace_x(adata: AnnData, x: Any, copy: bool = False) -> AnnData:
     x
         The new ``X``; not copied.
     copy
-        Whether to copy the annotation deeply.
+        Whether to copy ``obs``, ``var`` and ``uns`` deeply; matrices are shared.
     """
     adata = adata.copy() if adata.is_view else adata
-    fields = {name: dict(getattr(adata, name)) for name in _ALIGNED_ATTRIBUTES}
-    fields |= {"obs": adata.obs, "var": adata.var}
-    return _make_anndata(X=x, **(deepcopy(fields) if copy else fields))
+    aligned = {name: dict(getattr(adata, name)) for name in _ALIGNED_ATTRIBUTES}
+    annotation = {"obs": adata.obs, "var": adata.var, "uns": dict(adata.uns)}
+    return build_anndata(X=x, **(deepcopy(annotation) if copy else annotation), **aligned)
 
 
 def to_csr(x: Any, source: str) -> csr_matrix:
@@ -94,21 +62,7 @@ def to_state(adata: AnnData, batch: np.ndarray | None = None) -> State:
     return State(x=to_matrix(adata.X, dtype=np.float32), genes=genes, cells=cells, batch=batch)
 
 
-def require_x(adata: AnnData, source: str) -> Any:
-    """Return ``adata.X``, or raise InputError if there is none."""
-    if adata.X is None:
-        layers = ", ".join(list_layers(adata))
-        fix = f"set layer to one of {layers}" if layers else "it has no layers either"
-        raise InputError(f"{source} has no X: {fix}")
-    return adata.X
-
-
-def list_layers(adata: AnnData) -> list[str]:
-    """Return the possible values of ``layer``."""
-    return [*adata.layers, *(["raw"] if adata.raw is not None else [])]
-
-
-def _make_anndata(**fields: Any) -> AnnData:
+def build_anndata(**fields: Any) -> AnnData:
     """Return an AnnData without warnings about names, which validation reports."""
     from anndata import AnnData
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from scgnn.data.anndata_views import list_layers, replace_x, require_x, to_csr
+from scgnn.data.anndata_views import replace_x, to_csr
+from scgnn.data.layers import MAIN, list_layers
 from scgnn.data.orientation import guess_orientation
 from scgnn.data.scale import detect_scale
 from scgnn.data.sparse_structure import check_matrices
@@ -52,7 +53,7 @@ def validate(adata: AnnData, source: str) -> AnnData:
     """
     check_matrices(adata, source)
     adata = adata.to_memory() if adata.isbacked else adata
-    x = to_csr(require_x(adata, source), source)
+    x = to_csr(adata.X, source)
     _check_not_empty(x, source)
     _check_orientation(adata.obs_names, adata.var_names, source)
     _check_finite(x, adata, source)
@@ -101,8 +102,9 @@ def _check_nonnegative(x: csr_matrix, adata: AnnData, source: str) -> None:
     mean, mean_size = (np.ravel(part.mean(axis=0)) for part in (x, abs(x)))
     is_centered = np.median(abs(mean) / np.maximum(mean_size, 1e-12)) < 0.05
     problem = "X is already centered or scaled" if is_centered else "counts cannot be negative"
-    layers = [name for name in list_layers(adata) if name in ("counts", "raw")]
-    fix = f"set layer to '{layers[0]}'" if layers else "provide raw counts"
+    layers = [name for name in list_layers(adata) if name != MAIN]
+    fix = "provide raw counts"
+    fix = f"set data.layer to one of {', '.join(layers)}, or {fix}" if layers else fix
     problem = f"{problem}, {_format_first(x, adata, bad)}"
     raise InputError(f"{source}: {problem} ({bad.sum():,} negative values): {fix}")
 

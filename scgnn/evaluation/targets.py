@@ -12,6 +12,7 @@ from scipy.sparse import csr_matrix, issparse
 from scgnn.components.readers import H5AD
 from scgnn.components.transforms import Transform
 from scgnn.data.anndata_views import replace_x
+from scgnn.data.layers import select_counts
 from scgnn.data.validation import validate
 from scgnn.errors import InputError
 from scgnn.evaluation.masking import hide_nonzeros, permute_genes, thin
@@ -161,7 +162,7 @@ def load_true_counts(counts: AnnData, path: str) -> AnnData:
         If the file cannot be read, or lacks cells or genes.
     """
     try:
-        truth = validate(H5AD(path)(), path)
+        truth = validate(select_counts(*H5AD(path).read_counts()), path)
     except InputError as error:
         raise InputError(f"data.truth_path: {error}") from error
     for axis, names, true_names in (

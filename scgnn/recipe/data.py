@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scgnn.arguments import check_local_path
 from scgnn.components.readers import Demo, Reader
 from scgnn.components.transforms import Filter, Log1p, TopGenes, Transform
+from scgnn.data.layers import AUTO
 from scgnn.errors import InputError
 from scgnn.field_types import ProperFraction
 
@@ -20,7 +21,8 @@ class Data:
     reader
         Reader of the counts, or the path of a file whose format is detected.
     layer
-        Layer of the AnnData that holds the counts; null uses X.
+        Where the counts are: ``X``, ``raw`` or the name of a layer. ``auto`` is X if it holds
+        counts, which are whole numbers, else the only other matrix that does; without any, X.
     labels_key
         Column of obs with the true labels, used for scores only.
     batch_key
@@ -42,7 +44,7 @@ class Data:
     """
 
     reader: Reader = Demo()
-    layer: str | None = None
+    layer: str = AUTO
     labels_key: str | None = None
     batch_key: str | None = None
     thinning_fraction: ProperFraction = 0.0

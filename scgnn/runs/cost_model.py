@@ -20,7 +20,7 @@ MANY_GENES, MEGABYTES_PER_GENE = 100_000, 200e-6  # a gene beyond these, with it
 
 def get_dataset_size(recipe: Recipe) -> DatasetSize | None:
     """Return the size of a recipe's data, or None if the data must be read for it."""
-    shape = recipe.data.reader.peek_shape()
+    shape = recipe.data.reader.peek_shape(recipe.data.layer)
     return None if shape is None else DatasetSize(*shape)
 
 

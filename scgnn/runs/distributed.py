@@ -19,6 +19,7 @@ from torch import Tensor
 
 from scgnn.components.readers.shard import ShardReader
 from scgnn.components.regularizers import CellWeightedError, WeightedSquaredError
+from scgnn.data.layers import MAIN
 from scgnn.errors import RecipeError
 from scgnn.evaluation import ImputationTargets
 from scgnn.execution import process_group
@@ -205,7 +206,7 @@ def execute(recipe: Recipe) -> RunResult:
         state, metrics = compute(recipe, data, ShardedStages(worker, shard_sizes))
         worker.communicator.scatter([None] * len(shard_sizes))
         recipe = make_paths_absolute(recipe)
-        adata = annotate(data.counts, state, recipe, in_memory=False)
+        adata = annotate(data.counts, data.counts, state, recipe, in_memory=False)
     metrics["peak_memory_mb"] = round(peak.megabytes, 1)
     return RunResult(adata, state, metrics, recipe)
 
@@ -217,7 +218,7 @@ def _prepare_shard(recipe: Recipe) -> tuple[Worker, PreparedData | None, list[in
     communicator, data = DistributedCommunicator(), recipe.data
     reader = ShardReader(data.reader, communicator.rank, communicator.world_size, data.layer)
     with use_communicator(communicator):
-        shard = prepare(replace(recipe, data=replace(data, reader=reader, layer=None)))
+        shard = prepare(replace(recipe, data=replace(data, reader=reader, layer=MAIN)))
     state, counts = shard.state, shard.counts
     annotation = AnnData(obs=counts.obs.loc[state.cells], var=counts.var.loc[state.genes])
     annotation.uns["scgnn_input"] = counts.uns["scgnn_input"]
@@ -247,7 +248,7 @@ def _merge_shards(
     state = State(x, worker.genes, counts.obs_names.to_numpy(str))
     targets = ImputationTargets(None, None, None, None, "other")
     has_labels = bool((labels != "").any())
-    return PreparedData(counts, state, labels if has_labels else None, targets), shard_sizes
+    return PreparedData(counts, counts, state, labels if has_labels else None, targets), shard_sizes
 
 
 def check_distributed_support(recipe: Recipe, uses_cache: bool) -> None:

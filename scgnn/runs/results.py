@@ -45,16 +45,24 @@ class RunResult:
     recipe: Recipe
 
 
-def annotate(counts: AnnData, state: State, recipe: Recipe, in_memory: bool) -> AnnData:
-    """Return the counts of the cells and genes used, with the results of a run.
+def annotate(
+    original: AnnData,
+    counts: AnnData,
+    state: State,
+    recipe: Recipe,
+    in_memory: bool,
+) -> AnnData:
+    """Return the cells and genes used as they came, with the results of a run.
 
-    X and all layers, columns and keys of the input stay as they are, but for the results of an
-    earlier run.
+    Matrices, columns and keys of the input keep their values and types, but for the results of an
+    earlier run. Names are unique.
 
     Parameters
     ----------
+    original
+        Data with the genes of the counts, cells x genes; not modified.
     counts
-        Validated counts, cells x genes; not modified.
+        Their validated counts, whose names are unique.
     state
         Last state of the pipeline.
     recipe
@@ -65,7 +73,13 @@ def annotate(counts: AnnData, state: State, recipe: Recipe, in_memory: bool) -> 
     import pandas as pd
 
     assert state.clusters is not None
-    adata = counts[state.cells, state.genes].copy()
+    cells = counts.obs_names.get_indexer(state.cells)
+    genes = counts.var_names.get_indexer(state.genes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are not unique
+        adata = original[cells, genes].copy()
+    adata.obs_names, adata.var_names = state.cells, state.genes
+    adata.uns["scgnn_input"] = counts.uns["scgnn_input"]
     adata.layers.pop("scgnn_imputed", None)  # of an earlier run, as the next ones
     adata.obsp.pop("scgnn_connectivities", None)
     adata.obsp.pop("scgnn_distances", None)

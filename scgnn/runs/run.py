@@ -11,7 +11,9 @@ import numpy as np
 
 from scgnn.arguments import check_anndata
 from scgnn.components.readers import InMemory
-from scgnn.data.anndata_views import select_layer, to_state
+from scgnn.data.anndata_views import to_state
+from scgnn.data.layers import find_counts, keep_genes_of_counts, select_counts
+from scgnn.data.sparse_structure import check_matrices
 from scgnn.data.validation import validate
 from scgnn.errors import InputError
 from scgnn.evaluation import (
@@ -45,7 +47,8 @@ WORKING_MEMORY_MIB = 4  # of scikit-learn; else a silhouette stores all pairwise
 class PreparedData(NamedTuple):
     """Data of a run before its pipeline."""
 
-    counts: AnnData  # validated, as read
+    original: AnnData  # as it came, with the genes of the counts
+    counts: AnnData  # validated, without labels
     state: State  # without labels
     labels: np.ndarray | None  # true label of each cell of ``state``, "" where unknown
     imputation_targets: ImputationTargets
@@ -85,7 +88,7 @@ def _execute(recipe: Recipe, adata: AnnData | None, stages: Stages, force: bool)
             preflight(recipe, DatasetSize(n_cells, n_genes, data.counts.X.nnz), force)
         state, metrics = compute(recipe, data, stages)
         recipe = make_paths_absolute(recipe)
-        result = annotate(data.counts, state, recipe, adata is not None)
+        result = annotate(data.original, data.counts, state, recipe, adata is not None)
     metrics["peak_memory_mb"] = round(peak.megabytes, 1)
     return RunResult(result, state, metrics, recipe)
 
@@ -103,25 +106,29 @@ def prepare(recipe: Recipe, adata: AnnData | None = None) -> PreparedData:
 
 def _prepare(recipe: Recipe, adata: AnnData | None) -> PreparedData:
     data = recipe.data
-    source = "the given AnnData" if adata is not None else getattr(data.reader, "path", "")
-    adata = data.reader() if adata is None else adata
+    if adata is None:
+        source = getattr(data.reader, "path", "") or data.reader.name
+        adata, layer = data.reader.read_counts(data.layer)
+    else:
+        source = "the given AnnData"
+        check_matrices(adata, source)
+        adata = adata.to_memory() if adata.isbacked else adata
+        layer = find_counts(adata, data.layer, source)
     labels = None
     if data.labels_key is not None:
         labels = clustering.get_true_labels(adata, data.labels_key)
-    if data.layer is not None:
-        adata = select_layer(adata, data.layer)
-    counts = validate(adata, source or data.reader.name)
-    unlabeled = counts.copy()
+    original = keep_genes_of_counts(adata, layer, source)
+    counts = validate(select_counts(adata, layer, source), source)
     if data.labels_key is not None:
-        del unlabeled.obs[data.labels_key]  # out of reach of everything that follows
-    transformed, targets = prepare_imputation_targets(unlabeled, recipe)
+        del counts.obs[data.labels_key]  # out of reach of everything that follows
+    transformed, targets = prepare_imputation_targets(counts, recipe)
     state = to_state(transformed, _encode_batches(transformed, data.batch_key))
     if labels is not None:
         labels = labels[counts.obs_names.get_indexer(state.cells)]
         if not (labels != "").any():
             log.warning("data.labels_key: no labeled cell remains; label-based metrics are skipped")
             labels = None
-    return PreparedData(counts, state, labels, targets)
+    return PreparedData(original, counts, state, labels, targets)
 
 
 def compute(recipe: Recipe, data: PreparedData, stages: Stages) -> tuple[State, Metrics]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from anndata import read_h5ad
+from scipy import sparse
 
 pytestmark = pytest.mark.usefixtures("work_dir")
 
@@ -111,11 +112,19 @@ def test_values_that_are_not_counts(reject_run, make_counts, case):
 
 def test_scaled_data_with_counts_in_a_layer(reject_run, run_cli, run_args, make_counts):
     corrupt(make_counts, scale)
-    assert reject_run("--data", "cells.h5ad").endswith(": set layer to 'counts'")
-    done = run_cli(*run_args, "--data", "cells.h5ad", "--set", "data.layer=counts", "--out", "out")
+    message = reject_run("--data", "cells.h5ad", "--set", "data.layer=X")
+    assert message.endswith(": set data.layer to one of counts, or provide raw counts")
+    done = run_cli(*run_args, "--data", "cells.h5ad", "--out", "out")
     assert done.exit_code == 0
-    result = read_h5ad("out/result.h5ad")
-    np.testing.assert_array_equal(result.X.toarray(), result.layers["counts"])
+    assert "X does not hold counts, so 'counts' is used, which does (data.layer)" in done.stderr
+    result, came = read_h5ad("out/result.h5ad"), read_h5ad("cells.h5ad")
+    same = came[result.obs_names, result.var_names]
+    np.testing.assert_array_equal(_dense(result.X), _dense(same.X))
+    np.testing.assert_array_equal(_dense(result.layers["counts"]), _dense(same.layers["counts"]))
+
+
+def _dense(x):
+    return x.toarray() if sparse.issparse(x) else np.asarray(x)
 
 
 def test_counts_where_ltmg_expects_logarithms(reject_run, make_counts):
@@ -195,7 +204,7 @@ def test_unknown_or_empty_labels(reject_run, make_counts):
 def test_unknown_layer(reject_run, make_counts):
     make_counts().write_h5ad("cells.h5ad")
     message = reject_run("--data", "cells.h5ad", "--set", "data.layer=raw", "--out", "out")
-    assert "has no layer 'raw': it has none" in message
+    assert "has no layer 'raw', it has X: set data.layer to one of these" in message
 
 
 def test_a_training_that_diverges_is_one_line(run_cli, run_args, make_counts):

@@ -22,7 +22,7 @@ from example_files import (
 )
 from scgnn.components.readers import H5AD, TenxH5, Zarr
 from scgnn.components.readers.shard import ShardReader
-from scgnn.data.anndata_views import select_layer
+from scgnn.data.layers import select_counts
 from scgnn.data.sparse_structure import check_matrices, check_sparse
 from scgnn.data.validation import validate
 from scgnn.errors import InputError
@@ -113,7 +113,7 @@ def test_a_run_refuses_a_damaged_anndata():
         scgnn.run("pca_kmeans", adata)
 
 
-@pytest.mark.parametrize("call", [lambda a: validate(a, "x"), lambda a: select_layer(a, "counts")])
+@pytest.mark.parametrize("call", [lambda a: validate(a, "x"), lambda a: select_counts(a, "counts")])
 def test_a_view_of_damaged_matrices_is_refused(call):
     adata = make_sparse()
     damage(adata.layers["counts"], "end")

@@ -30,7 +30,7 @@ def test_a_file_says_its_size_without_being_read(tmp_path, dense):
     adata.write_h5ad(tmp_path / "cells.h5ad")
     stored = 40 * 30 if dense else adata.X.nnz
     assert H5AD(path=str(tmp_path / "cells.h5ad")).peek_shape() == (40, 30, stored)
-    in_layer = H5AD(path=str(tmp_path / "cells.h5ad"), layer="counts").peek_shape()
+    in_layer = H5AD(path=str(tmp_path / "cells.h5ad")).peek_shape("counts")
     assert in_layer == (40, 30, sparse.csr_matrix(adata.X).nnz)
 
 

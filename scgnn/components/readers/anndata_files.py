@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from scgnn.components.readers.contract import (
     Reader,
     log,
@@ -13,9 +15,9 @@ from scgnn.components.readers.contract import (
     resolve_path,
     translate_read_errors,
 )
-from scgnn.data.anndata_views import replace_x, require_x, select_layer, to_csr
 from scgnn.data.containers import check_zarr, open_hdf5
 from scgnn.data.hdf5 import HDF5Matrix
+from scgnn.data.layers import AUTO, MAIN, RAW, VALUES_PER_BLOCK, choose_layer, holds_counts
 from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
 from scgnn.field_types import PositiveInt
@@ -33,36 +35,41 @@ class H5AD(Reader):
     ----------
     path
         Path of the file.
-    layer
-        Layer with the counts, or ``raw`` for ``adata.raw``; null is ``X``.
     n_top_genes
         For files larger than memory: number of genes with the largest variance of the counts, which
         are read in blocks with ``obs`` and ``var``; null reads everything.
     """
 
     path: str = ""
-    layer: str | None = None
     n_top_genes: PositiveInt | None = None
 
     def __call__(self) -> AnnData:
         import h5py
         from anndata.io import read_h5ad
 
+        if self.n_top_genes:
+            return self.read_counts()[0]
         path = resolve_file(self.path)
         with translate_read_errors(path, "h5ad"):
             with open_hdf5(path) as file:
-                if self.n_top_genes:
-                    return self._read_top_genes(file, path, self.n_top_genes)
                 dense = ["X"] if isinstance(file.get("X"), h5py.Dataset) else []
             adata = read_h5ad(path, as_sparse=dense)
-        return _select_counts(adata, self.layer, path)
+        check_matrices(adata, str(path))
+        return adata
 
-    def peek_shape(self) -> tuple[int, int, int] | None:
+    def read_counts(self, layer: str = AUTO) -> tuple[AnnData, str]:
+        if not self.n_top_genes:
+            return super().read_counts(layer)
+        path = resolve_file(self.path)
+        with translate_read_errors(path, "h5ad"), open_hdf5(path) as file:
+            return self._read_top_genes(file, layer, path, self.n_top_genes), MAIN
+
+    def peek_shape(self, layer: str = AUTO) -> tuple[int, int, int] | None:
         import h5py
 
         path = resolve_file(self.path)
         with translate_read_errors(path, "h5ad"), open_hdf5(path) as file:
-            x = file.get(get_counts_key(self.layer))
+            x = file.get(_find_matrices(file).get(MAIN if layer == AUTO else layer, ""))
             if isinstance(x, h5py.Dataset):
                 (n_cells, n_genes), n_stored = x.shape, x.size
             elif x is None or "shape" not in x.attrs:
@@ -72,24 +79,27 @@ class H5AD(Reader):
             n_kept = min(self.n_top_genes or n_genes, n_genes)
             return int(n_cells), int(n_kept), int(n_stored * n_kept // max(n_genes, 1))
 
-    def _read_top_genes(self, file: Any, path: Path, n_top_genes: int) -> AnnData:
+    def _read_top_genes(self, file: Any, layer: str, path: Path, n_top_genes: int) -> AnnData:
         from anndata import AnnData
 
-        x, obs, var = open_counts(file, self.layer, path)
+        x, obs, var = open_counts(file, layer, path)
         genes = x.find_top_variable_genes(n_top_genes)
         log.info(f"{path}: keeping the {len(genes):,} most variable of {len(var):,} genes")
         return AnnData(x.read_genes(genes), obs=obs, var=var.iloc[genes])
 
 
-def get_counts_key(layer: str | None) -> str:
-    """Return the key of the counts in an h5ad file."""
-    if layer is None:
-        return "X"
-    return "raw/X" if layer == "raw" else f"layers/{layer}"
-
-
-def open_counts(file: Any, layer: str | None, path: Path) -> tuple[HDF5Matrix, Any, Any]:
+def open_counts(file: Any, layer: str, path: Path) -> tuple[HDF5Matrix, Any, Any]:
     """Return the counts in an open h5ad file, which are not read yet, with ``obs`` and ``var``.
+
+    Parameters
+    ----------
+    file
+        The file.
+    layer
+        As in :func:`scgnn.data.layers.find_counts`; whether a matrix holds counts is decided by its
+        first values, and equal matrices are not found.
+    path
+        Its path, in messages.
 
     Raises
     ------
@@ -98,14 +108,31 @@ def open_counts(file: Any, layer: str | None, path: Path) -> tuple[HDF5Matrix, A
     """
     from anndata.io import read_elem
 
-    if get_counts_key(layer) in file:
-        x, var = file[get_counts_key(layer)], file["raw/var" if layer == "raw" else "var"]
-        obs, var = read_elem(file["obs"]), read_elem(var)
-        name = f"{path}: {get_counts_key(layer)}"
-        return HDF5Matrix(x, (len(obs), len(var)), name), obs, var
-    available = ", ".join([*file.get("layers", ()), *(["raw"] if "raw" in file else [])]) or "none"
-    problem = "X: set layer to one of" if layer is None else f"layer '{layer}': it has"
-    raise InputError(f"{path} has no {problem} {available}")
+    keys = _find_matrices(file)
+    layer = choose_layer(
+        list(keys),
+        layer,
+        str(path),
+        has_counts=lambda name: holds_counts(_read_first_values(file[keys[name]])),
+        are_equal=lambda *_: False,
+    )
+    key = keys[layer]
+    obs, var = read_elem(file["obs"]), read_elem(file["raw/var" if key == "raw/X" else "var"])
+    return HDF5Matrix(file[key], (len(obs), len(var)), f"{path}: {key}"), obs, var
+
+
+def _find_matrices(file: Any) -> dict[str, str]:
+    """Return the keys of the matrices in an h5ad file by the name of their layer."""
+    keys = {MAIN: "X", RAW: "raw/X"}
+    found = {name: key for name, key in keys.items() if key in file}
+    return found | {n: f"layers/{n}" for n in file.get("layers", ()) if n not in found}
+
+
+def _read_first_values(matrix: Any) -> np.ndarray:
+    """Return some values of a dataset, or of a group with a sparse matrix."""
+    if hasattr(matrix, "keys"):
+        return matrix["data"][:VALUES_PER_BLOCK]
+    return matrix[: max(1, VALUES_PER_BLOCK // max(1, matrix.shape[-1]))]
 
 
 @Reader.register("zarr")
@@ -117,12 +144,9 @@ class Zarr(Reader):
     ----------
     path
         Path of the folder.
-    layer
-        Layer with the counts, or ``raw`` for ``adata.raw``; null is ``X``.
     """
 
     path: str = ""
-    layer: str | None = None
 
     def __call__(self) -> AnnData:
         from anndata.io import read_zarr
@@ -133,11 +157,5 @@ class Zarr(Reader):
         with translate_read_errors(path, "an AnnData in zarr"):
             check_zarr(path)
             adata = read_zarr(path)
-        return _select_counts(adata, self.layer, path)
-
-
-def _select_counts(adata: AnnData, layer: str | None, path: Path) -> AnnData:
-    """Return the AnnData with the counts of a layer as ``X``, CSR float32."""
-    check_matrices(adata, str(path))  # also raw, which is dropped
-    adata = adata if layer is None else select_layer(adata, layer, source=str(path))
-    return replace_x(adata, to_csr(require_x(adata, str(path)), str(path)))
+        check_matrices(adata, str(path))
+        return adata

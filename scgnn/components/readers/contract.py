@@ -18,6 +18,8 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from scgnn.arguments import expand_local_path
+from scgnn.data.layers import AUTO, find_counts
+from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
 from scgnn.registry.component import Component
 
@@ -35,7 +37,7 @@ class Reader(Component, kind="reader"):
     """Base class of readers of count data."""
 
     def __call__(self) -> AnnData:
-        """Return a new AnnData, cells x genes, with ``X`` as CSR float32.
+        """Return a new AnnData, cells x genes, with the values and types of the source.
 
         Names are those of the source and can be duplicated;
         :func:`scgnn.data.validation.validate` makes them unique and checks the values.
@@ -47,7 +49,26 @@ class Reader(Component, kind="reader"):
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__()")
 
-    def peek_shape(self) -> tuple[int, int, int] | None:
+    def read_counts(self, layer: str = AUTO) -> tuple[AnnData, str]:
+        """Return the data, and where in them the counts are: ``X``, ``raw`` or a layer.
+
+        Readers of data that are larger than memory may return the counts alone.
+
+        Parameters
+        ----------
+        layer
+            As in :func:`scgnn.data.layers.find_counts`.
+
+        Raises
+        ------
+        InputError
+            If the data cannot be read, are damaged, or have no such layer.
+        """
+        adata, source = self(), getattr(self, "path", "") or self.name
+        check_matrices(adata, source)
+        return adata, find_counts(adata, layer, source)
+
+    def peek_shape(self, layer: str = AUTO) -> tuple[int, int, int] | None:
         """Return the number of cells, genes and non-zeros if it is known without reading all."""
         return None
 

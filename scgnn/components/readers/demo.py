@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from scgnn.components.readers.contract import Reader, make_anndata
+from scgnn.data.layers import AUTO
 from scgnn.field_types import (
     LogScale,
     NonNegativeFloat,
@@ -84,7 +85,7 @@ class Demo(Reader):
     true_mean: bool = True
     seed: Seed = 1
 
-    def peek_shape(self) -> tuple[int, int, int]:
+    def peek_shape(self, layer: str = AUTO) -> tuple[int, int, int]:
         n_cells, n_genes = map(min, (self.n_cells, self.n_genes), MAX_PROBED_SHAPE)
         size = self.library_size * n_genes / self.n_genes
         probe = replace(self, n_cells=n_cells, n_genes=n_genes, library_size=size, true_mean=False)

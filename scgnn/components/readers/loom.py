@@ -17,7 +17,6 @@ from scgnn.components.readers.contract import (
     translate_read_errors,
 )
 from scgnn.data.containers import open_hdf5
-from scgnn.errors import InputError
 
 if TYPE_CHECKING:
     import h5py
@@ -41,25 +40,21 @@ class Loom(Reader):
     ----------
     path
         Path of the file.
-    layer
-        Layer with the counts, e.g. ``spliced``; null is the main matrix.
     """
 
     path: str = ""
-    layer: str | None = None
 
     def __call__(self) -> AnnData:
         path = resolve_file(self.path)
         with translate_read_errors(path, "loom"), open_hdf5(path) as file:
-            layers = file.get("layers", {})
-            if self.layer is not None and self.layer not in layers:
-                available = ", ".join(layers) or "none"
-                raise InputError(f"{path} has no layer '{self.layer}': it has {available}")
-            matrix = file["matrix"] if self.layer is None else layers[self.layer]
+            matrix = file["matrix"]
             n_genes, n_cells = matrix.shape
             obs = _read_attributes(file["col_attrs"], n_cells, CELL_NAME_KEYS, "cell", path)
             var = _read_attributes(file["row_attrs"], n_genes, GENE_NAME_KEYS, "gene", path)
-            return make_anndata(_read_csr(matrix).T, obs, var)
+            adata = make_anndata(_read_csr(matrix).T, obs, var)
+            for name, layer in file.get("layers", {}).items():
+                adata.layers[name] = _read_csr(layer).T.tocsr()
+            return adata
 
 
 def _read_csr(matrix: h5py.Dataset) -> csr_matrix:

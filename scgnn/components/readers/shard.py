@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from scgnn.components.readers.anndata_files import H5AD, open_counts
 from scgnn.components.readers.contract import Reader, resolve_file, translate_read_errors
-from scgnn.data.anndata_views import select_layer
 from scgnn.data.containers import open_hdf5
+from scgnn.data.layers import AUTO, select_counts
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ class ShardReader(Reader):
     world_size
         Number of parts.
     layer
-        Layer with the counts, or ``raw``; null takes the reader's.
+        As in :func:`scgnn.data.layers.find_counts`.
     """
 
     reader: Reader
     rank: int
     world_size: int
-    layer: str | None = None
+    layer: str = AUTO
 
     @property
     def path(self) -> str:
@@ -51,8 +51,7 @@ class ShardReader(Reader):
             warnings.simplefilter("ignore")  # of repeated names
             if isinstance(self.reader, H5AD):
                 return self._read_h5ad(self.reader)
-            adata = self.reader()
-            adata = adata if self.layer is None else select_layer(adata, self.layer)
+            adata = select_counts(*self.reader.read_counts(self.layer))
             adata.obs_names_make_unique()
             return adata[self._shard_slice(adata.n_obs)].copy()
 
@@ -66,9 +65,9 @@ class ShardReader(Reader):
         from anndata import AnnData
         from anndata.utils import make_index_unique
 
-        path, layer = resolve_file(reader.path), self.layer or reader.layer
+        path = resolve_file(reader.path)
         with translate_read_errors(path, "h5ad"), open_hdf5(path) as file:
-            x, obs, var = open_counts(file, layer, path)
+            x, obs, var = open_counts(file, self.layer, path)
             obs.index = make_index_unique(obs.index)
             cells = self._shard_slice(len(obs))
             return AnnData(x.read_cells(cells), obs=obs[cells], var=var)

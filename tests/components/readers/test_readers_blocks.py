@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from example_files import truncate_file, write_without_warnings
 from scgnn.components.readers import H5AD
 from scgnn.components.transforms import TopGenes
 from scgnn.data import hdf5
+from scgnn.data.layers import select_counts
 from scgnn.data.validation import validate
 from scgnn.errors import InputError
 from scgnn.recipe.load import load_recipe
@@ -43,11 +45,12 @@ def write_h5ad(adata, form, folder):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("layer", [None, "twice", "raw"])
+@pytest.mark.parametrize("layer", ["X", "auto", "twice", "raw"])
 def test_most_variable_genes_are_those_of_top_genes(tmp_path, form, layer):
     path = write_h5ad(counts(), form, tmp_path)
-    result = H5AD(path, layer, n_top_genes=9)()
-    full = validate(H5AD(path, layer)(), "x.h5ad")
+    result, place = H5AD(path, n_top_genes=9).read_counts(layer)
+    assert place == "X"
+    full = validate(select_counts(*H5AD(path).read_counts(layer)), "x.h5ad")
     expected = TopGenes(n_top_genes=9)(full)
     assert isinstance(result.X, sparse.csr_matrix) and result.X.dtype == np.float32
     assert list(result.var_names) == list(expected.var_names)
@@ -71,10 +74,24 @@ def test_peek_shape_counts_kept_genes(tmp_path):
 
 def test_unknown_layer_is_named(tmp_path):
     path = write_h5ad(counts(), "csr", tmp_path)
-    for keep_genes in (0, 9):
-        with pytest.raises(InputError, match="has no layer 'none': it has twice, raw"):
-            H5AD(path, "none", n_top_genes=keep_genes)()
-    assert H5AD(path, "none").peek_shape() is None  # the reader reports it
+    for n_top_genes in (None, 9):
+        with pytest.raises(InputError, match="has no layer 'none', it has X, raw, twice"):
+            H5AD(path, n_top_genes=n_top_genes).read_counts("none")
+    assert H5AD(path).peek_shape("none") is None  # the reader reports it
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_counts_are_found_in_a_file_as_in_memory(tmp_path, form):
+    adata = counts()
+    adata.layers["counts"] = FORMS[form](adata.X)
+    adata.X = FORMS[form](np.log1p(adata.X))
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    in_blocks = H5AD(str(tmp_path / "x.h5ad"), n_top_genes=99)
+    np.testing.assert_array_equal(in_blocks().X.toarray(), counts().X)
+    with h5py.File(tmp_path / "x.h5ad", "a") as file:
+        del file["X"]
+    np.testing.assert_array_equal(in_blocks().X.toarray(), counts().X)
+    assert in_blocks.peek_shape("counts")[:2] == (40, 23)
 
 
 def test_damaged_file_raises_input_error(tmp_path):
