@@ -220,7 +220,10 @@ def _prepare_shard(recipe: Recipe) -> tuple[Worker, PreparedData | None, list[in
     with use_communicator(communicator):
         shard = prepare(replace(recipe, data=replace(data, reader=reader, layer=MAIN)))
     state, counts = shard.state, shard.counts
-    annotation = AnnData(obs=counts.obs.loc[state.cells], var=counts.var.loc[state.genes])
+    cells = counts.obs_names.get_indexer(state.cells)
+    genes = counts.var_names.get_indexer(state.genes)
+    obs, var = shard.original.obs.iloc[cells], shard.original.var.iloc[genes]
+    annotation = AnnData(obs=obs.set_axis(state.cells), var=var.set_axis(state.genes))
     annotation.uns["scgnn_input"] = counts.uns["scgnn_input"]
     shards = communicator.gather((annotation, shard.labels))
     worker = Worker(cast(Matrix, state.x), state.genes)

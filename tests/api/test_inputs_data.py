@@ -84,6 +84,11 @@ def scale(adata):
     adata.X = (adata.X - adata.X.mean(0)) / (adata.X.std(0) + 1)
 
 
+def scale_all(adata):
+    scale(adata)
+    del adata.layers["counts"]
+
+
 def empty(adata):
     adata.X[:] = 0
 
@@ -95,7 +100,7 @@ WRONG_VALUES = {
     ),
     "infinite": (set_value(np.inf), "cells.h5ad: inf in cell 'cell_3', gene 'gene_2' (1 values "),
     "negative": (set_value(-1), "cells.h5ad: counts cannot be negative, -1 in cell 'cell_3', gene"),
-    "scaled": (scale, "cells.h5ad: X is already centered or scaled, "),
+    "scaled": (scale_all, "cells.h5ad: X is already centered or scaled, "),
     "only zeros": (
         empty,
         "cells.h5ad has 40 cells and 30 genes and only zeros: at least one count ",
