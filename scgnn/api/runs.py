@@ -20,7 +20,7 @@ from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry.component import format_unknown_name
 from scgnn.runs.folder import open_output_folder
-from scgnn.runs.results import RunResult, build_text_files, check_h5ad_compatible
+from scgnn.runs.results import RunResult, build_text_files
 from scgnn.runs.run import execute, read_from_memory
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def run(
         return execute(complete, adata, force=force).adata
     if adata is not None:
         complete = read_from_memory(complete)
-        check_h5ad_compatible(adata)
     with open_output_folder(Path(out), complete, resume) as folder:
-        result = execute(complete, adata, Stages(StageCache(folder / "stages")), force)
+        stages = Stages(StageCache(folder / "stages"))
+        result = execute(complete, adata, stages, force, to_file=True)
         write_folder(result, folder)
     return result.adata

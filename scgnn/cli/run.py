@@ -202,7 +202,7 @@ def _run_recipe(
                     result = distributed.execute(recipe)
                 else:
                     stages = Stages(cache or StageCache(folder / "stages"))
-                    result = execute(recipe, None, stages, force)
+                    result = execute(recipe, None, stages, force, to_file=True)
                 exported = write_scgnn_csv(result, folder, name) if export else []
                 files = [*write_folder(result, folder), *exported, folder / "log.txt"]
         except KeyboardInterrupt:

@@ -48,10 +48,11 @@ def validate(adata: AnnData, source: str) -> AnnData:
     Raises
     ------
     InputError
-        If there are no cells, genes or counts, values are not numeric, not finite, negative or
+        If there are no cells, genes or counts, two columns have one name, values are not numeric, not finite, negative or
         centered, a matrix is damaged, or the matrix is transposed.
     """
     check_matrices(adata, source)
+    _check_columns(adata, source)
     adata = adata.to_memory() if adata.isbacked else adata
     x = to_csr(adata.X, source)
     _check_not_empty(x, source)
@@ -70,6 +71,14 @@ def validate(adata: AnnData, source: str) -> AnnData:
     if record["scale"] == "counts":
         new.uns.pop("log1p", None)
     return new
+
+
+def _check_columns(adata: AnnData, source: str) -> None:
+    for name in ("obs", "var"):
+        columns = getattr(adata, name).columns
+        if not columns.is_unique:
+            repeated = columns[columns.duplicated()][0]
+            raise InputError(f"{source}: {name} has two columns '{repeated}': rename one of them")
 
 
 def _check_not_empty(x: csr_matrix, source: str) -> None:

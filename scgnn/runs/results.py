@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from scipy import sparse
 
-from scgnn.errors import InputError
 from scgnn.execution.files import FileContent
 from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.runs.provenance import collect_versions
@@ -129,35 +128,6 @@ def _compute_edge_lengths(state: State) -> sparse.csr_matrix:
         differences = state.embedding[edges.row[block]] - state.embedding[edges.col[block]]
         lengths[block] = np.linalg.norm(differences, axis=1)
     return sparse.csr_matrix((lengths, (edges.row, edges.col)), shape=edges.shape)
-
-
-def check_h5ad_compatible(adata: AnnData) -> None:
-    """Check that a .h5ad file can store the annotation of the user's data, before the run.
-
-    Raises
-    ------
-    InputError
-        Names the column of obs or var, or the key of uns, obsm, varm, layers, obsp or varp.
-    """
-    import h5py
-    from anndata.io import write_elem
-
-    elements: dict[str, Any] = {f"uns['{key}']": value for key, value in adata.uns.items()}
-    for slot in ("obs", "var"):
-        frame = getattr(adata, slot)
-        elements |= {f"{slot}['{column}']": frame[[column]] for column in frame}
-    for slot in ("obsm", "varm", "layers", "obsp", "varp"):
-        items = getattr(adata, slot).items()
-        elements |= {f"{slot}['{key}']": value[:1] for key, value in items}  # a row suffices
-    with warnings.catch_warnings(), h5py.File("x", "w", driver="core", backing_store=False) as file:
-        warnings.simplefilter("ignore")
-        for name, value in elements.items():
-            try:
-                write_elem(file, "element", value)
-            except Exception as error:  # anndata's writers raise anything
-                problem = f"the given AnnData: {name} cannot be written to a .h5ad file"
-                advice = "convert it to text or numbers, or remove it"
-                raise InputError(f"{problem}; {advice}") from error
 
 
 def build_text_files(state: State, recipe: Recipe, metrics: Metrics) -> dict[str, FileContent]:

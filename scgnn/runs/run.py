@@ -12,6 +12,7 @@ import numpy as np
 from scgnn.arguments import check_anndata
 from scgnn.components.readers import InMemory
 from scgnn.data.anndata_views import to_state
+from scgnn.data.h5ad_compatibility import make_h5ad_compatible
 from scgnn.data.layers import find_counts, keep_genes_of_counts, select_counts
 from scgnn.data.sparse_structure import check_matrices
 from scgnn.data.validation import validate
@@ -55,7 +56,11 @@ class PreparedData(NamedTuple):
 
 
 def execute(
-    recipe: Recipe, adata: AnnData | None = None, stages: Stages | None = None, force: bool = False
+    recipe: Recipe,
+    adata: AnnData | None = None,
+    stages: Stages | None = None,
+    force: bool = False,
+    to_file: bool = False,
 ) -> RunResult:
     """Run a recipe in memory.
 
@@ -69,20 +74,27 @@ def execute(
         Executor of the stages; by default without a cache.
     force
         Whether to run what is estimated not to fit into memory.
+    to_file
+        Whether the result is for an .h5ad file, which its annotation is converted for.
     """
     if adata is not None:
         check_anndata(adata)
         recipe = read_from_memory(recipe)
     with hold_threads():
-        return _execute(recipe, adata, stages or Stages(), force)
+        return _execute(recipe, adata, stages or Stages(), force, to_file)
 
 
-def _execute(recipe: Recipe, adata: AnnData | None, stages: Stages, force: bool) -> RunResult:
+def _execute(
+    recipe: Recipe, adata: AnnData | None, stages: Stages, force: bool, to_file: bool
+) -> RunResult:
     size = get_dataset_size(recipe) if adata is None else None
     if size is not None:
         preflight(recipe, size, force)
     with PeakMemory() as peak:
         data = prepare(recipe, adata)
+        if to_file:
+            source = data.counts.uns["scgnn_input"]["source"]
+            data = data._replace(original=make_h5ad_compatible(data.original, source))
         if size is None:
             n_cells, n_genes = data.counts.shape
             preflight(recipe, DatasetSize(n_cells, n_genes, data.counts.X.nnz), force)
