@@ -26,7 +26,9 @@ VALUES_PER_BLOCK = 2**22
 
 
 def validate(adata: AnnData, source: str) -> AnnData:
-    """Return a copy of the data with validated counts as ``X``, without ``raw``.
+    """Return the data with validated counts as ``X``, without ``raw``.
+
+    ``obs``, ``var`` and ``uns`` are copied, other matrices are shared.
 
     Duplicate names are made unique as in anndata (``A``, ``A-1``). Duplicate names, empty cells and
     genes, and values that are not integers or look log-transformed are logged.
@@ -48,8 +50,8 @@ def validate(adata: AnnData, source: str) -> AnnData:
     Raises
     ------
     InputError
-        If there are no cells, genes or counts, two columns have one name, values are not numeric, not finite, negative or
-        centered, a matrix is damaged, or the matrix is transposed.
+        If there are no cells, genes or counts, values are not numeric, not finite, negative or
+        centered, a matrix is damaged or transposed, or two columns of ``obs`` have one name.
     """
     check_matrices(adata, source)
     _check_columns(adata, source)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from scgnn.components.readers.contract import (
     Reader,
@@ -18,12 +19,15 @@ from scgnn.components.readers.contract import (
 from scgnn.data.containers import check_zarr, open_hdf5
 from scgnn.data.hdf5 import HDF5Matrix
 from scgnn.data.layers import AUTO, MAIN, RAW, VALUES_PER_BLOCK, choose_layer, holds_counts
+from scgnn.data.readable_parts import read_readable_parts
 from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
 from scgnn.field_types import PositiveInt
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+NAME_COLUMNS = ("_index", "index")  # with the names, where attributes are missing
 
 
 @Reader.register("h5ad")
@@ -50,10 +54,13 @@ class H5AD(Reader):
         if self.n_top_genes:
             return self.read_counts()[0]
         path = resolve_file(self.path)
-        with translate_read_errors(path, "h5ad"):
-            with open_hdf5(path) as file:
-                dense = ["X"] if isinstance(file.get("X"), h5py.Dataset) else []
-            adata = read_h5ad(path, as_sparse=dense)
+        with translate_read_errors(path, "h5ad"), open_hdf5(path) as file:
+            dense = ["X"] if isinstance(file.get("X"), h5py.Dataset) else []
+            try:
+                adata = read_h5ad(path, as_sparse=dense)
+            except Exception:
+                adata = read_readable_parts(file, path)
+        adata.obs, adata.var = map(_restore_names, (adata.obs, adata.var))
         check_matrices(adata, str(path))
         return adata
 
@@ -121,6 +128,13 @@ def open_counts(file: Any, layer: str, path: Path) -> tuple[HDF5Matrix, Any, Any
     return HDF5Matrix(file[key], (len(obs), len(var)), f"{path}: {key}"), obs, var
 
 
+def _restore_names(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its names, which other tools write without anndata's attributes."""
+    names = [name for name in NAME_COLUMNS if name in table]
+    numbers = pd.RangeIndex(len(table)).astype(str)
+    return table.set_index(names[0]) if names and table.index.equals(numbers) else table
+
+
 def _find_matrices(file: Any) -> dict[str, str]:
     """Return the keys of the matrices in an h5ad file by the name of their layer."""
     keys = {MAIN: "X", RAW: "raw/X"}
@@ -149,6 +163,7 @@ class Zarr(Reader):
     path: str = ""
 
     def __call__(self) -> AnnData:
+        import zarr
         from anndata.io import read_zarr
 
         path = resolve_path(self.path)
@@ -156,6 +171,9 @@ class Zarr(Reader):
             raise InputError(f"{path} is a file, but a zarr store is a folder")
         with translate_read_errors(path, "an AnnData in zarr"):
             check_zarr(path)
-            adata = read_zarr(path)
+            try:
+                adata = read_zarr(path)
+            except Exception:
+                adata = read_readable_parts(zarr.open_group(path, mode="r"), path)
         check_matrices(adata, str(path))
         return adata
