@@ -1,6 +1,6 @@
 """Readers of count data, and the detection of file formats."""
 
-from scgnn.components.readers.anndata_files import H5AD, Zarr
+from scgnn.components.readers.anndata_files import H5AD, H5MU, Zarr
 from scgnn.components.readers.contract import Reader
 from scgnn.components.readers.delimited import CSV
 from scgnn.components.readers.demo import Demo
@@ -12,6 +12,7 @@ from scgnn.components.readers.tenx import TenxH5, TenxMTX
 __all__ = [
     "CSV",
     "H5AD",
+    "H5MU",
     "Demo",
     "InMemory",
     "Loom",

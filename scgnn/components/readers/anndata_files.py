@@ -27,6 +27,7 @@ from scgnn.field_types import PositiveInt
 if TYPE_CHECKING:
     from anndata import AnnData
 
+RNA_MODALITIES = ("rna", "gex", "gene expression", "gene_expression")
 NAME_COLUMNS = ("_index", "index")  # with the names, where attributes are missing
 
 
@@ -93,6 +94,55 @@ class H5AD(Reader):
         genes = x.find_top_variable_genes(n_top_genes)
         log.info(f"{path}: keeping the {len(genes):,} most variable of {len(var):,} genes")
         return AnnData(x.read_genes(genes), obs=obs, var=var.iloc[genes])
+
+
+@Reader.register("h5mu")
+@dataclass(frozen=True)
+class H5MU(Reader):
+    """One modality of a MuData in an .h5mu file, with its own annotation.
+
+    Parameters
+    ----------
+    path
+        Path of the file.
+    modality
+        Name of the modality; null takes the only one, or that of RNA (``rna``, ``gex`` or ``gene
+        expression``, in any case).
+    """
+
+    path: str = ""
+    modality: str | None = None
+
+    def __call__(self) -> AnnData:
+        path = resolve_file(self.path)
+        with translate_read_errors(path, "h5mu"), open_hdf5(path) as file:
+            name = self._select_modality(list(file.get("mod", ())), path)
+            log.info(f"{path}: modality '{name}' is read")
+            adata = _read_group(file[f"mod/{name}"], path)
+        check_matrices(adata, str(path))
+        return adata
+
+    def _select_modality(self, modalities: list[str], path: Path) -> str:
+        chosen = modalities if len(modalities) == 1 else []
+        chosen = chosen or [name for name in modalities if name.lower() in RNA_MODALITIES]
+        if self.modality is not None:
+            chosen = [name for name in modalities if name == self.modality]
+        if len(chosen) != 1:
+            choices = ", ".join(modalities) or "none"
+            problem = f"{path}: choose one of the modalities {choices}"
+            raise InputError(f"{problem}: set data.reader.modality")
+        return chosen[0]
+
+
+def _read_group(group: Any, path: Path) -> AnnData:
+    """Return the AnnData in a group of an HDF5 file."""
+    from anndata.io import read_elem
+
+    try:
+        adata: AnnData = read_elem(group)
+        return adata
+    except Exception:
+        return read_readable_parts(group, path)
 
 
 def open_counts(file: Any, layer: str, path: Path) -> tuple[HDF5Matrix, Any, Any]:

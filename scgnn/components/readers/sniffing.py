@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from scgnn.components.readers.anndata_files import H5AD, Zarr
+from scgnn.components.readers.anndata_files import H5AD, H5MU, Zarr
 from scgnn.components.readers.contract import (
     CORRUPT_FILE_ERRORS,
     GZIP_MAGIC,
@@ -24,7 +24,7 @@ MATRIX_MARKET_MAGIC = b"%%MatrixMarket"
 ZARR_METADATA_FILES = ("zarr.json", ".zgroup", ".zattrs")
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
 KNOWN_FORMATS = (
-    "h5ad, zarr, loom, 10x .h5, a 10x folder with matrix.mtx, or a text table "
+    "h5ad, h5mu, zarr, loom, 10x .h5, a 10x folder with matrix.mtx, or a text table "
     "(comma, tab, space or semicolon; also .gz)"
 )
 
@@ -37,12 +37,14 @@ def detect_reader(path: str) -> Reader:
     InputError
         If the path is missing, empty, damaged or of an unknown format.
     """
+    import h5py
+
     resolved = resolve_path(path)
     if resolved.is_dir():
         return _detect_folder_reader(resolved, path)
     with translate_read_errors(resolved, "gzip"), open_maybe_gzip(resolved) as file:
         head = file.read(len(MATRIX_MARKET_MAGIC))
-    if head.startswith(HDF5_MAGIC):
+    if head.startswith(HDF5_MAGIC) or h5py.is_hdf5(resolved):  # behind a block of other content
         return _detect_hdf5_reader(resolved, path)
     if head.startswith(MATRIX_MARKET_MAGIC):
         return TenxMTX(path=path)
@@ -68,6 +70,8 @@ def _detect_hdf5_reader(resolved: Path, path: str) -> Reader:
     with translate_read_errors(resolved, "HDF5"), open_hdf5(resolved) as file:
         if {"row_attrs", "col_attrs", "matrix"} <= file.keys():
             return Loom(path=path)
+        if "mod" in file and "X" not in file:
+            return H5MU(path=path)
         if {"obs", "var"} <= file.keys():
             return H5AD(path=path)
         groups = [file[name] for name in file if isinstance(file[name], h5py.Group)]

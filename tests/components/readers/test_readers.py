@@ -123,7 +123,7 @@ def test_formats_are_detected_from_content_not_names(tmp_path):
         (
             "x.bin",
             b"\x00\x01\x02" * 99,
-            "has an unknown format; supported: h5ad, zarr, loom, 10x .h5",
+            "has an unknown format; supported: h5ad, h5mu, zarr, loom, 10x .h5",
         ),
         (
             "x.rds",
