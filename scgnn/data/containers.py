@@ -77,6 +77,9 @@ def _check_links(file: Any, path: Path, links: list[tuple[bytes, int]], limit: i
             if isinstance(identifier, h5py.h5d.DatasetID):
                 _check_dataset(identifier, name, limit)
                 storage.add(identifier, name)
+            elif h5py.h5o.get_info(identifier).rc > 1 and _is_below_itself(file, key, identifier):
+                problem = "is a link to a group that contains it"
+                raise InputError(f"{name} {problem}: export the file again")
             check_attribute_types(identifier, name)
             if any(h5py.h5a.exists(identifier, attribute) for attribute in CHECKED_ATTRIBUTES):
                 with_attributes.append((key, name))
@@ -85,6 +88,15 @@ def _check_links(file: Any, path: Path, links: list[tuple[bytes, int]], limit: i
     storage.check_heaps()  # before attributes, which can be strings, are read
     for key, name in with_attributes:
         _check_attributes(file[key], name, limit)
+
+
+def _is_below_itself(file: Any, key: bytes, group: Any) -> bool:
+    """Return whether the parents of a key include the group that it links to."""
+    import h5py
+
+    parts = key.split(b"/")[:-1]
+    parents = (b"/".join(parts[:n]) or b"/" for n in range(len(parts) + 1))
+    return any(h5py.h5o.open(file.id, parent) == group for parent in parents)
 
 
 def _check_dataset(identifier: Any, name: str, limit: int) -> None:

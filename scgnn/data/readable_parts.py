@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from scgnn.data.anndata_views import build_anndata
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 log = logging.getLogger("scgnn")
@@ -108,6 +108,7 @@ class _PartReader:
 
     def read_table(self, group: Any, name: str) -> pd.DataFrame:
         """Return the columns of a table that can be read; its names must be readable."""
+        import pandas as pd
         from anndata.io import read_elem
 
         try:

@@ -57,7 +57,10 @@ def test_a_truncated_h5ad(reject_run, make_counts):
             b"hello\nworld\n",
             "cells.h5ad has an unknown format; supported: h5ad, h5mu, zarr, loom, 10x .h5",
         ),
-        (os.urandom(500), "cells.h5ad has an unknown format; supported: h5ad, h5mu, zarr, loom, 10x .h5"),
+        (
+            os.urandom(500),
+            "cells.h5ad has an unknown format; supported: h5ad, h5mu, zarr, loom, 10x .h5",
+        ),
     ],
     ids=["empty", "text", "noise"],
 )

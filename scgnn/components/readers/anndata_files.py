@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from scgnn.components.readers.contract import (
     Reader,
@@ -25,6 +24,7 @@ from scgnn.errors import InputError
 from scgnn.field_types import PositiveInt
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
 
 RNA_MODALITIES = ("rna", "gex", "gene expression", "gene_expression")
@@ -180,6 +180,8 @@ def open_counts(file: Any, layer: str, path: Path) -> tuple[HDF5Matrix, Any, Any
 
 def _restore_names(table: pd.DataFrame) -> pd.DataFrame:
     """Return a table with its names, which other tools write without anndata's attributes."""
+    import pandas as pd
+
     names = [name for name in NAME_COLUMNS if name in table]
     numbers = pd.RangeIndex(len(table)).astype(str)
     return table.set_index(names[0]) if names and table.index.equals(numbers) else table
