@@ -12,6 +12,7 @@ from scgnn.errors import InputError, UserError
 
 MAX_TEXT_BYTES = 10**6  # of a recipe, study or plug-in file
 MAX_SHOWN_CHARACTERS = 60
+MAX_PATH_DEPTH = 500  # folders
 # pathlib has one slash of s3://bucket left; a single letter is a drive of Windows
 URL_PATTERN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
@@ -21,6 +22,15 @@ def shorten(text: str) -> str:
     if len(text) < MAX_SHOWN_CHARACTERS:
         return text
     return f"{text[: MAX_SHOWN_CHARACTERS - 3]}..."
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether text can be encoded as UTF-8, without lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_type(name: str, value: object, types: type | tuple[type, ...], expected: str) -> None:
@@ -54,6 +64,9 @@ def check_local_path(path: str | os.PathLike[str]) -> None:
         shown = shorten(f"{url[1]}://{text[url.end() :]}")
         advice = "copy or mount the storage and give a path on this machine"
         raise InputError(f"{shown} is a URL, which is not supported: {advice}")
+    if text.count(os.sep) > MAX_PATH_DEPTH or not is_unicode(text):
+        problem = "has too many levels" if is_unicode(text) else "is not text in UTF-8"
+        raise InputError(f"{shorten(repr(text))}: not a path ({problem})")
     try:
         os.lstat(text)
     except ValueError as error:  # e.g. with a null character

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,12 +27,12 @@ def replace_x(adata: AnnData, x: Any, copy: bool = False) -> AnnData:
     x
         The new ``X``; not copied.
     copy
-        Whether to copy ``obs``, ``var`` and ``uns`` deeply; matrices are shared.
+        Whether to copy ``obs`` and ``var`` deeply; the rest is shared.
     """
     adata = adata.copy() if adata.is_view else adata
     aligned = {name: dict(getattr(adata, name)) for name in _ALIGNED_ATTRIBUTES}
-    annotation = {"obs": adata.obs, "var": adata.var, "uns": dict(adata.uns)}
-    return build_anndata(X=x, **(deepcopy(annotation) if copy else annotation), **aligned)
+    obs, var = (table.copy() if copy else table for table in (adata.obs, adata.var))
+    return build_anndata(X=x, obs=obs, var=var, uns=dict(adata.uns), **aligned)
 
 
 def to_csr(x: Any, source: str) -> csr_matrix:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from scgnn.arguments import is_unicode
 from scgnn.data.anndata_views import build_anndata
 from scgnn.errors import InputError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 RESERVED_COLUMN = "_index"  # where anndata stores the names
+MAX_DEPTH = 50  # of mappings
 ALIGNED = ("layers", "obsm", "varm", "obsp", "varp")
 
 
@@ -53,13 +55,26 @@ def make_h5ad_compatible(adata: AnnData, source: str) -> AnnData:
 def _convert(value: Any, name: str, source: str) -> Any:
     """Return a value with its tables converted."""
     if isinstance(value, Mapping):
+        if name.count("[") > MAX_DEPTH:
+            raise InputError(f"{source}: {name[:60]}… contains itself: remove it")
+        for key in value:
+            _check_key(key, name, source)
         return {key: _convert(item, f"{name}['{key}']", source) for key, item in value.items()}
     return _convert_table(value, name, source) if isinstance(value, pd.DataFrame) else value
+
+
+def _check_key(key: Any, name: str, source: str) -> None:
+    if not isinstance(key, str):
+        problem = f"{name} has the key {key!r}, of type {type(key).__name__}"
+        raise InputError(f"{source}: {problem}: use text, as .h5ad files require")
+    if key in ("", ".") or "\0" in key or not is_unicode(key):
+        raise InputError(f"{source}: {name} has the key {key!r}, which no .h5ad file can hold")
 
 
 def _convert_table(table: pd.DataFrame, name: str, source: str) -> pd.DataFrame:
     """Return a table that anndata can write, as far as it can be converted."""
     new = pd.DataFrame(index=_convert_text(table.index))
+    new.index.name = None if table.index.name is None else str(table.index.name)
     for position, key in enumerate(map(str, table.columns)):
         column = table.iloc[:, position]
         if key == RESERVED_COLUMN:
@@ -67,6 +82,7 @@ def _convert_table(table: pd.DataFrame, name: str, source: str) -> pd.DataFrame:
                 continue  # the names once more, as of SeuratDisk
             log.warning(f"{source}: column '{key}' of {name} is called 'index_' in .h5ad files")
             key = "index_"
+        _check_key(key, name, source)
         if key in new:
             raise InputError(f"{source}: {name} has two columns '{key}': rename one of them")
         converted = _convert_column(column)

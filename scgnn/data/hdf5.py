@@ -90,6 +90,9 @@ class HDF5Matrix:
         for block, x in self:
             genes = block if self.by_genes else slice(None)
             values = x.astype(np.float64)
+            if not (values.data >= 0).all() or np.isinf(values.data).any():
+                problem = "has values that are negative or not finite"
+                raise InputError(f"{self.name} {problem}: provide counts")
             sums[genes] += np.ravel(values.sum(axis=0))
             squares[genes] += np.ravel(values.multiply(values).sum(axis=0))
         variance = squares - sums * sums / max(n_cells, 1)

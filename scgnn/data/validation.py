@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from scgnn.arguments import is_unicode, shorten
 from scgnn.data.anndata_views import replace_x, to_csr
 from scgnn.data.layers import MAIN, list_layers
 from scgnn.data.orientation import guess_orientation
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 VALUES_PER_BLOCK = 2**22
+MAX_COUNT, MIN_LARGEST_COUNT = 1e15, 1e-15  # far beyond any counts, but not beyond float32
 
 
 def validate(adata: AnnData, source: str) -> AnnData:
     """Return the data with validated counts as ``X``, without ``raw``.
 
-    ``obs``, ``var`` and ``uns`` are copied, other matrices are shared.
+    ``obs`` and ``var`` are copied, the rest is shared.
 
     Duplicate names are made unique as in anndata (``A``, ``A-1``). Duplicate names, empty cells and
     genes, and values that are not integers or look log-transformed are logged.
@@ -54,13 +56,14 @@ def validate(adata: AnnData, source: str) -> AnnData:
         centered, a matrix is damaged or transposed, or two columns of ``obs`` have one name.
     """
     check_matrices(adata, source)
-    _check_columns(adata, source)
+    _check_names(adata, source)
     adata = adata.to_memory() if adata.isbacked else adata
     x = to_csr(adata.X, source)
     _check_not_empty(x, source)
     _check_orientation(adata.obs_names, adata.var_names, source)
     _check_finite(x, adata, source)
     _check_nonnegative(x, adata, source)
+    _check_range(x, adata, source)
     new = replace_x(adata, x, copy=True)
     new.uns["scgnn_input"] = record = {
         "source": source,
@@ -75,12 +78,19 @@ def validate(adata: AnnData, source: str) -> AnnData:
     return new
 
 
-def _check_columns(adata: AnnData, source: str) -> None:
-    for name in ("obs", "var"):
-        columns = getattr(adata, name).columns
-        if not columns.is_unique:
-            repeated = columns[columns.duplicated()][0]
-            raise InputError(f"{source}: {name} has two columns '{repeated}': rename one of them")
+def _check_names(adata: AnnData, source: str) -> None:
+    """Check that cells and genes have names that every file can hold, and columns one each."""
+    for axis, table in (("cell", adata.obs), ("gene", adata.var)):
+        if n_missing := int(table.index.isna().sum()):
+            raise InputError(f"{source}: {n_missing:,} {axis} names are missing: name all {axis}s")
+        for name in map(str, table.index):
+            if "\0" in name or not is_unicode(name):
+                problem = f"the {axis} name {shorten(repr(name))} has a null or invalid character"
+                raise InputError(f"{source}: {problem}: rename it")
+        if not table.columns.is_unique:
+            repeated = table.columns[table.columns.duplicated()][0]
+            frame = "obs" if axis == "cell" else "var"
+            raise InputError(f"{source}: {frame} has two columns '{repeated}': rename one of them")
 
 
 def _check_not_empty(x: csr_matrix, source: str) -> None:
@@ -97,6 +107,13 @@ def _check_orientation(cells: Sequence[str], genes: Sequence[str], source: str) 
         raise InputError(f"{source} looks transposed, {guess.reason}: provide cells x genes")
     if guess.orientation == "genes_by_cells":
         log.warning(f"{source} may be transposed: {guess.reason}")
+
+
+def _check_range(x: csr_matrix, adata: AnnData, source: str) -> None:
+    largest = x.data.max()
+    if largest > MAX_COUNT or largest < MIN_LARGEST_COUNT:
+        problem = f"the largest value is {_format_first(x, adata, x.data == largest)}"
+        raise InputError(f"{source}: {problem}, which is no count: choose another matrix")
 
 
 def _check_finite(x: csr_matrix, adata: AnnData, source: str) -> None:

@@ -30,7 +30,11 @@ def get_true_labels(adata: AnnData, labels_key: str) -> np.ndarray:
         problem = format_unknown_name("column", labels_key, [str(c) for c in adata.obs.columns])
         raise InputError(f"data.labels_key: {problem} (columns of obs)")
     values = adata.obs[labels_key]
-    labels = np.where(values.isna(), "", values.astype(str))
+    try:
+        labels = np.where(values.isna(), "", values.astype(str))
+    except UnicodeDecodeError:
+        problem = f"column '{labels_key}' of obs holds bytes that are not text in UTF-8"
+        raise InputError(f"data.labels_key: {problem}") from None
     if not (labels != "").any():
         raise InputError(f"data.labels_key: column '{labels_key}' of obs is empty")
     return labels

@@ -67,6 +67,10 @@ def estimate_stages(pipeline: Any, size: DatasetSize) -> Iterator[tuple[str, int
             if pipeline.cluster_autoencoders:
                 training = pipeline.cluster_training
                 yield train("cluster autoencoders", training, n_iterations, EXPECTED_CLUSTERS)
+    else:
+        widths = pipeline.feature_encoder.estimate_widths(n_genes)
+        memory_mb = MEGABYTES_PER_UNIT * n * max(sum(widths[1:]) - n_genes, 0)
+        yield "feature autoencoder", 1, Cost(0.0, memory_mb + _estimate_weight_memory(widths))
     n_edges = 0.0 if builder is None else builder.estimate_n_edges(n)
     stages = {}
     if builder is not None:

@@ -64,6 +64,10 @@ def cluster(
             f"fit_predict must return one integer for each of {len(embedding)} cells, got "
             f"{labels.dtype} of shape {labels.shape}"
         )
+    if labels.min(initial=0) < 0:
+        raise ValueError(f"fit_predict must return clusters 0, 1, …, got {labels.min()}")
+    if labels.max(initial=0) >= len(labels):
+        labels = np.unique(labels, return_inverse=True)[1]
     if small_clusters == "reassign":
         return relabel_by_size(reassign_small(labels, embedding, min_cluster_size, max_clusters))
     return relabel_by_size(merge_small(labels, min_cluster_size, max_clusters))
