@@ -7,6 +7,9 @@ import errno
 # the disk is full, broken or limited
 DISK_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
+# something else is where a file or folder should be, or it may not be written
+PATH_ERRNOS = (errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EACCES)
+
 
 class UserError(Exception):
     """A problem that the user can fix. Commands print it without traceback and exit with code 2."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import random
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scgnn.errors import UserError
 from scgnn.signals import defer_signals
 
 if TYPE_CHECKING:
@@ -43,9 +44,7 @@ def generator(seed: int, *names: str | int) -> np.random.Generator:
     return np.random.default_rng(seed_for(seed, *names))
 
 
-WARNING_SECONDS = 30  # that a run waits for third-party code of another one
-
-log = logging.getLogger("scgnn")
+CHECK_SECONDS = 30  # between two looks at the thread that a run waits for
 
 in_run: ContextVar[bool] = ContextVar("in_run", default=False)
 _torch_generator: ContextVar[Any] = ContextVar("torch_generator", default=None)
@@ -62,6 +61,8 @@ class _SharedGenerators:
         self._turn = threading.RLock()
         self._seeding = threading.RLock()
         self._n_stages = 0  # of third-party code that have the turn; they are nested
+        self._owner: int | None = None  # thread of the current stage
+        self._older_threads: set[threading.Thread] = set()  # than that stage
         self._has_turn: ContextVar[bool] = ContextVar("has_turn", default=False)
 
     @contextmanager
@@ -75,10 +76,13 @@ class _SharedGenerators:
         """Wait for the turn, and keep it while third-party code runs."""
         with self._take_turn():
             self._n_stages += 1
+            before = self._owner, self._older_threads
+            self._owner, self._older_threads = threading.get_ident(), set(threading.enumerate())
             try:
                 yield
             finally:
                 self._n_stages -= 1
+                self._owner, self._older_threads = before
 
     @contextmanager
     def _take_turn(self) -> Iterator[None]:
@@ -90,13 +94,19 @@ class _SharedGenerators:
         finally:
             self._has_turn.reset(token)
 
+    def _is_waited_for(self) -> bool:
+        """Return whether third-party code started this thread, as far as one can see, and waits."""
+        frame = sys._current_frames().get(self._owner or 0)
+        waits = frame is not None and frame.f_code.co_filename == threading.__file__
+        return waits and threading.current_thread() not in self._older_threads
+
     @contextmanager
     def _wait_for_turn(self) -> Iterator[None]:
-        if not self._turn.acquire(timeout=WARNING_SECONDS):
-            if self._n_stages:
-                problem = "this run waits for a third-party component that runs in another thread"
-                log.warning(f"{problem}; a component must not run recipes in threads of its own")
-            self._turn.acquire()
+        while not self._turn.acquire(timeout=CHECK_SECONDS):
+            if self._is_waited_for():
+                problem = "a third-party component waits for a run in another thread"
+                advice = "a component can run recipes in its own thread only"
+                raise UserError(f"{problem}, which waits for the component: {advice}")
         try:
             yield
         finally:
@@ -176,9 +186,10 @@ def use_igraph_seed(seed: int) -> Iterator[None]:
 
 @contextmanager
 def isolate_third_party_code() -> Iterator[None]:
-    """Restore the generators that all threads share after the block; other runs wait."""
+    """Restore the generators and the number of threads after the block; other runs wait."""
     import torch
 
+    n_threads = torch.get_num_threads()
     with _shared_generators.isolate(), torch.random.fork_rng(devices=[]):
         states = random.getstate(), np.random.get_state()  # noqa: NPY002
         try:
@@ -186,3 +197,5 @@ def isolate_third_party_code() -> Iterator[None]:
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
+            if torch.get_num_threads() != n_threads:
+                torch.set_num_threads(n_threads)

@@ -19,7 +19,7 @@ from scgnn.execution.stages import Stages
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry.component import format_unknown_name
-from scgnn.runs.folder import open_output_folder
+from scgnn.runs.folder import check_locked, open_output_folder
 from scgnn.runs.results import RunResult, build_text_files
 from scgnn.runs.run import execute, read_from_memory
 
@@ -31,7 +31,14 @@ KEYWORDS = ["labels_key", "out", "resume", "force", *RECIPE_KEYS]
 
 
 def write_folder(result: RunResult, folder: Path) -> list[Path]:
-    """Write all files of a run but its log, and return their paths in the order of writing."""
+    """Write all files of a run but its log, and return their paths in the order of writing.
+
+    Raises
+    ------
+    FolderRemovedError
+        The folder is not the one that was opened for this run.
+    """
+    check_locked(folder)
     from scgnn.report.run import render_run_page
 
     write_h5ad, page = partial(result.adata.write_h5ad, compression="gzip"), render_run_page(result)
@@ -93,6 +100,8 @@ def run(
         check_anndata(adata)
     if out is not None:
         check_type("out", out, (str, os.PathLike), "a path")
+    for name, flag in {"resume": resume, "force": force}.items():
+        check_type(name, flag, bool, "True or False")
     names = {argument.replace("__", "."): argument for argument in changes}
     paths = {argument.replace("__", "."): value for argument, value in changes.items()}
     if labels_key is not None:

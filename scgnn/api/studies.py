@@ -97,6 +97,9 @@ def run_study(
     """
     if out is not None:
         check_type("out", out, (str, os.PathLike), "a path")
+    for name, flag in {"resume": resume, "force": force, "fail_fast": fail_fast}.items():
+        check_type(name, flag, bool, "True or False")
+    check_type("dashboard", dashboard, bool, "True or False")
     check_type("scheduler", scheduler, (str, type(None)), "an address")
     check_type("cache", cache, (StageCache, type(None)), "a StageCache")
     check_type("plugin_files", plugin_files, (list, tuple), "a list of paths")
@@ -112,7 +115,7 @@ def run_study(
         check_local_path(cache.folder)
         cache.prepare()
     if scheduler is not None:
-        check_scheduler_address(scheduler)
+        check_scheduler_address(scheduler, security)
     if dashboard:
         check_dashboard(scheduler)
     check_study_folder(folder, study, resume)  # before the cluster, which starts slowly

@@ -7,9 +7,9 @@ import sys
 
 from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # noqa: F401
 from scgnn.cli.app import RunInterruptedError, app
-from scgnn.cli.streams import prepare_streams
+from scgnn.cli.streams import STREAM_NAMES, prepare_streams
 from scgnn.cli.watch import announce, run_watched
-from scgnn.errors import DISK_ERRNOS, UserError
+from scgnn.errors import DISK_ERRNOS, PATH_ERRNOS, UserError
 from scgnn.execution import process_group
 from scgnn.execution.resources import set_spin_count
 
@@ -35,11 +35,11 @@ def main() -> None:
             finally:
                 sys.stdout.flush()
     except OSError as error:
-        if error.errno not in DISK_ERRNOS:
+        if error.errno not in (*DISK_ERRNOS, *PATH_ERRNOS):
             raise
         path = f"{error.filename}: " if error.filename else ""
-        advice = "once resolved, use --resume to continue from the last finished stage"
-        _exit(f"{path}{error.strerror}; {advice}", 1)
+        advice = "; once resolved, use --resume to continue from the last finished stage"
+        _exit(f"{path}{error.strerror}{'' if error.filename in STREAM_NAMES else advice}", 1)
     except ImportError as error:
         _exit(f"{error}; run 'scgnn-recipe doctor' to check the installation", 1)
     except RunInterruptedError as error:

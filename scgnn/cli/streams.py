@@ -8,6 +8,7 @@ import os
 import sys
 from typing import Any
 
+STREAM_NAMES = "standard output", "standard error"
 UNREAD_ERRNOS = (errno.EPIPE, errno.EIO)  # of a pipe, of a terminal
 
 
@@ -24,7 +25,7 @@ class _OutputFile(io.FileIO):
         except OSError as error:
             self.is_broken = True
             if error.errno not in UNREAD_ERRNOS:
-                name = {1: "standard output", 2: "standard error"}[self.fileno()]
+                name = STREAM_NAMES[self.fileno() - 1]
                 raise OSError(error.errno, os.strerror(error.errno or 0), name) from None
             return len(data)
 

@@ -18,11 +18,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from scgnn.execution.files import TEMPORARY_FOLDER_PREFIX
 from scgnn.signals import NOTHING_COMPUTED, SIGNALS
 
 GRACE_SECONDS = 4  # that a run gets to end itself
+RETRY_SECONDS = 0.01  # until a destructor or callback has ended
 MAX_MESSAGE_BYTES = 4096  # which a pipe writes in one piece
 PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 SHOW_CURSOR = "\x1b[?25h"
@@ -48,6 +50,7 @@ def run_watched(command: Callable[[], object]) -> None:
     os.close(reader)
     _message_pipe = writer
     _end_with(parent)
+    sys.unraisablehook = _interrupt_again
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -57,13 +60,23 @@ def run_watched(command: Callable[[], object]) -> None:
 def announce(message: str) -> None:
     """Tell the parent what to print if this process cannot end itself when interrupted."""
     if _message_pipe is not None:
-        os.write(_message_pipe, message.encode()[: MAX_MESSAGE_BYTES - 1] + b"\0")
+        content = message.encode(errors="replace")[: MAX_MESSAGE_BYTES - 1]
+        os.write(_message_pipe, content + b"\0")
 
 
 def _interrupt(*_: object) -> None:
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)  # the first one counts
     raise KeyboardInterrupt
+
+
+def _interrupt_again(unraisable: Any) -> None:
+    """Interrupt once more if an interruption was lost, as it is in destructors and callbacks."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        signal.signal(signal.SIGINT, _interrupt)
+        threading.Timer(RETRY_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _end_with(parent: int) -> None:

@@ -94,9 +94,9 @@ class _PartReader:
             return read_elem(item)
         except Exception:
             if not hasattr(item, "keys"):
-                if item.dtype != np.float16:
+                if item.dtype.kind not in "iuf":
                     raise
-                return item[...].astype(np.float32)
+                return _to_supported_type(item[...])
             if set(item.keys()) >= SPARSE_KEYS:
                 return _read_sparse(item)
             encoding = item.attrs.get("encoding-type", "dict")
@@ -127,11 +127,15 @@ class _PartReader:
 
 
 def _read_sparse(group: Any) -> Any:
-    """Return a sparse matrix of float16 values, which scipy does not have, as float32."""
-    if group["data"].dtype != np.float16:
-        raise ValueError("a sparse matrix of an unknown type")
-    arrays = [group[key][...] for key in ("data", "indices", "indptr")]
-    arrays[0] = arrays[0].astype(np.float32)
+    """Return a sparse matrix whose values have a type that scipy does not have."""
+    arrays = [_to_supported_type(group[key][...]) for key in ("data", "indices", "indptr")]
     is_csc = "csc" in str(group.attrs.get("encoding-type", group.attrs.get("h5sparse_format")))
     shape = group.attrs.get("shape", group.attrs.get("h5sparse_shape"))
     return (sparse.csc_matrix if is_csc else sparse.csr_matrix)(tuple(arrays), shape=tuple(shape))
+
+
+def _to_supported_type(values: np.ndarray) -> np.ndarray:
+    """Return values in the byte order of this machine, and float16 as float32."""
+    return values.astype(
+        np.float32 if values.dtype == np.float16 else values.dtype.newbyteorder("=")
+    )

@@ -13,6 +13,7 @@ from scgnn.errors import InputError
 if TYPE_CHECKING:
     from anndata import AnnData
 
+MAX_DEPTH = 50  # of mappings
 _MATRIX_MAPPINGS = ("layers", "obsm", "varm", "obsp", "varp", "uns")
 
 
@@ -57,6 +58,11 @@ def check_sparse(matrix: Any, name: str) -> None:
         data, indices, indptr = (matrix.group[key][...] for key in ("data", "indices", "indptr"))
     elif not issparse(matrix):
         return
+    elif not isinstance(matrix.data, np.ndarray):
+        raise _damage(name, f"its values are of type {type(matrix.data).__name__}")
+    elif not matrix.data.dtype.isnative:
+        problem = "has values in the byte order of other machines"
+        raise InputError(f"{name} {problem}: convert them with data.astype('f4')")
     elif matrix.format == "coo":
         _check_coordinates(matrix, name)
         return
@@ -175,6 +181,7 @@ def _iter_matrices(adata: AnnData) -> Iterator[tuple[str, Any]]:
 def _iter_items(mapping: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in mapping.items():
         if isinstance(value, Mapping):
-            yield from _iter_items(value, f"{prefix}/{key}")
+            if prefix.count("/") < MAX_DEPTH:  # a mapping can contain itself
+                yield from _iter_items(value, f"{prefix}/{key}")
         else:
             yield f"{prefix}/{key}", value

@@ -11,6 +11,7 @@ import errno
 import logging
 import os
 import re
+import stat
 import types
 import typing
 import zipfile
@@ -79,9 +80,11 @@ class StageCache:
         entries = []
         for path in self.folder.glob("*.npz"):
             if ENTRY_FILE_PATTERN.fullmatch(path.name):
-                with contextlib.suppress(FileNotFoundError):  # removed by another process
+                with contextlib.suppress(OSError):  # removed by another process
                     status = path.stat()
-                    entries.append(CacheEntry(path.stem, status.st_size, status.st_mtime))
+                    if stat.S_ISREG(status.st_mode):
+                        entry = CacheEntry(path.stem, status.st_size, status.st_mtime)
+                        entries.append(entry)
         return sorted(entries, key=lambda entry: entry.last_used)
 
     def prepare(self) -> None:
@@ -99,7 +102,7 @@ class StageCache:
             raise UserError(f"{self.folder}: {problem}; choose another folder") from None
         for entry in self.list_entries()[:1]:
             arrays = _read_arrays(self._path(entry.key))
-            if arrays is not None and int(arrays.get("format", 0)) != CACHE_FORMAT:
+            if arrays is not None and not np.array_equal(arrays.get("format", 0), CACHE_FORMAT):
                 advice = "choose another folder, or delete this one"
                 raise UserError(f"{self.folder}: a cache of another version; {advice}")
 
@@ -136,9 +139,12 @@ class StageCache:
         except FileNotFoundError:
             raise FolderRemovedError(self.folder.parent) from None
         except OSError as error:
-            if error.errno not in READ_ONLY_ERRNOS:
+            if error.errno in READ_ONLY_ERRNOS:
+                _warn_once(self.folder, "is read-only; values that are not there yet are not saved")
+            elif error.errno in (errno.EISDIR, errno.ENOTDIR, errno.EEXIST):
+                _warn_once(self._path(key), "is in the way; its value is not saved")
+            else:
                 raise
-            _warn_read_only(self.folder)
             return
         if self.size_limit is not None:
             self.shrink(self.size_limit)
@@ -173,6 +179,8 @@ class StageCache:
 
 def _read_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray] | None:
     """Return the arrays of a file, or those with some names; None if it cannot be read."""
+    if not path.is_file():  # a device or pipe has no end
+        return None
     try:
         with path.open("rb") as file:
             with zipfile.ZipFile(file) as archive:
@@ -196,8 +204,8 @@ def _compute_digest(key: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 @cache
-def _warn_read_only(folder: Path) -> None:
-    log.warning(f"{folder}: is read-only; values that are not there yet are not saved")
+def _warn_once(path: Path, problem: str) -> None:
+    log.warning(f"{path}: {problem}")
 
 
 def _flatten(name: str, value: Any, arrays: dict[str, np.ndarray]) -> None:

@@ -59,7 +59,8 @@ def write_atomic(path: Path, content: FileContent) -> None:
             raise OSError(number, os.strerror(number), str(path)) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 class CsvFile(io.TextIOWrapper):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ CGROUP_LIMIT_FILES = ("memory.max", "memory/memory.limit_in_bytes")  # of versio
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 _threads_of_runs: list[int] = []  # of each active run of this process
+_user_settings: list[Any] = []  # of torch, while runs are active
 _threads_lock = threading.Lock()
 
 
@@ -50,6 +51,8 @@ def configure_process(threads: int | None = None) -> None:
 def hold_threads(threads: int | None = None) -> Iterator[None]:
     """Prepare this process for a run, as :func:`configure_process`, and keep its threads.
 
+    Settings of torch and NumPy that change values have their defaults inside the block.
+
     Raises
     ------
     UserError
@@ -66,14 +69,35 @@ def hold_threads(threads: int | None = None) -> Iterator[None]:
             problem = f"a run with {_threads_of_runs[0]} threads is active in this process"
             raise UserError(f"{problem}; use as many for this one instead of {n}, or run it later")
         configure_process(threads)
+        if not _threads_of_runs:
+            _user_settings[:] = torch.get_float32_matmul_precision(), torch.get_default_dtype()
+            torch.set_float32_matmul_precision("highest")
+            torch.set_default_dtype(torch.float32)
         _threads_of_runs.append(n)
     token = in_run.set(True)
     try:
-        yield
+        with _use_default_modes():
+            yield
     finally:
         in_run.reset(token)
         with _threads_lock:
             _threads_of_runs.pop()
+            if not _threads_of_runs:
+                torch.set_float32_matmul_precision(_user_settings[0])
+                torch.set_default_dtype(_user_settings[1])
+
+
+@contextmanager
+def _use_default_modes() -> Iterator[None]:
+    """Use torch's and NumPy's default modes of this thread, whatever the user has set."""
+    import numpy as np
+    import torch
+
+    is_cpu = torch.get_default_device().type == "cpu"
+    device = nullcontext() if is_cpu else torch.device("cpu")
+    errors = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
+    with torch.inference_mode(False), torch.enable_grad(), device, errors:
+        yield
 
 
 def set_spin_count() -> None:

@@ -85,8 +85,7 @@ def locked_folder(out: Path) -> Iterator[None]:
     log.addHandler(handler)
     try:
         yield
-        if not (out / LOCK_FILENAME).exists():
-            raise FolderRemovedError(out)
+        check_locked(out)
     finally:
         log.removeHandler(handler)
         handler.close()
@@ -94,6 +93,18 @@ def locked_folder(out: Path) -> Iterator[None]:
             (out / LOG_FILENAME).unlink(missing_ok=True)
         lock.release()
         (out / LOCK_FILENAME).unlink(missing_ok=True)
+
+
+def check_locked(out: Path) -> None:
+    """Check that a folder is the one that was locked.
+
+    Raises
+    ------
+    FolderRemovedError
+        It was removed or replaced.
+    """
+    if not (out / LOCK_FILENAME).exists():
+        raise FolderRemovedError(out)
 
 
 def _create_or_resume(out: Path, recipe: Recipe, resume: bool) -> bool:

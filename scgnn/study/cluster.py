@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import signal
+import ssl
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,6 @@ import dask
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, WorkerPlugin
 from distributed.comm import parse_address, parse_host_port
-from distributed.comm.registry import get_backend
 from distributed.security import Security
 
 from scgnn.errors import UserError
@@ -26,6 +26,7 @@ from scgnn.execution.resources import memory_limit, set_spin_count
 from scgnn.registry.plugin_files import load_file
 
 START_TIMEOUT_SECONDS = 60
+PROTOCOLS = "tcp", "tls", "ucx"
 LOOPBACK = "127.0.0.1:0"  # any free port, for this machine only
 # settings of Dask, which local workers inherit; variables of their environment come second
 # the log of messages holds arrays: .5 MB for each run of a study
@@ -115,24 +116,28 @@ def count_local_workers(jobs: int | None, threads: int) -> int:
     return jobs or max(1, CPU_COUNT // threads)
 
 
-def check_scheduler_address(address: str) -> None:
+def check_scheduler_address(address: str, security: Security | None = None) -> None:
     """Check that a Dask scheduler can have an address.
 
     Raises
     ------
     UserError
-        Its protocol is unknown, or host or port are missing or impossible.
+        Its protocol is unknown or not that of ``security``, or host or port are missing or
+        impossible.
     """
     try:
         protocol, location = parse_address(address)
-        get_backend(protocol)
-        if protocol in ("tcp", "tls"):
-            host, port = parse_host_port(location)
-            if not host or not 0 < port < 2**16:
-                raise ValueError("host or port is missing or out of range")
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"protocol '{protocol}' is not one of {', '.join(PROTOCOLS)}")
+        host, port = parse_host_port(location)
+        if not host or not 0 < port < 2**16:
+            raise ValueError("host or port is missing or out of range")
     except ValueError as error:
         problem = f"not an address ({' '.join(str(error).split())})"
         raise UserError(f"--scheduler {address}: {problem}; use e.g. tls://HOST:8786") from None
+    if security is not None and protocol != "tls":
+        problem = "is not encrypted, but certificates are given (--tls)"
+        raise UserError(f"--scheduler {address}: {problem}; use tls://{location}")
 
 
 def check_dashboard(scheduler: str | None) -> None:
@@ -199,7 +204,7 @@ def _ignore_sigint() -> Iterator[None]:
 def _connect_to_scheduler(address: str, security: Security | None) -> Iterator[Client]:
     try:
         client = Client(address, timeout=START_TIMEOUT_SECONDS, security=security)
-    except (OSError, ValueError, TypeError, TimeoutError) as error:
+    except (OSError, ValueError, TypeError, TimeoutError, RuntimeError) as error:
         problem = f"no Dask scheduler answers ({' '.join(str(error).split()) or 'timeout'})"
         if address.startswith("tls://"):
             problem += "; check the certificates of --tls"
@@ -214,16 +219,28 @@ def _connect_to_scheduler(address: str, security: Security | None) -> Iterator[C
         yield client
 
 
+def _refuse_password() -> str:
+    raise ValueError("the key is encrypted; remove its password")
+
+
 def load_certificates(ca_file: Path, certificate: Path, key: Path) -> Security:
     """Return the certificates for an existing cluster.
 
     Raises
     ------
     UserError
-        A file is missing.
+        A file is missing or cannot be used.
     """
     for path in (ca_file, certificate, key):
         if not path.is_file():
             raise UserError(f"{path}: no such file; it must be a certificate or key in PEM format")
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(ca_file)
+        context.load_cert_chain(certificate, key, password=_refuse_password)
+    except (OSError, ValueError) as error:
+        files = f"{ca_file}, {certificate} and {key}"
+        problem = f"cannot be used ({' '.join(str(error).split())})"
+        raise UserError(f"--tls: {files} {problem}; give a CA, a certificate and its key") from None
     paths = {"tls_client_cert": str(certificate), "tls_client_key": str(key)}
     return Security(tls_ca_file=str(ca_file), require_encryption=True, **paths)

@@ -7,6 +7,7 @@ before it gets a task, and each task refuses to run where the code is not that o
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import threading
 from pathlib import Path
@@ -161,8 +162,17 @@ def describe_worker(folder: Path) -> dict[str, Any]:
         "versions": describe_versions(),
         "problem": problem,
         "processors": len(psutil.Process().cpu_affinity() or ()) or psutil.cpu_count() or 1,
-        "memory_mb": min(memory_limit(), psutil.virtual_memory().available / 1e6),
+        "memory_mb": min(memory_limit(), psutil.virtual_memory().available / 1e6, _task_memory()),
     }
+
+
+def _task_memory() -> float:
+    """Return how much memory Dask lets the tasks of this worker have, in 10^6 bytes."""
+    try:
+        limit = get_worker().memory_manager.memory_limit
+    except ValueError:  # not in a worker
+        limit = None
+    return math.inf if limit is None else float(limit) / 1e6
 
 
 def compute_task_fingerprint(args: tuple[Any, ...]) -> str:

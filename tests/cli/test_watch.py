@@ -97,6 +97,25 @@ def test_a_command_of_nohup_outlives_its_terminal(start_command):
     assert (process.returncode, stdout, stderr) == (7, "end\n", "")
 
 
+LOST = """class Slow:
+        def __del__(self):
+            time.sleep(1)
+    try:
+        Slow()
+        time.sleep(60)
+    except KeyboardInterrupt:
+        watch.announce("")
+        sys.exit(130)"""
+
+
+def test_an_interruption_in_a_destructor_is_not_lost(start_command):
+    process, _ = start_command(LOST)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stderr) == (130, "")
+
+
 def test_ctrl_c_in_a_terminal_reaches_both_and_counts_once(start_command):
     process, child = start_command(END)
     time.sleep(0.1)

@@ -133,6 +133,33 @@ def test_no_cells_or_genes_are_rejected(shape):
         validate(counts(np.zeros(shape)), "x")
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("axis", "names", "message"),
+    [
+        ("obs", ["a", "b", None, "d", "e", "f"], "1 cell names are missing: name all cells"),
+        ("var", ["a", np.nan, np.nan, "d", "e"], "2 gene names are missing: name all genes"),
+        ("obs", ["q", "q\0", "c", "d", "e", "f"], r"the cell name 'q\\x00' has a null or invalid"),
+        ("var", ["q\0r", "b", "c", "d", "e"], r"the gene name 'q\\x00r' has a null or invalid"),
+        ("obs", ["\ud800", "b", "c", "d", "e", "f"], r"the cell name '\\ud800' has a null or inv"),
+    ],
+)
+def test_names_that_no_file_can_hold_are_rejected(axis, names, message):
+    adata = counts()
+    frame = getattr(adata, axis)
+    frame.index = pd.Index(names, dtype=object)
+    with pytest.raises(InputError, match=message):
+        validate(adata, "x")
+
+
+@pytest.mark.parametrize("value", [2e37, 1e16, 1e-20])
+def test_values_far_from_counts_are_rejected(value):
+    x = np.zeros((6, 5))
+    x[1, 2] = value
+    with pytest.raises(InputError, match=r"the largest value is .* in cell 'cell_1', gene"):
+        validate(counts(x), "x")
+
+
 def test_only_zeros_are_rejected():
     with pytest.raises(InputError, match="6 cells and 5 genes and only zeros"):
         validate(counts(np.zeros((6, 5))), "x")

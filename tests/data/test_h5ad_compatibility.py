@@ -84,6 +84,14 @@ def test_reserved_and_repeated_names(tmp_path, caplog):
     assert "column '_index' of obs is called 'index_' in .h5ad files" in caplog.text
 
 
+@pytest.mark.parametrize("name", [5, ("a", "b"), None, "barcode"])
+def test_any_name_of_an_index_is_written(tmp_path, name):
+    adata = build(x=[1, 2, 3])
+    adata.obs.index.name = name
+    make_h5ad_compatible(adata, "x").write_h5ad(tmp_path / "x.h5ad")
+    assert list(ad.read_h5ad(tmp_path / "x.h5ad").obs_names) == NAMES
+
+
 def test_numbers_as_column_names_become_text():
     new = make_h5ad_compatible(build(**{"x": [1, 2, 3]}), "x")
     adata = build()
@@ -111,7 +119,16 @@ def repeat_column(adata):
     adata.obs = pd.DataFrame([[1, 2]] * 40, columns=["a", "a"], index=adata.obs_names)
 
 
+def contain_itself(adata):
+    adata.uns["self"] = adata.uns
+
+
 NOT_WRITABLE = {
+    "a number as a key": (set_uns({3: 4}), "uns['mine'] has the key 3, of type int"),
+    "no key": (set_uns({"": 4}), "uns['mine'] has the key '', which no .h5ad file can hold"),
+    "a dot": (set_uns({".": 4}), "uns['mine'] has the key '.', which"),
+    "half a character": (set_uns({"\ud800": 4}), "uns['mine'] has the key '\\ud800', which"),
+    "itself": (contain_itself, "uns['self']['self']"),
     "a set": (set_uns({1, 2}), "uns['mine'] cannot be written"),
     "an object in a mapping": (set_uns({"a": {"b": object()}}), "uns['mine']['a']['b'] cannot be"),
     "text and numbers": (set_obs(mixed=["a", 1] * 20), "obs['mixed'] cannot be written"),

@@ -263,6 +263,47 @@ def test_a_cache_does_not_create_its_parent_again(tmp_path):
     assert not (tmp_path / "deep").exists()
 
 
+def replace_by_folder(path):
+    path.mkdir()
+
+
+def replace_by_device(path):
+    path.symlink_to("/dev/zero")
+
+
+def replace_by_pipe(path):
+    os.mkfifo(path)
+
+
+def replace_by_loop(path):
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    "replace", [replace_by_folder, replace_by_device, replace_by_pipe, replace_by_loop]
+)
+def test_what_is_no_file_is_computed_again(tmp_path, replace, caplog):
+    cache = StageCache(tmp_path / "cache")
+    cache.save(KEYS[0], VALUE, COST)
+    (tmp_path / "cache" / f"{KEYS[0]}.npz").unlink()
+    replace(tmp_path / "cache" / f"{KEYS[0]}.npz")
+    assert cache.load(KEYS[0], Value) is None
+    assert cache.list_entries() == []
+    cache.prepare()
+    assert cache.shrink(0) == 0
+    cache.save(KEYS[0], VALUE, COST)
+    is_saved = cache.load(KEYS[0], Value) is not None
+    assert is_saved != ("is in the way; its value is not saved" in caplog.text)
+
+
+@pytest.mark.parametrize("value", ["x", [1, 2], np.nan])
+def test_an_unknown_format_is_refused(tmp_path, value):
+    (tmp_path / "cache").mkdir()
+    np.savez(tmp_path / "cache" / f"{KEYS[0]}.npz", format=np.array(value))
+    with pytest.raises(UserError, match="a cache of another version"):
+        StageCache(tmp_path / "cache").prepare()
+
+
 def test_a_cache_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"file/stages: cannot be created .*; choose another"):

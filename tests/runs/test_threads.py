@@ -152,29 +152,98 @@ def test_third_party_code_may_use_threads(tmp_path, assert_bit_identical, uses_r
             assert_bit_identical(result, expected)
 
 
-def test_a_run_that_waits_for_third_party_code_says_so(monkeypatch, caplog):
-    monkeypatch.setattr(seeding, "WARNING_SECONDS", 0.05)
-    running, done = threading.Event(), threading.Event()
+def start_stage_of_third_party(pool, work):
+    """Start third-party code in another thread, and return its future once it has its turn."""
+    running = threading.Event()
 
     def compute():
-        with isolate_third_party_code():
+        with hold_threads(), isolate_third_party_code():
             running.set()
-            done.wait(60)
+            return work()
 
-    def wait_for_turn():
-        with hold_threads(), use_torch_seed(1):
-            pass
+    future = pool.submit(compute)
+    assert running.wait(60)
+    return future
 
+
+def seed_in_a_run():
+    with hold_threads(), use_torch_seed(1):
+        return threading.current_thread()
+
+
+def test_third_party_code_that_waits_for_a_run_in_its_thread_is_refused(monkeypatch):
+    monkeypatch.setattr(seeding, "CHECK_SECONDS", 0.05)
+    with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as its_own:
+        stage = start_stage_of_third_party(pool, lambda: its_own.submit(seed_in_a_run).result())
+        with pytest.raises(UserError, match="a component can run recipes in its own thread only"):
+            stage.result(60)
+
+
+def test_a_run_waits_for_third_party_code_of_another(monkeypatch):
+    monkeypatch.setattr(seeding, "CHECK_SECONDS", 0.05)
+    done = threading.Event()
     with ThreadPoolExecutor(2) as pool:
-        pool.submit(compute)
-        assert running.wait(60)
-        waits = pool.submit(wait_for_turn)
-        while not caplog.messages and not waits.done():
-            time.sleep(0.01)
-        assert not waits.done()
+        older = pool.submit(time.sleep, 0.01)
+        older.result()
+        pool.submit(time.sleep, 0.1)  # both threads exist
+        time.sleep(0.01)
+        stage = start_stage_of_third_party(pool, lambda: done.wait(60))
+        waiting = pool.submit(seed_in_a_run)
+        time.sleep(0.3)
+        assert not waiting.done()
         done.set()
-        waits.result(60)
-    assert "a component must not run recipes in threads of its own" in caplog.text
+        assert waiting.result(60) and stage.result(60)
+
+
+SETTINGS = {
+    "matmul precision": lambda: torch.set_float32_matmul_precision("medium"),
+    "default type": lambda: torch.set_default_dtype(torch.float64),
+    "no gradients": lambda: torch.set_grad_enabled(False),
+    "default device": lambda: torch.set_default_device("meta"),
+    "NumPy errors": lambda: np.seterr(all="raise"),
+}
+
+
+def read_settings():
+    device = torch.get_default_device()
+    grad = torch.is_grad_enabled()
+    precision = torch.get_float32_matmul_precision()
+    return precision, torch.get_default_dtype(), grad, device, np.geterr()
+
+
+@pytest.fixture
+def restore_settings():
+    yield
+    torch.set_float32_matmul_precision("highest")
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    torch.set_default_device(None)
+    np.seterr(divide="warn", over="warn", under="ignore", invalid="warn")
+
+
+@pytest.mark.usefixtures("restore_settings")
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_settings_of_the_user_change_no_result(recipes, assert_bit_identical, setting):
+    for recipe in (recipes[0], recipes[-1]):  # with LTMG, and PCA
+        expected = scgnn.run(recipe)
+        SETTINGS[setting]()
+        before = read_settings()
+        assert_bit_identical(scgnn.run(recipe), expected)
+        assert read_settings() == before
+
+
+def test_inference_mode_changes_no_result(recipes, assert_bit_identical):
+    expected = scgnn.run(recipes[1])
+    with torch.inference_mode():
+        result = scgnn.run(recipes[1])
+    assert_bit_identical(result, expected)
+
+
+def test_the_number_of_threads_is_restored_after_third_party_code():
+    n = torch.get_num_threads()
+    with isolate_third_party_code():
+        torch.set_num_threads(n + 1)
+    assert torch.get_num_threads() == n
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -17,6 +17,7 @@ from pathlib import Path
 import dask
 import psutil
 import pytest
+from cryptography.hazmat.primitives import serialization
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
@@ -155,7 +156,15 @@ def test_the_dashboard_is_for_local_workers(tmp_path):
     "address",
     [
         *("", "x", "localhost", "tcp://127.0.0.1:99999", "tls://:8786", "tcp://a:b", "tcp://a:1/x"),
-        *("http://a:8786", " tls://a:8786", "tls://a:0", "tls://a:-1", "tls://"),
+        *(
+            "http://a:8786",
+            " tls://a:8786",
+            "tls://a:0",
+            "tls://a:-1",
+            "tls://",
+            "ws://a:1",
+            "inproc://x",
+        ),
     ],
 )
 def test_an_impossible_address_is_refused_before_data_are_read(tmp_path, address):
@@ -164,6 +173,34 @@ def test_an_impossible_address_is_refused_before_data_are_read(tmp_path, address
     with pytest.raises(UserError, match=r"^--scheduler .*: not an address"):
         run_study(study, out=tmp_path / "out", scheduler=address)
     assert not (tmp_path / "out").exists()
+
+
+def test_certificates_are_for_encrypted_addresses(tmp_path):
+    study, security = load_study({"base": "pca_leiden", "seeds": 2}), Security.temporary()
+    with pytest.raises(UserError, match=r"is not encrypted, but certificates.* use tls://a:8786"):
+        run_study(study, out=tmp_path / "out", scheduler="tcp://a:8786", security=security)
+
+
+@pytest.mark.parametrize("damage", ["none", "text", "other key", "password"])
+def test_certificates_are_checked(tmp_path, damage):
+    security, other = Security.temporary(), Security.temporary()
+    texts = {"ca.pem": security.tls_ca_file, "cert.pem": security.tls_client_cert}
+    texts["key.pem"] = (other if damage == "other key" else security).tls_client_key
+    if damage == "text":
+        texts["cert.pem"] = "text"
+    if damage == "password":
+        key = serialization.load_pem_private_key(texts["key.pem"].encode(), None)
+        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        encryption = serialization.BestAvailableEncryption(b"secret")
+        texts["key.pem"] = key.private_bytes(*form, encryption).decode()
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    paths = [tmp_path / name for name in ("ca.pem", "cert.pem", "key.pem")]
+    if damage == "none":
+        assert load_certificates(*paths).require_encryption
+        return
+    with pytest.raises(UserError, match=r"cannot be used .*; give a CA, a certificate and its key"):
+        load_certificates(*paths)
 
 
 def test_missing_certificates_are_named(tmp_path):

@@ -131,9 +131,6 @@ class PCA(Encoder):
     def embedding_width(self, n_features: int) -> int:
         return self.n_components
 
-    def estimate_widths(self, n_features: int) -> tuple[int, ...]:
-        return n_features, self.n_components
-
     def replace_width(self, width: int) -> Encoder:
         return replace(self, n_components=width)
 

@@ -73,17 +73,19 @@ def test_what_cannot_be_read_is_left_out_and_named(tmp_path, caplog, case):
         assert key in getattr(adata, slot)
 
 
+@pytest.mark.parametrize("dtype", ["f2", ">f4", ">i8", ">u2"])
 @pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix, np.asarray])
-def test_float16_is_read(tmp_path, form):
+def test_types_that_scipy_does_not_have_are_read(tmp_path, form, dtype):
     adata = build()
     adata.X = form(COUNTS.astype("f4"))
     adata.write_h5ad(tmp_path / "x.h5ad")
     with h5py.File(tmp_path / "x.h5ad", "a") as file:
         key = "X" if form is np.asarray else "X/data"
-        values, attributes = file[key][...].astype("f2"), dict(file[key].attrs)
+        values, attributes = file[key][...].astype(dtype), dict(file[key].attrs)
         del file[key]
         file.create_dataset(key, data=values).attrs.update(attributes)
     x = H5AD(str(tmp_path / "x.h5ad"))().X
+    assert x.dtype.isnative
     np.testing.assert_array_equal(x.toarray() if sparse.issparse(x) else x, COUNTS)
 
 
