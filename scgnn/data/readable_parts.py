@@ -50,7 +50,8 @@ def read_readable_parts(group: Any, path: Path) -> AnnData:
             matrix = reader.read_mapping(raw, "raw/", ["X"])
             if matrix:
                 fields["raw"] = matrix | {"var": reader.read_table(raw["var"], "raw/var")}
-    reader.log_unread()
+    if reader.unread:
+        reader.log_unread()
     return build_anndata(**fields)
 
 
@@ -91,12 +92,12 @@ class _PartReader:
         from anndata.io import read_elem
 
         try:
-            return read_elem(item)
+            value = read_elem(item)
+            is_array = isinstance(value, np.ndarray) and value.dtype.kind in "iuf"
+            return _to_supported_type(value) if is_array else value
         except Exception:
             if not hasattr(item, "keys"):
-                if item.dtype.kind not in "iuf":
-                    raise
-                return _to_supported_type(item[...])
+                raise
             if set(item.keys()) >= SPARSE_KEYS:
                 return _read_sparse(item)
             encoding = item.attrs.get("encoding-type", "dict")
