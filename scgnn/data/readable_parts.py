@@ -98,7 +98,7 @@ class _PartReader:
         except Exception:
             if not hasattr(item, "keys"):
                 raise
-            if set(item.keys()) >= SPARSE_KEYS:
+            if set(item.keys()) >= SPARSE_KEYS and _is_unsupported(item["data"].dtype):
                 return _read_sparse(item)
             encoding = item.attrs.get("encoding-type", "dict")
             if encoding == "dataframe":
@@ -133,6 +133,10 @@ def _read_sparse(group: Any) -> Any:
     is_csc = "csc" in str(group.attrs.get("encoding-type", group.attrs.get("h5sparse_format")))
     shape = group.attrs.get("shape", group.attrs.get("h5sparse_shape"))
     return (sparse.csc_matrix if is_csc else sparse.csr_matrix)(tuple(arrays), shape=tuple(shape))
+
+
+def _is_unsupported(dtype: np.dtype) -> bool:
+    return dtype == np.float16 or not dtype.isnative
 
 
 def _to_supported_type(values: np.ndarray) -> np.ndarray:
