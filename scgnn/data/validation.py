@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 VALUES_PER_BLOCK = 2**22
-MAX_COUNT, MIN_LARGEST_COUNT = 1e15, 1e-15  # far beyond any counts, but not beyond float32
+MAX_COUNT, MIN_LARGEST_COUNT = 1e35, 1e-30  # float32 holds up to 3e38
 
 
 def validate(adata: AnnData, source: str) -> AnnData:

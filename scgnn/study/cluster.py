@@ -26,7 +26,7 @@ from scgnn.execution.resources import memory_limit, set_spin_count
 from scgnn.registry.plugin_files import load_file
 
 START_TIMEOUT_SECONDS = 60
-PROTOCOLS = "tcp", "tls", "ucx"
+PROTOCOLS = "tcp", "tls", "ucx", "inproc"
 LOOPBACK = "127.0.0.1:0"  # any free port, for this machine only
 # settings of Dask, which local workers inherit; variables of their environment come second
 # the log of messages holds arrays: .5 MB for each run of a study
@@ -129,6 +129,8 @@ def check_scheduler_address(address: str, security: Security | None = None) -> N
         protocol, location = parse_address(address)
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol '{protocol}' is not one of {', '.join(PROTOCOLS)}")
+        if protocol == "inproc":  # in this process
+            return
         host, port = parse_host_port(location)
         if not host or not 0 < port < 2**16:
             raise ValueError("host or port is missing or out of range")

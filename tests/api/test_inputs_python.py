@@ -30,7 +30,7 @@ def test_only_an_anndata_is_one(value):
     ("add", "name"),
     [
         (lambda adata: adata.obs.insert(0, "mixed", [1, "a"] * 20), r"obs\['mixed'\]"),
-        (lambda adata: adata.uns.update(how={"by": [{"a": 1}]}), r"uns\['how'\]"),
+        (lambda adata: adata.uns.update(how={"by": [{"a": 1}]}), r"uns\['how'\]\['by'\]"),
         (lambda adata: adata.uns.update(how=len), r"uns\['how'\]"),
     ],
     ids=["mixed column", "list of mappings", "function"],

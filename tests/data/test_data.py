@@ -152,7 +152,7 @@ def test_names_that_no_file_can_hold_are_rejected(axis, names, message):
         validate(adata, "x")
 
 
-@pytest.mark.parametrize("value", [2e37, 1e16, 1e-20])
+@pytest.mark.parametrize("value", [2e37, 3e38, 1e-40])
 def test_values_far_from_counts_are_rejected(value):
     x = np.zeros((6, 5))
     x[1, 2] = value

@@ -170,3 +170,18 @@ def test_a_container_may_have_less_memory_than_its_machine(tmp_path, monkeypatch
     assert memory_limit() == full
     (tmp_path / "memory.max").write_text("5000000\n")
     assert memory_limit() == 5.0
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        {"name": "pca", "n_components": 10**9},
+        {"name": "mlp", "hidden": [10**9]},
+        {"name": "mlp", "hidden": [3, 10**9]},
+        {"name": "vae", "hidden": [10**9]},
+    ],
+)
+def test_wide_encoders_without_a_decoder_are_refused(encoder):
+    changes = {"pipeline.feature_encoder": encoder}
+    with pytest.raises(UserError, match="MB"):
+        scgnn.run(load_recipe("pca_leiden", changes))

@@ -163,7 +163,6 @@ def test_the_dashboard_is_for_local_workers(tmp_path):
             "tls://a:-1",
             "tls://",
             "ws://a:1",
-            "inproc://x",
         ),
     ],
 )
