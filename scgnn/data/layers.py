@@ -1,4 +1,4 @@
-"""Where the counts are in an AnnData: X, raw or a layer."""
+"""The matrix of an AnnData that holds the counts: X, raw or a layer."""
 
 from __future__ import annotations
 
@@ -81,17 +81,17 @@ def choose_layer(
         return layer
     if MAIN in layers and has_counts(MAIN):
         return MAIN
-    found: list[str] = []
+    candidates: list[str] = []
     for name in layers:
-        if name != MAIN and has_counts(name) and not any(are_equal(name, n) for n in found):
-            found.append(name)
+        if name != MAIN and has_counts(name) and not any(are_equal(name, n) for n in candidates):
+            candidates.append(name)
     problem = "X does not hold counts" if MAIN in layers else "there is no X"
-    if len(found) > 1:
+    if len(candidates) > 1:
         advice = "set data.layer to one of these"
-        raise InputError(f"{source}: {problem}, but {', '.join(found)} do: {advice}")
-    if found:
-        log.warning(f"{source}: {problem}, so '{found[0]}' is used, which does (data.layer)")
-        return found[0]
+        raise InputError(f"{source}: {problem}, but {', '.join(candidates)} do: {advice}")
+    if candidates:
+        log.warning(f"{source}: {problem}, so '{candidates[0]}' is used, which does (data.layer)")
+        return candidates[0]
     if MAIN not in layers:
         advice = "set data.layer to the one to use"
         raise InputError(f"{source}: {problem}, and no layer holds counts ({choices}): {advice}")

@@ -113,7 +113,7 @@ def _check_range(x: csr_matrix, adata: AnnData, source: str) -> None:
     largest = x.data.max()
     if largest > MAX_COUNT or largest < MIN_LARGEST_COUNT:
         problem = f"the largest value is {_format_first(x, adata, x.data == largest)}"
-        raise InputError(f"{source}: {problem}, which is no count: choose another matrix")
+        raise InputError(f"{source}: {problem}, far from any count: choose another matrix")
 
 
 def _check_finite(x: csr_matrix, adata: AnnData, source: str) -> None:

@@ -221,7 +221,7 @@ def _connect_to_scheduler(address: str, security: Security | None) -> Iterator[C
         yield client
 
 
-def _refuse_password() -> str:
+def _reject_password() -> str:
     raise ValueError("the key is encrypted; remove its password")
 
 
@@ -239,7 +239,7 @@ def load_certificates(ca_file: Path, certificate: Path, key: Path) -> Security:
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(ca_file)
-        context.load_cert_chain(certificate, key, password=_refuse_password)
+        context.load_cert_chain(certificate, key, password=_reject_password)
     except (OSError, ValueError) as error:
         files = f"{ca_file}, {certificate} and {key}"
         problem = f"cannot be used ({' '.join(str(error).split())})"

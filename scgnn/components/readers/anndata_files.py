@@ -190,8 +190,8 @@ def _restore_names(table: pd.DataFrame) -> pd.DataFrame:
 def _find_matrices(file: Any) -> dict[str, str]:
     """Return the keys of the matrices in an h5ad file by the name of their layer."""
     keys = {MAIN: "X", RAW: "raw/X"}
-    found = {name: key for name, key in keys.items() if key in file}
-    return found | {n: f"layers/{n}" for n in file.get("layers", ()) if n not in found}
+    result = {name: key for name, key in keys.items() if key in file}
+    return result | {n: f"layers/{n}" for n in file.get("layers", ()) if n not in result}
 
 
 def _read_first_values(matrix: Any) -> np.ndarray:
