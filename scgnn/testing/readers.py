@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy import sparse
-
 from scgnn.components.readers import Reader
+from scgnn.data.layers import AUTO, find_counts, select_counts
 from scgnn.testing.check import register_check, require
 
 
 @register_check("reader")
 def check_returns_counts(reader: Reader) -> None:
-    """Check that it returns AnnData with nonnegative float32 values in a CSR matrix."""
+    """Check that it returns AnnData with counts: nonnegative numbers in X, raw or a layer."""
     from anndata import AnnData
 
     adata = reader()
     require(isinstance(adata, AnnData), f"it returns {type(adata).__name__}, not AnnData")
     require(all(adata.shape), f"it returns {adata.n_obs} cells and {adata.n_vars} genes")
-    require(sparse.issparse(adata.X) and adata.X.format == "csr", "X is not a CSR matrix")
-    require(adata.X.dtype == np.float32, f"X is {adata.X.dtype}, not float32")
-    require(adata.X.min() >= 0, f"X has negative values, e.g. {adata.X.min()}")
+    counts = select_counts(adata, find_counts(adata, AUTO, "the data")).X
+    require(counts.dtype.kind in "buif", f"its values have the type {counts.dtype}")
+    require(counts.min() >= 0, f"its values are negative, e.g. {counts.min()}")
 
 
 @register_check("reader")

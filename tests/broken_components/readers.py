@@ -8,13 +8,13 @@ from broken_components.case import register_broken
 from scgnn.components.readers import Demo, Reader
 
 
-@register_broken("returns_counts", "X is not a CSR matrix")
-class DenseReader(Reader):
-    """Returns a dense matrix."""
+@register_broken("returns_counts", "its values are negative, e.g. -1")
+class NegativeReader(Reader):
+    """Returns values that are no counts."""
 
     def __call__(self):
         adata = Demo(n_cells=20, n_genes=10)()
-        adata.X = adata.X.toarray()
+        adata.X = adata.X.toarray() - 1
         return adata
 
 
