@@ -153,7 +153,7 @@ def open_counts(file: Any, layer: str, path: Path) -> tuple[HDF5Matrix, Any, Any
     file
         The file.
     layer
-        As in :func:`scgnn.data.layers.find_counts`; whether a matrix holds counts is decided by its
+        As ``data.layer`` of a recipe; whether a matrix holds counts is decided by its
         first values, and equal matrices are not found.
     path
         Its path, in messages.

@@ -57,7 +57,7 @@ class Reader(Component, kind="reader"):
         Parameters
         ----------
         layer
-            As in :func:`scgnn.data.layers.find_counts`.
+            ``X``, ``raw``, the name of a layer, or ``auto``, as ``data.layer`` of a recipe.
 
         Raises
         ------

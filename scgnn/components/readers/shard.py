@@ -32,7 +32,7 @@ class ShardReader(Reader):
     world_size
         Number of parts.
     layer
-        As in :func:`scgnn.data.layers.find_counts`.
+        ``X``, ``raw``, the name of a layer, or ``auto``, as ``data.layer`` of a recipe.
     """
 
     reader: Reader
