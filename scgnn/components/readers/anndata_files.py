@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,13 +58,7 @@ class H5AD(Reader):
         path = resolve_file(self.path)
         with translate_read_errors(path, "h5ad"), open_hdf5(path) as file:
             dense = ["X"] if isinstance(file.get("X"), h5py.Dataset) else []
-            try:
-                adata = read_h5ad(path, as_sparse=dense)
-            except Exception:
-                adata = read_readable_parts(file, path)
-        adata.obs, adata.var = map(_restore_names, (adata.obs, adata.var))
-        check_matrices(adata, str(path))
-        return adata
+            return _read_all(lambda: read_h5ad(path, as_sparse=dense), lambda: file, path)
 
     def read_counts(self, layer: str = AUTO) -> tuple[AnnData, str]:
         if not self.n_top_genes:
@@ -114,13 +109,14 @@ class H5MU(Reader):
     modality: str | None = None
 
     def __call__(self) -> AnnData:
+        from anndata.io import read_elem
+
         path = resolve_file(self.path)
         with translate_read_errors(path, "h5mu"), open_hdf5(path) as file:
             name = self._select_modality(list(file.get("mod", ())), path)
             log.info(f"{path}: modality '{name}' is read")
-            adata = _read_group(file[f"mod/{name}"], path)
-        check_matrices(adata, str(path))
-        return adata
+            group = file[f"mod/{name}"]
+            return _read_all(lambda: read_elem(group), lambda: group, path)
 
     def _select_modality(self, modalities: list[str], path: Path) -> str:
         chosen = modalities if len(modalities) == 1 else []
@@ -134,15 +130,15 @@ class H5MU(Reader):
         return chosen[0]
 
 
-def _read_group(group: Any, path: Path) -> AnnData:
-    """Return the AnnData in a group of an HDF5 file."""
-    from anndata.io import read_elem
-
+def _read_all(read: Callable[[], Any], open_group: Callable[[], Any], path: Path) -> AnnData:
+    """Return everything in a file, without parts that the installed anndata cannot read."""
     try:
-        adata: AnnData = read_elem(group)
-        return adata
+        adata: AnnData = read()
     except Exception:
-        return read_readable_parts(group, path)
+        adata = read_readable_parts(open_group(), path)
+    adata.obs, adata.var = map(_restore_names, (adata.obs, adata.var))
+    check_matrices(adata, str(path))
+    return adata
 
 
 def open_counts(file: Any, layer: str, path: Path) -> tuple[HDF5Matrix, Any, Any]:
@@ -223,9 +219,4 @@ class Zarr(Reader):
             raise InputError(f"{path} is a file, but a zarr store is a folder")
         with translate_read_errors(path, "an AnnData in zarr"):
             check_zarr(path)
-            try:
-                adata = read_zarr(path)
-            except Exception:
-                adata = read_readable_parts(zarr.open_group(path, mode="r"), path)
-        check_matrices(adata, str(path))
-        return adata
+            return _read_all(lambda: read_zarr(path), lambda: zarr.open_group(path, mode="r"), path)
