@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 RECIPE_KEYS = [field.name for field in fields(Recipe)]
-KEYWORDS = ["labels_key", "out", "resume", "force", *RECIPE_KEYS]
+KEYWORDS = ["labels_key", "labels_file", "out", "resume", "force", *RECIPE_KEYS]
 
 
 def write_folder(result: RunResult, folder: Path) -> list[Path]:
@@ -51,6 +51,7 @@ def run(
     adata: AnnData | None = None,
     *,
     labels_key: str | None = None,
+    labels_file: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     force: bool = False,
@@ -65,7 +66,10 @@ def run(
     adata
         Raw counts, cells x genes, in place of the recipe's reader; not modified.
     labels_key
-        Column of ``obs`` with true labels, which are used for evaluation only.
+        Column of ``obs``, or of ``labels_file``, with true labels, which are used for evaluation
+        only.
+    labels_file
+        Text table with the names of cells and their true labels.
     out
         Folder for the files that the command writes; None writes none.
     resume
@@ -104,9 +108,12 @@ def run(
         check_type(name, flag, bool, "True or False")
     names = {argument.replace("__", "."): argument for argument in changes}
     paths = {argument.replace("__", "."): value for argument, value in changes.items()}
-    if labels_key is not None:
-        names["data.labels_key"] = "labels_key"
-        paths["data.labels_key"] = labels_key
+    if labels_file is not None:
+        check_type("labels_file", labels_file, (str, os.PathLike), "a path")
+        labels_file = os.fspath(labels_file)
+    for name, value in {"labels_key": labels_key, "labels_file": labels_file}.items():
+        if value is not None:
+            names[f"data.{name}"], paths[f"data.{name}"] = name, value
     complete = load_recipe(recipe, paths, names=names)
     if out is None:
         return execute(complete, adata, force=force).adata

@@ -7,6 +7,7 @@ import typer
 from scgnn.cli.app import app, suspend_gc
 from scgnn.cli.options import (
     DataListOption,
+    LabelsFileOption,
     LabelsKeyOption,
     PluginOption,
     RecipeArgument,
@@ -24,6 +25,7 @@ def check(
     recipe: RecipeArgument,
     data: DataListOption = None,
     labels_key: LabelsKeyOption = None,
+    labels_file: LabelsFileOption = None,
     changes: SetOption = None,
     seeds: SeedsOption = None,
     _plugins: PluginOption = None,
@@ -38,13 +40,13 @@ def check(
     if is_study(recipe):
         from scgnn.study.plan import describe_study
 
-        study = load_study_from_options(recipe, data, labels_key, seeds, changes)
+        study = load_study_from_options(recipe, data, labels_key, labels_file, seeds, changes)
         recipes = [run.recipe for run in study.runs]
         check_data_files(recipes)
         typer.echo(describe_study(study), nl=False)
     else:
         check_no_study_options(recipe, {"--seeds": seeds})
-        recipes = [load_recipe_from_options(recipe, changes, data, labels_key)]
+        recipes = [load_recipe_from_options(recipe, changes, data, labels_key, labels_file)]
         check_data_files(recipes)
         typer.echo(describe_plan(recipes[0]) + format_estimate(recipes[0]), nl=False)
     check_all_fit_memory(recipes)

@@ -23,6 +23,7 @@ OPTIONS = {  # by the setting or argument that they are the value of
     "data": "--data",
     "data.reader": "--data",
     "data.labels_key": "--labels-key",
+    "data.labels_file": "--labels-file",
     "seeds": "--seeds",
 }
 
@@ -70,6 +71,12 @@ DataListOption = Annotated[
 LabelsKeyOption = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="Column of obs with true labels, used for scores only."),
+]
+LabelsFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Table of cells and true labels, used for scores only (csv, tsv)."
+    ),
 ]
 PluginOption = Annotated[
     list[Path] | None,
@@ -141,6 +148,7 @@ def load_recipe_from_options(
     changes: list[str] | None,
     data: list[str] | None = None,
     labels_key: str | None = None,
+    labels_file: Path | None = None,
 ) -> Recipe:
     """Load the recipe of a command with the changes of its options."""
     from scgnn.components.readers import detect_reader
@@ -151,13 +159,14 @@ def load_recipe_from_options(
     paths = {"data.reader": detect_reader(data[0])} if data else {}
     values = parse_changes(changes or [])
     names = _name_options(values)
-    return load_recipe(recipe, paths | _parse_labels_key(labels_key) | values, names=names)
+    return load_recipe(recipe, paths | _parse_labels(labels_key, labels_file) | values, names=names)
 
 
 def load_study_from_options(
     study: str,
     data: list[str] | None,
     labels_key: str | None,
+    labels_file: Path | None,
     seeds: str | None,
     changes: list[str] | None,
 ) -> Study:
@@ -166,7 +175,7 @@ def load_study_from_options(
 
     values = parse_changes(changes or [])
     names = _name_options(values)
-    paths = values | _parse_labels_key(labels_key)
+    paths = values | _parse_labels(labels_key, labels_file)
     return load_study(study, paths, data=data or (), seeds=_parse_seeds(seeds), names=names)
 
 
@@ -188,8 +197,9 @@ def _name_options(changes: Mapping[str, Any]) -> dict[str, str]:
     return OPTIONS | {path: f"--set {path}" for path in changes}
 
 
-def _parse_labels_key(labels_key: str | None) -> dict[str, Any]:
-    return {} if labels_key is None else {"data.labels_key": labels_key}
+def _parse_labels(labels_key: str | None, labels_file: Path | None) -> dict[str, Any]:
+    paths = {} if labels_key is None else {"data.labels_key": labels_key}
+    return paths if labels_file is None else paths | {"data.labels_file": str(labels_file)}
 
 
 def _parse_seeds(text: str | None) -> list[int]:

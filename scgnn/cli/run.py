@@ -15,6 +15,7 @@ from scgnn.cli.options import (
     CacheDirOption,
     CacheSizeOption,
     DataListOption,
+    LabelsFileOption,
     LabelsKeyOption,
     PluginOption,
     RecipeArgument,
@@ -60,6 +61,7 @@ def run(
     recipe: RecipeArgument,
     data: DataListOption = None,
     labels_key: LabelsKeyOption = None,
+    labels_file: LabelsFileOption = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Output folder.", show_default="runs/RECIPE-DATA"),
@@ -142,7 +144,7 @@ def run(
             raise UserError("torchrun: only for recipes; use --jobs or --scheduler for a study")
         if export:
             raise UserError(f"--export: only for recipes; {recipe} is a study")
-        study = load_study_from_options(recipe, data, labels_key, seeds, changes)
+        study = load_study_from_options(recipe, data, labels_key, labels_file, seeds, changes)
         settings |= {"jobs": jobs, "scheduler": scheduler, "fail_fast": fail_fast}
         settings |= {"security": _load_certificates(tls_files, scheduler), "dashboard": dashboard}
         _run_study(study, **settings, threads=threads or 1, plugin_files=plugins or [])
@@ -152,7 +154,7 @@ def run(
     check_no_study_options(recipe, study_options)
     if export not in (None, *EXPORT_FORMATS):
         raise UserError(f"--export {export}: unknown format; known: {', '.join(EXPORT_FORMATS)}")
-    complete = load_recipe_from_options(recipe, changes, data, labels_key)
+    complete = load_recipe_from_options(recipe, changes, data, labels_key, labels_file)
     name = _derive_run_name(recipe, data)
     _run_recipe(complete, name, **settings, export=export is not None, threads=threads)
 

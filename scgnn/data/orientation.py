@@ -40,6 +40,11 @@ _CELL_PATTERN = re.compile(
 _GENE_HEADER = re.compile(
     r"genes?|gene_?ids?|gene_name|gene_symbol|symbols?|features?|ensembl(_id)?", re.IGNORECASE
 )
+_EXCEL_PATTERN = re.compile(
+    r"\d{1,2}-(mar|sep|dec|oct|apr|nov|feb)[a-z]*|(mar|sep|dec|oct|apr|nov|feb)-\d{1,2}"
+    r"|\d{1,2}/\d{1,2}/(\d\d)?\d\d|(19|20)\d\d-\d\d-\d\d( 00:00:00)?|\d\.\d+e\+\d\d",
+    re.IGNORECASE,
+)  # Zeeberg et al., BMC Bioinformatics 2004
 _CELL_HEADER = re.compile(r"cells?|cell_?id|cell_name|barcodes?", re.IGNORECASE)
 
 
@@ -99,6 +104,21 @@ def guess_orientation(
         reason = "rows look like {} and columns like {}".format(*best.split("_by_"))
         return OrientationGuess(best, evidence[best], f"{reason} ({examples})")
     return OrientationGuess(None, 0.0, f"names do not distinguish genes from cells ({examples})")
+
+
+def is_cell_name(name: str) -> bool:
+    """Return whether a name looks like that of a cell, e.g. a barcode."""
+    return _CELL_PATTERN.fullmatch(name) is not None
+
+
+def looks_like_name(name: str) -> bool:
+    """Return whether a name looks like that of a gene or cell."""
+    return is_cell_name(name) or _GENE_PATTERN.fullmatch(name) is not None
+
+
+def looks_like_excel(name: str) -> bool:
+    """Return whether a spreadsheet may have made a date or number of a gene name."""
+    return _EXCEL_PATTERN.fullmatch(name) is not None
 
 
 def _collect_evidence(names: Sequence[str]) -> _AxisEvidence:

@@ -2,42 +2,77 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scgnn.errors import InputError
+from scgnn.evaluation.labels_file import read_labels_file
 from scgnn.registry.component import format_unknown_name
 from scgnn.seeding import generator
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+log = logging.getLogger("scgnn")
+
 Scores = dict[str, float | None]
 
+MISSING_LABELS = {"", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "None"}
 MAX_SILHOUETTE_CELLS = 10_000  # its cost is quadratic
 
 
-def get_true_labels(adata: AnnData, labels_key: str) -> np.ndarray:
+def get_true_labels(
+    adata: AnnData, labels_key: str | None, labels_file: str | None = None
+) -> np.ndarray:
     """Return the true label of each cell as text [cells], "" where it is missing.
+
+    Parameters
+    ----------
+    adata
+        Data with the names of the cells.
+    labels_key
+        Column of ``obs`` or, with a file, of this file.
+    labels_file
+        File with the labels.
 
     Raises
     ------
     InputError
-        If ``obs`` has no such column, or it has no labels.
+        There is no such column or file, or it has no labels.
     """
+    if labels_file is not None:
+        labels, place = read_labels_file(labels_file, labels_key, adata.obs_names), labels_file
+    else:
+        labels = _get_labels_of_obs(adata, str(labels_key))
+        place = f"column '{labels_key}' of obs"
+    labels = np.array(["" if label in MISSING_LABELS else label for label in labels], dtype=object)
+    n_missing = int((labels == "").sum())
+    if n_missing == len(labels):
+        raise InputError(
+            f"{'data.labels_file' if labels_file else 'data.labels_key'}: {place} is empty"
+        )
+    if n_missing:
+        log.info(
+            f"{n_missing:,} of {len(labels):,} cells have no label and are not scored with one"
+        )
+    return labels
+
+
+def _get_labels_of_obs(adata: AnnData, labels_key: str) -> np.ndarray:
     if labels_key not in adata.obs:
         problem = format_unknown_name("column", labels_key, [str(c) for c in adata.obs.columns])
-        raise InputError(f"data.labels_key: {problem} (columns of obs)")
+        advice = ""
+        if labels_key in adata.var_names:
+            advice = "; it is read as a gene: of a text table, set data.reader.annotation_columns"
+        raise InputError(f"data.labels_key: {problem} (columns of obs){advice}")
     values = adata.obs[labels_key]
     try:
-        labels = np.where(values.isna(), "", values.astype(str))
+        return np.where(values.isna(), "", values.astype(str).str.strip())
     except UnicodeDecodeError:
         problem = f"column '{labels_key}' of obs holds bytes that are not text in UTF-8"
         raise InputError(f"data.labels_key: {problem}") from None
-    if not (labels != "").any():
-        raise InputError(f"data.labels_key: column '{labels_key}' of obs is empty")
-    return labels
 
 
 def score_separation(embedding: np.ndarray, clusters: np.ndarray, seed: int) -> Scores:

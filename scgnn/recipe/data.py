@@ -24,7 +24,10 @@ class Data:
         Where the counts are: ``X``, ``raw`` or the name of a layer. ``auto`` is X if it holds
         counts, which are whole numbers, else the only other matrix that does; without any, X.
     labels_key
-        Column of obs with the true labels, used for scores only.
+        Column of obs, or of ``labels_file``, with the true labels, used for scores only.
+    labels_file
+        Text table with the true labels: names of cells in one column, labels in the column
+        ``labels_key``, or in the only other one.
     batch_key
         Column of obs with the batch of each cell, for components that use batches.
     thinning_fraction
@@ -46,6 +49,7 @@ class Data:
     reader: Reader = Demo()
     layer: str = AUTO
     labels_key: str | None = None
+    labels_file: str | None = None
     batch_key: str | None = None
     thinning_fraction: ProperFraction = 0.0
     holdout_fraction: ProperFraction = 0.0
@@ -56,6 +60,7 @@ class Data:
     def __post_init__(self) -> None:
         for key, path in {
             "reader.path": getattr(self.reader, "path", None),
+            "labels_file": self.labels_file,
             "truth_path": self.truth_path,
         }.items():
             try:

@@ -168,7 +168,9 @@ def describe_plan(recipe: Recipe) -> str:
     data, pipeline = recipe.data, recipe.pipeline
     lines = [f"seed        {recipe.seed}", f"data        {format_inline(data.reader)}"]
     lines += [f"            {format_inline(transform)}" for transform in data.transforms]
-    lines.append(f"labels      {data.labels_key or 'none: no scores against labels'}")
+    places = (data.labels_key, data.labels_file and f"in {data.labels_file}")
+    labels = " ".join(filter(None, places)) or "none: no scores against labels"
+    lines.append(f"labels      {labels}")
     lines.append(f"pipeline    {pipeline.name}: {extract_summary(type(pipeline))}")
     for key, field in recipe_fields(pipeline).items():
         lines.append(f"  {key:<25} {format_inline(getattr(pipeline, field.name))}")

@@ -61,6 +61,7 @@ UNSHARDED_DATA_FIELDS = (
     "holdout_fraction",
     "thinning_fraction",
     "truth_path",
+    "labels_file",
     "permuted_gene_fraction",
     "batch_key",
 )

@@ -164,6 +164,7 @@ def check_data_files(recipes: Iterable[Recipe]) -> None:
     for data in (recipe.data for recipe in recipes):
         files["data.reader.path", getattr(data.reader, "path", "")] = None
         files["data.truth_path", data.truth_path or ""] = None
+        files["data.labels_file", data.labels_file or ""] = None
     missing = [(key, path) for key, path in files if path and not expand_local_path(path).exists()]
     if missing:
         raise RecipeError([f"{key}: {path} does not exist" for key, path in missing])
@@ -176,6 +177,8 @@ def make_paths_absolute(recipe: Recipe) -> Recipe:
         data = replace(data, reader=replace(data.reader, path=_make_absolute(path)))  # type: ignore[type-var]
     if data.truth_path:
         data = replace(data, truth_path=_make_absolute(data.truth_path))
+    if data.labels_file:
+        data = replace(data, labels_file=_make_absolute(data.labels_file))
     return replace(recipe, data=data)
 
 

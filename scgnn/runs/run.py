@@ -36,12 +36,14 @@ from scgnn.runs.preflight import preflight
 from scgnn.runs.results import Metrics, RunResult, annotate
 from scgnn.seeding import isolate_third_party_code, seed_for
 from scgnn.state import State, to_dense
+from scgnn.training.collectives import communicator
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 log = logging.getLogger("scgnn")
 
+MIN_CELLS = 3
 WORKING_MEMORY_MIB = 4  # of scikit-learn; else a silhouette stores all pairwise distances
 
 
@@ -127,13 +129,17 @@ def _prepare(recipe: Recipe, adata: AnnData | None) -> PreparedData:
         adata = adata.to_memory() if adata.isbacked else adata
         layer = find_counts(adata, data.layer, source)
     labels = None
-    if data.labels_key is not None:
-        labels = clustering.get_true_labels(adata, data.labels_key)
+    if data.labels_key is not None or data.labels_file is not None:
+        labels = clustering.get_true_labels(adata, data.labels_key, data.labels_file)
     original = keep_genes_of_counts(adata, layer, source)
     counts = validate(select_counts(adata, layer, source), source)
-    if data.labels_key is not None:
+    if data.labels_key in counts.obs:
         del counts.obs[data.labels_key]  # out of reach of everything that follows
     transformed, targets = prepare_imputation_targets(counts, recipe)
+    n_cells = communicator().all_reduce_sum(transformed.n_obs)
+    if n_cells < MIN_CELLS:
+        problem = f"{source}: {n_cells} of {counts.n_obs:,} cells remain after filtering"
+        raise InputError(f"{problem}: at least {MIN_CELLS} are required; keep more cells")
     state = to_state(transformed, _encode_batches(transformed, data.batch_key))
     if labels is not None:
         labels = labels[counts.obs_names.get_indexer(state.cells)]

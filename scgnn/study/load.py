@@ -42,6 +42,7 @@ from scgnn.study.study_file import (
     make_list_node,
 )
 
+PATH_KEYS = ("path", "truth_path", "labels_file")
 STUDY_KEYS = [field.name for field in fields(StudyFile)]
 
 
@@ -136,7 +137,8 @@ def _resolve_paths(node: Node, path: str = "") -> Any:
     if key == "controls" and node.location.line:  # relative to the file that names it, as ``base``
         folder = Path(node.location.source).parent
     is_path = {"reader": is_data_path, "controls": is_recipe_path}.get(key)
-    if isinstance(value, str) and (is_path(value) if is_path else key in ("path", "truth_path")):
+    is_file = is_path(value) if is_path and isinstance(value, str) else key in PATH_KEYS
+    if isinstance(value, str) and is_file:
         return os.path.realpath(folder / expand_local_path(value))
     return value
 

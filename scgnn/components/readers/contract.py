@@ -9,7 +9,7 @@ import os
 import stat
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from scgnn.arguments import expand_local_path
+from scgnn.arguments import expand_local_path, is_unicode
+from scgnn.components.readers.foreign_formats import check_not_foreign
 from scgnn.data.layers import AUTO, find_counts
 from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 GZIP_MAGIC = b"\x1f\x8b"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+UNDEFINED_BYTES = {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # in Windows-1252
+N_HEAD_BYTES = 512
 MAX_LINE_LENGTH = 2**25  # characters, of the names of 1.7 million 10x barcodes
 CORRUPT_FILE_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
 
@@ -129,19 +133,38 @@ def open_maybe_gzip(path: Path) -> IO[bytes]:
 
 
 def iter_lines(file: IO[bytes], path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file, with their ends.
+    """Yield the lines of a text file in UTF-8 or UTF-16, with their ends.
+
+    What is not UTF-8 is decoded as Windows-1252, and logged.
 
     Raises
     ------
     InputError
-        If a line is longer than any line of a table, as in a file that is not text.
+        If the file is not text, or a line is longer than any line of a table.
     """
-    text = io.TextIOWrapper(cast(io.BufferedReader, file), encoding="utf-8-sig")
+    reader = cast(io.BufferedReader, file)
+    head = reader.peek(N_HEAD_BYTES)[:N_HEAD_BYTES]
+    check_not_foreign(head, path)
+    encoding = "utf-16" if head.startswith(UTF16_MARKS) else "utf-8-sig"
+    text = io.TextIOWrapper(reader, encoding=encoding, errors="surrogateescape")
+    is_utf8 = True
     while line := text.readline(MAX_LINE_LENGTH + 1):
         if len(line) > MAX_LINE_LENGTH:
             problem = f"has a line of more than {MAX_LINE_LENGTH:,} characters"
             raise InputError(f"{path} {problem}: provide a text table, or another format")
+        if not line.isascii() and not is_unicode(line):
+            if is_utf8:
+                log.warning(f"{path} is not in UTF-8 and is read as Windows-1252 (Latin-1)")
+            is_utf8 = False
+            line = _decode_windows_1252(line)
+        if "\0" in line:
+            raise InputError(f"{path} has null characters, so it is not text: export it again")
         yield line
+
+
+def _decode_windows_1252(line: str) -> str:
+    data = line.encode("utf-8", "surrogateescape")
+    return data.decode("cp1252") if not UNDEFINED_BYTES & set(data) else data.decode("latin-1")
 
 
 def select_genes(adata: AnnData, mask: np.ndarray) -> AnnData:
@@ -151,16 +174,21 @@ def select_genes(adata: AnnData, mask: np.ndarray) -> AnnData:
         return adata[:, mask].copy()
 
 
-def make_anndata(counts: Any, obs: dict[str, Any], var: dict[str, Any]) -> AnnData:
-    """Return an AnnData of counts, cells x genes, from ``names`` and other columns of each axis."""
+def make_anndata(
+    counts: Any,
+    cells: Sequence[str],
+    genes: Sequence[str],
+    obs: Mapping[str, Any] | None = None,
+    var: Mapping[str, Any] | None = None,
+) -> AnnData:
+    """Return an AnnData of counts, cells x genes, from the names and annotation of each axis."""
     import pandas as pd
     from anndata import AnnData
 
     frames = []
-    for columns in (obs, var):
-        index = pd.Index(columns["names"], dtype=object)
-        others = {key: column for key, column in columns.items() if key != "names"}
-        frames.append(pd.DataFrame(others, index=index))
+    for names, columns in ((cells, obs), (genes, var)):
+        index = pd.Index(list(names), dtype=object)
+        frames.append(pd.DataFrame(dict(columns or {}), index=index))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as above
         return AnnData(csr_matrix(counts, dtype=np.float32), obs=frames[0], var=frames[1])

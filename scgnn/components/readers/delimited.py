@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import re
 import warnings
+from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix, hstack
 
 from scgnn.components.readers.contract import (
     MAX_LINE_LENGTH,
@@ -23,18 +24,32 @@ from scgnn.components.readers.contract import (
     resolve_file,
     translate_read_errors,
 )
-from scgnn.data.orientation import Orientation, guess_orientation
+from scgnn.components.readers.number_format import is_text, parse_number
+from scgnn.components.readers.table_annotation import (
+    MAX_EDGE,
+    Suspect,
+    find_not_whole,
+    is_annotation_name,
+    iter_suspects,
+)
+from scgnn.components.readers.table_layout import (
+    SEPARATORS,
+    TableLayout,
+    TableOptions,
+    detect_layout,
+    is_mostly_text,
+    number_rows,
+    split_fields,
+)
+from scgnn.data.orientation import Orientation, guess_orientation, looks_like_excel
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-SEPARATORS = {"comma": ",", "tab": "\t", "semicolon": ";", "space": " "}
-MISSING_VALUES = {"", "na", "nan", "null", "none", "#n/a"}
-INDEX_HEADER = re.compile(
-    r"id|index|names?|cells?|cell_id|barcodes?|genes?|gene_?id|symbol", re.IGNORECASE
-)
-N_SNIFFED_LINES = 5
+MIN_SNIFFED_LINES, MAX_SNIFFED_LINES = 5, 100
+DECLARED = "they are declared"
+MAX_SNIFFED_LENGTH = 2**21  # characters, beyond the lines of the minimum
 
 
 @Reader.register("csv")
@@ -42,8 +57,11 @@ N_SNIFFED_LINES = 5
 class CSV(Reader):
     """Text table with names in the first line and first column, plain or .gz.
 
-    The header of the first column can be missing, as written by R. The file is read line by line
-    into a sparse matrix.
+    The header of the first column can be missing, as written by R, or the whole header, whose names
+    are then numbers. Columns and rows of text become annotation (``obs`` and ``var``), as do
+    numbers that are not counts (gene lengths, totals per cell, …), which are detected from their
+    names and values and logged. Three columns of cells, genes and counts, one line for each count,
+    are read, too. The file is read line by line into a sparse matrix.
 
     Parameters
     ----------
@@ -55,28 +73,75 @@ class CSV(Reader):
         the names clearly contradict is an error, too.
     separator
         Separator of the values; auto detects it from the first lines.
+    decimal
+        Decimal separator of the values; auto detects it from the first lines.
+    has_header
+        Whether the first line has the names of the columns; null detects it.
+    name_column
+        Column with the names of the rows; "" is the first one.
+    annotation_columns
+        Columns of numbers that are not counts; null detects them.
+    annotation_rows
+        Rows of numbers that are not counts; null detects them.
     """
 
     path: str = ""
     orientation: Literal["cells_by_genes", "genes_by_cells", "auto"] = "auto"
     separator: Literal["auto", "comma", "tab", "space", "semicolon"] = "auto"
+    decimal: Literal["auto", "point", "comma"] = "auto"
+    has_header: bool | None = None
+    name_column: str = ""
+    annotation_columns: tuple[str, ...] | None = None
+    annotation_rows: tuple[str, ...] | None = None
 
     def __call__(self) -> AnnData:
         path = resolve_file(self.path)
+        options = TableOptions(
+            SEPARATORS.get(self.separator),
+            None if self.decimal == "auto" else self.decimal,
+            self.has_header,
+            self.name_column or None,
+        )
         with translate_read_errors(path, "a table"), open_maybe_gzip(path) as file:
-            layout = detect_layout(read_head(file, path), path, self.separator)
+            head = read_head(file, path)
+            layout = detect_layout(head, path, options)
         with translate_read_errors(path, "a table"), open_maybe_gzip(path) as file:
-            names, values = _parse_table(iter_text_lines(file, path), layout, path)
-        rows, columns = {"names": names}, {"names": layout.columns}
-        if self._resolve_orientation(path, names, layout) == "genes_by_cells":
-            return make_anndata(values.T, columns, rows)
-        return make_anndata(values, rows, columns)
+            lines = iter_text_lines(file, path)
+            if (order := _detect_triplets(head, layout, path)) is not None:
+                return _read_triplets(lines, layout, order, path)
+            table = _parse_table(lines, layout, path)
+        return self._assemble(table, path)
+
+    def _assemble(self, table: Table, path: Path) -> AnnData:
+        """Set the annotation aside, and return the counts, cells x genes."""
+        roles = Roles(table, path, self.annotation_columns, self.annotation_rows)
+        rows, columns = roles.row_names, roles.column_names
+        has_names = table.layout.has_header
+        orientation = self._resolve_orientation(
+            path, rows, columns if has_names else [], table.layout.corner
+        )
+        roles.set_suspects_aside(are_columns_cells=orientation == "genes_by_cells")
+        rows, columns, values = roles.row_names, roles.column_names, roles.values
+        if not has_names:
+            axis = "cell" if orientation == "genes_by_cells" else "gene"
+            log.warning(f"{path} has no header: {axis}s are named {axis}_1, {axis}_2, …")
+            columns = [f"{axis}_{i + 1}" for i in range(len(columns))]
+        obs, var = roles.row_annotation, roles.column_annotation
+        if orientation == "genes_by_cells":
+            values, rows, columns, obs, var = values.T, columns, rows, var, obs
+        if n := sum(map(looks_like_excel, columns)):
+            example = next(filter(looks_like_excel, columns))
+            log.warning(
+                f"{path}: {n:,} gene names such as '{example}' are dates or numbers that a "
+                "spreadsheet made of other names; use the original table"
+            )
+        return make_anndata(values, rows, columns, obs, var)
 
     def _resolve_orientation(
-        self, path: Path, names: list[str], layout: TableLayout
+        self, path: Path, names: list[str], columns: list[str], corner: str
     ) -> Orientation:
         """Return the declared or detected orientation."""
-        guess = guess_orientation(names, layout.columns, layout.corner)
+        guess = guess_orientation(names, columns, corner)
         if self.orientation == "auto":
             if guess.orientation is None:
                 advice = "set orientation to cells_by_genes or genes_by_cells"
@@ -91,82 +156,192 @@ class CSV(Reader):
         return self.orientation
 
 
-class TableLayout(NamedTuple):
-    """Layout of a table.
+class TextRow(NamedTuple):
+    """A row of annotation: its position among all rows, from 1, name, fields, and place."""
+
+    position: int
+    name: str
+    fields: list[str]
+    location: str
+
+
+class Table(NamedTuple):
+    """Content of a table.
 
     Attributes
     ----------
-    separator
-        Separator character.
-    columns
-        Names of the columns of values.
-    corner
-        Header of the column of row names, or "".
+    layout
+        Its layout.
+    names
+        Names of the rows of numbers.
+    values
+        Values of the columns in ``layout.values``, rows x columns.
+    fields
+        Fields of each other column, by its position.
+    text_rows
+        Rows of text at the beginning and end.
     """
 
-    separator: str
-    columns: list[str]
-    corner: str
+    layout: TableLayout
+    names: list[str]
+    values: csr_matrix
+    fields: dict[int, list[str]]
+    text_rows: list[TextRow]
 
 
-def detect_layout(head: list[str], path: Path, separator: str = "auto") -> TableLayout:
-    """Return the layout of a table.
+class Roles:
+    """Which rows and columns of a table are values, and which are annotation.
 
     Parameters
     ----------
-    head
-        First lines of the table.
+    table
+        Content of the table.
     path
         Path in messages.
-    separator
-        Key of ``SEPARATORS``, or auto for that with the most columns.
-
-    Raises
-    ------
-    InputError
-        If the lines do not have the same number of columns, or names or numbers are missing.
+    annotation_columns, annotation_rows
+        Names of those that are not counts; None detects them.
     """
-    choices = SEPARATORS if separator == "auto" else {separator: SEPARATORS[separator]}
-    candidates = []
-    for sep in choices.values():
-        rows = [_split_fields(line, sep) for line in head]
-        widths = {len(row) for row in rows[1:]}
-        if len(widths) == 1 and 2 <= max(widths) <= len(rows[0]) + 1 <= max(widths) + 1:
-            candidates.append((max(widths), sep, rows))
-    if not candidates:
-        raise InputError(
-            f"{path} is not a table with names in its first line and first column, separated by "
-            f"{' or '.join(choices)}: the first {len(head)} lines differ in their number of columns"
-        )
-    width, sep, rows = max(candidates, key=lambda candidate: candidate[0])
-    corner, columns = (rows[0][0], rows[0][1:]) if len(rows[0]) == width else ("", rows[0])
-    _check_names(path, corner, columns, [row[0] for row in rows[1:]])
-    if not any(_is_numeric([value]) for row in rows[1:] for value in row[1:]):
-        raise InputError(f"{path} has no numbers in its first {len(head)} lines")
-    return TableLayout(sep, columns, corner)
+
+    def __init__(
+        self,
+        table: Table,
+        path: Path,
+        annotation_columns: tuple[str, ...] | None,
+        annotation_rows: tuple[str, ...] | None,
+    ) -> None:
+        self.path, self.decimal = path, table.layout.decimal
+        self.is_declared = (annotation_rows is not None, annotation_columns is not None)
+        layout, start, stop = table.layout, *table.layout.values
+        columns = layout.columns
+        self.row_names = list(table.names)
+        self.row_annotation: dict[str, Any] = {}
+        self.column_annotation: dict[str, Any] = {}
+        positions = list(range(start, stop))
+        blocks = [table.values]
+        sandwiched = []
+        for i, fields in table.fields.items():
+            is_kept = (
+                columns[i] not in annotation_columns
+                if annotation_columns is not None
+                else (not is_annotation_name(columns[i]))
+            )
+            if i in layout.text_columns or not is_kept:
+                self._add(self.row_annotation, columns[i] or f"column_{i + 1}", fields)
+                continue
+            if not columns[i] and fields in number_rows(len(fields)):
+                continue
+            sandwiched.append(i)
+            location = f"{path}, column '{columns[i]}'"
+            numbers = [[parse_number(field, layout.decimal, location)] for field in fields]
+            blocks.insert(len(blocks) if i >= stop else len(blocks) - 1, csr_matrix(numbers))
+            positions.insert(len(positions) if i >= stop else len(positions) - (stop - start), i)
+        if sandwiched and annotation_columns is None:
+            names = ", ".join(f"'{columns[i]}'" for i in sandwiched[:3])
+            texts = [i for i in layout.text_columns if i != layout.name_column]
+            text = columns[texts[0] if texts else layout.name_column]
+            more = f" and {len(sandwiched) - 3:,} more" if len(sandwiched) > 3 else ""
+            problem = f"the columns {names}{more} are separated from the values by '{text}'"
+            advice = "set annotation_columns to those of them that are not counts, or to []"
+            raise InputError(f"{path}: {problem}: {advice}")
+        self.values = csr_matrix(hstack(blocks)) if len(blocks) > 1 else table.values
+        self.column_names = [columns[i] for i in positions]
+        for row in table.text_rows:
+            self._add(self.column_annotation, row.name, [row.fields[i] for i in positions])
+        if self.row_annotation or self.column_annotation:
+            keys = [*self.row_annotation, *self.column_annotation]
+            log.info(f"{path}: text is stored as annotation: {_quote(keys)}")
+        self._take(1, self._find_named(self.column_names, annotation_columns, columns, "columns"))
+        self._take(0, self._find_named(self.row_names, annotation_rows, self.row_names, "rows"))
+
+    def _find_named(
+        self, names: list[str], declared: tuple[str, ...] | None, known: list[str], axis: str
+    ) -> list[Suspect]:
+        """Return what is declared, or has a name of annotation."""
+        if declared is None:
+            named = [i for i, name in enumerate(names) if is_annotation_name(name)]
+            return [Suspect(i, "their names are those of annotation") for i in named]
+        texts = self.row_annotation if axis == "columns" else self.column_annotation
+        for name in declared:
+            if name not in known and name not in texts:
+                problem = f"annotation_{axis} has '{name}'"
+                raise InputError(f"{self.path}: {problem}, but the table has no such {axis[:-1]}")
+        return [Suspect(i, DECLARED) for i, name in enumerate(names) if name in declared]
+
+    def set_suspects_aside(self, are_columns_cells: bool) -> None:
+        """Set aside what is no count by its values, where that is not declared."""
+        if not any(self.is_declared):
+            rows, columns = find_not_whole(self.values)
+            reason = "their values are not counts, unlike the others"
+            self._take(1, [Suspect(i, reason) for i in sorted(columns)])
+            self._take(0, [Suspect(i, reason) for i in sorted(rows)])
+        if not self.is_declared[1]:
+            self._take(1, list(iter_suspects(self.column_names, self.values, are_columns_cells)))
+        if not self.is_declared[0]:
+            values = csr_matrix(self.values.T)
+            self._take(0, list(iter_suspects(self.row_names, values, not are_columns_cells)))
+
+    def _take(self, axis: int, suspects: list[Suspect]) -> None:
+        """Move rows (axis 0) or columns (1) to the annotation of the other axis."""
+        if not suspects:
+            return
+        names, kind = (self.column_names, "column") if axis else (self.row_names, "row")
+        for suspect in suspects:
+            if not suspect.is_certain:
+                problem = f"{kind} '{names[suspect.position]}' may not hold counts"
+                advice = (
+                    f"set annotation_{kind}s to [{names[suspect.position]}], or to [] if it does"
+                )
+                problem = f"{problem}, because {suspect.reason}"
+                raise InputError(f"{self.path}: {problem}: {advice}")
+        annotation = self.row_annotation if axis else self.column_annotation
+        for i, *_ in suspects:
+            part = self.values[:, [i]] if axis else self.values[[i]].T
+            self._add(annotation, names[i] or f"{kind}_{i + 1}", part.toarray().ravel())
+        mask = np.ones(len(names), dtype=bool)
+        mask[[suspect.position for suspect in suspects]] = False
+        if not mask.any():
+            raise InputError(f"{self.path} has no {kind}s of counts: set annotation_{kind}s to []")
+        self.values = self.values[:, mask] if axis else self.values[mask]
+        kept = [name for name, is_kept in zip(names, mask, strict=True) if is_kept]
+        of_kept = self.column_annotation if axis else self.row_annotation
+        for key, values in of_kept.items():
+            of_kept[key] = np.asarray(values)[mask]
+        if axis:
+            self.column_names = kept
+        else:
+            self.row_names = kept
+        by_reason: dict[str, list[str]] = {}
+        for suspect in suspects:
+            by_reason.setdefault(suspect.reason, []).append(names[suspect.position])
+        for reason, members in by_reason.items():
+            if reason != DECLARED:
+                log.warning(
+                    f"{self.path}: {kind}s stored as annotation and not as counts, because "
+                    f"{reason}: {_quote(members)} (annotation_{kind}s)"
+                )
+
+    def _add(self, annotation: dict[str, Any], name: str, values: Any) -> None:
+        """Add a column of annotation, as numbers if all are, under a name of its own."""
+        if isinstance(values, list) and not any(map(is_text, values)):
+            with suppress(InputError):
+                values = np.array([parse_number(v, self.decimal, "") for v in values])
+        is_array = isinstance(values, np.ndarray)
+        if is_array and (abs(values) < 2**53).all() and (values == np.floor(values)).all():
+            values = values.astype(np.int64)
+        unique, i = name, 0
+        while unique in annotation:
+            i += 1
+            unique = f"{name}-{i}"
+        annotation[unique] = values
 
 
-def _check_names(path: Path, corner: str, columns: list[str], names: list[str]) -> None:
-    """Raise InputError if the first line or first column has numbers instead of names."""
-    if not corner or INDEX_HEADER.fullmatch(corner):
-        return
-    if _is_numeric([corner, *columns]):
-        raise InputError(f"{path}: the first line has numbers instead of names: add a header")
-    if _is_numeric(names):
-        problem = f"the first column, '{corner}', has numbers instead of names"
-        raise InputError(f"{path}: {problem}: add row names")
-
-
-def _is_numeric(values: list[str]) -> bool:
-    try:
-        [float(value) for value in values]
-    except ValueError:
-        return False
-    return True
+def _quote(names: list[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:5])
+    return f"{shown} and {len(names) - 5:,} more" if len(names) > 5 else shown
 
 
 def iter_text_lines(file: IO[bytes], path: Path) -> Iterator[str]:
-    """Yield the lines of a UTF-8 file that are not blank."""
+    """Yield the lines of a text file that are not blank."""
     for line in iter_lines(file, path):
         if line.strip():
             yield line.rstrip("\r\n")
@@ -174,74 +349,201 @@ def iter_text_lines(file: IO[bytes], path: Path) -> Iterator[str]:
 
 def read_head(file: IO[bytes], path: Path) -> list[str]:
     """Return the first lines of a table that are not blank; fewer if they are long."""
-    head, length = [], 0
+    head: list[str] = []
+    length = 0
     for line in iter_lines(file, path):
         length += len(line)
         if line.strip():
             head.append(line.rstrip("\r\n"))
         limit = MAX_LINE_LENGTH if len(head) > 1 else 2 * MAX_LINE_LENGTH
-        if len(head) == N_SNIFFED_LINES or length > limit:
+        if len(head) >= MIN_SNIFFED_LINES:
+            limit = MAX_SNIFFED_LENGTH
+        if len(head) == MAX_SNIFFED_LINES or length > limit:
             break
     return head
 
 
-def _split_fields(line: str, separator: str) -> list[str]:
-    """Split a line at its separator and remove quotes."""
-    text = line.strip() if separator == " " else line
-    if '"' not in line:
-        fields = line.split(None if separator == " " else separator)
-    else:
-        try:
-            fields = next(csv.reader([text], delimiter=separator, skipinitialspace=True))
-        except csv.Error:  # a field above 128 KiB: a wide table with another separator
-            return [text]
-    return [field.strip() for field in fields]
-
-
-def _parse_table(
-    lines: Iterator[str], layout: TableLayout, path: Path
-) -> tuple[list[str], csr_matrix]:
-    """Return row names and values, rows x columns."""
-    next(lines)
-    names, indices, data, indptr = [], [], [], [0]
+def _parse_table(lines: Iterator[str], layout: TableLayout, path: Path) -> Table:
+    """Return the content of a table."""
+    parser = RowParser(layout)
+    names: list[str] = []
+    indices, data, indptr = [], [], [0]
+    columns = [i for i in parser.outside if i != layout.name_column]
+    fields: dict[int, list[str]] = {i: [] for i in columns}
+    text_rows: list[TextRow] = []
+    n_unnamed = n_rows = 0
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)  # np.fromstring's for invalid numbers
-        for number, line in enumerate(lines, start=2):
-            name, row = _parse_row(line, layout, f"{path}, line {number}")
+        for number, line in enumerate(islice(lines, layout.n_skipped, None), layout.n_skipped + 1):
+            location = f"{path}, line {number}"
+            is_declared = n_rows < layout.n_annotation_rows
+            row, values = (None, None) if is_declared else parser.parse_numbers(line)
+            if row is None:
+                row = parser.split(line, location)
+                if not any(row) or (len(row) == 1 and line.startswith("#")):
+                    continue
+            n_rows += 1
+            name = row[layout.name_column]
+            if is_declared or (not name and not names) or (values is None and parser.is_text(row)):
+                name = name or next(filter(None, row), "") or f"row_{number}"
+                text_rows.append(TextRow(n_rows, name, row, location))
+                if len(text_rows) > 3 * MAX_EDGE + layout.n_annotation_rows:
+                    break
+                continue
+            if values is None:
+                values = parser.parse_each(row, location)
+            for i in columns:
+                fields[i].append(row[i])
+            if not name:
+                n_unnamed += 1
+                name = f"unnamed_{number}"
             names.append(name)
-            indices.append(np.flatnonzero(row).astype(np.int32))
-            data.append(row[indices[-1]])
+            indices.append(np.flatnonzero(values).astype(np.int32))
+            data.append(_narrow(values[indices[-1]]))
             indptr.append(indptr[-1] + len(indices[-1]))
+    for text_row in text_rows:
+        is_edge = text_row.position <= MAX_EDGE or text_row.position > n_rows - MAX_EDGE
+        if not is_edge and not is_annotation_name(text_row.name):
+            parser.parse_each(text_row.fields, text_row.location)  # raises the error
+    if not names:
+        raise InputError(f"{path} has no rows of numbers: provide counts")
+    if n_unnamed:
+        log.warning(f"{path}: rows without a name are named unnamed_LINE ({n_unnamed:,})")
+    shape = (len(names), parser.stop - parser.start)
     parts = (np.concatenate(data), np.concatenate(indices), np.array(indptr))
-    return names, csr_matrix(parts, shape=(len(names), len(layout.columns)))
+    return Table(layout, names, csr_matrix(parts, shape=shape), fields, text_rows)
 
 
-def _parse_row(line: str, layout: TableLayout, location: str) -> tuple[str, np.ndarray]:
-    """Return the name and the values of a line, by a slower parser if they need it."""
-    sep = layout.separator
-    text = line.strip() if sep == " " else line
-    quote = '"' if text[0] == '"' else ""  # R quotes the names and not the numbers
-    name, _, rest = text.removeprefix(quote).partition(quote + sep)
-    if '"' not in rest:
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """Return values as float32 if that loses nothing, as for counts."""
+    narrow = values.astype(np.float32)
+    return narrow if np.array_equal(narrow, values, equal_nan=True) else values
+
+
+class RowParser:
+    """Parser of the lines of a table.
+
+    Parameters
+    ----------
+    layout
+        Layout of the table.
+    """
+
+    def __init__(self, layout: TableLayout) -> None:
+        self.layout = layout
+        self.start, self.stop = layout.values
+        self.width = len(layout.columns)
+        self.outside = [i for i in range(self.width) if not self.start <= i < self.stop]
+
+    def parse_numbers(self, line: str) -> tuple[list[str] | None, np.ndarray | None]:
+        """Return the fields, "" for values, and the values; None if it needs a slower parser."""
+        sep, n, n_after = self.layout.separator, self.stop - self.start, self.width - self.stop
+        is_space = sep == " "
+        text = line.strip() if is_space else line
+        *before, rest = text.split(None if is_space else sep, self.start)
+        rest, *after = rest.rsplit(None if is_space else sep, n_after) if n_after else [rest]
+        fields = [*before, *after]
+        if len(fields) != len(self.outside) or '"' in rest:
+            return None, None
+        if not is_space:
+            n_extra = rest.count(sep) + 1 - n
+            if n_extra > 0 and rest.endswith(sep * n_extra):
+                rest = rest[:-n_extra]
+            elif n_extra:
+                return None, None
+        if self.layout.decimal == "comma":
+            if "." in rest:
+                return None, None
+            rest = rest.replace(",", ".")
         try:
-            row = np.fromstring(rest, dtype=np.float32, sep=sep)
+            values = np.fromstring(rest, dtype=np.float64, sep=sep)
         except (DeprecationWarning, ValueError):
-            row = np.empty(0, dtype=np.float32)
-        if len(row) == len(layout.columns):
-            return name.strip().replace('""', '"'), row
-    name, *values = _split_fields(line, sep)
-    if len(values) != len(layout.columns):
-        problem = f"{len(values):,} values, but the header has {len(layout.columns):,} names"
-        raise InputError(f"{location} ('{name}') has {problem}: the file may be truncated")
-    pairs = zip(values, layout.columns, strict=True)
-    numbers = [_parse_number(value, f"{location}, column '{column}'") for value, column in pairs]
-    return name, np.array(numbers, dtype=np.float32)
+            return None, None
+        if len(values) != n:
+            return None, None
+        for i, field in enumerate(fields):
+            if '"' in field:
+                if len(field) < 2 or not field[0] == field[-1] == '"':
+                    return None, None
+                field = field[1:-1].replace('""', '"')
+            fields[i] = field.strip()
+        return [*fields[: self.start], *([""] * n), *fields[self.start :]], values
+
+    def split(self, line: str, location: str) -> list[str]:
+        """Return the fields of a line, which must be as many as the columns."""
+        row = split_fields(line, self.layout.separator)
+        while len(row) > self.width and not row[-1]:
+            row.pop()
+        if len(row) == self.width or not any(row) or (len(row) == 1 and line.startswith("#")):
+            return row
+        name = row[self.layout.name_column] if self.layout.name_column < len(row) else row[0]
+        n_values, n_names = len(row) - 1, self.width - 1
+        problem = f"{n_values:,} values, but the header has {n_names:,} names"
+        advice = "the file may be truncated" if n_values < n_names else "one may be split in two"
+        raise InputError(f"{location} ('{name}') has {problem}: {advice}")
+
+    def is_text(self, row: list[str]) -> bool:
+        """Return whether most values of a row are text."""
+        return is_mostly_text(row[self.start : self.stop])
+
+    def parse_each(self, row: list[str], location: str) -> np.ndarray:
+        """Return the values of a row."""
+        columns = self.layout.columns[self.start : self.stop]
+        pairs = zip(row[self.start : self.stop], columns, strict=True)
+        decimal = self.layout.decimal
+        return np.array(
+            [parse_number(field, decimal, f"{location}, column '{name}'") for field, name in pairs]
+        )
 
 
-def _parse_number(value: str, location: str) -> float:
-    if value.lower() in MISSING_VALUES:
-        return float("nan")
-    try:
-        return float(value)
-    except ValueError:
-        raise InputError(f"{location}: '{value}' is not a number") from None
+def _detect_triplets(
+    head: list[str], layout: TableLayout, path: Path
+) -> tuple[int, int, int] | None:
+    """Return the columns of the gene, cell and count if each line has one of each."""
+    start, stop = layout.values
+    if len(layout.columns) != 3 or stop - start != 1 or len(layout.text_columns) < 2:
+        return None
+    first, second = (i for i in range(3) if i != start)
+    rows = [split_fields(line, layout.separator) for line in head[layout.n_skipped :]]
+    a, b = ([row[i] for row in rows if len(row) == 3] for i in (first, second))
+    columns = layout.columns
+    guess = guess_orientation(a, b, columns[first])
+    swapped = guess_orientation(b, a, columns[second])
+    votes = {guess.orientation == "genes_by_cells", swapped.orientation == "cells_by_genes"}
+    against = {guess.orientation == "cells_by_genes", swapped.orientation == "genes_by_cells"}
+    if True in votes and True not in against:
+        return first, second, start
+    if True in against and True not in votes:
+        return second, first, start
+    if len(set(a)) < len(a) and len(set(b)) < len(b):
+        problem = "each line seems to have a gene, a cell and a count"
+        advice = "name the columns gene, cell and count"
+        raise InputError(f"{path}: {problem}, but not which is which: {advice}")
+    return None
+
+
+def _read_triplets(
+    lines: Iterator[str], layout: TableLayout, order: tuple[int, int, int], path: Path
+) -> AnnData:
+    """Return the counts of a table with a gene, a cell and a count in each line."""
+    gene_column, cell_column, value_column = order
+    genes: dict[str, int] = {}
+    cells: dict[str, int] = {}
+    gene_of, cell_of, values = array("q"), array("q"), array("d")
+    parser = RowParser(layout)
+    for number, line in enumerate(islice(lines, layout.n_skipped, None), layout.n_skipped + 1):
+        row = parser.split(line, f"{path}, line {number}")
+        location = f"{path}, line {number}, column '{layout.columns[value_column]}'"
+        values.append(parse_number(row[value_column], layout.decimal, location))
+        gene_of.append(genes.setdefault(row[gene_column], len(genes)))
+        cell_of.append(cells.setdefault(row[cell_column], len(cells)))
+    keys = np.array(cell_of) * len(genes) + np.array(gene_of)
+    unique, first, n_lines = np.unique(keys, return_index=True, return_counts=True)
+    if len(unique) < len(keys):
+        i = first[n_lines > 1][0]
+        pair = f"gene '{list(genes)[gene_of[i]]}' in cell '{list(cells)[cell_of[i]]}'"
+        raise InputError(f"{path} has several counts of {pair}: add them up, or keep one")
+    log.info(f"{path}: read as one count of a gene in a cell per line")
+    shape = (len(cells), len(genes))
+    counts = coo_matrix((np.array(values), (np.array(cell_of), np.array(gene_of))), shape=shape)
+    return make_anndata(csr_matrix(counts), list(cells), list(genes))

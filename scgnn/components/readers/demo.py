@@ -99,9 +99,9 @@ class Demo(Reader):
         names = np.array([f"group_{i + 1}" for i in range(self.n_groups)])
         cells = [f"cell_{i + 1}" for i in range(self.n_cells)]
         genes = [f"gene_{i + 1}" for i in range(self.n_genes)]
-        obs = {"names": cells, "group": pd.Categorical(names[group], names)}
+        obs = {"group": pd.Categorical(names[group], names)}
         marker_of = [",".join(names[marked]) for marked in markers.T]
-        adata = make_anndata(counts, obs, {"names": genes, "marker_of": marker_of})
+        adata = make_anndata(counts, cells, genes, obs, {"marker_of": marker_of})
         if means:
             adata.layers["true_mean"] = np.concatenate(means)
         return adata

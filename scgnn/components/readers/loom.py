@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,9 +50,9 @@ class Loom(Reader):
         with translate_read_errors(path, "loom"), open_hdf5(path) as file:
             matrix = file["matrix"]
             n_genes, n_cells = matrix.shape
-            obs = _read_attributes(file["col_attrs"], n_cells, CELL_NAME_KEYS, "cell", path)
-            var = _read_attributes(file["row_attrs"], n_genes, GENE_NAME_KEYS, "gene", path)
-            adata = make_anndata(_read_csr(matrix).T, obs, var)
+            cells, obs = _read_attributes(file["col_attrs"], n_cells, CELL_NAME_KEYS, "cell", path)
+            genes, var = _read_attributes(file["row_attrs"], n_genes, GENE_NAME_KEYS, "gene", path)
+            adata = make_anndata(_read_csr(matrix).T, cells, genes, obs, var)
             for name, layer in file.get("layers", {}).items():
                 adata.layers[name] = _read_csr(layer).T.tocsr()
             return adata
@@ -68,17 +69,33 @@ def _read_csr(matrix: h5py.Dataset) -> csr_matrix:
 
 def _read_attributes(
     group: h5py.Group, length: int, name_keys: tuple[str, ...], axis: str, path: Path
-) -> dict[str, Any]:
-    """Return the columns of one axis and its ``names``."""
-    columns = {}
+) -> tuple[Sequence[str], dict[str, Any]]:
+    """Return the names and the annotation of one axis."""
+    columns, unread = {}, []
     for key, values in group.items():
-        if getattr(values, "shape", None) == (length,):
-            is_text = values.dtype.kind in "OS"
-            columns[key] = values.asstr(errors="replace")[:] if is_text else values[:]
+        shape = getattr(values, "shape", None)
+        try:
+            if shape in ((length,), (length, 1)):
+                columns[key] = _read_column(values).reshape(length)
+            else:
+                unread.append(key)
+        except (TypeError, ValueError, OSError, RuntimeError):  # what HDF5 can hold and pandas not
+            unread.append(key)
+    if unread:
+        names = ", ".join(unread)
+        log.warning(f"{path}: {axis} attributes that are not one value each are left out: {names}")
     name_key = next((key for key in name_keys if key in columns), None)
     if name_key is None:
         log.warning(f"{path} has no {axis} names ({name_keys[0]}), using {axis}_1, {axis}_2, …")
-        names = [f"{axis}_{i + 1}" for i in range(length)]
-    else:
-        names = columns.pop(name_key).astype(str)
-    return {**columns, "names": names}
+        return [f"{axis}_{i + 1}" for i in range(length)], columns
+    return columns.pop(name_key).astype(str).tolist(), columns
+
+
+def _read_column(values: h5py.Dataset) -> np.ndarray:
+    """Return the values of an attribute, as text, numbers or true and false."""
+    kind = values.dtype.kind
+    if kind == "S" or "vlen" in (values.dtype.metadata or {}):
+        return np.asarray(values.asstr(errors="replace")[:], dtype=object)
+    if kind not in "biuf":
+        raise TypeError(f"values of type {values.dtype}")
+    return np.asarray(values[:])

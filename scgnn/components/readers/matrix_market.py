@@ -20,6 +20,7 @@ from scgnn.components.readers.contract import (
 )
 from scgnn.errors import InputError
 
+MAX_BANNER_LENGTH = 1024
 MAX_GZIP_COMPRESSION = 1032
 MIN_BYTES_PER_VALUE = 4  # "1 1" and the end of the line; a dense matrix has one value in a line
 
@@ -30,12 +31,14 @@ def read_matrix_market(path: Path) -> coo_matrix:
     Raises
     ------
     InputError
-        If it cannot be read, or declares more values than it can hold.
+        If it cannot be read, has no values (pattern), or declares more of them than it can hold.
     """
     from scipy.io import mmread
 
     path = resolve_file(os.fspath(path))
     with translate_read_errors(path, "a Matrix Market file"):
+        with open_maybe_gzip(path) as file:
+            _check_matrix_field(file.readline(MAX_BANNER_LENGTH), path)
         with open_maybe_gzip(path) as file:
             _check_matrix_size(file, path)
         with open_maybe_gzip(path) as file:
@@ -45,6 +48,13 @@ def read_matrix_market(path: Path) -> coo_matrix:
             finally:
                 if stream.error is not None:
                     raise stream.error
+
+
+def _check_matrix_field(banner: bytes, path: Path) -> None:
+    words = banner.decode("latin-1").lower().split()
+    if "pattern" in words or "complex" in words:
+        problem = "without values (pattern)" if "pattern" in words else "of complex numbers"
+        raise InputError(f"{path} is a matrix {problem}, not of counts: export the counts")
 
 
 def _check_matrix_size(file: IO[bytes], path: Path) -> None:

@@ -13,9 +13,11 @@ from scgnn.components.readers.contract import (
     resolve_path,
     translate_read_errors,
 )
-from scgnn.components.readers.delimited import CSV, detect_layout, read_head
+from scgnn.components.readers.delimited import CSV, read_head
 from scgnn.components.readers.loom import Loom
-from scgnn.components.readers.tenx import TenxH5, TenxMTX, find_matrix_files
+from scgnn.components.readers.matrix_folder import find_matrix_files
+from scgnn.components.readers.table_layout import detect_layout
+from scgnn.components.readers.tenx import TenxH5, TenxMTX
 from scgnn.data.containers import open_hdf5
 from scgnn.errors import InputError
 

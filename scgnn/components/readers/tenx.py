@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,17 +10,23 @@ from scipy.sparse import csr_matrix
 
 from scgnn.components.readers.contract import (
     Reader,
-    iter_lines,
     log,
     make_anndata,
-    open_maybe_gzip,
     resolve_file,
     resolve_path,
     select_genes,
     translate_read_errors,
 )
+from scgnn.components.readers.matrix_folder import (
+    find_matrix_file,
+    find_name_files,
+    name_cells,
+    name_genes,
+    read_name_tables,
+)
 from scgnn.components.readers.matrix_market import read_matrix_market
 from scgnn.data.containers import open_hdf5
+from scgnn.data.orientation import guess_orientation
 from scgnn.data.sparse_structure import check_compressed
 from scgnn.errors import InputError
 
@@ -31,16 +35,28 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 GeneNameSource = Literal["gene_symbols", "gene_ids"]
-MATRIX_FILE_NAMES = ("matrix.mtx", "matrix.mtx.gz")
+FEATURE_TYPE = "Gene Expression"
+KNOWN_FEATURE_TYPES = {
+    FEATURE_TYPE,
+    "Antibody Capture",
+    "Antigen Capture",
+    "CRISPR Guide Capture",
+    "Custom",
+    "Multiplexing Capture",
+    "Peaks",
+    "VDJ",
+}
 
 
 @Reader.register("tenx_mtx")
 @dataclass(frozen=True)
 class TenxMTX(Reader):
-    """Cell Ranger folder: matrix.mtx, barcodes.tsv and features.tsv or genes.tsv, optionally .gz.
+    """Folder with a Market matrix and its names, as of Cell Ranger, STARsolo, kallisto or alevin.
 
-    If the features file has one column, genes are named by their ids. A matrix stored cells x genes
-    is recognized by the lengths of the other files.
+    These are matrix.mtx, barcodes.tsv and features.tsv or genes.tsv of Cell Ranger, or files with
+    other names, which are detected; all can be .gz. If the features have one column, genes are
+    named by their ids. A matrix stored cells x genes is recognized by the lengths of the other
+    files, or by the names. Other columns become annotation.
 
     Parameters
     ----------
@@ -52,28 +68,39 @@ class TenxMTX(Reader):
         Column that names the genes; the other one is added to ``var``.
     feature_type
         Type of the features to keep, if the file has types; "" keeps all.
+    features_file
+        Name of the file with the genes; "" detects it.
+    barcodes_file
+        Name of the file with the cells; "" detects it.
     """
 
     path: str = ""
     prefix: str = ""
     var_names: GeneNameSource = "gene_symbols"
-    feature_type: str = "Gene Expression"
+    feature_type: str = FEATURE_TYPE
+    features_file: str = ""
+    barcodes_file: str = ""
 
     def __call__(self) -> AnnData:
         path = resolve_path(self.path)
-        matrix, prefix = _find_matrix_file(path, self.prefix)
-        barcodes = _find_companion_file(matrix, prefix, ["barcodes.tsv"])
-        features = _find_companion_file(matrix, prefix, ["features.tsv", "genes.tsv"])
+        matrix, prefix = find_matrix_file(path, self.prefix)
+        features, barcodes, are_rows = find_name_files(
+            matrix, prefix, self.features_file, self.barcodes_file
+        )
         counts = read_matrix_market(matrix)
-        max_names = max(counts.shape)
-        cells = [row[0] for row in _read_table(barcodes, max_names)]
-        genes = _make_gene_columns(_read_table(features, max_names), self.var_names)
-        if counts.shape == (len(cells), len(genes["names"])) != counts.shape[::-1]:
+        tables = read_name_tables((features, barcodes), counts.shape)
+        if are_rows:
+            rows, columns = (table.columns[0] for table in tables)
+            if guess_orientation(rows, columns).orientation == "cells_by_genes":
+                tables, counts = tables[::-1], counts.T
+        (ids, symbols, used), (cells, obs) = name_genes(tables[0]), name_cells(tables[1])
+        if counts.shape == (len(cells), len(ids)) != counts.shape[::-1]:
             log.info(f"{matrix} is stored cells x genes")
             counts = counts.T
-        _check_length(matrix, "rows", counts.shape[0], features, genes["names"])
-        _check_length(matrix, "columns", counts.shape[1], barcodes, cells)
-        adata = make_anndata(counts.T, {"names": cells}, genes)
+        var = _name_genes(ids, symbols, self.var_names) | _name_types(tables[0].without(used))
+        _check_length(matrix, "rows", counts.shape[0], tables[0].path, var["names"])
+        _check_length(matrix, "columns", counts.shape[1], tables[1].path, cells)
+        adata = make_anndata(counts.T, cells, var.pop("names"), obs, var)
         return _filter_feature_type(adata, self.feature_type, path)
 
 
@@ -97,7 +124,7 @@ class TenxH5(Reader):
     path: str = ""
     genome: str | None = None
     var_names: GeneNameSource = "gene_symbols"
-    feature_type: str = "Gene Expression"
+    feature_type: str = FEATURE_TYPE
 
     def __call__(self) -> AnnData:
         path = resolve_file(self.path)
@@ -105,7 +132,7 @@ class TenxH5(Reader):
             group = file["matrix" if "matrix" in file else self._select_group(file, path)]
             cells, genes = _read_text(group["barcodes"]), _read_h5_genes(group, self.var_names)
             counts = _read_h5_counts(group, (len(cells), len(genes["names"])), path)
-            adata = make_anndata(counts, {"names": cells}, genes)
+            adata = make_anndata(counts, cells, genes.pop("names"), var=genes)
         if "genome" in adata.var:
             adata = self._filter_genome(adata, path)
         return _filter_feature_type(adata, self.feature_type, path)
@@ -134,60 +161,13 @@ class TenxH5(Reader):
         return select_genes(adata, (adata.var["genome"] == self.genome).to_numpy())
 
 
-def find_matrix_files(folder: Path) -> dict[str, Path]:
-    """Return the matrix files of a folder by their prefix, preferring uncompressed ones."""
-    files = sorted(file for file in folder.iterdir() if file.name.endswith(MATRIX_FILE_NAMES))
-    return {file.name.removesuffix(".gz").removesuffix("matrix.mtx"): file for file in files[::-1]}
-
-
-def _find_matrix_file(path: Path, prefix: str) -> tuple[Path, str]:
-    """Return the matrix file and its prefix."""
-    if path.is_file():
-        return path, path.name.removesuffix(".gz").removesuffix(".mtx").removesuffix("matrix")
-    files = find_matrix_files(path)
-    if prefix in files:
-        return files[prefix], prefix
-    if not files:
-        folders = sorted(f.name for f in path.iterdir() if f.is_dir() and find_matrix_files(f))
-        hint = f"; did you mean its folder {' or '.join(folders)}?" if folders else ""
-        raise InputError(f"{path} has no matrix.mtx or matrix.mtx.gz{hint}")
-    if len(files) == 1 and not prefix:
-        return files.popitem()[::-1]
-    available = ", ".join(f"'{name}'" for name in sorted(files))
-    problem = f"{path} has no sample with prefix '{prefix}'"
-    raise InputError(f"{problem}: set prefix to one of {available}")
-
-
-def _find_companion_file(matrix: Path, prefix: str, names: list[str]) -> Path:
-    """Return the file with the row or column names of a matrix."""
-    for start, name, suffix in product(dict.fromkeys((prefix, "")), names, ("", ".gz")):
-        file = matrix.with_name(f"{start}{name}{suffix}")
-        if file.exists():
-            return resolve_file(os.fspath(file))
-    raise InputError(f"{matrix}: no {prefix}{' or '.join(names)} (or .gz) in the same folder")
-
-
-def _read_table(path: Path, max_rows: int) -> list[list[str]]:
-    """Return the rows of a tab-separated file as text, since a gene can be called NA.
-
-    Of a longer file, which a small .gz can hold, one row more than ``max_rows`` is read.
-    """
-    rows: list[list[str]] = []
-    with translate_read_errors(path, "a table of names"), open_maybe_gzip(path) as file:
-        for line in iter_lines(file, path):
-            if row := line.rstrip("\r\n"):
-                rows.append([field.strip().strip('"') for field in row.split("\t")])
-                if len(rows) > max_rows:
-                    break
-    return rows
-
-
-def _make_gene_columns(rows: list[list[str]], var_names: GeneNameSource) -> dict[str, Any]:
-    """Return names and columns of the genes from a features file: id, symbol and type."""
-    ids = [row[0] for row in rows]
-    symbols = [row[1] if len(row) > 1 and row[1] else row[0] for row in rows]
-    types = [row[2] if len(row) > 2 else "" for row in rows]
-    return _name_genes(ids, symbols, var_names) | ({"feature_types": types} if any(types) else {})
+def _name_types(columns: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns with types of features under their usual name."""
+    for name, values in columns.items():
+        if KNOWN_FEATURE_TYPES & set(values):
+            others = {key: column for key, column in columns.items() if key != name}
+            return {"feature_types": values, **others}
+    return {name: values for name, values in columns.items() if any(values)}
 
 
 def _name_genes(ids: Any, symbols: Any, var_names: GeneNameSource) -> dict[str, Any]:

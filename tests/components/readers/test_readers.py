@@ -131,7 +131,11 @@ def test_formats_are_detected_from_content_not_names(tmp_path):
             "has an unknown format; supported: h5ad",
         ),
         ("x.md", b"# words\n\nand more\n", "has an unknown format; supported: h5ad"),
-        ("x.csv", b"\xff\xfe\x00i\x00d", "not a text file in UTF-8, so not a table"),
+        (
+            "x.csv",
+            b"\xff\xfe\x00i\x00d",
+            "is not a table with names in its first line .*: it has one line",
+        ),
         ("x.tsv", b"words\nwithout order here\n", "is not a table with names in its first line"),
         ("x.h5ad", b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "x.h5ad cannot be read as HDF5: "),
         (

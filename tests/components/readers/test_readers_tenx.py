@@ -167,7 +167,7 @@ def test_web_page_saved_as_a_matrix_is_rejected(tmp_path, packed, content):
     """With the open file itself, scipy's parser terminates the process."""
     folder = write_tenx_mtx(tmp_path / "f", compressed=packed)
     write_file(folder / f"matrix.mtx{'.gz' if packed else ''}", content, packed)
-    with pytest.raises(InputError, match="cannot be read as a Matrix Market file: "):
+    with pytest.raises(InputError, match=r"cannot be read as a Matrix Market file: |is a web page"):
         TenxMTX(str(folder))()
 
 

@@ -1,0 +1,96 @@
+"""True labels in a file of their own."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+
+from scgnn.components.readers.contract import (
+    open_maybe_gzip,
+    resolve_file,
+    translate_read_errors,
+)
+from scgnn.components.readers.delimited import iter_text_lines
+from scgnn.components.readers.table_layout import SEPARATORS, split_fields
+from scgnn.errors import InputError
+
+log = logging.getLogger("scgnn")
+
+MAX_LINES = 10_000_000
+
+
+def read_labels_file(file: str, column: str | None, cells: Sequence[str]) -> np.ndarray:
+    """Return the label of each cell as text [cells], "" where the file has none.
+
+    Parameters
+    ----------
+    file
+        Text table, plain or .gz, with names of cells in one column.
+    column
+        Column of the labels; None is the only other one.
+    cells
+        Names of the cells.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, has no such column, names none of the cells, or gives a cell two
+        labels.
+    """
+    rows = _read_rows(file)
+    known = set(map(str, cells))
+    width = Counter(map(len, rows[1:] or rows)).most_common(1)[0][0]
+    ragged = next((i for i, row in enumerate(rows[1:], 2) if len(row) != width), None)
+    if ragged is not None or width < 2:
+        place = f"line {ragged} differs in its number of columns" if ragged else "it has one column"
+        raise InputError(f"{file} is not a table of cells and labels, because {place}")
+    header = rows[0] if len(rows[0]) == width else ["", *rows[0]]
+    has_header = not known & set(header)
+    body = rows[1:] if has_header else rows
+    n_known = [sum(row[i] in known for row in body) for i in range(width)]
+    cell_column = int(np.argmax(n_known))
+    if not n_known[cell_column]:
+        example = f"its first name is '{body[0][0]}', that of the data '{cells[0]}'"
+        raise InputError(f"{file} names none of the cells ({example}): use the names of the data")
+    others = [i for i in range(width) if i != cell_column]
+    label_column = _find_label_column(file, header if has_header else [], others, column)
+    labels: dict[str, str] = {}
+    for row in body:
+        name, label = row[cell_column], row[label_column]
+        if labels.setdefault(name, label) != label:
+            problem = f"cell '{name}' has the labels '{labels[name]}' and '{label}'"
+            raise InputError(f"{file}: {problem}: keep one of them")
+    if n_unlabeled := len(known - set(labels)):
+        log.warning(f"{file} has no line for {n_unlabeled:,} of {len(known):,} cells")
+    return np.array([labels.get(str(cell), "") for cell in cells], dtype=object)
+
+
+def _read_rows(file: str) -> list[list[str]]:
+    """Return the fields of all lines."""
+    path = resolve_file(os.fspath(file))
+    with translate_read_errors(path, "a table of labels"), open_maybe_gzip(path) as stream:
+        lines = list(islice(iter_text_lines(stream, path), MAX_LINES))
+    while len(lines) > 1 and lines[0].startswith("#"):
+        lines.pop(0)
+    widths = {sep: len(split_fields(lines[-1], sep)) for sep in SEPARATORS.values()}
+    best = max(widths, key=lambda sep: (sep != " " and widths[sep] > 1, widths[sep]))
+    return [split_fields(line, best) for line in lines]
+
+
+def _find_label_column(file: str, header: list[str], others: list[int], column: str | None) -> int:
+    """Return the position of the column of labels, among those that are not names of cells."""
+    if column is not None and column in header:
+        return header.index(column)
+    if len(others) == 1 and (column is None or not header):
+        return others[0]
+    if not header:
+        problem = f"{file} has {len(others)} columns beside the names of the cells, and no header"
+        raise InputError(f"{problem}: name the columns in the first line")
+    available = ", ".join(f"'{header[i]}'" for i in others)
+    problem = f"{file} has no column '{column}'" if column else f"{file} has several columns"
+    raise InputError(f"{problem}: set data.labels_key to one of {available}")
