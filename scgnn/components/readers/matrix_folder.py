@@ -14,7 +14,7 @@ from scgnn.components.readers.contract import (
     resolve_file,
     translate_read_errors,
 )
-from scgnn.components.readers.table_layout import INDEX_HEADER, number_rows, split_fields
+from scgnn.components.readers.table_layout import number_rows, split_fields
 from scgnn.errors import InputError
 
 MATRIX_SUFFIXES = (".mtx", ".mtx.gz")
@@ -28,6 +28,7 @@ WORDS = {  # in names of files, the likeliest first
     "columns": ("mtx_cols", "colnames", "columns", "cols"),
 }
 SYMBOL_HEADER = re.compile(r"(gene_?)?(short_?)?(names?|symbols?)", re.IGNORECASE)
+CELL_HEADER = re.compile(r"(cell_?)?(barcodes?|ids?|names?)|cells?|index", re.IGNORECASE)
 ID_HEADER = re.compile(r"(gene_?|feature_?)?ids?|ensembl\w*|accession|gene_?id\w*", re.IGNORECASE)
 
 
@@ -269,5 +270,5 @@ def name_genes(table: NameTable) -> tuple[list[str], list[str], list[int]]:
 
 def name_cells(table: NameTable) -> tuple[list[str], dict[str, Any]]:
     """Return the names of cells, and the other columns."""
-    column = table.find(INDEX_HEADER) or 0
+    column = table.find(CELL_HEADER) or 0
     return table.columns[column], table.without([column])

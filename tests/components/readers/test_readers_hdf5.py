@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 from anndata.io import write_elem
 
-from example_files import assert_is_example, make_example, to_dense, write_loom, write_tenx_h5
-from scgnn.components.readers import H5MU, detect_reader
+from example_files import (
+    COUNTS,
+    assert_is_example,
+    make_example,
+    to_dense,
+    write_loom,
+    write_tenx_h5,
+)
+from scgnn.components.readers import H5MU, Loom, detect_reader
 from scgnn.errors import InputError
 
 
@@ -68,3 +75,36 @@ def test_a_block_before_the_file_is_skipped(tmp_path, size, write):
     actual = detect_reader(str(shifted))()
     np.testing.assert_array_equal(actual.X.toarray(), expected.X.toarray())
     assert list(actual.obs_names) == list(expected.obs_names)
+
+
+@pytest.mark.parametrize("kind", ["vlen", "compound", "2-d", "null", "bytes"])
+def test_loom_attributes_that_are_no_column_are_left_out(tmp_path, caplog, kind):
+    path = write_loom(tmp_path / "x.loom")
+    values = {
+        "vlen": np.array([np.arange(i + 1) for i in range(4)], dtype=object),
+        "compound": np.zeros(4, dtype=[("a", "f4"), ("b", "i8")]),
+        "2-d": np.zeros((4, 2)),
+        "null": h5py.Empty("f4"),
+        "bytes": np.array([b"\xff\xb5", b"b", b"c", b"d"]),
+    }[kind]
+    with h5py.File(path, "a") as file:
+        dtype = h5py.vlen_dtype(np.int64) if kind == "vlen" else None
+        file["col_attrs"].create_dataset("odd", data=values, dtype=dtype)
+        file["row_attrs/names"] = np.arange(6)
+    adata = Loom(str(path))()
+    assert_is_example(adata)
+    assert list(adata.obs["age"]) == [0, 1, 2, 3]
+    assert list(adata.var["names"]) == list(range(6))
+    assert ("odd" in adata.obs) == (kind == "bytes")
+    assert ("cell attributes that are not one value each are left out: odd" in caplog.text) == (
+        kind != "bytes"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["<f2", ">i4", "<u8", "i1"])
+def test_looms_of_every_type_of_values_are_read(tmp_path, dtype):
+    path = write_loom(tmp_path / "x.loom")
+    with h5py.File(path, "a") as file:
+        del file["matrix"]
+        file["matrix"] = COUNTS.T.astype(dtype)
+    assert_is_example(Loom(str(path))())

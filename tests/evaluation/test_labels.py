@@ -1,0 +1,116 @@
+"""True labels: missing ones, and those in a file of their own."""
+
+from __future__ import annotations
+
+import json
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+import scgnn
+from scgnn.errors import InputError
+from scgnn.evaluation.clustering import get_true_labels
+from scgnn.evaluation.labels_file import read_labels_file
+
+CELLS = ["AAAC-1", "CCCA-1", "GGGT-1", "TTTG-1"]
+LABELS = ["T cell", "B cell", "T cell", "Mono"]
+
+
+@pytest.mark.parametrize("sep", [",", "\t", ";", " "])
+@pytest.mark.parametrize("header", ["cell,type", "type", None, ",x"])
+@pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
+def test_labels_are_found_by_the_names_of_cells(tmp_path, sep, header, order):
+    lines = [] if header is None else [header.replace(",", sep)]
+    quote = '"' if sep == " " else ""
+    lines += [f"{CELLS[i]}{sep}{quote}{LABELS[i]}{quote}" for i in order]
+    if sep == " " and header == ",x":
+        lines[0] = '"" x'
+    (tmp_path / "l.txt").write_text("\n".join(lines) + "\n")
+    assert list(read_labels_file(str(tmp_path / "l.txt"), None, CELLS)) == LABELS
+
+
+def test_a_column_is_chosen_by_its_name(tmp_path):
+    table = pd.DataFrame({"batch": list("xxyy"), "cell": CELLS, "type": LABELS})
+    table.to_csv(tmp_path / "l.csv.gz")
+    file = str(tmp_path / "l.csv.gz")
+    assert list(read_labels_file(file, "type", CELLS[::-1])) == LABELS[::-1]
+    with pytest.raises(InputError, match=r"several columns: set data.labels_key to one of"):
+        read_labels_file(file, None, CELLS)
+    with pytest.raises(InputError, match=r"no column 'kind': set data.labels_key to one of"):
+        read_labels_file(file, "kind", CELLS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "cell,type\nx,T\ny,B\n",
+            "names none of the cells .its first name is 'x', that of the data",
+        ),
+        ("AAAC-1,T\nAAAC-1,B\n", "cell 'AAAC-1' has the labels 'T' and 'B': keep one of them"),
+        ("cell,type\nAAAC-1,T\nCCCA-1\nGGGT-1,B\n", "because line 3 differs in its number of col"),
+        ("AAAC-1\nCCCA-1\n", "because it has one column"),
+        ("AAAC-1,T,1\nCCCA-1,B,2\n", "2 columns beside the names of the cells, and no header"),
+    ],
+)
+def test_an_unusable_file_is_refused(tmp_path, text, message):
+    (tmp_path / "l.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_labels_file(str(tmp_path / "l.csv"), None, CELLS)
+
+
+@pytest.mark.parametrize("missing", ["NA", "nan", "", None, np.nan, "N/A", " "])
+def test_missing_labels_are_no_class(missing):
+    obs = pd.DataFrame({"type": [*LABELS[:3], missing]}, index=CELLS)
+    adata = ad.AnnData(np.ones((4, 2), dtype=np.float32), obs=obs)
+    assert list(get_true_labels(adata, "type")) == [*LABELS[:3], ""]
+
+
+def test_cells_without_a_line_have_no_label(tmp_path, caplog):
+    (tmp_path / "l.csv").write_text("cell,type\nAAAC-1,T\nXXX,B\nTTTG-1,NA\n")
+    obs = pd.DataFrame(index=CELLS)
+    adata = ad.AnnData(np.ones((4, 2), dtype=np.float32), obs=obs)
+    labels = get_true_labels(adata, None, str(tmp_path / "l.csv"))
+    assert list(labels) == ["T", "", "", ""]
+    assert "has no line for 2 of 4 cells" in caplog.text
+
+
+def test_a_label_that_was_read_as_a_gene_is_named():
+    adata = ad.AnnData(np.ones((2, 2), dtype=np.float32), var=pd.DataFrame(index=["donor", "b"]))
+    with pytest.raises(
+        InputError, match=r"it is read as a gene: .* data.reader.annotation_columns"
+    ):
+        get_true_labels(adata, "donor")
+
+
+def test_labels_in_a_file_give_the_scores_of_those_in_obs(run_cli, work_dir):
+    adata = scgnn.load_recipe("pca_leiden").data.reader()
+    adata.obs["group"].to_csv("labels.csv")
+    args = ["run", "pca_leiden", "--out"]
+    assert run_cli(*args, "a", "--labels-key", "group").exit_code == 0
+    assert run_cli(*args, "b", "--labels-file", "labels.csv").exit_code == 0
+    scores = [json.loads((work_dir / name / "metrics.json").read_text()) for name in "ab"]
+    assert scores[0]["ari"] == scores[1]["ari"] is not None
+    recipe = (work_dir / "b" / "recipe.yaml").read_text()
+    assert f"labels_file: {work_dir / 'labels.csv'}" in recipe
+    assert run_cli(*args, "c", "--labels-file", "none.csv").exit_code == 2
+    assert not (work_dir / "c").exists()
+    given = scgnn.run("pca_leiden", adata, labels_file="labels.csv", out="d")
+    assert given.n_obs == adata.n_obs
+    assert json.loads((work_dir / "d" / "metrics.json").read_text())["ari"] == scores[0]["ari"]
+
+
+@pytest.mark.parametrize("n_cells", [1, 2])
+def test_fewer_than_three_cells_are_refused(n_cells):
+    counts = np.ones((n_cells, 50), dtype=np.float32)
+    with pytest.raises(InputError, match=f"{n_cells} of {n_cells} cells remain .* at least 3 are"):
+        scgnn.run("pca_leiden", ad.AnnData(counts))
+
+
+def test_fewer_than_three_cells_after_filtering_are_refused():
+    counts = np.zeros((40, 50), dtype=np.float32)
+    counts[:2] = 3
+    with pytest.raises(InputError, match="2 of 40 cells remain after filtering: at least 3"):
+        scgnn.run("pca_leiden", ad.AnnData(counts))
