@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -20,8 +20,14 @@ from scgnn.study.progress import StudyProgress
 
 HEARTBEAT_SECONDS = 300  # between two lines on the progress of a long stage
 MAX_ROWS = 12  # running runs in the table of a study
+OTHER_ROWS = 4  # of the screen: the title, which may wrap, the header and the cursor
 
 stage_log = logging.getLogger("scgnn.stages")
+
+
+def open_console(**options: Any) -> Console:
+    """Return a console of standard error that prints text as it is, without markup or emoji."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False, **options)
 
 
 class LineProgress(ProgressListener):
@@ -86,7 +92,7 @@ class LineStudyProgress(StudyProgress):
         count = f"{self.n_done + self.n_failed}/{self.n_runs}"
         outcome = f"failed: {reason}" if reason else "done"
         text = f"{count:>9}  {label}  {outcome}{self.format_time_left()}"
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)
 
 
 class TableStudyProgress(LineStudyProgress):
@@ -96,17 +102,21 @@ class TableStudyProgress(LineStudyProgress):
         if reason:
             super().print_run_end(label, reason)
 
-    def __rich__(self) -> Group:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self._lock:
             running = list(self.running_stages.items())
         title = f"{self.n_done} of {self.n_runs} runs done, {self.n_failed} failed"
-        table = Table(box=None, pad_edge=False)
-        for column in ("run", "stage", "elapsed"):
+        table = Table(box=None, pad_edge=False, expand=True)
+        table.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1)
+        for column in ("stage", "elapsed"):
             table.add_column(column, overflow="ellipsis", no_wrap=True)
         now = time.monotonic()
-        for label, (stage, start) in running[:MAX_ROWS]:
+        # what is higher than the screen cannot be erased
+        n_rows = max(0, min(MAX_ROWS, console.size.height - OTHER_ROWS))
+        for label, (stage, start) in running[:n_rows]:
             table.add_row(label, stage, format_duration(now - start))
-        return Group(Text(title + self.format_time_left()), table)
+        yield Text(title + self.format_time_left(), no_wrap=False, overflow="fold")
+        yield table
 
 
 def _format_iteration(iteration: int) -> str:
@@ -122,10 +132,10 @@ def show_run_progress(console: Console, max_iterations: int) -> Iterator[None]:
                 yield
             return
         columns = (
-            TextColumn("{task.description:<36}"),
+            TextColumn("{task.description:<36}", markup=False),
             BarColumn(bar_width=24),
-            TextColumn("{task.fields[count]:>9}"),
-            TextColumn("{task.fields[loss]:<16}"),
+            TextColumn("{task.fields[count]:>9}", markup=False),
+            TextColumn("{task.fields[loss]:<16}", markup=False),
             TimeRemainingColumn(),
         )
         bars = Progress(*columns, console=console, transient=True, speed_estimate_period=3600)
@@ -145,11 +155,20 @@ def show_study_progress(console: Console) -> Iterator[StudyProgress]:
             yield table
 
 
+class ConsoleHandler(logging.Handler):
+    """Handler that prints messages on a console, above what is live on it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.console.print(self.format(record), soft_wrap=True)
+
+
 @contextmanager
 def _log_to_console(console: Console) -> Iterator[None]:
-    handler: logging.Handler = logging.StreamHandler(console.file)
-    if console.is_terminal:  # above live displays
-        handler = RichHandler(console=console, show_path=False, show_time=False, show_level=False)
+    handler = ConsoleHandler(console)
     log = logging.getLogger("scgnn")
     level = log.level
     log.setLevel(logging.INFO)

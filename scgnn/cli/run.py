@@ -170,9 +170,7 @@ def _run_recipe(
     export: bool,
     threads: int | None,
 ) -> None:
-    from rich.console import Console
-
-    from scgnn.cli.progress import show_run_progress
+    from scgnn.cli.progress import open_console, show_run_progress
     from scgnn.execution.cache import StageCache
     from scgnn.execution.resources import configure_process
 
@@ -187,7 +185,7 @@ def _run_recipe(
             configure_process(threads)
             distributed.serve_worker(recipe)
             return
-    with show_run_progress(Console(stderr=True), getattr(recipe.pipeline, "max_iterations", 0)):
+    with show_run_progress(open_console(), getattr(recipe.pipeline, "max_iterations", 0)):
         from scgnn.api.runs import write_folder
         from scgnn.execution.stages import Stages
         from scgnn.runs.folder import open_output_folder, select_output_folder
@@ -234,15 +232,13 @@ def _derive_run_name(recipe: str, data: list[str] | None) -> str:
 
 def _run_study(study: Study, **settings: Any) -> None:
     """Run a study and print its summary; exit code 1 if a run failed."""
-    from rich.console import Console
-
     from scgnn.api.studies import run_study
-    from scgnn.cli.progress import show_study_progress
+    from scgnn.cli.progress import open_console, show_study_progress
     from scgnn.cli.summary import print_study_summary
 
     message = f"interrupted: finished runs are kept; {RESUME_ADVICE}"
     announce(message)
-    with show_study_progress(Console(stderr=True)) as progress:
+    with show_study_progress(open_console()) as progress:
         try:
             result = run_study(study, **settings, progress=progress)
         except KeyboardInterrupt:

@@ -1,15 +1,26 @@
-"""Standard streams of a command, whose output may have no reader any more."""
+"""Standard streams of a command: any encoding, and output that may have no reader any more."""
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
 import sys
+import unicodedata
 from typing import Any
 
 STREAM_NAMES = "standard output", "standard error"
 UNREAD_ERRNOS = (errno.EPIPE, errno.EIO)  # of a pipe, of a terminal
+TO_ASCII = "scgnn.to_ascii"  # name of an error handler of encodings
+STRICT_HANDLERS = ("strict", "surrogateescape", "backslashreplace")  # of Python, not of the user
+ASCII_SYMBOLS = {
+    **{"−": "-", "–": "-", "—": "-", "‖": "||", "·": "*", "∘": "*", "×": "x", "±": "+/-"},
+    **{"…": "...", "∞": "inf", "≤": "<=", "≥": ">=", "≠": "!=", "→": "->", "←": "<-", "\u2044": "/"},
+    **{"√": "sqrt", "∂": "d", "∝": "~", "‘": "'", "’": "'", "“": '"', "”": '"'},
+    **{"▲": "(better)", "▼": "(worse)", "◆": "(changed)"},
+    **{"△": "(perhaps better)", "▽": "(perhaps worse)", "◇": "(perhaps changed)"},
+}
 
 
 class _OutputFile(io.FileIO):
@@ -48,8 +59,43 @@ def prepare_streams() -> None:
     sys.stderr = _wrap(2, sys.stderr)
 
 
+def encode_as_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Replace a character that a stream cannot encode by ASCII; an error handler of ``codecs``.
+
+    Bytes of a file name that are not text stay as they are.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character, end = error.object[error.start], error.start + 1
+    if "\udc80" <= character <= "\udcff":
+        return bytes([ord(character) - 0xDC00]), end
+    return to_ascii(character), end
+
+
+def to_ascii(character: str) -> str:
+    """Return the ASCII that is used for a character, or its number where there is none."""
+    if character.isascii() or character in ASCII_SYMBOLS:
+        return ASCII_SYMBOLS.get(character, character)
+    words = unicodedata.name(character, "").split()
+    if words[:1] == ["GREEK"] and "LETTER" in words[1:3] and len(words) == 4:
+        return words[3].title() if words[1] == "CAPITAL" else words[3].lower()
+    mark, _, codes = unicodedata.decomposition(character).rpartition("> ")
+    parts = [chr(int(code, 16)) for code in codes.split()]
+    if unicodedata.combining(character):
+        return ""  # an accent
+    if not parts:
+        return character.encode("ascii", "backslashreplace").decode()
+    sign = {"<super": "^", "<sub": "_"}.get(mark, "")
+    return sign + "".join(map(to_ascii, parts))
+
+
+codecs.register_error(TO_ASCII, encode_as_ascii)
+
+
 def _wrap(number: int, stream: Any) -> io.TextIOWrapper:
     names = ("encoding", "errors", "line_buffering", "write_through") if stream else ()
     settings = {name: getattr(stream, name) for name in names}
+    if settings.get("errors", "strict") in STRICT_HANDLERS:
+        settings["errors"] = TO_ASCII
     file = _OutputFile(number, "wb", closefd=False)
     return io.TextIOWrapper(io.BufferedWriter(file), **settings)

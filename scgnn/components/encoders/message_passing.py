@@ -19,6 +19,9 @@ from scgnn.seeding import torch_generator
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+# before any module imports DGL, which else prints a message and writes a file into the home folder
+os.environ["DGLBACKEND"] = "pytorch"
+
 
 def to_dgl(graph: csr_matrix, add_self_loops: bool = True) -> Any:
     """Return a cell graph as a DGLGraph.
@@ -42,7 +45,6 @@ def to_dgl(graph: csr_matrix, add_self_loops: bool = True) -> Any:
     UserError
         If DGL cannot be imported.
     """
-    os.environ.setdefault("DGLBACKEND", "pytorch")  # else DGL writes a file into the home directory
     try:
         import dgl
     except Exception as error:  # a broken binary raises anything from ImportError to OSError
