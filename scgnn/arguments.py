@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 
 from scgnn.errors import InputError, UserError
@@ -66,14 +67,24 @@ def check_local_path(path: str | os.PathLike[str]) -> None:
         raise InputError(f"{shown} is a URL, which is not supported: {advice}")
     if text.count(os.sep) > MAX_PATH_DEPTH or not is_unicode(text):
         problem = "has too many levels" if is_unicode(text) else "is not text in UTF-8"
+        if not is_unicode(text) and sys.getfilesystemencoding() != "utf-8":
+            problem = _describe_encoding()
         raise InputError(f"{shorten(repr(text))}: not a path ({problem})")
     try:
         os.lstat(text)
+    except UnicodeEncodeError:
+        raise InputError(f"{shorten(text)}: not a path ({_describe_encoding()})") from None
     except ValueError as error:  # e.g. with a null character
         raise InputError(f"{shorten(repr(text))}: not a path ({error})") from None
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise InputError(f"{shorten(text)}: not a path ({error.strerror})") from None
+
+
+def _describe_encoding() -> str:
+    """Return why a path cannot be used where the encoding of file names is not UTF-8."""
+    encoding = sys.getfilesystemencoding()
+    return f"has characters that the encoding of this locale, {encoding}, lacks; set PYTHONUTF8=1"
 
 
 def expand_local_path(path: str) -> Path:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
+from scgnn.arguments import shorten
 from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # noqa: F401
 from scgnn.cli.app import RunInterruptedError, app
 from scgnn.cli.streams import STREAM_NAMES, prepare_streams
@@ -37,6 +39,9 @@ def main() -> None:
     except OSError as error:
         if error.errno not in (*DISK_ERRNOS, *PATH_ERRNOS):
             raise
+        if error.errno == errno.ENAMETOOLONG:
+            path = shorten(str(error.filename or "path"))
+            _exit(f"{path}: {error.strerror}; use shorter names of files and folders", 2)
         path = f"{error.filename}: " if error.filename else ""
         advice = "; once resolved, use --resume to continue from the last finished stage"
         _exit(f"{path}{error.strerror}{'' if error.filename in STREAM_NAMES else advice}", 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 from scgnn.cli.app import app, suspend_gc
 from scgnn.cli.options import (
     DataListOption,
@@ -43,11 +41,11 @@ def check(
         study = load_study_from_options(recipe, data, labels_key, labels_file, seeds, changes)
         recipes = [run.recipe for run in study.runs]
         check_data_files(recipes)
-        typer.echo(describe_study(study), nl=False)
+        print(describe_study(study), end="")
     else:
         check_no_study_options(recipe, {"--seeds": seeds})
         recipes = [load_recipe_from_options(recipe, changes, data, labels_key, labels_file)]
         check_data_files(recipes)
-        typer.echo(describe_plan(recipes[0]) + format_estimate(recipes[0]), nl=False)
+        print(describe_plan(recipes[0]) + format_estimate(recipes[0]), end="")
     check_all_fit_memory(recipes)
-    typer.echo("all checks passed; nothing was run")
+    print("all checks passed; nothing was run")

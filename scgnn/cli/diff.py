@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 from scgnn.cli.app import app, suspend_gc
 from scgnn.cli.options import OneRecipeArgument, PluginOption
 from scgnn.execution.lazy_module import lazy_import
@@ -19,6 +17,6 @@ def diff(a: OneRecipeArgument, b: OneRecipeArgument, _plugins: PluginOption = No
 
     differences = diff_recipes(load_recipe(a), load_recipe(b))
     for path, left, right in differences:
-        typer.echo(f"{path}: {format_inline(left)} -> {format_inline(right)}")
+        print(f"{path}: {format_inline(left)} -> {format_inline(right)}")
     if not differences:
-        typer.echo("no differences")
+        print("no differences")

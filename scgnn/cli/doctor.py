@@ -86,6 +86,6 @@ def doctor_() -> None:
     n_failed = 0
     for name, works, details in chain(diagnose_environment(), entry_points.diagnose_plugins()):
         n_failed += not works
-        typer.echo(f"{'ok  ' if works else 'FAIL'} {name:<16} {details}")
+        print(f"{'ok  ' if works else 'FAIL'} {name:<16} {details}", flush=True)
     if n_failed:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -38,7 +39,7 @@ def list_(
     if kind is not None and kind not in known:
         raise UserError(format_unknown_name("kind", kind, known))
     for section in [kind] if kind else known:
-        typer.echo(section)
+        print(section)
         if section in bundled:
             files = bundled[section]().items()
             rows = [(name, summarize_recipe_file(path), BUILTIN_SOURCE) for name, path in files]
@@ -46,6 +47,6 @@ def list_(
             rows = list(entry_points.list_components(section))
         for name, summary, source in rows:
             suffix = "" if source == BUILTIN_SOURCE else f"  [{source}]"
-            typer.echo(f"  {name:<26} {summary}{suffix}")
+            print(f"  {name:<26} {summary}{suffix}")
     for _, problem in entry_points.find_unusable():
-        typer.echo(problem, err=True)
+        print(problem, file=sys.stderr)

@@ -29,5 +29,5 @@ def new(
     from scgnn.cli.scaffold import write_package
 
     folder = write_package(kind, name, out)
-    typer.echo(f"created {folder}; next steps:")
-    typer.echo(f"  pip install -e {folder}\n  scgnn-recipe test {kind}.{name}")
+    print(f"created {folder}; next steps:")
+    print(f"  pip install -e {folder}\n  scgnn-recipe test {kind}.{name}")

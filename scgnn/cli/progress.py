@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -107,7 +107,7 @@ class TableStudyProgress(LineStudyProgress):
             running = list(self.running_stages.items())
         title = f"{self.n_done} of {self.n_runs} runs done, {self.n_failed} failed"
         table = Table(box=None, pad_edge=False, expand=True)
-        table.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1)
+        table.add_column("run", overflow="ellipsis", no_wrap=True, ratio=1, min_width=10)
         for column in ("stage", "elapsed"):
             table.add_column(column, overflow="ellipsis", no_wrap=True)
         now = time.monotonic()
@@ -163,7 +163,8 @@ class ConsoleHandler(logging.Handler):
         self.console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.console.print(self.format(record), soft_wrap=True)
+        with suppress(OSError):  # a run does not end because its messages cannot be written
+            self.console.print(self.format(record), soft_wrap=True)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from scgnn.cli.options import (
 from scgnn.cli.watch import NOTHING_COMPUTED, RESUME_ADVICE, announce
 from scgnn.errors import UserError
 from scgnn.execution import process_group
+from scgnn.execution.files import truncate_name
 
 if TYPE_CHECKING:
     from distributed.security import Security
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 EXPORT_FORMATS = ("scgnn",)
+MAX_NAME_BYTES = 200  # of the 255 of a file name; --export appends to it
 
 
 def translate_interrupt(command: Callable[P, None]) -> Callable[P, None]:
@@ -227,7 +229,8 @@ def _load_certificates(files: Sequence[Path] | None, scheduler: str | None) -> S
 def _derive_run_name(recipe: str, data: list[str] | None) -> str:
     """Return the default name of the folder of a run: recipe and data."""
     files = [Path(path).resolve().name for path in data or []]
-    return "-".join([Path(recipe).stem, *(file.split(".")[0] or file for file in files)])
+    name = "-".join([Path(recipe).stem, *(file.split(".")[0] or file for file in files)])
+    return truncate_name(name, MAX_NAME_BYTES)
 
 
 def _run_study(study: Study, **settings: Any) -> None:

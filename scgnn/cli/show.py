@@ -36,8 +36,8 @@ def show(
         )
     if "." in target and not is_recipe_path(target) and target not in list_bundled_recipes():
         try:
-            typer.echo(describe_component(target), nl=False)
+            print(describe_component(target), end="")
         except ValueError as error:
             raise UserError(str(error)) from None
     else:
-        typer.echo(describe(load_recipe_from_options(target, changes)), nl=False)
+        print(describe(load_recipe_from_options(target, changes)), end="")

@@ -16,8 +16,9 @@ TO_ASCII = "scgnn.to_ascii"  # name of an error handler of encodings
 STRICT_HANDLERS = ("strict", "surrogateescape", "backslashreplace")  # of Python, not of the user
 ASCII_SYMBOLS = {
     **{"−": "-", "–": "-", "—": "-", "‖": "||", "·": "*", "∘": "*", "×": "x", "±": "+/-"},
-    **{"…": "...", "∞": "inf", "≤": "<=", "≥": ">=", "≠": "!=", "→": "->", "←": "<-", "\u2044": "/"},
-    **{"√": "sqrt", "∂": "d", "∝": "~", "‘": "'", "’": "'", "“": '"', "”": '"'},
+    **{"…": "...", "∞": "inf", "≤": "<=", "≥": ">=", "≠": "!=", "→": "->", "←": "<-"},
+    **{"√": "sqrt", "∂": "d", "∝": "~", "\u2044": "/", "‘": "'", "’": "'", "“": '"', "”": '"'},
+    **{"λ": "lambda", "Λ": "Lambda", "\u0302": "^"},  # Unicode: lamda; the hat of an estimate
     **{"▲": "(better)", "▼": "(worse)", "◆": "(changed)"},
     **{"△": "(perhaps better)", "▽": "(perhaps worse)", "◇": "(perhaps changed)"},
 }

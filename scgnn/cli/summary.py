@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 if TYPE_CHECKING:
     from scgnn.study.result import StudyResult
 
@@ -30,9 +28,9 @@ def print_run_summary(metrics: Mapping[str, Any], files: Sequence[Path], out: Pa
     print_columns([*facts, *build_score_table(metrics).rows])
     imputation = build_imputation_table(metrics, "this run", SHOWN_BASELINES)
     for table in filter(None, (imputation, build_stage_table(metrics))):
-        typer.echo()
+        print()
         print_columns([table.header, *table.rows])
-    typer.echo(f"\nfiles in {out}: {', '.join(path.name for path in files)}")
+    print(f"\nfiles in {out}: {', '.join(path.name for path in files)}")
 
 
 def print_study_summary(result: StudyResult) -> None:
@@ -41,13 +39,13 @@ def print_study_summary(result: StudyResult) -> None:
 
     for table in build_effect_tables(add_row_names(result.tables.effects))[:1]:
         columns = [table.header.index(name) for name in SHOWN_COLUMNS]
-        typer.echo(f"{table.title}\n")
+        print(f"{table.title}\n")
         print_columns([[row[i] for i in columns] for row in (table.header, *table.rows)])
-        typer.echo()
+        print()
     for label, reason in result.outcome.failures.items():
-        typer.echo(f"failed: {label}: {reason}")
+        print(f"failed: {label}: {reason}")
     files = sorted(path.name for path in result.folder.iterdir() if path.is_file())
-    typer.echo(f"files in {result.folder}: {', '.join(files)}")
+    print(f"files in {result.folder}: {', '.join(files)}")
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
@@ -55,4 +53,4 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())
+        print("  ".join(cells).rstrip())

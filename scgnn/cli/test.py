@@ -34,10 +34,10 @@ def check_conformance(
         raise UserError(str(error)) from None
     counts = Counter(passed=0, failed=0, exempt=0)
     for component in components:
-        typer.echo(f"{component.kind}.{component.name}")
+        print(f"{component.kind}.{component.name}")
         for check, outcome, reason in run_checks(component):
             counts[outcome] += 1
-            typer.echo(f"  {outcome:<7} {check.name:<40} {reason or check.description}")
-    typer.echo(", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
+            print(f"  {outcome:<7} {check.name:<40} {reason or check.description}", flush=True)
+    print(", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
     if counts["failed"]:
         raise typer.Exit(1)

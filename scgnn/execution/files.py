@@ -7,12 +7,15 @@ import csv
 import io
 import os
 import re
+import sys
+import threading
+import traceback
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from scgnn.errors import FolderRemovedError
+from scgnn.errors import DISK_ERRNOS, FolderRemovedError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,17 +48,19 @@ def write_atomic(path: Path, content: FileContent) -> None:
         if isinstance(content, str):
             temporary.write_text(content, encoding="utf-8", newline="")
         elif callable(content):
-            content(temporary)
+            with _ignore_repeated_disk_errors():
+                content(temporary)
         else:
             with CsvFile(temporary) as file:
                 csv.writer(file, lineterminator=CsvFile.LINE_END).writerows(content)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        if not path.parent.is_dir():
+    except Exception as error:
+        number = find_errno(error)
+        if not path.parent.is_dir() and (number is not None or isinstance(error, OSError)):
             raise FolderRemovedError(path.parent) from None
-        if (number := _find_errno(error)) is not None:
+        if number is not None:
             raise OSError(number, os.strerror(number), str(path)) from error
         raise
     finally:
@@ -108,10 +113,57 @@ def _sync_folder(folder: Path) -> None:
             os.close(number)
 
 
-def _find_errno(error: OSError) -> int | None:
-    """Return the number of an error of the system, which HDF5 has in its text only."""
-    match = re.search(r"errno = (\d+)", str(error))
-    return int(match[1]) if error.errno is None and match else error.errno
+def find_errno(error: BaseException) -> int | None:
+    """Return the number of an error of the system, which HDF5 may have in its text only.
+
+    Of an error that is not an OSError, or one that it was raised from, only those of the disk.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (match := re.search(r"errno = (\d+)", str(error))):
+        number = int(match[1])
+    if isinstance(error, OSError) or number in DISK_ERRNOS:
+        return number
+    cause = error.__cause__ or error.__context__
+    number = None if cause is None else find_errno(cause)
+    return number if number in DISK_ERRNOS else None
+
+
+@contextlib.contextmanager
+def _ignore_repeated_disk_errors() -> Iterator[None]:
+    """Do not print the disk errors that destructors of HDF5 raise after the first one.
+
+    Only in the main thread, as the process has one function that prints them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    print_error, print_unraisable = sys.excepthook, sys.unraisablehook
+
+    def handle_error(cls: Any, error: Any, frames: Any) -> None:  # Cython prints it by both
+        if error is None or find_errno(error) not in DISK_ERRNOS:
+            print_error(cls, error, frames)
+
+    def handle_unraisable(unraisable: Any) -> None:
+        error = unraisable.exc_value
+        if error is None or find_errno(error) not in DISK_ERRNOS:
+            print_unraisable(unraisable)
+
+    sys.excepthook, sys.unraisablehook = handle_error, handle_unraisable
+    try:
+        yield
+    except Exception as error:
+        first: BaseException | None = error
+        while first is not None:
+            traceback.clear_frames(first.__traceback__)  # destroys their objects now
+            first = first.__context__
+        raise
+    finally:
+        sys.excepthook, sys.unraisablehook = print_error, print_unraisable
+
+
+def truncate_name(name: str, max_bytes: int) -> str:
+    """Return the beginning of a file name, of at most ``max_bytes`` in UTF-8."""
+    return name.encode(errors="ignore")[:max_bytes].decode(errors="ignore")
 
 
 def remove_temporary_files(folder: Path) -> None:

@@ -7,6 +7,7 @@ import importlib.metadata
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import scgnn
@@ -47,12 +48,17 @@ def code_fingerprint() -> str:
 
 def third_party_sources(component: Component) -> list[str]:
     """Return the source, or a hash of the package, of each third-party class in a component."""
+    return [get_class_source(cls) for cls in third_party_classes(component)]
+
+
+def third_party_classes(component: Component) -> list[type]:
+    """Return the third-party classes in a component, those that they derive from included."""
     classes = {base for part in iter_components(component) for base in type(part).__mro__}
     classes = {cls for cls in classes if issubclass(cls, Component) and not is_builtin(cls)}
-    return [_get_class_source(cls) for cls in sorted(classes, key=lambda cls: cls.__qualname__)]
+    return sorted(classes, key=lambda cls: cls.__qualname__)
 
 
-def _get_class_source(cls: type) -> str:
+def get_class_source(cls: type) -> str:
     """Return the hash of a class's package, else its module's source, else its bytecode."""
     names = cls.__module__.split(".")
     for end in range(1, len(names) + 1):  # the outermost with a file: namespaces have none
@@ -62,8 +68,22 @@ def _get_class_source(cls: type) -> str:
         if file.suffix == ".py":
             return file.read_text(encoding="utf-8")
     # defined in a notebook or shell
-    codes = (getattr(member, "__code__", None) for member in vars(cls).values())
-    return repr([(code.co_code, code.co_consts, code.co_names) for code in codes if code])
+    members = (getattr(member, "__func__", member) for member in vars(cls).values())
+    members = (getattr(member, "fget", member) for member in members)
+    codes = (getattr(member, "__code__", None) for member in members)
+    return repr([_describe_code(code) for code in codes if code])
+
+
+def _describe_code(code: CodeType) -> tuple[Any, ...]:
+    """Return what a function computes, without its place; the same in every process."""
+    constants: list[Any] = []
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            constants.append(_describe_code(constant))
+        else:
+            is_set = isinstance(constant, frozenset)
+            constants.append(sorted(map(repr, constant)) if is_set else repr(constant))
+    return code.co_code, constants, code.co_names
 
 
 @cache

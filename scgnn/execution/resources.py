@@ -21,13 +21,16 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _threads_of_runs: list[int] = []  # of each active run of this process
 _user_settings: list[Any] = []  # of torch, while runs are active
 _threads_lock = threading.Lock()
+_has_run = False  # in this process, or in one that it was forked from
+_is_forked_after_run = False
 
 
 def _forget_runs() -> None:
     """Forget the runs of other threads in a forked process, which does not have them."""
-    global _threads_lock
+    global _threads_lock, _is_forked_after_run
     _threads_lock = threading.Lock()
     _threads_of_runs.clear()
+    _is_forked_after_run = _has_run
 
 
 if hasattr(os, "register_at_fork"):
@@ -56,13 +59,18 @@ def hold_threads(threads: int | None = None) -> Iterator[None]:
     Raises
     ------
     UserError
-        Another run of this process uses another number of threads, which all runs share.
+        Another run of this process uses another number of threads, which all runs share; or this
+        process was forked after a run with several threads.
     """
+    global _has_run
     set_spin_count()
     import torch
 
     from scgnn.seeding import in_run
 
+    if _is_forked_after_run:
+        _check_one_thread()
+    _has_run = True
     with _threads_lock:
         n = threads or torch.get_num_threads()
         if _threads_of_runs and _threads_of_runs[0] != n:
@@ -85,6 +93,17 @@ def hold_threads(threads: int | None = None) -> Iterator[None]:
             if not _threads_of_runs:
                 torch.set_float32_matmul_precision(_user_settings[0])
                 torch.set_default_dtype(_user_settings[1])
+
+
+def _check_one_thread() -> None:
+    """Check that no library waits for threads that this process, a fork, does not have."""
+    import threadpoolctl
+
+    pools = threadpoolctl.threadpool_info()
+    if any(pool["user_api"] == "openmp" and pool["num_threads"] > 1 for pool in pools):
+        problem = "this process was forked after a run with several threads, which it lacks"
+        advice = "start it with multiprocessing's method 'spawn', or set OMP_NUM_THREADS=1 before"
+        raise UserError(f"{problem}; {advice}")
 
 
 @contextmanager

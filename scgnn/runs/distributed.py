@@ -20,7 +20,7 @@ from torch import Tensor
 from scgnn.components.readers.shard import ShardReader
 from scgnn.components.regularizers import CellWeightedError, WeightedSquaredError
 from scgnn.data.layers import MAIN
-from scgnn.errors import RecipeError
+from scgnn.errors import RecipeError, UserError
 from scgnn.evaluation import ImputationTargets
 from scgnn.execution import process_group
 from scgnn.execution.cache import StageResult
@@ -169,8 +169,9 @@ class ShardedStages(Stages):
     ) -> list[TrainingTask]:
         """Return the task of each process."""
         on_reconstruction = isinstance(state.x, LazyReconstruction)
-        if on_reconstruction:
-            assert state.x.weights is self.last_decoder_weights  # type: ignore[union-attr]
+        if on_reconstruction and state.x.weights is not self.last_decoder_weights:  # type: ignore[union-attr]
+            problem = "several processes can train on the reconstruction of the last training only"
+            raise UserError(f"{problem}; run this pipeline in one process")
         weights = [  # of the cells in a squared error, which depend on all cells
             r.prepare(state) if isinstance(r, WeightedSquaredError) else None
             for r in autoencoder.regularizers

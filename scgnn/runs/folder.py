@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,19 @@ log = logging.getLogger("scgnn")
 
 LOCK_FILENAME = ".running"
 LOG_FILENAME = "log.txt"
+LONGEST_FILENAME = "x" * 100  # longer than any path in the folder of a run
 OTHER_FOLDER_HINT = "choose another folder with --out"
+
+
+class LogFileHandler(logging.FileHandler):
+    """Handler for ``log.txt``; messages that a full disk has no room for are lost."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager
@@ -80,7 +92,7 @@ def locked_folder(out: Path) -> Iterator[None]:
         problem = f"cannot be locked ({error.strerror or error})"
         raise UserError(f"{out / LOCK_FILENAME}: {problem}; remove it") from None
     remove_temporary_files(out)
-    handler = logging.FileHandler(out / LOG_FILENAME, encoding="utf-8")
+    handler = LogFileHandler(out / LOG_FILENAME, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     try:
@@ -143,6 +155,7 @@ def is_unused(out: Path) -> bool:
 
 def ensure_writable(out: Path, hint: str) -> None:
     """Create a folder and check that it can be written; errors end with ``hint``."""
+    check_local_path(out / LONGEST_FILENAME)
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".writable"

@@ -16,7 +16,7 @@ from scgnn.data.h5ad_compatibility import make_h5ad_compatible
 from scgnn.data.layers import find_counts, keep_genes_of_counts, select_counts
 from scgnn.data.sparse_structure import check_matrices
 from scgnn.data.validation import validate
-from scgnn.errors import InputError
+from scgnn.errors import InputError, UserError
 from scgnn.evaluation import (
     ImputationTargets,
     clustering,
@@ -152,6 +152,10 @@ def _prepare(recipe: Recipe, adata: AnnData | None) -> PreparedData:
 def compute(recipe: Recipe, data: PreparedData, stages: Stages) -> tuple[State, Metrics]:
     """Run the pipeline; return its last state and the metrics, time and memory included."""
     state = recipe.pipeline(data.state, stages, recipe.seed)
+    for name in ("clusters", "graph_embedding"):
+        if getattr(state, name) is None:
+            problem = f"the pipeline returned no {name}"
+            raise UserError(f"pipeline: {recipe.pipeline.name}: {problem}; set State.{name}")
     metrics = _compute_run_metrics(state, stages, recipe.seed)
     if data.labels is not None:
         metrics |= clustering.score_against_labels(data.labels, state.clusters)  # type: ignore[arg-type]

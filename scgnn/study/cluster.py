@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import logging
 import os
 import signal
 import ssl
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from distributed import Client, LocalCluster, WorkerPlugin
 from distributed.comm import parse_address, parse_host_port
 from distributed.security import Security
 
-from scgnn.errors import UserError
+from scgnn.errors import DISK_ERRNOS, UserError
 from scgnn.execution.files import TEMPORARY_FOLDER_PREFIX
 from scgnn.execution.resources import memory_limit, set_spin_count
 from scgnn.registry.plugin_files import load_file
@@ -34,7 +37,12 @@ SHORT_LOG = {"distributed.admin.low-level-log-length": 10}
 NO_WORKER_PAGES: dict[str, list[str]] = {"distributed.worker.http.routes": []}  # unencrypted
 NO_PAGES = NO_WORKER_PAGES | {"distributed.scheduler.http.routes": []}
 
+SEMAPHORE_ERRNOS = (*DISK_ERRNOS, errno.EACCES, errno.ENOSYS)
+
 log = logging.getLogger("scgnn")
+
+_main_lock = threading.Lock()
+_main_specs: list[ModuleSpec | None] = []  # of __main__ before each running study
 
 
 class WorkerSetup(WorkerPlugin):
@@ -167,26 +175,71 @@ def _start_local_cluster(n_workers: int, threads: int, dashboard: bool) -> Itera
         prefix = f"{TEMPORARY_FOLDER_PREFIX}{os.getpid()}-"
         with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
             # the workers, which this process stops, inherit that Ctrl-C is ignored
-            with _ignore_sigint(), dask.config.set(NO_WORKER_PAGES if dashboard else NO_PAGES):
-                cluster = LocalCluster(
-                    n_workers=n_workers,
-                    threads_per_worker=1,  # one stage at a time
-                    memory_limit=int(memory_limit() * 1e6 / n_workers),
-                    processes=True,
-                    security=Security.temporary(),
-                    dashboard_address=LOOPBACK,
-                    scheduler_kwargs={"dashboard": dashboard},
-                    local_directory=folder,
-                    silence_logs=logging.CRITICAL,
-                    env=env,
-                )
-            with cluster, Client(cluster) as client:
-                client.wait_for_workers(n_workers, timeout=START_TIMEOUT_SECONDS)
-                if dashboard:
-                    log.info(f"dashboard   {client.dashboard_link}")
-                yield client
+            pages = dask.config.set(NO_WORKER_PAGES if dashboard else NO_PAGES)
+            with _skip_main_module():  # also of a worker that replaces another one later
+                with _ignore_sigint(), pages, _translate_start_errors():
+                    cluster = LocalCluster(
+                        n_workers=n_workers,
+                        threads_per_worker=1,  # one stage at a time
+                        memory_limit=int(memory_limit() * 1e6 / n_workers),
+                        processes=True,
+                        security=Security.temporary(),
+                        dashboard_address=LOOPBACK,
+                        scheduler_kwargs={"dashboard": dashboard},
+                        local_directory=folder,
+                        silence_logs=logging.CRITICAL,
+                        env=env,
+                    )
+                with cluster, Client(cluster) as client:
+                    with _translate_start_errors():
+                        client.wait_for_workers(n_workers, timeout=START_TIMEOUT_SECONDS)
+                    if dashboard:
+                        log.info(f"dashboard   {client.dashboard_link}")
+                    yield client
     finally:
         distributed_log.setLevel(level)
+
+
+@contextmanager
+def _skip_main_module() -> Iterator[None]:
+    """Let processes that start inside the block not import the script of this process.
+
+    A script without ``if __name__ == "__main__":`` would start its study in each of them again,
+    and one that was read from standard input has no file. What a script defines is sent by value.
+    """
+    main = sys.modules["__main__"]
+    with _main_lock:
+        _main_specs.append(main.__spec__)
+        main.__spec__ = ModuleSpec("__main__", None)  # which multiprocessing does not import
+    try:
+        yield
+    finally:
+        with _main_lock:
+            spec = _main_specs.pop()
+            if not _main_specs:
+                main.__spec__ = spec
+
+
+@contextmanager
+def _translate_start_errors() -> Iterator[None]:
+    """Translate errors of local workers that do not start.
+
+    Raises
+    ------
+    UserError
+        In place of any other error.
+    """
+    try:
+        yield
+    except Exception as error:  # of the system, multiprocessing or Dask
+        cause: BaseException = error
+        while next_cause := cause.__cause__ or cause.__context__:
+            cause = next_cause
+        reason = " ".join(str(cause).split()) or type(cause).__name__
+        advice = "use fewer --jobs"
+        if isinstance(cause, OSError) and cause.errno in SEMAPHORE_ERRNOS and not cause.filename:
+            advice = "make room in /dev/shm (in a container, start it with a larger --shm-size)"
+        raise UserError(f"the local workers cannot be started ({reason}); {advice}") from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from scgnn.errors import RecipeError, UserError
 from scgnn.execution.files import write_atomic
 from scgnn.recipe.yaml_tree import dump_yaml, load_yaml, to_plain
 from scgnn.runs.folder import (
+    LONGEST_FILENAME,
     OTHER_FOLDER_HINT,
     ensure_writable,
     is_unused,
@@ -30,6 +31,8 @@ def open_study_folder(out: Path, study: Study, resume: bool) -> Iterator[Path]:
         The folder cannot be written, or :func:`check_study_folder` rejects it.
     """
     check_study_folder(out, study, resume)
+    for run in study.runs:
+        check_local_path(out / "runs" / run.label / LONGEST_FILENAME)
     ensure_writable(out, OTHER_FOLDER_HINT)
     with locked_folder(out):
         write_atomic(out / "study.yaml", dump_yaml(dict(study.source)))

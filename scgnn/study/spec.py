@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from scgnn.execution.files import truncate_name
 from scgnn.execution.fingerprint import digest
 from scgnn.recipe.recipe import Recipe
 from scgnn.recipe.yaml_tree import Node, to_plain
@@ -105,5 +106,5 @@ class Study:
 
 def slugify(text: str) -> str:
     """Return text as a file name; if characters are replaced, a hash keeps it unique."""
-    slug = re.sub(r"[^\w.,=+-]+", "_", text).strip("_.")[:100]
+    slug = truncate_name(re.sub(r"[^\w.,=+-]+", "_", text).strip("_."), 100)
     return slug if slug == text else f"{slug}-{digest(text)[:6]}"

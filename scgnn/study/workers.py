@@ -20,8 +20,9 @@ from scgnn.errors import UserError
 from scgnn.execution.fingerprint import (
     code_fingerprint,
     digest,
+    get_class_source,
     library_versions,
-    third_party_sources,
+    third_party_classes,
 )
 from scgnn.execution.resources import memory_limit
 from scgnn.registry.introspection import iter_components
@@ -176,8 +177,12 @@ def _task_memory() -> float:
 
 
 def compute_task_fingerprint(args: tuple[Any, ...]) -> str:
-    """Return a hash of all code that a task runs: this package, libraries and plug-ins."""
-    sources = [source for part in iter_components(args) for source in third_party_sources(part)]
+    """Return a hash of all code that a task runs: this package, libraries and plug-ins.
+
+    Classes of a script or notebook are sent with the task and cannot differ.
+    """
+    classes = [cls for part in iter_components(args) for cls in third_party_classes(part)]
+    sources = [get_class_source(cls) for cls in classes if cls.__module__ != "__main__"]
     return digest(code_fingerprint(), *sources)
 
 
