@@ -86,3 +86,20 @@ def test_git_ignores_run_folders_and_not_the_package_of_that_name():
     lines = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     assert "/runs/" in lines
     assert not {"runs", "runs/"} & set(lines)
+
+
+def is_narrowing(node):
+    """Return whether an expression only tells a type checker what a value is not, or is."""
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
+        return all(map(is_narrowing, node.values))
+    if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.IsNot):
+        return ast.unparse(node.comparators[0]) == "None"
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"
+
+
+def test_nothing_depends_on_assertions():
+    """They are not executed by ``python -O``."""
+    asserts = list(iter_nodes(ast.Assert))
+    assert len(asserts) > 10
+    others = [f"{path}:{node.lineno}" for path, node in asserts if not is_narrowing(node.test)]
+    assert others == []

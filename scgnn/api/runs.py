@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scgnn.arguments import check_anndata, check_type
+from scgnn.data.h5ad_writer import write_h5ad
 from scgnn.errors import RecipeError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.files import write_files
@@ -41,9 +42,9 @@ def write_folder(result: RunResult, folder: Path) -> list[Path]:
     check_locked(folder)
     from scgnn.report.run import render_run_page
 
-    write_h5ad, page = partial(result.adata.write_h5ad, compression="gzip"), render_run_page(result)
+    page, write_result = render_run_page(result), partial(write_h5ad, result.adata)
     text_files = build_text_files(result.state, result.recipe, result.metrics)
-    return write_files(folder, {"result.h5ad": write_h5ad, "report.html": page, **text_files})
+    return write_files(folder, {"result.h5ad": write_result, "report.html": page, **text_files})
 
 
 def run(

@@ -7,15 +7,12 @@ import csv
 import io
 import os
 import re
-import sys
-import threading
-import traceback
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from scgnn.errors import DISK_ERRNOS, FolderRemovedError
+from scgnn.errors import FolderRemovedError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +45,7 @@ def write_atomic(path: Path, content: FileContent) -> None:
         if isinstance(content, str):
             temporary.write_text(content, encoding="utf-8", newline="")
         elif callable(content):
-            with _ignore_repeated_disk_errors():
-                content(temporary)
+            content(temporary)
         else:
             with CsvFile(temporary) as file:
                 csv.writer(file, lineterminator=CsvFile.LINE_END).writerows(content)
@@ -57,7 +53,7 @@ def write_atomic(path: Path, content: FileContent) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except Exception as error:
-        number = find_errno(error)
+        number = _find_errno(error)
         if not path.parent.is_dir() and (number is not None or isinstance(error, OSError)):
             raise FolderRemovedError(path.parent) from None
         if number is not None:
@@ -113,52 +109,11 @@ def _sync_folder(folder: Path) -> None:
             os.close(number)
 
 
-def find_errno(error: BaseException) -> int | None:
-    """Return the number of an error of the system, which HDF5 may have in its text only.
-
-    Of an error that is not an OSError, or one that it was raised from, only those of the disk.
-    """
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None and (match := re.search(r"errno = (\d+)", str(error))):
-        number = int(match[1])
-    if isinstance(error, OSError) or number in DISK_ERRNOS:
-        return number
-    cause = error.__cause__ or error.__context__
-    number = None if cause is None else find_errno(cause)
-    return number if number in DISK_ERRNOS else None
-
-
-@contextlib.contextmanager
-def _ignore_repeated_disk_errors() -> Iterator[None]:
-    """Do not print the disk errors that destructors of HDF5 raise after the first one.
-
-    Only in the main thread, as the process has one function that prints them.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    print_error, print_unraisable = sys.excepthook, sys.unraisablehook
-
-    def handle_error(cls: Any, error: Any, frames: Any) -> None:  # Cython prints it by both
-        if error is None or find_errno(error) not in DISK_ERRNOS:
-            print_error(cls, error, frames)
-
-    def handle_unraisable(unraisable: Any) -> None:
-        error = unraisable.exc_value
-        if error is None or find_errno(error) not in DISK_ERRNOS:
-            print_unraisable(unraisable)
-
-    sys.excepthook, sys.unraisablehook = handle_error, handle_unraisable
-    try:
-        yield
-    except Exception as error:
-        first: BaseException | None = error
-        while first is not None:
-            traceback.clear_frames(first.__traceback__)  # destroys their objects now
-            first = first.__context__
-        raise
-    finally:
-        sys.excepthook, sys.unraisablehook = print_error, print_unraisable
+def _find_errno(error: Exception) -> int | None:
+    """Return the number of an error of the system, which HDF5 has in its text only."""
+    number: int | None = getattr(error, "errno", None)
+    match = re.search(r"errno = (\d+)", str(error))
+    return int(match[1]) if number is None and match else number
 
 
 def truncate_name(name: str, max_bytes: int) -> str:

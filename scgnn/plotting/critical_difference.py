@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -52,7 +53,8 @@ def plot_critical_difference(ranking: Ranking) -> SvgFigure | None:
             ax.plot([rank, rank, edge], [50, y, y], color=MUTED, linewidth=0.9)
             text = f"{_truncate(str(name))}  {rank:.2f}"
             offset, side = ((-6, 0), "right") if is_left else ((6, 0), "left")
-            ax.annotate(text, (edge, y), offset, textcoords="offset points", ha=side, va="center")
+            options: dict[str, Any] = {"ha": side, "va": "center", "parse_math": False}
+            ax.annotate(text, (edge, y), offset, textcoords="offset points", **options)
 
     order = ", ".join(f"{name} {rank:.2f}" for name, rank in ranks.items())
     groups = "; ".join(f"not significantly different: {', '.join(group)}" for group in bars)

@@ -63,8 +63,8 @@ def plot_ltmg(adata: AnnData, gene: str, key: str = "ltmg", ax: Axes | None = No
     ax.set(
         xlabel=f"log expression (natural log of {unit})",
         ylabel="fraction of cells per log unit",
-        title=f"{gene}: {status}",
     )
+    ax.set_title(f"{gene}: {status}", parse_math=False)
     ax.legend(fontsize="small", frameon=False)
     return ax
 

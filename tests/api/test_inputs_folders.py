@@ -174,7 +174,7 @@ def test_a_full_disk_is_one_line_and_the_run_can_be_gone_on_with(
 
     run_args = [*run_args, "--data", table, "--out", "out"]
     with monkeypatch.context() as patched:
-        patched.setattr("anndata.AnnData.write_h5ad", full)
+        patched.setattr("scgnn.api.runs.write_h5ad", full)
         done = run_cli(*run_args)
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == (
@@ -185,3 +185,55 @@ def test_a_full_disk_is_one_line_and_the_run_can_be_gone_on_with(
     resumed = run_cli(*run_args, "--resume")
     assert resumed.exit_code == 0
     assert " epochs, loss" not in resumed.stderr
+
+
+LONG_NAMES = ["x" * 300, "é" * 200, "/".join(["x" * 200] * 20), "a/" + "細" * 90]
+
+
+@pytest.mark.parametrize("name", LONG_NAMES, ids=len)
+def test_a_folder_with_too_long_a_name_is_refused(reject_run, table, name):
+    message = reject_run("--data", table, "--out", name)
+    assert message == f"{name[:57]}...: not a path (File name too long)"
+
+
+def test_a_folder_that_leaves_no_room_for_names_of_files_is_refused(reject_run, table, work_dir):
+    n = 4096 - len(str(work_dir)) - 50  # of which the files need more
+    name = "/".join(["x" * 99] * (n // 100))
+    message = reject_run("--data", table, "--out", f"{work_dir}/{name}")
+    assert message.endswith("...: not a path (File name too long)")
+
+
+@pytest.mark.parametrize("stem", ["x" * 240, "é" * 120, "細" * 80])
+def test_a_long_name_of_a_data_file_is_cut_in_that_of_the_folder(
+    run_cli, to_set_options, make_small_changes, make_counts, stem
+):
+    make_counts().write_h5ad(f"{stem}.h5ad")
+    changes = make_small_changes("pca_kmeans").items()
+    changes = {key: value for key, value in changes if not key.startswith("data.")}
+    words = "run", "pca_kmeans", "--data", f"{stem}.h5ad", *to_set_options(changes)
+    assert run_cli(*words, "--export", "scgnn").exit_code == 0
+    (folder,) = os.listdir("runs")
+    assert len(folder.encode()) in range(190, 201)
+    assert f"pca_kmeans-{stem}".startswith(folder)
+    assert f"{folder}_embedding.csv" in os.listdir(f"runs/{folder}")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "advice"),
+    [
+        (errno.ENAMETOOLONG, 2, "File name too long; use shorter names of files and folders"),
+        (errno.ENOSPC, 1, "No space left on device; once resolved, use --resume to continue from "),
+        (errno.EFBIG, 1, "File too large; once resolved, use --resume to continue from the last "),
+    ],
+)
+def test_errors_of_the_disk_end_a_run_with_advice(
+    run_cli, run_args, table, monkeypatch, number, code, advice
+):
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number), "out/result.h5ad")
+
+    monkeypatch.setattr("scgnn.api.runs.write_files", fail)
+    done = run_cli(*run_args, "--data", table, "--out", "out")
+    assert done.exit_code == code
+    assert done.stderr.splitlines()[-1].startswith(f"out/result.h5ad: {advice}")
+    assert "Traceback" not in done.stderr

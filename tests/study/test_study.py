@@ -212,7 +212,8 @@ def test_local_workers_divide_the_memory_limit_and_the_log_level_is_restored(mon
     monkeypatch.setattr(cluster, "LocalCluster", start_cluster)
     monkeypatch.setattr(cluster, "memory_limit", lambda: 900.0)  # 10^6 bytes
     monkeypatch.setattr(logging.getLogger("distributed"), "level", logging.INFO)
-    with pytest.raises(RuntimeError), cluster.open_cluster(3, 1, None):
+    message = r"^the local workers cannot be started \(RuntimeError\); use fewer --jobs$"
+    with pytest.raises(scgnn.UserError, match=message), cluster.open_cluster(3, 1, None):
         pass
     assert options["memory_limit"] == 300_000_000
     assert logging.getLogger("distributed").level == logging.INFO

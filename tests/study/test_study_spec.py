@@ -233,6 +233,12 @@ def test_names_of_folders_tell_variants_apart():
     assert "/" not in slugify("a/b") and slugify("[]")
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "é" * 100, "細" * 60, "a/" + "β" * 200, "😀" * 80])
+def test_names_of_folders_are_short_enough_for_any_disk(name):
+    assert len(slugify(name).encode()) <= 107
+    assert slugify(name) != slugify(f"{name}2")
+
+
 def test_files_that_a_study_names_are_written_out(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     down = {"data.reader": {"name": "h5ad", "path": "down.h5ad"}, "data.truth_path": "full.h5ad"}
