@@ -77,3 +77,39 @@ def test_settings_of_the_user_stay(run_python, name):
     code += "print({k: v for k, v in os.environ.items() if k in ('GOMP_SPINCOUNT', "
     code += "'OMP_WAIT_POLICY')})"
     assert run_python(code, **{name: "7"}) == str({name: "7"})
+
+
+# ---- DGL prints a message and writes into the home folder, unless its backend is set
+
+IMPORTS = [
+    "import scgnn; scgnn.Encoder",
+    "import scgnn.tl, scgnn.pl; scgnn.run",
+    "from scgnn.components.encoders import GCN; GCN().build(3)",
+    "from scgnn.registry.plugin_files import *; load_file(Path('plugin.py'))",
+    "from scgnn.study.workers import *; describe_worker(Path())",
+]
+DGL_PLUGIN = """
+from dgl.nn.pytorch import SAGEConv
+from dataclasses import dataclass
+from scgnn.components.encoders import Encoder, MessagePassing
+
+@Encoder.register("mine")
+@dataclass(frozen=True)
+class Mine(MessagePassing):
+    pass
+"""
+
+
+@pytest.mark.parametrize("code", IMPORTS)
+def test_dgl_is_silent_and_writes_no_file(tmp_path, code):
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "plugin.py").write_text(DGL_PLUGIN)
+    env = os.environ | {"HOME": str(home), "DGLBACKEND": "nonsense"}
+    if code != IMPORTS[-1]:
+        del env["DGLBACKEND"]
+    code = f"{code}\nimport dgl\nprint(dgl.backend.backend_name)"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "pytorch\n", "")
+    assert not (home / ".dgl").exists()

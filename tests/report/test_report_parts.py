@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from scgnn.execution.formatting import format_number
+from scgnn.plotting.critical_difference import plot_critical_difference
 from scgnn.plotting.forest import build_forest_plot
 from scgnn.plotting.scatter import match_clusters, plot_clusters
 from scgnn.plotting.svg import Margins, render_svg
 from scgnn.report.text_table import TextTable, escape_latex
+from scgnn.stats.ranking import Ranking
 
 
 def test_letters_that_mean_something_are_escaped():
@@ -101,3 +105,13 @@ def test_clusters_may_have_names():
     assert match_clusters(clusters, names) == {0: 1, 1: 0, 2: 2}
     figure = plot_clusters(np.eye(4), names, "simulated", noun="group")
     assert "simulated, PCA, 2 groups" in figure.svg + figure.caption
+
+
+MATH = ["$x$", r"$\frac", "a_$b$_c", "price in $ and $", "[log1p] <b> & [/x]"]
+
+
+@pytest.mark.parametrize("name", MATH)
+def test_names_in_a_diagram_of_ranks_are_not_formulas(name):
+    ranks = pd.Series({name: 1.0, "other": 2.0})
+    figure = plot_critical_difference(Ranking("ari", ranks, 5, 0, (), 1.0, 0.5, 0.4, ()))
+    assert f">{html.escape(name, quote=False)}  1.00<" in figure.svg

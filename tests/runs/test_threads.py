@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ import scgnn
 from budgets import REDUCED_BUDGET, SMALL_DATA, WITHOUT_LTMG
 from scgnn import seeding
 from scgnn.errors import UserError
+from scgnn.execution import resources
 from scgnn.execution.resources import hold_threads
 from scgnn.registry.plugin_files import load_file
 from scgnn.seeding import isolate_third_party_code, use_igraph_seed, use_torch_seed
@@ -268,6 +271,73 @@ def test_a_forked_process_does_not_wait_for_threads_that_it_does_not_have():
         done.set()
     child.kill()
     assert child.exitcode == 0
+
+
+FORK = """
+import multiprocessing, sys
+import torch
+import scgnn
+
+torch.set_num_threads(2)
+SMALL = {"data__reader__n_cells": 60, "data__reader__n_genes": 40}
+
+def run(recipe):
+    if len(sys.argv) > 1:
+        import threadpoolctl
+
+        torch.set_num_threads(1)
+        threadpoolctl.threadpool_limits(1)
+    try:
+        print(scgnn.run(recipe, **SMALL).n_obs, flush=True)
+    except scgnn.UserError as error:
+        print(error, flush=True)
+
+scgnn.run("pca_kmeans", **SMALL)
+process = multiprocessing.get_context("fork").Process(target=run, args=("pca_kmeans",))
+process.start()
+process.join(60)
+process.kill()
+"""
+FORKED = (
+    "this process was forked after a run with several threads, which it lacks; start it with "
+    "multiprocessing's method 'spawn', or set OMP_NUM_THREADS=1 before\n"
+)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize(("arguments", "expected"), [([], FORKED), (["one thread"], "60\n")])
+def test_a_run_in_a_fork_of_a_process_with_threads_is_refused(tmp_path, arguments, expected):
+    command = [sys.executable, "-W", "ignore", "-c", FORK, *arguments]
+    env = os.environ | {"OMP_NUM_THREADS": "2"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == (expected, "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("has_run", [False, True])
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("api", ["openmp", "blas"])
+def test_a_fork_is_refused_after_a_run_with_several_threads_of_openmp(
+    monkeypatch, has_run, n_threads, api
+):
+    pools = [{"user_api": "blas", "num_threads": 4}, {"user_api": api, "num_threads": n_threads}]
+    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: pools)
+    monkeypatch.setattr(resources, "_has_run", has_run)
+
+    def compute():
+        try:
+            with hold_threads():
+                os._exit(7)
+        except UserError:
+            os._exit(8)
+
+    child = multiprocessing.get_context("fork").Process(target=compute)
+    child.start()
+    child.join(20)
+    child.kill()
+    is_refused = has_run and n_threads > 1 and api == "openmp"
+    assert child.exitcode == (8 if is_refused else 7)
+    assert not resources._is_forked_after_run  # here
 
 
 def test_our_dropout_has_the_bits_of_torch():

@@ -65,4 +65,8 @@ def test_plot_shows_cutoff_censored_cells_and_units():
         plot_ltmg(adata, "nobody")
     with pytest.raises(ValueError, match="key_added='other'"):
         plot_ltmg(adata, "1", key="other")
+    adata.var_names = ["$\\frac", *adata.var_names[1:]]
+    ax = plot_ltmg(adata, "$\\frac")
+    ax.figure.canvas.draw()
+    assert ax.get_title().startswith("$\\frac: ")
     matplotlib.pyplot.close("all")
