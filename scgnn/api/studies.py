@@ -56,8 +56,8 @@ def run_study(
 ) -> StudyResult:
     """Run a study, computing each stage once, and write its tables and report.
 
-    In a script, call it under ``if __name__ == "__main__":``, because local workers are processes
-    that import the script again.
+    Local workers do not import the script that calls it; components that the script or notebook
+    defines are sent to them.
 
     Parameters
     ----------
