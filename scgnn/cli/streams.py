@@ -18,7 +18,7 @@ ASCII_SYMBOLS = {
     **{"−": "-", "–": "-", "—": "-", "‖": "||", "·": "*", "∘": "*", "×": "x", "±": "+/-"},
     **{"…": "...", "∞": "inf", "≤": "<=", "≥": ">=", "≠": "!=", "→": "->", "←": "<-"},
     **{"√": "sqrt", "∂": "d", "∝": "~", "\u2044": "/", "‘": "'", "’": "'", "“": '"', "”": '"'},
-    **{"λ": "lambda", "Λ": "Lambda", "\u0302": "^"},  # Unicode: lamda; the hat of an estimate
+    **{"λ": "lambda", "Λ": "Lambda", "\u0302": "^"},  # the hat of an estimate
     **{"▲": "(better)", "▼": "(worse)", "◆": "(changed)"},
     **{"△": "(perhaps better)", "▽": "(perhaps worse)", "◇": "(perhaps changed)"},
 }
