@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import warnings
 
 from scgnn.arguments import shorten
 from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # noqa: F401
@@ -30,6 +31,8 @@ def start() -> None:
 def main() -> None:
     """Run the command; a user error is one sentence and exit code 2, without a traceback."""
     set_spin_count()
+    # where /dev/shm is small; nothing here uses joblib's processes
+    warnings.filterwarnings("ignore", ".*joblib will operate in serial mode")
     try:
         with process_group.init_process_group():
             try:

@@ -209,7 +209,7 @@ def _skip_main_module() -> Iterator[None]:
     """
     main = sys.modules["__main__"]
     with _main_lock:
-        _main_specs.append(main.__spec__)
+        _main_specs.append(getattr(main, "__spec__", None))
         main.__spec__ = ModuleSpec("__main__", None)  # which multiprocessing does not import
     try:
         yield

@@ -158,28 +158,20 @@ def test_classes_of_a_script_are_not_part_of_the_fingerprint_of_a_task(make_clas
 
 # ---- workers that do not start
 
-NO_SEMAPHORES = """
-import os, sys
-import multiprocessing.synchronize
-import scgnn
-
-def fail(*args):
-    raise OSError(int(sys.argv[1]), os.strerror(int(sys.argv[1])))
-
-multiprocessing.synchronize._multiprocessing.SemLock = fail
-try:
-    scgnn.run_study({"base": "pca_kmeans", "seeds": 2}, out="out", jobs=1)
-except scgnn.UserError as error:
-    print(error)
-"""
-
-
 @pytest.mark.parametrize("number", [28, 13, 38])  # full, not writable, not implemented
-def test_a_small_shared_memory_is_a_sentence(tmp_path, number):
-    assert run_script(tmp_path, "-c", NO_SEMAPHORES, str(number)) == (
+def test_a_small_shared_memory_is_a_sentence(tmp_path, monkeypatch, capfd, number):
+    def fail(*args):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("multiprocessing.synchronize._multiprocessing.SemLock", fail)
+    with pytest.raises(scgnn.UserError) as info:
+        scgnn.run_study({"base": "pca_kmeans", "seeds": 2}, out=tmp_path / "out", jobs=1)
+    assert str(info.value) == (
         f"the local workers cannot be started ([Errno {number}] {os.strerror(number)}); make room "
-        "in /dev/shm (in a container, start it with a larger --shm-size)\n"
+        "in /dev/shm (in a container, start it with a larger --shm-size)"
     )
+    assert capfd.readouterr() == ("", "")
+    assert not (tmp_path / "out").exists()
 
 
 def run_study_in_a_daemon(folder, connection):
