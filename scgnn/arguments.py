@@ -14,6 +14,7 @@ from scgnn.errors import InputError, UserError
 MAX_TEXT_BYTES = 10**6  # of a recipe, study or plug-in file
 MAX_SHOWN_CHARACTERS = 60
 MAX_PATH_DEPTH = 500  # folders
+MAX_NAME_BYTES = 255  # of a file or folder
 # pathlib has one slash of s3://bucket left; a single letter is a drive of Windows
 URL_PATTERN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
@@ -71,6 +72,8 @@ def check_local_path(path: str | os.PathLike[str]) -> None:
             problem = _describe_encoding()
         raise InputError(f"{shorten(repr(text))}: not a path ({problem})")
     try:
+        if max(len(os.fsencode(name)) for name in text.split(os.sep)) > MAX_NAME_BYTES:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         os.lstat(text)
     except UnicodeEncodeError:
         raise InputError(f"{shorten(text)}: not a path ({_describe_encoding()})") from None

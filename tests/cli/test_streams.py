@@ -172,7 +172,7 @@ def run_in_ascii(monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("words", ["list", "show scgnn", "check components", "diff scgnn scgnn2"])
+@pytest.mark.parametrize("words", ["list", "show scgnn", "check pca_kmeans", "diff scgnn scgnn2"])
 def test_commands_print_in_ascii(run_in_ascii, words):
     code, stdout, stderr = run_in_ascii(*words.split())
     assert (code, stderr) == (0, "")

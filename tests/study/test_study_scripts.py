@@ -158,6 +158,7 @@ def test_classes_of_a_script_are_not_part_of_the_fingerprint_of_a_task(make_clas
 
 # ---- workers that do not start
 
+
 @pytest.mark.parametrize("number", [28, 13, 38])  # full, not writable, not implemented
 def test_a_small_shared_memory_is_a_sentence(tmp_path, monkeypatch, capfd, number):
     def fail(*args):
