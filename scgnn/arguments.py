@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import re
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from scgnn.errors import InputError, UserError
 
 MAX_TEXT_BYTES = 10**6  # of a recipe, study or plug-in file
 MAX_SHOWN_CHARACTERS = 60
+WIDE_ENCODINGS = {  # the marks of the first begin with those of the second
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+}
 MAX_PATH_DEPTH = 500  # folders
 MAX_NAME_BYTES = 255  # of a file or folder
 # pathlib has one slash of s3://bucket left; a single letter is a drive of Windows
@@ -47,9 +53,14 @@ def check_type(name: str, value: object, types: type | tuple[type, ...], expecte
         raise UserError(f"{name}: must be {expected}, not of type {type(value).__name__}")
 
 
+def is_anndata(value: object) -> bool:
+    """Return whether an argument is an AnnData, or another class with its attributes."""
+    return all(hasattr(value, name) for name in ("X", "obs_names", "layers"))
+
+
 def check_anndata(value: object) -> None:
     """Raise InputError unless an argument is an AnnData."""
-    if not all(hasattr(value, name) for name in ("X", "obs_names", "layers")):
+    if not is_anndata(value):
         raise InputError(f"expected an AnnData, cells x genes, not a {type(value).__name__}")
 
 
@@ -115,7 +126,31 @@ def read_text_file(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if len(content) > MAX_TEXT_BYTES:
         raise UserError(f"{path}: larger than {MAX_TEXT_BYTES / 1e6:g} MB; reduce the file")
+    encoding = _detect_wide_encoding(content)
+    if encoding:
+        raise UserError(f"{path}: the text is encoded as {encoding}; save it as UTF-8")
     try:
         return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file") from None
+    except UnicodeDecodeError as error:
+        if not _may_be_latin_1(content):
+            raise UserError(f"{path}: not a text file") from None
+        line = content.count(b"\n", 0, error.start) + 1
+        problem = "the text is not encoded as UTF-8 but probably as Latin-1"
+        raise UserError(f"{path}:{line}: {problem}; save it as UTF-8") from None
+
+
+def _detect_wide_encoding(content: bytes) -> str:
+    """Return UTF-16 or UTF-32 for text of these encodings, else ""."""
+    for encoding, marks in WIDE_ENCODINGS.items():
+        with suppress(UnicodeDecodeError):
+            if content.startswith(marks) and content.decode(encoding):
+                return encoding
+    n_zeros = [content[start::2].count(0) for start in (0, 1)]  # of ASCII characters
+    is_utf_16 = max(n_zeros) > len(content) / 4 > 4 * min(n_zeros) and len(content) % 2 == 0
+    return "UTF-16" if is_utf_16 else ""
+
+
+def _may_be_latin_1(content: bytes) -> bool:
+    """Return whether bytes have no control characters and are mostly ASCII."""
+    n_controls = sum(byte < 32 and byte not in b"\t\n\f\r" for byte in content)
+    return not n_controls and sum(byte > 127 for byte in content) < len(content) / 4

@@ -13,6 +13,7 @@ from scgnn.recipe.build import Problems, build
 from scgnn.recipe.plain_tree import from_plain
 from scgnn.recipe.yaml_tree import SourceLocation
 from scgnn.registry.component import format_unknown_name
+from scgnn.registry.introspection import recipe_fields
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -86,6 +87,10 @@ def ltmg(
     check_type("key_added", key_added, str, "text")
     if layer is not None and layer not in adata.layers:
         raise UserError(format_unknown_name("layer", layer, list(adata.layers)))
+    known = ["layer", "key_added", "seed", *recipe_fields(LTMG)]
+    for name in params:
+        if name not in known:
+            raise UserError(format_unknown_name("argument", name, known, " of ltmg()"))
     problems = Problems()
     settings = from_plain({"seed": seed} | params, SourceLocation("ltmg"))
     model = build(settings.without("seed"), LTMG, problems)

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scgnn.arguments import check_anndata, check_type
+from scgnn.arguments import check_anndata, check_type, is_anndata
 from scgnn.data.h5ad_writer import write_h5ad
-from scgnn.errors import RecipeError
+from scgnn.errors import RecipeError, UserError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.files import write_files
 from scgnn.execution.resources import configure_process
@@ -98,6 +98,8 @@ def run(
         The data cannot be used.
     """
     configure_process()
+    if is_anndata(recipe):
+        raise UserError('recipe: it comes before the data, as in scgnn.run("scgnn", adata)')
     for name in changes:
         if re.split(r"__|\.", name)[0] not in RECIPE_KEYS:
             raise RecipeError([format_unknown_name("argument", name, KEYWORDS, " of run()")])
@@ -114,7 +116,8 @@ def run(
         labels_file = os.fspath(labels_file)
     for name, value in {"labels_key": labels_key, "labels_file": labels_file}.items():
         if value is not None:
-            names[f"data.{name}"], paths[f"data.{name}"] = name, value
+            names = {f"data.{name}": name} | names
+            paths = {f"data.{name}": value} | paths
     complete = load_recipe(recipe, paths, names=names)
     if out is None:
         return execute(complete, adata, force=force).adata

@@ -15,6 +15,7 @@ from scgnn.cli.watch import announce, run_watched
 from scgnn.errors import DISK_ERRNOS, PATH_ERRNOS, UserError
 from scgnn.execution import process_group
 from scgnn.execution.resources import set_spin_count
+from scgnn.interface import use_command_line
 
 COMMAND_ORDER = ("run", "check", "show", "diff", "list", "new", "test", "cache", "doctor")
 app.registered_commands.sort(key=lambda c: COMMAND_ORDER.index(c.name or c.callback.__name__))  # type: ignore[union-attr]
@@ -34,7 +35,7 @@ def main() -> None:
     # where /dev/shm is small; nothing here uses joblib's processes
     warnings.filterwarnings("ignore", ".*joblib will operate in serial mode")
     try:
-        with process_group.init_process_group():
+        with use_command_line(), process_group.init_process_group():
             try:
                 app(prog_name="scgnn-recipe")
             finally:

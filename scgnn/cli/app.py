@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import typer
+
+from scgnn import __version__
 
 
 class RunInterruptedError(Exception):
@@ -15,11 +18,28 @@ class RunInterruptedError(Exception):
 
 app = typer.Typer(
     name="scgnn-recipe",
-    help="Run, customize and compare single-cell graph neural networks defined by recipes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(is_given: bool) -> None:
+    if is_given:
+        typer.echo(f"scgnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def add_version_option(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Run, customize and compare single-cell graph neural networks defined by recipes."""
 
 
 @contextmanager

@@ -31,21 +31,20 @@ def check(
     """Validate a recipe or a study and estimate its time and memory, without running it."""
     with suspend_gc(), lazy_import("torch"):
         from scgnn.recipe.describe import describe_plan
-        from scgnn.runs.folder import check_data_files
         from scgnn.runs.preflight import check_all_fit_memory, format_estimate
         from scgnn.study.load import is_study
 
     if is_study(recipe):
         from scgnn.study.plan import describe_study
 
-        study = load_study_from_options(recipe, data, labels_key, labels_file, seeds, changes)
+        options = (recipe, data, labels_key, labels_file, seeds, changes)
+        study = load_study_from_options(*options, check_files=True)
         recipes = [run.recipe for run in study.runs]
-        check_data_files(recipes)
         print(describe_study(study), end="")
     else:
         check_no_study_options(recipe, {"--seeds": seeds})
-        recipes = [load_recipe_from_options(recipe, changes, data, labels_key, labels_file)]
-        check_data_files(recipes)
+        arguments = (recipe, changes, data, labels_key, labels_file)
+        recipes = [load_recipe_from_options(*arguments, check_files=True)]
         print(describe_plan(recipes[0]) + format_estimate(recipes[0]), end="")
     check_all_fit_memory(recipes)
     print("all checks passed; nothing was run")

@@ -30,14 +30,14 @@ def list_(
         from scgnn.recipe.describe import summarize_recipe_file
         from scgnn.recipe.load import list_bundled_recipes
         from scgnn.registry import entry_points
-        from scgnn.registry.component import format_unknown_name
+        from scgnn.registry.component import format_unknown_name, suggest_components
         from scgnn.registry.kinds import kinds
         from scgnn.study.load import list_bundled_studies
 
     bundled = {"recipe": list_bundled_recipes, "study": list_bundled_studies}
     known = [*kinds(), *bundled]
     if kind is not None and kind not in known:
-        raise UserError(format_unknown_name("kind", kind, known))
+        raise UserError(format_unknown_name("kind", kind, known, advice=suggest_components(kind)))
     for section in [kind] if kind else known:
         print(section)
         if section in bundled:

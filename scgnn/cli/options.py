@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from scgnn.arguments import check_local_path
-from scgnn.errors import RecipeError, UserError
+from scgnn.errors import InputError, RecipeError, UserError
 
 if TYPE_CHECKING:
     from scgnn.recipe.recipe import Recipe
     from scgnn.study.spec import Study
+
+T = TypeVar("T")
 
 MAX_SEEDS = 100_000
 SIZE_PATTERN = r"\s*(\d{1,15}(?:\.\d*)?|\.\d+)\s*([kMGT]?)B?\s*"
@@ -117,6 +119,14 @@ SeedsOption = Annotated[
 
 def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
     """Parse values of ``--set``, ``PATH=VALUE`` with the value in YAML."""
+    changes, problems = _parse_changes(assignments)
+    if problems:
+        raise RecipeError(problems)
+    return changes
+
+
+def _parse_changes(assignments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of ``--set`` by path, and the problems of the others."""
     from scgnn.recipe.yaml_tree import parse_yaml, to_plain
 
     changes: dict[str, Any] = {}
@@ -130,9 +140,7 @@ def parse_changes(assignments: Sequence[str]) -> dict[str, Any]:
             changes[path] = to_plain(parse_yaml(f"value: {value}", f"--set {text}").value["value"])
         except RecipeError as error:  # drop the line number, which is always 1
             problems += [line.replace(f"{text}:1:", f"{text}:", 1) for line in error.problems]
-    if problems:
-        raise RecipeError(problems)
-    return changes
+    return changes, problems
 
 
 def parse_size(text: str | None) -> int:
@@ -149,17 +157,26 @@ def load_recipe_from_options(
     data: list[str] | None = None,
     labels_key: str | None = None,
     labels_file: Path | None = None,
+    *,
+    check_files: bool = False,
 ) -> Recipe:
-    """Load the recipe of a command with the changes of its options."""
+    """Load the recipe of a command with the changes of its options; reports all mistakes."""
     from scgnn.components.readers import detect_reader
     from scgnn.recipe.load import load_recipe
 
-    if data and len(data) > 1:
-        raise UserError(f"--data: only studies take several data sets; {recipe} is a recipe")
-    paths = {"data.reader": detect_reader(data[0])} if data else {}
-    values = parse_changes(changes or [])
-    names = _name_options(values)
-    return load_recipe(recipe, paths | _parse_labels(labels_key, labels_file) | values, names=names)
+    values, problems = _parse_changes(changes or [])
+    paths: dict[str, Any] = {}
+    try:
+        if data and len(data) > 1:
+            problem = f"only studies take several data sets; {recipe} is a recipe"
+            raise InputError(f"--data: {problem}")
+        paths = {"data.reader": detect_reader(data[0])} if data else {}
+    except InputError as error:
+        problems.append(str(error))
+        check_files = False
+    paths |= _parse_labels(labels_key, labels_file) | values
+    options: dict[str, Any] = {"names": _name_options(values), "check_files": check_files}
+    return _load_or_raise_all(lambda: load_recipe(recipe, paths, **options), problems)
 
 
 def load_study_from_options(
@@ -169,14 +186,33 @@ def load_study_from_options(
     labels_file: Path | None,
     seeds: str | None,
     changes: list[str] | None,
+    *,
+    check_files: bool = False,
 ) -> Study:
-    """Load the study of a command with the changes of its options."""
+    """Load the study of a command with the changes of its options; reports all mistakes."""
     from scgnn.study.load import load_study
 
-    values = parse_changes(changes or [])
-    names = _name_options(values)
-    paths = values | _parse_labels(labels_key, labels_file)
-    return load_study(study, paths, data=data or (), seeds=_parse_seeds(seeds), names=names)
+    values, problems = _parse_changes(changes or [])
+    options: dict[str, Any] = {"names": _name_options(values), "check_files": check_files}
+    try:
+        options["seeds"] = _parse_seeds(seeds)
+    except UserError as error:
+        problems.append(str(error))
+    paths = _parse_labels(labels_key, labels_file) | values
+    return _load_or_raise_all(
+        lambda: load_study(study, paths, data=data or (), **options), problems
+    )
+
+
+def _load_or_raise_all(load: Callable[[], T], problems: list[str]) -> T:
+    """Return what a function loads; raise RecipeError with its problems and earlier ones."""
+    try:
+        result = load()
+    except RecipeError as error:
+        raise RecipeError([*problems, *error.problems]) from None
+    if problems:
+        raise RecipeError(problems)
+    return result
 
 
 def check_no_study_options(recipe: str, values: Mapping[str, object]) -> None:

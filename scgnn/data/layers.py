@@ -72,12 +72,9 @@ def choose_layer(
     are_equal
         Whether two layers are equal.
     """
-    choices = ", ".join(layers) or "none"
     if layer != AUTO:
         if layer not in layers:
-            kind = MAIN if layer == MAIN else f"layer '{layer}'"
-            advice = "set data.layer to one of these, or to auto"
-            raise InputError(f"{source} has no {kind}, it has {choices}: {advice}")
+            raise InputError(format_unknown_layer(layer, layers, source))
         return layer
     if MAIN in layers and has_counts(MAIN):
         return MAIN
@@ -94,8 +91,16 @@ def choose_layer(
         return candidates[0]
     if MAIN not in layers:
         advice = "set data.layer to the one to use"
+        choices = ", ".join(layers) or "none"
         raise InputError(f"{source}: {problem}, and no layer holds counts ({choices}): {advice}")
     return MAIN
+
+
+def format_unknown_layer(layer: str, layers: Sequence[str], source: str) -> str:
+    """Return the message for a layer that some data do not have."""
+    kind, choices = MAIN if layer == MAIN else f"layer '{layer}'", ", ".join(layers) or "none"
+    advice = "set data.layer to one of these, or to auto"
+    return f"{source} has no {kind}, it has {choices}: {advice}"
 
 
 def select_counts(adata: AnnData, layer: str, source: str = "the data") -> AnnData:

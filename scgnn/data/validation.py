@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from scgnn.data.orientation import guess_orientation
 from scgnn.data.scale import detect_scale
 from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
+from scgnn.registry.component import format_unknown_name
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -76,6 +77,11 @@ def validate(adata: AnnData, source: str) -> AnnData:
     if record["scale"] == "counts":
         new.uns.pop("log1p", None)
     return new
+
+
+def format_unknown_column(column: str, columns: Iterable[object]) -> str:
+    """Return the message for a column that ``obs`` does not have."""
+    return f"{format_unknown_name('column', column, list(map(str, columns)))} (columns of obs)"
 
 
 def _check_names(adata: AnnData, source: str) -> None:

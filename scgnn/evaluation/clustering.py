@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scgnn.data.validation import format_unknown_column
 from scgnn.errors import InputError
 from scgnn.evaluation.labels_file import read_labels_file
-from scgnn.registry.component import format_unknown_name
 from scgnn.seeding import generator
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def get_true_labels(
 
 def _get_labels_of_obs(adata: AnnData, labels_key: str) -> np.ndarray:
     if labels_key not in adata.obs:
-        problem = format_unknown_name("column", labels_key, [str(c) for c in adata.obs.columns])
+        problem = format_unknown_column(labels_key, adata.obs.columns)
         advice = ""
         if labels_key in adata.var_names:
             advice = "; it is read as a gene: of a text table, set data.reader.annotation_columns"
-        raise InputError(f"data.labels_key: {problem} (columns of obs){advice}")
+        raise InputError(f"data.labels_key: {problem}{advice}")
     values = adata.obs[labels_key]
     try:
         return np.where(values.isna(), "", values.astype(str).str.strip())

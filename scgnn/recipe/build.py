@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from scgnn.arguments import shorten
 from scgnn.errors import RecipeError
 from scgnn.field_types import MAX_COPIES, MIN_POSITIVE
-from scgnn.recipe.yaml_tree import Node, SourceLocation, to_plain
+from scgnn.recipe.yaml_tree import AmbiguousText, Node, SourceLocation, to_plain
 from scgnn.registry.annotations import classify, describe_type, resolve_type_hints
 from scgnn.registry.component import Component, find_dataclass_problem, format_unknown_name
 from scgnn.registry.entry_points import describe_source
@@ -21,6 +21,10 @@ from scgnn.registry.introspection import is_builtin, iter_components, recipe_fie
 from scgnn.registry.plugin_files import format_exception
 
 INVALID = object()
+ENTRY_ADVICE = (
+    "a mapping changes entries of the base's list, and there is no base with one (add e.g. "
+    "'base: scgnn')"
+)
 
 
 class Problems:
@@ -78,6 +82,12 @@ def build(
     is_mapping = isinstance(value, dict)
     if field_type.record is Node:
         return node
+    has_items = isinstance(value, list) and field_type.item is not Node  # which are built later
+    scalars = value if has_items else [node]
+    if ambiguous := [item for item in scalars if isinstance(item.value, AmbiguousText)]:
+        for item in ambiguous:
+            problems.add(item.location, path, item.value.problem)
+        return INVALID
     may_be_plain = field_type.plain is not None and not is_mapping
     plain = _validate_plain(node, field_type.plain) if may_be_plain else INVALID
     is_name = isinstance(value, str) and plain is INVALID
@@ -98,7 +108,10 @@ def build(
         return plain
     shown = shorten(_to_json(node))
     expected = describe_type(annotation, has_far_bounds=_is_far_number(value))
-    problems.add(node.location, path, f"must be {expected}, not {shown}")
+    advice = ""
+    if is_mapping and value and field_type.item is not None:
+        advice = "; put it in a list" if "name" in value else f"; {ENTRY_ADVICE}"
+    problems.add(node.location, path, f"must be {expected}, not {shown}{advice}")
     return INVALID
 
 
@@ -123,6 +136,9 @@ def _build_component(
     if not isinstance(node.name, str):
         advice = f"give the {kind.kind} a name: one of {', '.join(kind.names())}{null}"
         problems.add(location, path, advice)
+        return INVALID
+    if isinstance(node.name, AmbiguousText):
+        problems.add(location, path, node.name.problem)
         return INVALID
     try:
         cls = kind.get(node.name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -13,21 +14,22 @@ from typing import Any
 from scgnn.arguments import check_type, shorten
 from scgnn.components.readers import detect_reader
 from scgnn.errors import InputError, RecipeError
-from scgnn.recipe.build import Problems, build
+from scgnn.recipe.build import INVALID, Problems, build
+from scgnn.recipe.data import Data
+from scgnn.recipe.data_files import find_data_problems
+from scgnn.recipe.merge import assign, merge, raise_problem
 from scgnn.recipe.plain_tree import from_plain
 from scgnn.recipe.recipe import Recipe
 from scgnn.recipe.yaml_tree import (
     Node,
     SourceLocation,
-    assign,
     check_key,
     dump_flow_yaml,
     load_yaml,
     make_error,
-    merge,
     to_plain,
 )
-from scgnn.registry.component import format_unknown_name
+from scgnn.registry.component import format_unknown_name, suggest_components
 from scgnn.registry.introspection import to_dict
 from scgnn.registry.kinds import kinds
 
@@ -53,6 +55,7 @@ def load_recipe(
     changes: Mapping[str, Any] | None = None,
     *,
     names: Mapping[str, str] = NO_NAMES,
+    check_files: bool = False,
 ) -> Recipe:
     """Load and validate a recipe.
 
@@ -65,6 +68,9 @@ def load_recipe(
         New values by dotted path, as of ``--set``: ``{"pipeline.graph_encoder": "gat"}``.
     names
         Names of changes in messages, by path; by default the path.
+    check_files
+        Whether to check that the data files exist and have the columns and layer that the recipe
+        names.
 
     Raises
     ------
@@ -78,23 +84,80 @@ def load_recipe(
     check_type("recipe", recipe, types, "a name, a path, a mapping or a Recipe")
     changes = check_changes(changes)
     source = "recipe" if isinstance(recipe, Recipe | Mapping) else str(recipe)
+    problems = Problems()
+    nodes = list(_iter_change_nodes(changes, names, problems))
+    tree = Node({}, SourceLocation(source))
+    complete: Any = recipe
     if not isinstance(recipe, Recipe):
         if isinstance(recipe, Mapping):
-            tree = resolve_base(from_plain(recipe, SourceLocation(source)))
+            tree = resolve_base(from_plain(recipe, SourceLocation(source)), problems=problems)
         else:
-            tree = resolve_base(_load_named(source), (source,))
+            tree = resolve_base(_load_named(source), (source,), problems)
         data = tree.get("data")
         if "data.reader" in changes and data and data.get("reader"):  # whose file may be missing
             tree = tree.replace(data=data.without("reader"))
-        recipe = build_recipe(tree)
-    nodes = []
+        complete = build(_resolve_reader(tree, problems), Recipe, problems)
+    if complete is INVALID and nodes:  # the changes may have mistakes, too
+        build(_resolve_reader(_assign_valid(tree, nodes), problems), Recipe, problems)
+    elif nodes:
+        complete = _apply_changes(complete, nodes, source, problems)
+    if check_files:
+        _check_files(_assign_valid(tree, nodes), complete, problems)
+    problems.raise_if_any()
+    result: Recipe = complete
+    return result
+
+
+def _iter_change_nodes(
+    changes: Mapping[str, Any], names: Mapping[str, str], problems: Problems
+) -> Iterator[tuple[str, Node]]:
+    """Yield the path of each change and its value, whose location is the change itself."""
     for path, value in changes.items():
         name = names.get(path, path)
-        check_key(path, name)
-        plain = to_plain(from_plain(value, SourceLocation(name)))
+        try:
+            check_key(path, name)
+            plain = to_plain(from_plain(value, SourceLocation(name)))
+        except RecipeError as error:
+            problems.add_lines(SourceLocation(name), error.problems)
+            continue
         text = shorten(" ".join(dump_flow_yaml(plain).split()))
-        nodes.append((path, from_plain(plain, SourceLocation(f"{name}={text}"))))
-    return apply_changes(recipe, nodes, source) if nodes else recipe
+        yield path, from_plain(plain, SourceLocation(f"{name}={text}"))
+
+
+def _assign_valid(tree: Node, changes: Iterable[tuple[str, Node]]) -> Node:
+    """Return a tree, which may be incomplete, with those changes that it allows."""
+    for path, node in changes:
+        with suppress(RecipeError):
+            tree = assign(tree, path, node)
+    return tree
+
+
+def _check_files(tree: Node, recipe: Any, problems: Problems) -> None:
+    """Report what the data files contradict, also if other settings of the recipe are invalid."""
+    reader_problems = Problems()
+    node = _resolve_reader(tree, reader_problems).get("data") or Node({}, tree.location)
+    data = _build_valid_data(node) if recipe is INVALID else recipe.data
+    if reader_problems.entries or data is None:
+        return
+    for path, message in find_data_problems(data):
+        location, child = tree.location, tree.get("data")
+        for key in path.split("."):
+            child = child and child.get(key)
+            location = child.location if child else location
+        problems.add(location, f"data.{path}", message)
+
+
+def _build_valid_data(node: Node) -> Data | None:
+    """Return the data of a recipe with the valid settings only; None if the reader is invalid."""
+    valid = {
+        key: child
+        for key, child in node.without().value.items()
+        if build(Node({key: child}, node.location), Data, Problems()) is not INVALID
+    }
+    if "reader" not in valid and node.get("reader") is not None:
+        return None
+    data = build(Node(valid, node.location), Data, Problems())
+    return None if data is INVALID else data
 
 
 def check_changes(changes: Mapping[str, Any] | None) -> Mapping[str, Any]:
@@ -128,14 +191,23 @@ def apply_changes(recipe: Recipe, changes: Iterable[tuple[str, Node]], source: s
     RecipeError
         All mistakes, at the locations of the changes.
     """
-    tree = from_plain(to_dict(recipe), SourceLocation(source))
     problems = Problems()
+    result: Recipe = _apply_changes(recipe, changes, source, problems)
+    problems.raise_if_any()
+    return result
+
+
+def _apply_changes(
+    recipe: Recipe, changes: Iterable[tuple[str, Node]], source: str, problems: Problems
+) -> Any:
+    """Return a changed recipe, or INVALID if there was a mistake."""
+    tree = from_plain(to_dict(recipe), SourceLocation(source))
     for path, node in changes:
         try:
             tree = assign(tree, path, node)
         except RecipeError as error:
             problems.add_lines(node.location, error.problems)
-    return build_recipe(tree, problems)
+    return build(_resolve_reader(tree, problems), Recipe, problems)
 
 
 def is_recipe_path(name: str) -> bool:
@@ -154,11 +226,13 @@ def _load_named(name: str) -> Node:
     known = list_bundled_recipes()
     if name not in known:
         hint = "(the path of a file needs a slash or the ending .yaml)"
-        raise RecipeError([f"{format_unknown_name('recipe', name, list(known))} {hint}"])
+        advice = suggest_components(name, known)
+        problem = format_unknown_name("recipe", name, list(known), advice=advice)
+        raise RecipeError([f"{problem} {hint}"])
     return load_yaml(known[name])
 
 
-def resolve_base(node: Node, chain: tuple[str, ...] = ()) -> Node:
+def resolve_base(node: Node, chain: tuple[str, ...] = (), problems: Problems | None = None) -> Node:
     """Return a tree merged into the recipe that its key ``base`` names.
 
     Parameters
@@ -167,6 +241,13 @@ def resolve_base(node: Node, chain: tuple[str, ...] = ()) -> Node:
         Tree of a recipe.
     chain
         Names of the recipes that led to this one.
+    problems
+        Receives changes of entries that lists of the base do not have.
+
+    Raises
+    ------
+    RecipeError
+        There is no such base, or it is invalid; without ``problems`` also for such changes.
     """
     base = node.get("base")
     if base is None:
@@ -186,7 +267,8 @@ def resolve_base(node: Node, chain: tuple[str, ...] = ()) -> Node:
         lines = [line if location.match(line) else prefix + line for line in error.problems]
         raise RecipeError(lines) from None
     recipe = build_recipe(resolve_base(base_tree, (*chain, name)))
-    return merge(from_plain(to_dict(recipe), base.location), node.without("base"))
+    report = raise_problem if problems is None else problems.add
+    return merge(from_plain(to_dict(recipe), base.location), node.without("base"), report)
 
 
 def build_recipe(node: Node, problems: Problems | None = None) -> Recipe:

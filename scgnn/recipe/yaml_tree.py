@@ -1,6 +1,7 @@
 """YAML as a tree whose values have a file and line.
 
-``yaml.SafeLoader`` with three differences: ``1e-3`` is a number, duplicate keys are an error, and
+``yaml.SafeLoader`` with these differences: ``1e-3`` is a number, scalars that versions of YAML read
+differently (``012``, ``1:30``, ``yes``) are marked, duplicate and merge keys are errors, and
 aliases cannot expand a small file into a large tree.
 """
 
@@ -21,9 +22,23 @@ MAX_DEPTH = 40
 MAX_KEY_LENGTH = 200
 MAX_NUMBER_LENGTH = 300  # in characters, about that of the largest float
 SIZE_PROBLEM = f"more than {MAX_NODES:,} values or {MAX_DEPTH} levels, aliases expanded"
+MERGE_KEY_ADVICE = "use 'base: RECIPE' to start from another recipe, or repeat the settings"
 PLAIN_DATA_RULE = "a recipe is plain data, without objects or code"
 NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 COLLECTION_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+MERGE_TAG, AMBIGUOUS_TAG = "tag:yaml.org,2002:merge", "!ambiguous"
+AMBIGUOUS_SCALAR = re.compile(
+    r"(?:(?P<number>[-+]?(?:0o?[0-9_]+"  # octal, or with leading zeros
+    r"|[0-9][0-9_]*(?::[0-9][0-9]?)+(?:\.[0-9_]*)?"  # in base 60
+    r"|(?![0-9]{1,3}(?:_[0-9]{3})+(?:\.|$))(?=[0-9]+_)[0-9_]+(?:\.[0-9_]*)?))"  # as in 1_0
+    r"|(?P<truth>[Yy]es|YES|[Nn]o|NO|[Oo]n|ON|[Oo]ff|OFF)"
+    r"|(?P<null>None))$"
+)
+INTENDED_VALUES = {
+    "number": "a plain decimal number",
+    "truth": "true, false or null",
+    "null": "null",
+}
 
 
 class SourceLocation(NamedTuple):
@@ -70,6 +85,17 @@ def make_error(location: object, message: str) -> RecipeError:
     return RecipeError([f"{location}: {message}"])
 
 
+class AmbiguousText(str):
+    """Scalar that versions of YAML read as different values, or ``None``; not a valid value."""
+
+    @property
+    def problem(self) -> str:
+        """Problem and its fix, for messages."""
+        match, shown = AMBIGUOUS_SCALAR.match(self), shorten(self)
+        intended = INTENDED_VALUES[str(match and match.lastgroup)]
+        return f'{shown} is ambiguous in YAML; write {intended}, or quote it ("{shown}") for text'
+
+
 class _Loader(yaml.SafeLoader):
     """Loader that stops at the limit of values and keys; a file of 1 MB would take 20 s."""
 
@@ -92,12 +118,18 @@ class _Dumper(yaml.SafeDumper):
     pass
 
 
-for _class in (_Loader, _Dumper):  # text that would be read as a number is quoted
+for _class in (_Loader, _Dumper):  # text that would be read as another value is quoted
     _class.add_implicit_resolver(
         "tag:yaml.org,2002:float",
         re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
         list("-+0123456789."),
     )
+    for _character in "-+0123456789yYnNoO":  # before other tags
+        _resolvers = _class.yaml_implicit_resolvers.setdefault(_character, [])
+        _resolvers.insert(0, (AMBIGUOUS_TAG, AMBIGUOUS_SCALAR))
+_Dumper.add_representer(
+    AmbiguousText, lambda dumper, text: dumper.represent_scalar(AMBIGUOUS_TAG, str(text))
+)
 
 
 def dump_yaml(value: Any, **layout: Any) -> str:
@@ -143,19 +175,22 @@ def parse_yaml(text: str, source: str) -> Node:
     Raises
     ------
     RecipeError
-        The text is empty, not YAML or not a mapping, has a duplicate key, or is too large.
+        The text is empty, not YAML or not a mapping, has duplicate or merge keys, or is too large.
     """
+    converter = _YamlConverter(source)
     try:
         root = yaml.compose(text, Loader=_Loader)
         if root is None:
             raise make_error(source, "empty; a recipe needs at least 'base: scgnn'")
-        node = _YamlConverter(source).convert(root)
+        node = converter.convert(root)
     except yaml.MarkedYAMLError as error:
         raise make_error(*_describe_syntax_error(error, source, text)) from None
     except yaml.YAMLError as error:
         raise make_error(source, f"not YAML ({str(error).splitlines()[0]})") from None
     except RecursionError:
         raise make_error(source, "nested too deeply") from None
+    if converter.problems:
+        raise RecipeError(converter.problems)
     if not isinstance(node.value, dict):
         kind = "a list" if isinstance(node.value, list) else "a single value"
         raise make_error(node.location, f"{kind}, but a recipe is a mapping such as 'base: scgnn'")
@@ -189,11 +224,15 @@ class NodeCounter:
 
 
 class _YamlConverter(NodeCounter):
-    """Converter of PyYAML's nodes."""
+    """Converter of PyYAML's nodes, which collects most mistakes in ``problems``."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
         self.loader, self.source = _Loader(""), source
+        self.problems: list[str] = []
+
+    def _add_problem(self, location: SourceLocation, message: str) -> None:
+        self.problems.append(f"{location}: {message}")
 
     def convert(self, node: yaml.Node, depth: int = 0) -> Node:
         location = SourceLocation(self.source, node.start_mark.line + 1)
@@ -201,7 +240,7 @@ class _YamlConverter(NodeCounter):
         if isinstance(node, yaml.ScalarNode):
             return Node(self._convert_scalar(node, location), location)
         if node.tag not in COLLECTION_TAGS:
-            raise make_error(location, f"{shorten(node.tag)}: {PLAIN_DATA_RULE}")
+            self._add_problem(location, f"{shorten(node.tag)}: {PLAIN_DATA_RULE}")
         if isinstance(node, yaml.MappingNode):
             return Node(self._convert_mapping(node, depth), location)
         return Node([self.convert(item, depth + 1) for item in node.value], location)
@@ -211,22 +250,31 @@ class _YamlConverter(NodeCounter):
         for key_node, value_node in node.value:
             location = SourceLocation(self.source, key_node.start_mark.line + 1)
             if not isinstance(key_node, yaml.ScalarNode):
-                raise make_error(location, "keys must be plain text")
+                self._add_problem(location, "keys must be plain text")
+                continue
             key = check_key(key_node.value, location)
+            if key_node.tag == MERGE_TAG:
+                self._add_problem(location, f"'<<' is not supported; {MERGE_KEY_ADVICE}")
+                continue
             if key in mapping:
                 first = mapping[key].location.line
-                raise make_error(location, f"duplicate key '{key}' (first on line {first})")
+                self._add_problem(location, f"duplicate key '{key}' (first on line {first})")
+                continue
             mapping[key] = Node(self.convert(value_node, depth + 1).value, location)
         return mapping
 
     def _convert_scalar(self, node: yaml.Node, location: SourceLocation) -> Any:
         try:
             if node.tag in NUMBER_TAGS and len(node.value) > MAX_NUMBER_LENGTH:
-                raise ValueError  # which would take long, as 1:1:1:… does
+                raise ValueError  # which would take long
+            is_short = len(node.value) <= MAX_NUMBER_LENGTH
+            if node.tag == AMBIGUOUS_TAG and is_short and AMBIGUOUS_SCALAR.match(node.value):
+                return AmbiguousText(node.value)
             value = self.loader.construct_object(node, deep=True)
         except Exception:  # of many types, e.g. for !!bool x
             shown = f"{shorten(node.tag)} {shorten(repr(node.value))}"
-            raise make_error(location, f"{shown}: {PLAIN_DATA_RULE}") from None
+            self._add_problem(location, f"{shown}: {PLAIN_DATA_RULE}")
+            return None
         is_plain = isinstance(value, str | int | float | None)
         return check_scalar(value if is_plain else str(node.value), location)
 
@@ -241,6 +289,8 @@ def check_key(key: str, location: object) -> str:
 
 def check_scalar(value: Any, location: object) -> Any:
     """Return text or a number as one of Python's own types; raise RecipeError if it is neither."""
+    if isinstance(value, AmbiguousText):
+        return value
     if isinstance(value, str):
         try:
             value.encode()
@@ -261,47 +311,3 @@ def to_plain(node: Node) -> Any:
     if isinstance(node.value, list):
         return [to_plain(item) for item in node.value]
     return node.value
-
-
-def merge(base: Node, override: Node) -> Node:
-    """Merge ``override`` into ``base``: mappings key by key, everything else is replaced.
-
-    The name of a component is short for a mapping with that name. A mapping that changes the name
-    starts from the defaults of that component: it replaces ``base``.
-    """
-    names = base.name, override.name
-    if isinstance(base.value, str) and isinstance(override.value, dict):
-        base = Node({"name": base}, base.location)
-    if isinstance(override.value, str) and isinstance(base.value, dict) and names[0] is not None:
-        override = Node({"name": override}, override.location)
-    if not (isinstance(base.value, dict) and isinstance(override.value, dict)):
-        return override
-    if names[1] is not None and names[0] != names[1]:
-        return override
-    merged = dict(base.value)
-    for key, value in override.value.items():
-        merged[key] = merge(merged[key], value) if key in merged else value
-    return Node(merged, override.location)
-
-
-def assign(node: Node, path: str, value: Node) -> Node:
-    """Merge a value into a tree at a dotted path such as ``pipeline.graph_builder.n_neighbors``.
-
-    An entry of a list is addressed by its position or its component name.
-
-    Raises
-    ------
-    RecipeError
-        The path addresses an entry that a list does not have.
-    """
-    key, _, rest = path.partition(".")
-    if isinstance(node.value, list):
-        entries = enumerate(node.value)
-        i = next((i for i, item in entries if key in (str(i), item.name)), None)
-        if i is None:
-            known = ", ".join(str(item.name or to_plain(item)) for item in node.value) or "empty"
-            raise make_error(value.location, f"no entry '{key}' in the list ({known})")
-        changed = assign(node.value[i], rest, value) if rest else merge(node.value[i], value)
-        return Node([*node.value[:i], changed, *node.value[i + 1 :]], node.location)
-    child = node.get(key) or Node({}, value.location)
-    return merge(node, Node({key: assign(child, rest, value) if rest else value}, value.location))

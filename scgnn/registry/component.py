@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from scgnn.arguments import shorten
+from scgnn.interface import by_interface
 from scgnn.registry.finders import FINDERS
 
 if TYPE_CHECKING:
@@ -105,7 +106,12 @@ class Component:
             for finder in FINDERS:
                 finder.load(cls.kind, name)
         if name not in cls._members:
-            raise ValueError(format_unknown_name(cls.kind, name, cls.names()))
+            plugin_hint = by_interface("add --plugin FILE", "import its module first")
+            advice = f"{suggest_components(name, cls.names())} If it is your own, {plugin_hint}."
+            bare_name = name.removeprefix(f"{cls.kind}.")
+            if bare_name in cls.names():
+                advice = f" Did you mean '{bare_name}'?"
+            raise ValueError(format_unknown_name(cls.kind, name, cls.names(), advice=advice))
         return cls._members[name]
 
 
@@ -143,9 +149,30 @@ def _full_name(cls: type) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def format_unknown_name(category: str, name: str, choices: list[str], context: str = "") -> str:
+def suggest_components(name: str, known: Collection[str] = ()) -> str:
+    """Return a sentence that names components of a name, or of a similar one, as ``KIND.NAME``.
+
+    Parameters
+    ----------
+    name
+        Name that is unknown.
+    known
+        Names that are not suggested.
+    """
+    by_kind = {kind: set(cls.names()) - set(known) for kind, cls in sorted(_KINDS.items())}
+    names = sorted(set().union(*by_kind.values()))
+    similar = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+    components = [
+        f"{kind}.{choice}" for choice in similar for kind in by_kind if choice in by_kind[kind]
+    ]
+    return f" There is a component {' and a component '.join(components)}." if components else ""
+
+
+def format_unknown_name(
+    category: str, name: str, choices: list[str], context: str = "", advice: str = ""
+) -> str:
     """Return the message for an unknown name, with the most similar valid one if there is any."""
     similar = difflib.get_close_matches(str(name), choices, n=1)
     hint = f" Did you mean '{similar[0]}'?" if similar else ""
     shown, known = shorten(str(name)), ", ".join(choices) or "none"
-    return f"unknown {category} '{shown}'{context}.{hint} Known: {known}"
+    return f"unknown {category} '{shown}'{context}.{hint}{advice} Known: {known}"

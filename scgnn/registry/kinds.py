@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from scgnn.registry.component import _KINDS, Component, format_unknown_name
+from scgnn.registry.component import (
+    _KINDS,
+    Component,
+    format_unknown_name,
+    suggest_components,
+)
 from scgnn.registry.finders import BUILTIN_IMPORTERS
 
 Registrations = dict[type[Component], dict[str, type[Component]]]
@@ -25,7 +30,8 @@ def get_component(qualified_name: str) -> type[Component]:
     """
     kind, _, name = qualified_name.partition(".")
     if kind not in kinds():
-        raise ValueError(format_unknown_name("kind", kind, list(kinds())))
+        advice = suggest_components(qualified_name)
+        raise ValueError(format_unknown_name("kind", kind, list(kinds()), advice=advice))
     return kinds()[kind].get(name)
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from scgnn.arguments import check_local_path, expand_local_path
+from scgnn.arguments import check_local_path
 from scgnn.errors import FolderRemovedError, RecipeError, UserError
 from scgnn.execution.files import (
     TEMPORARY_FILE_PATTERN,
     remove_temporary_files,
     write_atomic,
 )
+from scgnn.interface import by_interface
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe, to_yaml
 
@@ -27,7 +28,6 @@ log = logging.getLogger("scgnn")
 LOCK_FILENAME = ".running"
 LOG_FILENAME = "log.txt"
 LONGEST_FILENAME = "x" * 100  # longer than any path in the folder of a run
-OTHER_FOLDER_HINT = "choose another folder with --out"
 
 
 class LogFileHandler(logging.FileHandler):
@@ -122,25 +122,41 @@ def check_locked(out: Path) -> None:
 def _create_or_resume(out: Path, recipe: Recipe, resume: bool) -> bool:
     """Create a folder, or check that its run can be resumed; return whether it is resumed."""
     if is_unused(out):
-        ensure_writable(out, OTHER_FOLDER_HINT)
+        ensure_writable(out, other_folder_hint())
         return False
     if not all((out / name).is_file() for name in ("recipe.yaml", LOG_FILENAME)):
-        raise UserError(f"{out}: not empty and not a run; {OTHER_FOLDER_HINT}")
+        raise UserError(f"{out}: not empty and not a run; {other_folder_hint()}")
     if (out / "metrics.json").exists():
-        raise UserError(f"{out}: holds a finished run; {OTHER_FOLDER_HINT}")
+        raise UserError(f"{out}: holds a finished run; {other_folder_hint()}")
     if not resume:
-        advice = f"add --resume to continue it, or {OTHER_FOLDER_HINT}"
+        resume_hint = by_interface("add --resume", "pass resume=True")
+        advice = f"{resume_hint} to continue it, or {other_folder_hint()}"
         raise UserError(f"{out}: holds an unfinished run; {advice}")
     try:
         saved = load_recipe(out / "recipe.yaml")
     except RecipeError as error:
-        first, *others = error.problems
-        problems = f"{first} and {len(others)} more" if others else first
-        advice = f"this version cannot resume {out}; {OTHER_FOLDER_HINT}"
-        raise UserError(f"{problems}: {advice}") from None
+        raise UserError(f"{out}: {format_not_resumable('run', error)}") from None
     if saved != recipe:
-        raise UserError(f"{out}: holds a run of another recipe; {OTHER_FOLDER_HINT}")
+        raise UserError(f"{out}: holds a run of another recipe; {other_folder_hint()}")
     return True
+
+
+def other_folder_hint() -> str:
+    """Return the advice where an output folder cannot be used."""
+    return f"choose another folder {by_interface('with --out', 'with out')}"
+
+
+def own_folder_hint() -> str:
+    """Return the advice where no folder to resume was found."""
+    return f"name its folder with {by_interface('--out', 'out')}"
+
+
+def format_not_resumable(noun: str, error: RecipeError) -> str:
+    """Return the message for an unfinished run or study that this version cannot load."""
+    first, *others = error.problems
+    reason = f"{first} and {len(others)} more" if others else first
+    problem = f"holds a {noun} that this version of scgnn cannot resume"
+    return f"{problem}; {other_folder_hint()} ({reason})"
 
 
 def is_unused(out: Path) -> bool:
@@ -163,24 +179,6 @@ def ensure_writable(out: Path, hint: str) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); {hint}") from None
-
-
-def check_data_files(recipes: Iterable[Recipe]) -> None:
-    """Check that the data files of recipes exist.
-
-    Raises
-    ------
-    RecipeError
-        Lists the missing files, each with its key.
-    """
-    files: dict[tuple[str, str], None] = {}
-    for data in (recipe.data for recipe in recipes):
-        files["data.reader.path", getattr(data.reader, "path", "")] = None
-        files["data.truth_path", data.truth_path or ""] = None
-        files["data.labels_file", data.labels_file or ""] = None
-    missing = [(key, path) for key, path in files if path and not expand_local_path(path).exists()]
-    if missing:
-        raise RecipeError([f"{key}: {path} does not exist" for key, path in missing])
 
 
 def make_paths_absolute(recipe: Recipe) -> Recipe:
@@ -219,9 +217,7 @@ def select_output_folder(path: Path, recipe: Recipe, resume: bool) -> Path:
     for folder in reversed(existing):
         if not (folder / "metrics.json").exists() and _load_saved_recipe(folder) == recipe:
             return folder
-    raise UserError(
-        f"{path}: no unfinished run of this recipe to resume; name its folder with --out"
-    )
+    raise UserError(f"{path}: no unfinished run of this recipe to resume; {own_folder_hint()}")
 
 
 def _load_saved_recipe(folder: Path) -> Recipe | None:

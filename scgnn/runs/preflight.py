@@ -12,6 +12,7 @@ from scgnn.errors import RecipeError, UserError
 from scgnn.execution.formatting import format_duration
 from scgnn.execution.resources import memory_limit
 from scgnn.field_types import DatasetSize, StageEstimate
+from scgnn.interface import by_interface
 from scgnn.recipe.data import Data
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
@@ -132,8 +133,8 @@ def check_fits_memory(recipe: Recipe, size: DatasetSize, n_workers: int = 1) -> 
     per_worker = f" for each of {n_workers} workers" if n_workers > 1 else ""
     needed = f"{size.n_cells:,} cells need roughly {needed_mb:,.0f} MB ({largest})"
     problem = f"{needed}, but only {limit_mb:,.0f} MB are available{per_worker}"
-    advice = f"{_suggest_settings(recipe, size, limit_mb)}; --force runs it anyway"
-    raise UserError(f"{problem}: {advice}")
+    force = f"{by_interface('--force', 'force=True')} runs it anyway"
+    raise UserError(f"{problem}: {_suggest_settings(recipe, size, limit_mb)}; {force}")
 
 
 def _suggest_settings(recipe: Recipe, size: DatasetSize, limit_mb: float) -> str:
@@ -170,6 +171,8 @@ def _suggest_settings(recipe: Recipe, size: DatasetSize, limit_mb: float) -> str
 
 
 def _format_options(changes: dict[str, Any]) -> str:
-    """Return changes as command-line options."""
+    """Return changes as options of the command, or as arguments of ``scgnn.run``."""
     values = (v if isinstance(v, str) else json.dumps(v) for v in changes.values())
-    return " ".join(f"--set {path}={value}" for path, value in zip(changes, values, strict=True))
+    options = [f"--set {path}={value}" for path, value in zip(changes, values, strict=True)]
+    arguments = [f"{path.replace('.', '__')}={value!r}" for path, value in changes.items()]
+    return by_interface(" ".join(options), ", ".join(arguments))

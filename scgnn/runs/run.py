@@ -15,7 +15,7 @@ from scgnn.data.anndata_views import to_state
 from scgnn.data.h5ad_compatibility import make_h5ad_compatible
 from scgnn.data.layers import find_counts, keep_genes_of_counts, select_counts
 from scgnn.data.sparse_structure import check_matrices
-from scgnn.data.validation import validate
+from scgnn.data.validation import format_unknown_column, validate
 from scgnn.errors import InputError, UserError
 from scgnn.evaluation import (
     ImputationTargets,
@@ -214,8 +214,8 @@ def _encode_batches(adata: AnnData, batch_key: str | None) -> np.ndarray | None:
     if batch_key is None:
         return None
     if batch_key not in adata.obs:
-        columns = ", ".join(adata.obs.columns) or "none"
-        raise InputError(f"data.batch_key: obs has no column '{batch_key}'; its columns: {columns}")
+        problem = format_unknown_column(batch_key, adata.obs.columns)
+        raise InputError(f"data.batch_key: {problem}")
     if n_missing := int(adata.obs[batch_key].isna().sum()):
         problem = f"{n_missing:,} cells have no value in column '{batch_key}' of obs"
         raise InputError(f"data.batch_key: {problem}")

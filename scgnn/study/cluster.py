@@ -26,6 +26,7 @@ from distributed.security import Security
 from scgnn.errors import DISK_ERRNOS, UserError
 from scgnn.execution.files import TEMPORARY_FOLDER_PREFIX
 from scgnn.execution.resources import memory_limit, set_spin_count
+from scgnn.interface import by_interface
 from scgnn.registry.plugin_files import load_file
 
 START_TIMEOUT_SECONDS = 60
@@ -133,6 +134,7 @@ def check_scheduler_address(address: str, security: Security | None = None) -> N
         Its protocol is unknown or not that of ``security``, or host or port are missing or
         impossible.
     """
+    name = _name_scheduler(address)
     try:
         protocol, location = parse_address(address)
         if protocol not in PROTOCOLS:
@@ -144,10 +146,15 @@ def check_scheduler_address(address: str, security: Security | None = None) -> N
             raise ValueError("host or port is missing or out of range")
     except ValueError as error:
         problem = f"not an address ({' '.join(str(error).split())})"
-        raise UserError(f"--scheduler {address}: {problem}; use e.g. tls://HOST:8786") from None
+        raise UserError(f"{name}: {problem}; use e.g. tls://HOST:8786") from None
     if security is not None and protocol != "tls":
-        problem = "is not encrypted, but certificates are given (--tls)"
-        raise UserError(f"--scheduler {address}: {problem}; use tls://{location}")
+        option = by_interface("--tls", "security")
+        problem = f"is not encrypted, but certificates are given ({option})"
+        raise UserError(f"{name}: {problem}; use tls://{location}")
+
+
+def _name_scheduler(address: str) -> str:
+    return f"{by_interface('--scheduler', 'scheduler')} {address}"
 
 
 def check_dashboard(scheduler: str | None) -> None:
@@ -158,10 +165,11 @@ def check_dashboard(scheduler: str | None) -> None:
     UserError
         The workers are not local, or a library is missing.
     """
+    option = by_interface("--dashboard", "dashboard")
     if scheduler is not None:
-        raise UserError(f"--dashboard: only for local workers; {scheduler} may have its own")
+        raise UserError(f"{option}: only for local workers; {scheduler} may have its own")
     if importlib.util.find_spec("bokeh") is None:
-        raise UserError("--dashboard: needs bokeh; install it with 'pip install bokeh'")
+        raise UserError(f"{option}: needs bokeh; install it with 'pip install bokeh'")
 
 
 @contextmanager
@@ -257,20 +265,23 @@ def _ignore_sigint() -> Iterator[None]:
 
 @contextmanager
 def _connect_to_scheduler(address: str, security: Security | None) -> Iterator[Client]:
+    name = _name_scheduler(address)
     try:
         client = Client(address, timeout=START_TIMEOUT_SECONDS, security=security)
     except (OSError, ValueError, TypeError, TimeoutError, RuntimeError) as error:
         problem = f"no Dask scheduler answers ({' '.join(str(error).split()) or 'timeout'})"
         if address.startswith("tls://"):
-            problem += "; check the certificates of --tls"
-        raise UserError(f"--scheduler {address}: {problem}") from None
+            certificates = by_interface("the certificates of --tls", "'security'")
+            problem += f"; check {certificates}"
+        raise UserError(f"{name}: {problem}") from None
     if address.startswith("tcp://"):
-        log.warning(f"--scheduler {address}: any user who can reach it can run code; use --tls")
+        advice = by_interface("use --tls", "pass certificates as 'security'")
+        log.warning(f"{name}: any user who can reach it can run code; {advice}")
     with client:
         try:
             client.wait_for_workers(1, timeout=START_TIMEOUT_SECONDS)
         except TimeoutError:
-            raise UserError(f"--scheduler {address}: has no workers; start at least one") from None
+            raise UserError(f"{name}: has no workers; start at least one") from None
         yield client
 
 

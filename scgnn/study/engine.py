@@ -21,6 +21,7 @@ from scgnn.execution.cache import StageCache, StageCost
 from scgnn.execution.files import FileContent, write_files
 from scgnn.execution.fingerprint import code_fingerprint
 from scgnn.execution.progress import use_progress
+from scgnn.interface import by_interface
 from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.runs.folder import make_paths_absolute
 from scgnn.runs.provenance import third_party_components
@@ -120,7 +121,8 @@ def run_all(
                 reason = _record_run_end(future, label, outcome)
                 progress.on_run_end(label, reason)
                 if fail_fast and reason:
-                    raise UserError(f"{label}: {reason} (--fail-fast)")
+                    option = by_interface("--fail-fast", "fail_fast")
+                    raise UserError(f"{label}: {reason} ({option})")
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             workers.client.close()  # ends what the threads wait for
@@ -134,7 +136,8 @@ def _record_run_end(future: Future[RunSummary], label: str, outcome: StudyOutcom
         outcome.summaries[label] = future.result()
         return None
     except KilledWorker:
-        reason = "the worker was killed repeatedly, probably out of memory; use fewer --jobs"
+        advice = f"use fewer {by_interface('--jobs', 'jobs')}"
+        reason = f"the worker was killed repeatedly, probably out of memory; {advice}"
     except MemoryError:
         reason = "out of memory"
     except FolderRemovedError:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from scgnn.arguments import check_local_path
 from scgnn.errors import RecipeError, UserError
 from scgnn.execution.files import write_atomic
+from scgnn.interface import by_interface
 from scgnn.recipe.yaml_tree import dump_yaml, load_yaml, to_plain
 from scgnn.runs.folder import (
     LONGEST_FILENAME,
-    OTHER_FOLDER_HINT,
     ensure_writable,
+    format_not_resumable,
     is_unused,
     list_numbered_folders,
     locked_folder,
+    other_folder_hint,
+    own_folder_hint,
 )
+from scgnn.study.load import load_study
 from scgnn.study.spec import Study
 
 
@@ -33,7 +38,7 @@ def open_study_folder(out: Path, study: Study, resume: bool) -> Iterator[Path]:
     check_study_folder(out, study, resume)
     for run in study.runs:
         check_local_path(out / "runs" / run.label / LONGEST_FILENAME)
-    ensure_writable(out, OTHER_FOLDER_HINT)
+    ensure_writable(out, other_folder_hint())
     with locked_folder(out):
         write_atomic(out / "study.yaml", dump_yaml(dict(study.source)))
         yield out
@@ -52,17 +57,27 @@ def check_study_folder(out: Path, study: Study, resume: bool) -> None:
         return
     path = out / "study.yaml"
     if not path.is_file():
-        raise UserError(f"{out}: not empty and not a study; {OTHER_FOLDER_HINT}")
+        raise UserError(f"{out}: not empty and not a study; {other_folder_hint()}")
     if not resume:
-        raise UserError(f"{out}: holds a study; add --resume to finish it, or {OTHER_FOLDER_HINT}")
+        hint = by_interface("add --resume", "pass resume=True")
+        raise UserError(f"{out}: holds a study; {hint} to finish it, or {other_folder_hint()}")
+    saved = _load_saved_study(path, study)
+    if isinstance(saved, RecipeError):
+        raise UserError(f"{out}: {format_not_resumable('study', saved)}")
+    keys = dict.fromkeys([*saved, *study.source])
+    different = ", ".join(key for key in keys if saved.get(key) != study.source.get(key))
+    if different:
+        problem = f"holds another study (different: {different})"
+        raise UserError(f"{out}: {problem}; {other_folder_hint()}")
+
+
+def _load_saved_study(path: Path, study: Study) -> Mapping[str, Any] | RecipeError:
+    """Return the saved study with all defaults of this version, or why it cannot be loaded."""
     try:
         source = to_plain(load_yaml(path))
-    except RecipeError:
-        raise UserError(f"{out}: its study.yaml cannot be read; {OTHER_FOLDER_HINT}") from None
-    keys = dict.fromkeys([*source, *study.source])
-    different = ", ".join(key for key in keys if source.get(key) != study.source.get(key))
-    if different:
-        raise UserError(f"{out}: holds another study (different: {different}); {OTHER_FOLDER_HINT}")
+        return source if source == dict(study.source) else load_study(path).source
+    except RecipeError as error:
+        return error
 
 
 def select_study_folder(path: Path, study: Study, resume: bool) -> Path:
@@ -80,6 +95,6 @@ def select_study_folder(path: Path, study: Study, resume: bool) -> Path:
         return new
     for folder in reversed(existing):
         source = folder / "study.yaml"
-        if source.is_file() and to_plain(load_yaml(source)) == dict(study.source):
+        if source.is_file() and _load_saved_study(source, study) == dict(study.source):
             return folder
-    raise UserError(f"{path}: no run of this study to resume; name its folder with --out")
+    raise UserError(f"{path}: no run of this study to resume; {own_folder_hint()}")

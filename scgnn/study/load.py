@@ -14,7 +14,8 @@ import numpy as np
 
 from scgnn.arguments import check_type, expand_local_path
 from scgnn.errors import RecipeError
-from scgnn.recipe.build import Problems, build
+from scgnn.recipe.build import INVALID, Problems, build
+from scgnn.recipe.data_files import find_data_problems
 from scgnn.recipe.load import (
     NO_NAMES,
     apply_changes,
@@ -66,6 +67,7 @@ def load_study(
     data: Sequence[str | Path] = (),
     seeds: Sequence[int] = (),
     names: Mapping[str, str] = NO_NAMES,
+    check_files: bool = False,
 ) -> Study:
     """Load a study and validate all of its recipes.
 
@@ -82,6 +84,9 @@ def load_study(
         Seeds instead of those in the study.
     names
         Names of the changes, by path, and of ``data`` and ``seeds`` in messages.
+    check_files
+        Whether to check that the data files of all runs exist and have the columns and layers
+        that the study names.
 
     Raises
     ------
@@ -103,17 +108,56 @@ def load_study(
     file = build(tree, StudyFile, problems)
     base = _load_base(tree.get("base"), changes, names, problems)
     controls = load_controls(tree.get("controls"), problems)
-    problems.raise_if_any()
-    assert base is not None
+    if base is None:
+        problems.raise_if_any()
+    if file is INVALID:  # the valid sections may define runs with mistakes
+        tree = _keep_valid_sections(tree)
+        file = build(tree, StudyFile, problems)
+    assert base is not None and file is not INVALID
     data_name = format_level_name("data.reader", to_dict(base.data.reader))
     axes = list_axes(file, tree, data_name, problems)
     variants = list_variants(file, tree, problems)
     runs = tuple(_build_runs(base, variants, controls, axes, problems))
+    if check_files:
+        _check_files(runs, tree.location.source, changes, names, problems)
     problems.raise_if_any()
     base_name = file.base.value if isinstance(file.base.value, str) else "custom recipe"
     plain = {"base": to_dict(make_paths_absolute(base))}
     plain |= _resolve_paths(tree.without("base"))
     return Study(name, base_name, plain, axes, runs)
+
+
+def _keep_valid_sections(tree: Node) -> Node:
+    """Return a study without its invalid sections, and without invalid entries of the others."""
+    base, sections = tree.get("base") or Node(None, tree.location), {}
+
+    def is_valid(key: str, section: Node) -> bool:
+        part = Node({"base": base, key: section}, tree.location)
+        return build(part, StudyFile, Problems()) is not INVALID
+
+    for key, section in tree.value.items():
+        if key in ("vary", "cross") and isinstance(section.value, dict):
+            entries = section.value.items()
+            parts = {path: Node({path: entry}, section.location) for path, entry in entries}
+            sections[key] = section.without(*(k for k in parts if not is_valid(key, parts[k])))
+        elif is_valid(key, section):
+            sections[key] = section
+    return Node(sections, tree.location)
+
+
+def _check_files(
+    runs: Iterable[Run],
+    source: str,
+    changes: Mapping[str, Any],
+    names: Mapping[str, str],
+    problems: Problems,
+) -> None:
+    """Report what the data files of runs contradict, once for runs with the same data."""
+    for data in dict.fromkeys(run.recipe.data for run in runs):
+        for key, message in find_data_problems(data):
+            path = f"data.{key}"
+            change = f"{names.get(path, path)}={changes.get(path)}"
+            problems.add(SourceLocation(change if path in changes else source), path, message)
 
 
 def _override_axis(tree: Node, path: str, values: Sequence[Any], name: str) -> Node:
@@ -149,8 +193,10 @@ def _load_base(
     if node is None or node.value is None:
         return None
     tree = node if isinstance(node.value, dict) else Node({"base": node}, node.location)
+    base_problems = Problems()
     try:
-        return load_recipe(build_recipe(resolve_base(tree)), changes, names=names)
+        recipe = build_recipe(resolve_base(tree, problems=base_problems), base_problems)
+        return load_recipe(recipe, changes, names=names)
     except RecipeError as error:
         problems.add_lines(node.location, error.problems)
         return None

@@ -25,6 +25,7 @@ from scgnn.execution.fingerprint import (
     third_party_classes,
 )
 from scgnn.execution.resources import memory_limit
+from scgnn.interface import by_interface
 from scgnn.registry.introspection import iter_components
 from scgnn.study.cluster import WorkerSetup
 
@@ -103,7 +104,7 @@ class WorkerPool:
         """
         if self.requirements is None:
             problem = "the code of scgnn or of a plug-in changed while the study was running"
-            raise UserError(f"{problem}; rerun with --resume")
+            raise UserError(f"{problem}; rerun with {by_interface('--resume', 'resume=True')}")
         with self._lock:
             self._record(address, "its code is not that of this process")
 
@@ -134,7 +135,8 @@ class WorkerPool:
                 return f"it has {name} {versions.get(name)} instead of {expected}; {same}"
         if answer["processors"] < self.requirements.threads:
             n = self.requirements.threads
-            return f"it has {answer['processors']} processors, fewer than --threads {n}"
+            option = by_interface(f"--threads {n}", f"threads={n}")
+            return f"it has {answer['processors']} processors, fewer than {option}"
         if answer["memory_mb"] < self.requirements.memory_mb:
             free, needed = f"{answer['memory_mb']:,.0f}", f"{self.requirements.memory_mb:,.0f}"
             return f"it has {free} MB of free memory, and a run needs roughly {needed} MB"

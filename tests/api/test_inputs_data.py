@@ -29,7 +29,10 @@ def test_check_names_every_missing_file(run_cli):
     done = run_cli("check", "scgnn", "--set", reader, "--set", "data.truth_path=true.h5ad")
     assert (done.exit_code, done.stderr.splitlines()) == (
         2,
-        ["data.reader.path: gone.h5ad does not exist", "data.truth_path: true.h5ad does not exist"],
+        [
+            f"--set {reader}: data.reader.path: gone.h5ad does not exist",
+            "--set data.truth_path=true.h5ad: data.truth_path: true.h5ad does not exist",
+        ],
     )
 
 

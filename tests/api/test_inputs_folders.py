@@ -90,9 +90,10 @@ def test_the_recipe_and_the_run_of_an_older_version_are_one_sentence(
     current = saved.read_text()
     old = current.replace("  reconstruction_weight:", "  fidelity:")
     saved.write_text(old)
+    problem = r"out/recipe.yaml:\d+: pipeline.fidelity: unknown .*"  # old name
     assert re.fullmatch(
-        r"out/recipe.yaml:\d+: pipeline.fidelity: unknown .*: "  # old name
-        "this version cannot resume out; choose another folder with --out",
+        "out: holds a run that this version of scgnn cannot resume; choose another folder with "
+        rf"--out \({problem}\)",
         reject_run("--data", table, "--out", "out", "--resume"),
     )
     done = run_cli("run", "out/recipe.yaml", "--out", "new")
@@ -101,7 +102,7 @@ def test_the_recipe_and_the_run_of_an_older_version_are_one_sentence(
     assert "unknown parameter 'fidelity'" in line
     saved.write_text(old.replace("  labels_key:", "  labels:"))
     error = reject_run("--data", table, "--out", "out", "--resume")
-    assert " and 1 more: this version cannot resume out" in error
+    assert error.startswith("out: holds a run that ") and error.endswith(" and 1 more)")
 
 
 def test_going_on_with_a_run_whose_data_are_gone_leaves_it_as_it_was(

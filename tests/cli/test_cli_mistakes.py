@@ -19,12 +19,13 @@ pytestmark = pytest.mark.usefixtures("work_dir")
     [
         (
             "pipeline: {graph_encoder: gattt}",
-            "pipeline.graph_encoder.name: unknown encoder 'gattt'. Did you mean 'gat'? "
-            f"Known: {ENCODERS}",
+            "pipeline.graph_encoder.name: unknown encoder 'gattt'. Did you mean 'gat'? If it is "
+            f"your own, add --plugin FILE. Known: {ENCODERS}",
         ),
         (
             "pipeline: {graph_encoder: xyz}",
-            f"pipeline.graph_encoder.name: unknown encoder 'xyz'. Known: {ENCODERS}",
+            "pipeline.graph_encoder.name: unknown encoder 'xyz'. If it is your own, add --plugin "
+            f"FILE. Known: {ENCODERS}",
         ),
         (
             "pipeline: {graph_builder: {neighbors: 5}}",

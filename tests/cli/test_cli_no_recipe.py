@@ -39,6 +39,13 @@ pytestmark = pytest.mark.usefixtures("work_dir")
         ("seed: !mine 3", "my.yaml:1: !mine '3': a recipe is plain data, without objects or code"),
         ("seed: !!int abc", "my.yaml:1: tag:yaml.org,2002:int 'abc': a recipe is plain data"),
         ("seed: \x07", "my.yaml: not YAML (unacceptable character #x0007"),
+        (
+            "a: &a {seed: 1}\n<<: *a",
+            "my.yaml:2: '<<' is not supported; use 'base: RECIPE' to start from another recipe, or "
+            "repeat the settings",
+        ),
+        ("data: {<<: {seed: 1}, layer: X}", "my.yaml:1: '<<' is not supported; use 'base: RECIPE'"),
+        ("pipeline:\n  - <<: [a, b]", "my.yaml:2: '<<' is not supported; use 'base: RECIPE'"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_refused_in_one_line(run_rejected, text, line):
@@ -70,7 +77,18 @@ NO_TEXT = {
         lambda: Path("my.yaml").write_bytes(b"\x89HDF\xff"),
         "not a text file",
     ),
-    "utf-16": (lambda: Path("my.yaml").write_text("seed: 1", "utf-16"), "not a text file"),
+    "utf-16": (
+        lambda: Path("my.yaml").write_text("seed: 1", "utf-16"),
+        "the text is encoded as UTF-16; save it as UTF-8",
+    ),
+    "utf-16 without a mark": (
+        lambda: Path("my.yaml").write_text("base: scgnn\nseed: 1\n", "utf-16-be"),
+        "the text is encoded as UTF-16; save it as UTF-8",
+    ),
+    "utf-32": (
+        lambda: Path("my.yaml").write_text("seed: 1", "utf-32"),
+        "the text is encoded as UTF-32; save it as UTF-8",
+    ),
 }
 
 
@@ -80,6 +98,14 @@ def test_what_is_no_text_file_is_refused_in_one_line(run_rejected, case):
     make()
     (message,) = run_rejected("run", "my.yaml", "--out", "out")
     assert message.startswith(f"my.yaml: {line}")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "mac-roman"])
+def test_text_in_another_encoding_is_refused_with_its_line(run_rejected, encoding):
+    Path("my.yaml").write_text("base: scgnn\ndata:\n  labels_key: zelltyp_für_alle\n", encoding)
+    (message,) = run_rejected("run", "my.yaml", "--out", "out")
+    problem = "the text is not encoded as UTF-8 but probably as Latin-1; save it as UTF-8"
+    assert message == f"my.yaml:3: {problem}"
 
 
 @pytest.mark.parametrize("case", ["unknown name", "alias bomb"])

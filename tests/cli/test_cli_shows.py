@@ -138,11 +138,11 @@ def test_diff_names_what_differs(run_cli):
 
 def test_check_says_what_a_recipe_will_do_and_runs_nothing(run_cli, work_dir, read_tree):
     done = run_cli(
-        "check", "scgnn", "--set", "pipeline.graph_builder.n_neighbors=7", "--labels-key", "type"
+        "check", "scgnn", "--set", "pipeline.graph_builder.n_neighbors=7", "--labels-key", "group"
     )
     assert done.exit_code == 0
     assert "knn (n_neighbors 7, " in done.stdout
-    assert "labels      type" in done.stdout
+    assert "labels      group" in done.stdout
     assert done.stdout.endswith("all checks passed; nothing was run\n")
     assert read_tree(work_dir) == {}
 

@@ -16,7 +16,16 @@ WRONG_WORDS = {
     "run scgnn --resume": "runs/scgnn: no unfinished run of this recipe to resume; name its folder",
     "list encoders": "unknown kind 'encoders'. Did you mean 'encoder'? Known: ",
     "show encoders.mlp": "unknown kind 'encoders'. Did you mean 'encoder'? Known: ",
-    "show encoder.mpl": "unknown encoder 'mpl'. Did you mean 'mlp'? Known: ",
+    "show encoder.mpl": "unknown encoder 'mpl'. Did you mean 'mlp'? If it is your own, add --plug",
+    "show gatv2": "unknown recipe 'gatv2'. Did you mean 'scgnn_gatv2'? There is a component "
+    "encoder.gatv2. Known: ",
+    "run hdbscn": "unknown recipe 'hdbscn'. Did you mean 'scgnn_hdbscan'? There is a component clu",
+    "test mlp": "unknown kind 'mlp'. There is a component decoder.mlp and a component encoder.mlp",
+    "list log1p": "unknown kind 'log1p'. There is a component transform.log1p. Known: ",
+    "check scgnn --set pipeline.clusterer=clusterer.leiden": "--set pipeline.clusterer=clusterer."
+    "leiden: pipeline.clusterer.name: unknown clusterer 'clusterer.leiden'. Did you mean 'leiden'?",
+    "check scgnn --set pipeline.clusterer=gat": "--set pipeline.clusterer=gat: pipeline.clusterer."
+    "name: unknown clusterer 'gat'. There is a component encoder.gat. If it is your own, add --pl",
     "show encoder": "'encoder' is a kind of component: use 'scgnn-recipe list encoder' to list its "
     "components, or ",
     "show scgn": "unknown recipe 'scgn'. Did you mean 'scgnn'? Known: ",

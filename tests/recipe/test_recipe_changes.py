@@ -123,8 +123,8 @@ def test_changes_come_one_after_the_other():
         (
             "pipeline.clusterer.n_clusters=leidn",
             "--set pipeline.clusterer.n_clusters=leidn: pipeline.clusterer.n_clusters.name: "
-            "unknown clusterer 'leidn'. Did you mean 'leiden'? "
-            f"Known: {', '.join(Clusterer.names())}",
+            "unknown clusterer 'leidn'. Did you mean 'leiden'? If it is your own, import its "
+            f"module first. Known: {', '.join(Clusterer.names())}",
         ),
         (
             "seed=null",

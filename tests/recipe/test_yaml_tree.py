@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scgnn.errors import RecipeError
+from scgnn.recipe.merge import assign, merge
 from scgnn.recipe.plain_tree import from_plain
 from scgnn.recipe.yaml_tree import (
     Node,
     SourceLocation,
-    assign,
     dump_flow_yaml,
     dump_yaml,
-    merge,
     parse_yaml,
     to_plain,
 )
@@ -30,6 +29,7 @@ scalars = (
     | st.floats(allow_nan=False)
     | text
     | st.sampled_from(["1e-3", "1.5", "null", "yes", "0x1", "1_0", "12:30", "2020-01-01", "=", "-"])
+    | st.sampled_from(["08", "1_000", "0o7", "None", "off", "1:2:75", "-012", "<<", "12:3.5"])
 )
 plain_data = st.recursive(
     scalars,
@@ -112,7 +112,9 @@ def test_merging_nothing_or_the_same_changes_nothing(data):
 
 @given(mappings, mappings)
 def test_merged_mapping_has_the_keys_of_both(base, override):
-    merged = to_plain(merge(place(base), place(override)))
+    unknown_entries = []
+    report = lambda *problem: unknown_entries.append(problem)  # noqa: E731
+    merged = to_plain(merge(place(base), place(override), report))
     assert set(merged) == set(override) | (set(base) if "name" not in override else set(merged))
 
 

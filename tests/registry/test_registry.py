@@ -57,7 +57,10 @@ def test_names_are_sorted_and_found(color):
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list():
-    with pytest.raises(ValueError, match=r"^unknown encoder 'gattt'. Did you mean 'gat'\? Known: "):
+    advice = "If it is your own, import its module first"
+    with pytest.raises(
+        ValueError, match=rf"^unknown encoder 'gattt'. Did you mean 'gat'\? {advice}. Known: "
+    ):
         Encoder.get("gattt")
     assert format_unknown_name("kind", "x", []) == "unknown kind 'x'. Known: none"
     assert format_unknown_name("key", "kk", ["k"], context=" of knn") == (

@@ -16,6 +16,7 @@ from scgnn.errors import UserError
 from scgnn.execution.formatting import format_duration
 from scgnn.execution.resources import memory_limit
 from scgnn.field_types import DatasetSize
+from scgnn.interface import use_command_line
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.cost_model import estimate_stages, peak_memory_mb
 from scgnn.runs.preflight import check_fits_memory, format_estimate
@@ -98,14 +99,19 @@ def test_what_cannot_fit_is_refused_with_what_would_make_it_fit(monkeypatch):
     monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: there_is)
     with pytest.raises(UserError, match=r"60,000 cells need roughly .* MB \(.*\), but") as caught:
         check_fits_memory(large(), SIZE)
-    (words,) = re.findall(r"MB are available: (--set .*) makes it fit", str(caught.value))
-    changes = parse_changes(words.replace("--set ", "").split())
+    (words,) = re.findall(r"MB are available: (pipeline__.*) makes it fit", str(caught.value))
+    arguments = eval(f"dict({words})")
+    changes = {name.replace("__", "."): value for name, value in arguments.items()}
     check_fits_memory(load_recipe(large(), changes), SIZE)
+    with use_command_line(), pytest.raises(UserError, match=r"--force runs it anyway$") as caught:
+        check_fits_memory(large(), SIZE)
+    (words,) = re.findall(r"MB are available: (--set .*) makes it fit", str(caught.value))
+    assert parse_changes(words.replace("--set ", "").split()) == changes
 
 
 def test_where_no_setting_makes_it_fit_that_is_said(monkeypatch):
     monkeypatch.setattr("scgnn.runs.preflight.memory_limit", lambda: 1000.0)
-    with pytest.raises(UserError, match=r"or a machine with more memory; --force") as caught:
+    with pytest.raises(UserError, match=r"or a machine with more memory; force=True") as caught:
         check_fits_memory(large("pca_leiden"), SIZE)
     (most,) = re.findall(r"use at most ([0-9,]+) cells, fewer genes", str(caught.value))
     cells = int(most.replace(",", ""))

@@ -135,7 +135,7 @@ def test_a_dashboard_listens_on_loopback_and_its_address_is_logged(caplog, setti
 
 def test_a_dashboard_without_its_library_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bokeh", None)
-    with pytest.raises(UserError, match="--dashboard: needs bokeh; install it with"):
+    with pytest.raises(UserError, match=r"^dashboard: needs bokeh; install it with"):
         run_study(load_study(STUDY, SMALL), out=tmp_path / "out", dashboard=True)
     assert not (tmp_path / "out").exists()
 
@@ -147,7 +147,7 @@ def test_a_run_of_a_recipe_has_no_dashboard(run_rejected):
 
 def test_the_dashboard_is_for_local_workers(tmp_path):
     study = load_study(STUDY, SMALL)
-    with pytest.raises(UserError, match="--dashboard: only for local workers"):
+    with pytest.raises(UserError, match=r"^dashboard: only for local workers"):
         run_study(study, out=tmp_path / "out", scheduler="tcp://127.0.0.1:9", dashboard=True)
     assert not (tmp_path / "out").exists()
 
@@ -169,7 +169,7 @@ def test_the_dashboard_is_for_local_workers(tmp_path):
 def test_an_impossible_address_is_refused_before_data_are_read(tmp_path, address):
     missing = {"name": "h5ad", "path": str(tmp_path / "missing.h5ad")}
     study = load_study({"base": "pca_leiden", "seeds": 2}, {"data.reader": missing})
-    with pytest.raises(UserError, match=r"^--scheduler .*: not an address"):
+    with pytest.raises(UserError, match=r"^scheduler .*: not an address"):
         run_study(study, out=tmp_path / "out", scheduler=address)
     assert not (tmp_path / "out").exists()
 
@@ -242,7 +242,7 @@ def test_a_worker_like_this_process_is_fit(pool, tmp_path):
         ({"versions": {"torch": "1.0"}}, r"torch 1\.0 instead of 2"),
         ({"versions": {"Python": "3.9.1"}}, r"Python 3\.9\.1 instead of"),
         ({"versions": {"dgl": "not installed"}}, "dgl not installed instead of"),
-        ({"processors": 1}, "1 processors, fewer than --threads 2"),
+        ({"processors": 1}, "1 processors, fewer than threads=2"),
         ({"memory_mb": 50.0}, "50 MB of free memory, and a run needs roughly 100 MB"),
         ({"problem": "it cannot build a network with DGL (x)"}, "cannot build a network"),
     ],
@@ -368,7 +368,7 @@ def test_an_error_of_a_fit_worker_is_raised(fake, stages):
 def test_code_that_changes_during_a_local_study_is_named(fake, tmp_path):
     stages = dask_backend.DaskStages(WorkerPool(fake, None), StageCache(tmp_path / "stages"), 1)
     fake.futures = [FakeFuture(ForeignWorkerError("tcp://a"))]
-    with pytest.raises(UserError, match="changed while the study was running; rerun with --resume"):
+    with pytest.raises(UserError, match="changed while the study was running; rerun with resume=T"):
         stages.get_or_compute("k", len, ())
 
 

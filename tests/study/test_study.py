@@ -176,16 +176,24 @@ def test_a_study_whose_folder_vanishes_says_so(tmp_path, scheduler):
 
 def test_fail_fast_ends_with_the_first_failure(tmp_path, scheduler):
     study = study_of(vary={"diverges": STUDY["vary"]["diverges"]}, seeds=[0], controls=[])
-    with pytest.raises(scgnn.UserError, match=r"diverges.*: training diverged.*--fail-fast"):
+    with pytest.raises(scgnn.UserError, match=r"diverges.*: training diverged.*\(fail_fast\)"):
         run_study(study, out=tmp_path / "out", scheduler=scheduler, fail_fast=True)
+
+
+CANNOT_RESUME = (
+    r"holds a study that this version of scgnn cannot resume; .* with out \(.*study.yaml"
+)
 
 
 @pytest.mark.parametrize(
     ("files", "resume", "message"),
     [
         ({"notes.txt": "mine"}, False, "not empty and not a study"),
-        ({"study.yaml": "base: scgnn\nseeds: 1\n"}, True, "holds another study"),
-        ({"study.yaml": "base: scgnn\nseeds: 1\n"}, False, "holds a study; add --resume"),
+        ({"study.yaml": "base: scgnn\nseeds: 1\n"}, True, r"holds another study \(different: b"),
+        ({"study.yaml": "base: {fidelity: 1}\nseeds: 1\n"}, True, CANNOT_RESUME + ":1: fidelity"),
+        ({"study.yaml": "base: scgnn\nseeds: [1"}, True, CANNOT_RESUME + ":2: not YAML: "),
+        ({"study.yaml": ""}, True, CANNOT_RESUME + ": empty;"),
+        ({"study.yaml": "base: scgnn\nseeds: 1\n"}, False, "holds a study; pass resume=True"),
     ],
 )
 def test_a_folder_with_something_else_in_it_is_left_alone(files, resume, message, tmp_path):

@@ -222,9 +222,9 @@ def test_command_tests_all_components_of_a_file(run_cli, tmp_path):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("encoder.gattt", "unknown encoder 'gattt'. Did you mean 'gat'? Known: "),
+        ("encoder.gattt", "unknown encoder 'gattt'. Did you mean 'gat'? "),
         ("encodr.gat", "unknown kind 'encodr'. Did you mean 'encoder'? Known: "),
-        ("gat", "unknown kind 'gat'. Known: "),
+        ("gat", "unknown kind 'gat'. There is a component encoder.gat. Known: "),
         ("mine.py", "mine.py: cannot be read (No such file or directory)"),
     ],
 )

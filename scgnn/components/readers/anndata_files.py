@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from scgnn.components.readers.contract import (
+    Contents,
     Reader,
     log,
     resolve_file,
@@ -82,6 +84,11 @@ class H5AD(Reader):
             n_kept = min(self.n_top_genes or n_genes, n_genes)
             return int(n_cells), int(n_kept), int(n_stored * n_kept // max(n_genes, 1))
 
+    def peek_contents(self) -> Contents:
+        path = resolve_file(self.path)
+        with translate_read_errors(path, "h5ad"), open_hdf5(path) as file:
+            return _peek_contents(file)
+
     def _read_top_genes(self, file: Any, layer: str, path: Path, n_top_genes: int) -> AnnData:
         from anndata import AnnData
 
@@ -118,6 +125,12 @@ class H5MU(Reader):
             group = file[f"mod/{name}"]
             return _read_all(lambda: read_elem(group), lambda: group, path)
 
+    def peek_contents(self) -> Contents:
+        path = resolve_file(self.path)
+        with translate_read_errors(path, "h5mu"), open_hdf5(path) as file:
+            name = self._select_modality(list(file.get("mod", ())), path)
+            return _peek_contents(file[f"mod/{name}"])
+
     def _select_modality(self, modalities: list[str], path: Path) -> str:
         chosen = modalities if len(modalities) == 1 else []
         chosen = chosen or [name for name in modalities if name.lower() in RNA_MODALITIES]
@@ -139,6 +152,14 @@ def _read_all(read: Callable[[], Any], open_group: Callable[[], Any], path: Path
     adata.obs, adata.var = map(_restore_names, (adata.obs, adata.var))
     check_matrices(adata, str(path))
     return adata
+
+
+def _peek_contents(group: Any) -> Contents:
+    """Return the contents of an HDF5 or zarr group, whose ``obs`` may not list its columns."""
+    columns = group["obs"].attrs.get("column-order") if "obs" in group else None
+    if columns is not None:
+        columns = [name.decode() if isinstance(name, bytes) else str(name) for name in columns]
+    return Contents(columns, list(_find_matrices(group)))
 
 
 def open_counts(file: Any, layer: str, path: Path) -> tuple[HDF5Matrix, Any, Any]:
@@ -211,12 +232,24 @@ class Zarr(Reader):
     path: str = ""
 
     def __call__(self) -> AnnData:
-        import zarr
         from anndata.io import read_zarr
+
+        with self._open_group() as group:
+            path = resolve_path(self.path)
+            return _read_all(lambda: read_zarr(path), lambda: group, path)
+
+    def peek_contents(self) -> Contents:
+        with self._open_group() as group:
+            return _peek_contents(group)
+
+    @contextmanager
+    def _open_group(self) -> Iterator[Any]:
+        """Open the checked store; see :func:`translate_read_errors`."""
+        import zarr
 
         path = resolve_path(self.path)
         if not path.is_dir():
             raise InputError(f"{path} is a file, but a zarr store is a folder")
         with translate_read_errors(path, "an AnnData in zarr"):
             check_zarr(path)
-            return _read_all(lambda: read_zarr(path), lambda: zarr.open_group(path, mode="r"), path)
+            yield zarr.open_group(path, mode="r")

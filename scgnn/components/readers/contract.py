@@ -12,16 +12,17 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from scgnn.arguments import expand_local_path, is_unicode
 from scgnn.components.readers.foreign_formats import check_not_foreign
-from scgnn.data.layers import AUTO, find_counts
+from scgnn.data.layers import AUTO, MAIN, find_counts
 from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
+from scgnn.interface import by_interface
 from scgnn.registry.component import Component
 
 if TYPE_CHECKING:
@@ -35,6 +36,21 @@ UNDEFINED_BYTES = {0x81, 0x8D, 0x8F, 0x90, 0x9D}  # in Windows-1252
 N_HEAD_BYTES = 512
 MAX_LINE_LENGTH = 2**25  # characters, of the names of 1.7 million 10x barcodes
 CORRUPT_FILE_ERRORS = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
+class Contents(NamedTuple):
+    """Names in some data.
+
+    Attributes
+    ----------
+    columns
+        Columns of ``obs``; None if they are known only when all is read.
+    layers
+        ``X``, ``raw`` and the layers.
+    """
+
+    columns: Sequence[str] | None = None
+    layers: Sequence[str] = (MAIN,)
 
 
 class Reader(Component, kind="reader"):
@@ -76,11 +92,22 @@ class Reader(Component, kind="reader"):
         """Return the number of cells, genes and non-zeros if it is known without reading all."""
         return None
 
+    def peek_contents(self) -> Contents | None:
+        """Return the columns of ``obs`` and the layers if they are known without reading all.
+
+        Raises
+        ------
+        InputError
+            If the data cannot be read.
+        """
+        return None
+
 
 def resolve_path(path: str) -> Path:
     """Return an existing, readable folder or regular file with content, else raise InputError."""
     if not path:
-        raise InputError("the reader has no path: set data.reader.path, or use --data FILE")
+        advice = by_interface("use --data FILE", "pass an AnnData, as in scgnn.run(recipe, adata)")
+        raise InputError(f"the reader has no path: set data.reader.path, or {advice}")
     resolved = expand_local_path(path)
     try:
         status = resolved.stat()

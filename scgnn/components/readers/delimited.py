@@ -16,6 +16,7 @@ from scipy.sparse import coo_matrix, csr_matrix, hstack
 
 from scgnn.components.readers.contract import (
     MAX_LINE_LENGTH,
+    Contents,
     Reader,
     iter_lines,
     log,
@@ -136,6 +137,9 @@ class CSV(Reader):
                 "spreadsheet made of other names; use the original table"
             )
         return make_anndata(values, rows, columns, obs, var)
+
+    def peek_contents(self) -> Contents:
+        return Contents()
 
     def _resolve_orientation(
         self, path: Path, names: list[str], columns: list[str], corner: str

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
-from scgnn.components.readers.contract import Reader, make_anndata
-from scgnn.data.layers import AUTO
+from scgnn.components.readers.contract import Contents, Reader, make_anndata
+from scgnn.data.layers import AUTO, MAIN
 from scgnn.field_types import (
     LogScale,
     NonNegativeFloat,
@@ -91,6 +91,9 @@ class Demo(Reader):
         probe = replace(self, n_cells=n_cells, n_genes=n_genes, library_size=size, true_mean=False)
         density = probe._simulate()[0].nnz / (n_cells * n_genes)
         return self.n_cells, self.n_genes, round(density * self.n_cells * self.n_genes)
+
+    def peek_contents(self) -> Contents:
+        return Contents(["group"], [MAIN, "true_mean"] if self.true_mean else [MAIN])
 
     def __call__(self) -> AnnData:
         import pandas as pd

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from scgnn.components.readers.contract import Reader
 from scgnn.errors import InputError
+from scgnn.interface import by_interface
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -19,5 +20,5 @@ class InMemory(Reader):
 
     def __call__(self) -> AnnData:
         problem = "data.reader: the data were passed in Python and are not part of the recipe"
-        advice = "pass them again (scgnn.run(recipe, adata)) or use --data FILE"
-        raise InputError(f"{problem}; {advice}")
+        again = "pass them again (scgnn.run(recipe, adata))"
+        raise InputError(f"{problem}; {by_interface(f'{again} or use --data FILE', again)}")

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import csr_matrix, vstack
 
 from scgnn.components.readers.contract import (
+    Contents,
     Reader,
     log,
     make_anndata,
@@ -18,6 +19,7 @@ from scgnn.components.readers.contract import (
     translate_read_errors,
 )
 from scgnn.data.containers import open_hdf5
+from scgnn.data.layers import MAIN
 
 if TYPE_CHECKING:
     import h5py
@@ -56,6 +58,21 @@ class Loom(Reader):
             for name, layer in file.get("layers", {}).items():
                 adata.layers[name] = _read_csr(layer).T.tocsr()
             return adata
+
+    def peek_contents(self) -> Contents:
+        path = resolve_file(self.path)
+        with translate_read_errors(path, "loom"), open_hdf5(path) as file:
+            columns = _list_columns(file["col_attrs"], file["matrix"].shape[1])
+            names = next((key for key in CELL_NAME_KEYS if key in columns), None)
+            layers = [MAIN, *file.get("layers", ())]
+            return Contents([column for column in columns if column != names], layers)
+
+
+def _list_columns(group: h5py.Group, length: int) -> list[str]:
+    """Return the names of the attributes with one value that can be read for each cell or gene."""
+    shapes = ((length,), (length, 1))
+    columns = ((k, values) for k, values in group.items() if getattr(values, "shape", 0) in shapes)
+    return [k for k, x in columns if x.dtype.kind in "Sbiuf" or "vlen" in (x.dtype.metadata or {})]
 
 
 def _read_csr(matrix: h5py.Dataset) -> csr_matrix:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from scipy.sparse import csr_matrix
 
 from scgnn.components.readers.contract import (
+    Contents,
     Reader,
     log,
     make_anndata,
@@ -103,6 +104,9 @@ class TenxMTX(Reader):
         adata = make_anndata(counts.T, cells, var.pop("names"), obs, var)
         return _filter_feature_type(adata, self.feature_type, path)
 
+    def peek_contents(self) -> Contents:
+        return Contents()
+
 
 @Reader.register("tenx_h5")
 @dataclass(frozen=True)
@@ -136,6 +140,9 @@ class TenxH5(Reader):
         if "genome" in adata.var:
             adata = self._filter_genome(adata, path)
         return _filter_feature_type(adata, self.feature_type, path)
+
+    def peek_contents(self) -> Contents:
+        return Contents([])
 
     def _select_group(self, file: h5py.File, path: Path) -> str:
         """Return the group of the genome in a file of version 2."""

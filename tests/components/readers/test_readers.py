@@ -182,7 +182,7 @@ def test_damaged_file_raises_one_line(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["h5ad", "zarr", "loom", "tenx_mtx", "tenx_h5", "csv"])
 def test_missing_path_names_the_key(name):
-    with pytest.raises(InputError, match=r"no path: set data.reader.path, or use --data FILE"):
+    with pytest.raises(InputError, match=r"no path: set data.reader.path, or pass an AnnData"):
         Reader.get(name)()()
 
 
