@@ -71,7 +71,7 @@ def test_folders_that_cannot_be_used(kind):
     [
         (
             lambda adata: scgnn.run("random", adata, key_added="x"),
-            "unknown argument 'key_added' of run(). Known: labels_key, out, ",
+            "unknown argument 'key_added' of run(). Known: labels_key, labels_file, ",
         ),
         (
             lambda adata: scgnn.run("random", adata, data__key_added="x"),
