@@ -45,6 +45,7 @@ def read_readable_parts(group: Any, path: Path) -> AnnData:
         warnings.simplefilter("ignore")
         fields: dict[str, Any] = {n: reader.read_table(group[n], n) for n in ("obs", "var")}
         fields |= reader.read_mapping(group, "", [key for key in MATRICES if key in group])
+        reader.drop_misshapen(fields)
         raw = group.get("raw")
         if raw is not None and {"X", "var"} <= set(raw.keys()):
             matrix = reader.read_mapping(raw, "raw/", ["X"])
@@ -87,6 +88,23 @@ class _PartReader:
                     raise self._refuse("X", error) from error
                 self.unread.append(name)
         return items
+
+    def drop_misshapen(self, fields: dict[str, Any]) -> None:
+        """Drop, in place, the items that have not one row, or row and column, per cell or gene."""
+        n_cells, n_genes = len(fields["obs"]), len(fields["var"])
+        shapes = {
+            "layers": (n_cells, n_genes),
+            "obsm": (n_cells,),
+            "obsp": (n_cells, n_cells),
+            "varm": (n_genes,),
+            "varp": (n_genes, n_genes),
+        }
+        for key, shape in shapes.items():
+            items = fields.get(key, {})
+            for name in list(items):
+                if tuple(getattr(items[name], "shape", ()))[: len(shape)] != shape:
+                    self.unread.append(f"{key}/{name}")
+                    del items[name]
 
     def _read(self, item: Any, name: str) -> Any:
         from anndata.io import read_elem

@@ -20,6 +20,7 @@ from scgnn.components.readers.contract import (
 )
 from scgnn.data.containers import open_hdf5
 from scgnn.data.layers import MAIN
+from scgnn.errors import InputError
 
 if TYPE_CHECKING:
     import h5py
@@ -102,6 +103,10 @@ def _read_attributes(
         names = ", ".join(unread)
         log.warning(f"{path}: {axis} attributes that are not one value each are left out: {names}")
     name_key = next((key for key in name_keys if key in columns), None)
+    if name_key is None and (unusable := [key for key in name_keys if key in unread]):
+        n_names = np.shape(group[unusable[0]])
+        problem = f"the {axis} names in '{unusable[0]}' have the shape {n_names}"
+        raise InputError(f"{path}: {problem}, but there are {length:,} {axis}s: write it again")
     if name_key is None:
         log.warning(f"{path} has no {axis} names ({name_keys[0]}), using {axis}_1, {axis}_2, …")
         return [f"{axis}_{i + 1}" for i in range(length)], columns

@@ -228,14 +228,30 @@ def read_name_tables(paths: Sequence[Path], shape: tuple[int, int]) -> list[Name
         A file cannot be read.
     """
     tables = [_read_rows(path, max(shape)) for path in paths]
-    lengths = [len(rows) for rows in tables]
-    has_header = [False, False]
+    return [
+        _to_name_table(*parts)
+        for parts in zip(paths, tables, _find_headers(tables, shape), strict=True)
+    ]
+
+
+def _find_headers(tables: list[list[list[str]]], shape: tuple[int, int]) -> list[bool]:
+    """Return which tables have a header: the names are too many by one, in either order."""
+    choices = []
     for sizes in (shape, shape[::-1]):
-        extra = [length - size for length, size in zip(lengths, sizes, strict=True)]
+        extra = [len(rows) - size for rows, size in zip(tables, sizes, strict=True)]
         if set(extra) <= {0, 1}:
-            has_header = [bool(n) for n in extra]
-            break
-    return [_to_name_table(*parts) for parts in zip(paths, tables, has_header, strict=True)]
+            choices.append([bool(n) for n in extra])
+    fits = [
+        choice
+        for choice in choices
+        if choice == [bool(rows) and _is_header(rows[0]) for rows in tables]
+    ]
+    return (fits or choices or [[False, False]])[0]
+
+
+def _is_header(row: list[str]) -> bool:
+    patterns = (ID_HEADER, SYMBOL_HEADER, CELL_HEADER)
+    return any(pattern.fullmatch(field) for pattern in patterns for field in row)
 
 
 def _to_name_table(path: Path, rows: list[list[str]], has_header: bool) -> NameTable:

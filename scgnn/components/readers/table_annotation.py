@@ -14,6 +14,7 @@ from scgnn.data.orientation import is_cell_name
 MAX_EDGE = 20  # rows or columns at each end whose values are looked at
 MIN_SIMILAR_NAMES = 0.95  # fraction of the other names
 MIN_NAMES = 10  # for comparisons with the other rows or columns
+MIN_GENES = 50  # of which a cell has no counts of some
 
 _OF_CELLS = r"""
     n_?counts?(_\w+)? | n_?genes?(_by_counts)? | n_?umis? | n_?reads? | n_?features?(_\w+)?
@@ -76,7 +77,7 @@ def iter_edges(n: int) -> Iterator[int]:
 
 
 def find_not_whole(values: csr_matrix) -> tuple[set[int], set[int]]:
-    """Return rows and columns at the edges that hold all values which are no counts.
+    """Return rows and columns at the edges that hold all values which are no counts, and few else.
 
     Parameters
     ----------
@@ -94,8 +95,8 @@ def find_not_whole(values: csr_matrix) -> tuple[set[int], set[int]]:
         return set(), set()
     rows = np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))[is_other]
     columns = values.indices[is_other]
-    edge_rows = _count_edges(rows, values.shape[0])
-    edge_columns = _count_edges(columns, values.shape[1])
+    edge_rows = _find_edges(rows, np.diff(values.indptr))
+    edge_columns = _find_edges(columns, np.bincount(values.indices, minlength=values.shape[1]))
     for use_rows, use_columns in ((False, True), (True, False), (True, True)):
         remaining = np.ones(len(rows), dtype=bool)
         if use_rows:
@@ -107,12 +108,27 @@ def find_not_whole(values: csr_matrix) -> tuple[set[int], set[int]]:
     return set(), set()
 
 
-def _count_edges(positions: np.ndarray, n: int) -> set[int]:
-    """Return the unbroken runs of positions from both ends, of at most a fifth of an axis."""
-    present, runs = set(np.unique(positions).tolist()), set()
+def _find_edges(positions: np.ndarray, n_values: np.ndarray) -> set[int]:
+    """Return the unbroken runs from both ends of an axis of which most values are no counts.
+
+    Parameters
+    ----------
+    positions
+        Position of each such value.
+    n_values
+        Number of all values at each position of the axis.
+
+    Returns
+    -------
+    set
+        Positions; none if they are more than a fifth of the axis.
+    """
+    n = len(n_values)
+    is_other = np.bincount(positions, minlength=n) > n_values / 2
+    runs = set()
     for edge in (range(min(n, MAX_EDGE)), range(n - 1, max(n - 1 - MAX_EDGE, -1), -1)):
         for i in edge:
-            if i not in present:
+            if not is_other[i]:
                 break
             runs.add(i)
     return runs if len(runs) <= n // 5 else set()
@@ -131,7 +147,7 @@ def iter_suspects(names: Sequence[str], values: csr_matrix, are_cells: bool) -> 
         Whether the columns are cells.
     """
     n = values.shape[1]
-    if n < 3:
+    if n < 3 or not np.isfinite(values.data).all():  # which is reported by validation
         return
     sums = np.asarray(values.sum(axis=1)).ravel()
     positive = np.diff(values.indptr)
@@ -154,6 +170,6 @@ def _compare_cells(i: int, names: Sequence[str], values: csr_matrix) -> Iterator
         yield Suspect(i, "their names are unlike those of the cells")
         return
     density = np.bincount(values.indices, minlength=len(names)) / values.shape[0]
-    is_full = density[i] >= 1 - 1e-12 and values.shape[0] >= 2 * MIN_NAMES
+    is_full = density[i] >= 1 - 1e-12 and values.shape[0] >= MIN_GENES
     if is_full and np.median(np.delete(density, i)) < 0.7:
         yield Suspect(i, "it is never 0, unlike the others", is_certain=False)

@@ -147,7 +147,7 @@ def _read_preamble(head: list[str]) -> tuple[int, str | None, int, int]:
     tuple
         Number of these lines, separator, number of columns and of rows of annotation.
     """
-    if head and (match := SEPARATOR_LINE.fullmatch(head[0].strip())):
+    if head and (match := SEPARATOR_LINE.fullmatch(head[0])):
         return 1, match[1], 0, 0
     if len(head) > 1 and GCT_VERSION.fullmatch(head[0]):
         sizes = [int(size) for size in head[1].split() if size.isdecimal()]
@@ -185,7 +185,13 @@ def _split_head(
                 else "it has one line"
             )
         )
-    return max(candidates, key=lambda candidate: len(candidate[3][0]))
+    return max(candidates, key=_count_numbers)
+
+
+def _count_numbers(candidate: tuple[str, bool, list[str], list[list[str]]]) -> tuple[int, int]:
+    """Return the number of numbers in some rows of a candidate, and of its columns."""
+    rows = candidate[3][-3:]
+    return sum(is_number(field) for row in rows for field in row), len(rows[0])
 
 
 def _split_header(rows: list[list[str]]) -> tuple[list[str], list[list[str]]] | None:
@@ -216,7 +222,7 @@ def _detect_header(
         return True
     fields = [header[i] for i in numeric]
     corner, is_corner_numeric = header[0], is_number(header[0])
-    if not all(is_number(field) or is_missing(field) for field in fields):
+    if 2 * sum(is_number(field) or is_missing(field) for field in fields) <= len(fields):
         return True
     if not corner or INDEX_HEADER.fullmatch(corner):
         return True
