@@ -97,8 +97,8 @@ def test_labels_in_a_file_give_the_scores_of_those_in_obs(run_cli, work_dir):
     assert f"labels_file: {work_dir / 'labels.csv'}" in recipe
     assert run_cli(*args, "c", "--labels-file", "none.csv").exit_code == 2
     assert not (work_dir / "c").exists()
-    given = scgnn.run("pca_leiden", adata, labels_file="labels.csv", out="d")
-    assert given.n_obs == adata.n_obs
+    result = scgnn.run("pca_leiden", adata, labels_file="labels.csv", out="d")
+    assert result.n_obs == adata.n_obs
     assert json.loads((work_dir / "d" / "metrics.json").read_text())["ari"] == scores[0]["ari"]
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from array import array
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Literal
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix, hstack
+from scipy.sparse import coo_matrix, csr_matrix
 
 from scgnn.components.readers.contract import (
     MAX_LINE_LENGTH,
@@ -25,23 +23,16 @@ from scgnn.components.readers.contract import (
     resolve_file,
     translate_read_errors,
 )
-from scgnn.components.readers.number_format import is_text, parse_number
-from scgnn.components.readers.table_annotation import (
-    MAX_EDGE,
-    Suspect,
-    find_not_whole,
-    is_annotation_name,
-    iter_suspects,
-)
+from scgnn.components.readers.number_format import parse_number
 from scgnn.components.readers.table_layout import (
     SEPARATORS,
     TableLayout,
     TableOptions,
     detect_layout,
-    is_mostly_text,
-    number_rows,
     split_fields,
 )
+from scgnn.components.readers.table_roles import Roles
+from scgnn.components.readers.table_rows import RowParser, Table, parse_table
 from scgnn.data.orientation import Orientation, guess_orientation, looks_like_excel
 from scgnn.errors import InputError
 
@@ -110,7 +101,7 @@ class CSV(Reader):
             lines = iter_text_lines(file, path)
             if (order := _detect_triplets(head, layout, path)) is not None:
                 return _read_triplets(lines, layout, order, path)
-            table = _parse_table(lines, layout, path)
+            table = parse_table(lines, layout, path)
         return self._assemble(table, path)
 
     def _assemble(self, table: Table, path: Path) -> AnnData:
@@ -160,190 +151,6 @@ class CSV(Reader):
         return self.orientation
 
 
-class TextRow(NamedTuple):
-    """A row of annotation: its position among all rows, from 1, name, fields, and place."""
-
-    position: int
-    name: str
-    fields: list[str]
-    location: str
-
-
-class Table(NamedTuple):
-    """Content of a table.
-
-    Attributes
-    ----------
-    layout
-        Its layout.
-    names
-        Names of the rows of numbers.
-    values
-        Values of the columns in ``layout.values``, rows x columns.
-    fields
-        Fields of each other column, by its position.
-    text_rows
-        Rows of text at the beginning and end.
-    """
-
-    layout: TableLayout
-    names: list[str]
-    values: csr_matrix
-    fields: dict[int, list[str]]
-    text_rows: list[TextRow]
-
-
-class Roles:
-    """Which rows and columns of a table are values, and which are annotation.
-
-    Parameters
-    ----------
-    table
-        Content of the table.
-    path
-        Path in messages.
-    annotation_columns, annotation_rows
-        Names of those that are not counts; None detects them.
-    """
-
-    def __init__(
-        self,
-        table: Table,
-        path: Path,
-        annotation_columns: tuple[str, ...] | None,
-        annotation_rows: tuple[str, ...] | None,
-    ) -> None:
-        self.path, self.decimal = path, table.layout.decimal
-        self.is_declared = (annotation_rows is not None, annotation_columns is not None)
-        layout, start, stop = table.layout, *table.layout.values
-        columns = layout.columns
-        self.row_names = list(table.names)
-        self.row_annotation: dict[str, Any] = {}
-        self.column_annotation: dict[str, Any] = {}
-        positions = list(range(start, stop))
-        blocks = [table.values]
-        sandwiched = []
-        for i, fields in table.fields.items():
-            is_kept = (
-                columns[i] not in annotation_columns
-                if annotation_columns is not None
-                else (not is_annotation_name(columns[i]))
-            )
-            if i in layout.text_columns or not is_kept:
-                self._add(self.row_annotation, columns[i] or f"column_{i + 1}", fields)
-                continue
-            if not columns[i] and fields in number_rows(len(fields)):
-                continue
-            sandwiched.append(i)
-            location = f"{path}, column '{columns[i]}'"
-            numbers = [[parse_number(field, layout.decimal, location)] for field in fields]
-            blocks.insert(len(blocks) if i >= stop else len(blocks) - 1, csr_matrix(numbers))
-            positions.insert(len(positions) if i >= stop else len(positions) - (stop - start), i)
-        if sandwiched and annotation_columns is None:
-            names = ", ".join(f"'{columns[i]}'" for i in sandwiched[:3])
-            texts = [i for i in layout.text_columns if i != layout.name_column]
-            text = columns[texts[0] if texts else layout.name_column]
-            more = f" and {len(sandwiched) - 3:,} more" if len(sandwiched) > 3 else ""
-            problem = f"the columns {names}{more} are separated from the values by '{text}'"
-            advice = "set annotation_columns to those of them that are not counts, or to []"
-            raise InputError(f"{path}: {problem}: {advice}")
-        self.values = csr_matrix(hstack(blocks)) if len(blocks) > 1 else table.values
-        self.column_names = [columns[i] for i in positions]
-        for row in table.text_rows:
-            self._add(self.column_annotation, row.name, [row.fields[i] for i in positions])
-        if self.row_annotation or self.column_annotation:
-            keys = [*self.row_annotation, *self.column_annotation]
-            log.info(f"{path}: text is stored as annotation: {_quote(keys)}")
-        self._take(1, self._find_named(self.column_names, annotation_columns, columns, "columns"))
-        self._take(0, self._find_named(self.row_names, annotation_rows, self.row_names, "rows"))
-
-    def _find_named(
-        self, names: list[str], declared: tuple[str, ...] | None, known: list[str], axis: str
-    ) -> list[Suspect]:
-        """Return what is declared, or has a name of annotation."""
-        if declared is None:
-            named = [i for i, name in enumerate(names) if is_annotation_name(name)]
-            return [Suspect(i, "their names are those of annotation") for i in named]
-        texts = self.row_annotation if axis == "columns" else self.column_annotation
-        for name in declared:
-            if name not in known and name not in texts:
-                problem = f"annotation_{axis} has '{name}'"
-                raise InputError(f"{self.path}: {problem}, but the table has no such {axis[:-1]}")
-        return [Suspect(i, DECLARED) for i, name in enumerate(names) if name in declared]
-
-    def set_suspects_aside(self, are_columns_cells: bool) -> None:
-        """Set aside what is no count by its values, where that is not declared."""
-        if not any(self.is_declared):
-            rows, columns = find_not_whole(self.values)
-            reason = "their values are not counts, unlike the others"
-            self._take(1, [Suspect(i, reason) for i in sorted(columns)])
-            self._take(0, [Suspect(i, reason) for i in sorted(rows)])
-        if not self.is_declared[1]:
-            self._take(1, list(iter_suspects(self.column_names, self.values, are_columns_cells)))
-        if not self.is_declared[0]:
-            values = csr_matrix(self.values.T)
-            self._take(0, list(iter_suspects(self.row_names, values, not are_columns_cells)))
-
-    def _take(self, axis: int, suspects: list[Suspect]) -> None:
-        """Move rows (axis 0) or columns (1) to the annotation of the other axis."""
-        if not suspects:
-            return
-        names, kind = (self.column_names, "column") if axis else (self.row_names, "row")
-        for suspect in suspects:
-            if not suspect.is_certain:
-                problem = f"{kind} '{names[suspect.position]}' may not hold counts"
-                advice = (
-                    f"set annotation_{kind}s to [{names[suspect.position]}], or to [] if it does"
-                )
-                problem = f"{problem}, because {suspect.reason}"
-                raise InputError(f"{self.path}: {problem}: {advice}")
-        annotation = self.row_annotation if axis else self.column_annotation
-        for i, *_ in suspects:
-            part = self.values[:, [i]] if axis else self.values[[i]].T
-            self._add(annotation, names[i] or f"{kind}_{i + 1}", part.toarray().ravel())
-        mask = np.ones(len(names), dtype=bool)
-        mask[[suspect.position for suspect in suspects]] = False
-        if not mask.any():
-            raise InputError(f"{self.path} has no {kind}s of counts: set annotation_{kind}s to []")
-        self.values = self.values[:, mask] if axis else self.values[mask]
-        kept = [name for name, is_kept in zip(names, mask, strict=True) if is_kept]
-        of_kept = self.column_annotation if axis else self.row_annotation
-        for key, values in of_kept.items():
-            of_kept[key] = np.asarray(values)[mask]
-        if axis:
-            self.column_names = kept
-        else:
-            self.row_names = kept
-        by_reason: dict[str, list[str]] = {}
-        for suspect in suspects:
-            by_reason.setdefault(suspect.reason, []).append(names[suspect.position])
-        for reason, members in by_reason.items():
-            if reason != DECLARED:
-                log.warning(
-                    f"{self.path}: {kind}s stored as annotation and not as counts, because "
-                    f"{reason}: {_quote(members)} (annotation_{kind}s)"
-                )
-
-    def _add(self, annotation: dict[str, Any], name: str, values: Any) -> None:
-        """Add a column of annotation, as numbers if all are, under a name of its own."""
-        if isinstance(values, list) and not any(map(is_text, values)):
-            with suppress(InputError):
-                values = np.array([parse_number(v, self.decimal, "") for v in values])
-        is_array = isinstance(values, np.ndarray)
-        if is_array and (abs(values) < 2**53).all() and (values == np.floor(values)).all():
-            values = values.astype(np.int64)
-        unique, i = name, 0
-        while unique in annotation:
-            i += 1
-            unique = f"{name}-{i}"
-        annotation[unique] = values
-
-
-def _quote(names: list[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:5])
-    return f"{shown} and {len(names) - 5:,} more" if len(names) > 5 else shown
-
-
 def iter_text_lines(file: IO[bytes], path: Path) -> Iterator[str]:
     """Yield the lines of a text file that are not blank."""
     for line in iter_lines(file, path):
@@ -365,139 +172,6 @@ def read_head(file: IO[bytes], path: Path) -> list[str]:
         if len(head) == MAX_SNIFFED_LINES or length > limit:
             break
     return head
-
-
-def _parse_table(lines: Iterator[str], layout: TableLayout, path: Path) -> Table:
-    """Return the content of a table."""
-    parser = RowParser(layout)
-    names: list[str] = []
-    indices, data, indptr = [], [], [0]
-    columns = [i for i in parser.outside if i != layout.name_column]
-    fields: dict[int, list[str]] = {i: [] for i in columns}
-    text_rows: list[TextRow] = []
-    n_unnamed = n_rows = 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # np.fromstring's for invalid numbers
-        for number, line in enumerate(islice(lines, layout.n_skipped, None), layout.n_skipped + 1):
-            location = f"{path}, line {number}"
-            is_declared = n_rows < layout.n_annotation_rows
-            row, values = (None, None) if is_declared else parser.parse_numbers(line)
-            if row is None:
-                row = parser.split(line, location)
-                if not any(row) or (len(row) == 1 and line.startswith("#")):
-                    continue
-            n_rows += 1
-            name = row[layout.name_column]
-            if is_declared or (not name and not names) or (values is None and parser.is_text(row)):
-                name = name or next(filter(None, row), "") or f"row_{number}"
-                text_rows.append(TextRow(n_rows, name, row, location))
-                if len(text_rows) > 3 * MAX_EDGE + layout.n_annotation_rows:
-                    break
-                continue
-            if values is None:
-                values = parser.parse_each(row, location)
-            for i in columns:
-                fields[i].append(row[i])
-            if not name:
-                n_unnamed += 1
-                name = f"unnamed_{number}"
-            names.append(name)
-            indices.append(np.flatnonzero(values).astype(np.int32))
-            data.append(_narrow(values[indices[-1]]))
-            indptr.append(indptr[-1] + len(indices[-1]))
-    for text_row in text_rows:
-        is_edge = text_row.position <= MAX_EDGE or text_row.position > n_rows - MAX_EDGE
-        if not is_edge and not is_annotation_name(text_row.name):
-            parser.parse_each(text_row.fields, text_row.location)  # raises the error
-    if not names:
-        raise InputError(f"{path} has no rows of numbers: provide counts")
-    if n_unnamed:
-        log.warning(f"{path}: rows without a name are named unnamed_LINE ({n_unnamed:,})")
-    shape = (len(names), parser.stop - parser.start)
-    parts = (np.concatenate(data), np.concatenate(indices), np.array(indptr))
-    return Table(layout, names, csr_matrix(parts, shape=shape), fields, text_rows)
-
-
-def _narrow(values: np.ndarray) -> np.ndarray:
-    """Return values as float32 if that loses nothing, as for counts."""
-    narrow = values.astype(np.float32)
-    return narrow if np.array_equal(narrow, values, equal_nan=True) else values
-
-
-class RowParser:
-    """Parser of the lines of a table.
-
-    Parameters
-    ----------
-    layout
-        Layout of the table.
-    """
-
-    def __init__(self, layout: TableLayout) -> None:
-        self.layout = layout
-        self.start, self.stop = layout.values
-        self.width = len(layout.columns)
-        self.outside = [i for i in range(self.width) if not self.start <= i < self.stop]
-
-    def parse_numbers(self, line: str) -> tuple[list[str] | None, np.ndarray | None]:
-        """Return the fields, "" for values, and the values; None if it needs a slower parser."""
-        sep, n, n_after = self.layout.separator, self.stop - self.start, self.width - self.stop
-        is_space = sep == " "
-        text = line.strip() if is_space else line
-        *before, rest = text.split(None if is_space else sep, self.start)
-        rest, *after = rest.rsplit(None if is_space else sep, n_after) if n_after else [rest]
-        fields = [*before, *after]
-        if len(fields) != len(self.outside) or '"' in rest:
-            return None, None
-        if not is_space:
-            n_extra = rest.count(sep) + 1 - n
-            if n_extra > 0 and rest.endswith(sep * n_extra):
-                rest = rest[:-n_extra]
-            elif n_extra:
-                return None, None
-        if self.layout.decimal == "comma":
-            if "." in rest:
-                return None, None
-            rest = rest.replace(",", ".")
-        try:
-            values = np.fromstring(rest, dtype=np.float64, sep=sep)
-        except (DeprecationWarning, ValueError):
-            return None, None
-        if len(values) != n:
-            return None, None
-        for i, field in enumerate(fields):
-            if '"' in field:
-                if len(field) < 2 or not field[0] == field[-1] == '"':
-                    return None, None
-                field = field[1:-1].replace('""', '"')
-            fields[i] = field.strip()
-        return [*fields[: self.start], *([""] * n), *fields[self.start :]], values
-
-    def split(self, line: str, location: str) -> list[str]:
-        """Return the fields of a line, which must be as many as the columns."""
-        row = split_fields(line, self.layout.separator)
-        while len(row) > self.width and not row[-1]:
-            row.pop()
-        if len(row) == self.width or not any(row) or (len(row) == 1 and line.startswith("#")):
-            return row
-        name = row[self.layout.name_column] if self.layout.name_column < len(row) else row[0]
-        n_values, n_names = len(row) - 1, self.width - 1
-        problem = f"{n_values:,} values, but the header has {n_names:,} names"
-        advice = "the file may be truncated" if n_values < n_names else "one may be split in two"
-        raise InputError(f"{location} ('{name}') has {problem}: {advice}")
-
-    def is_text(self, row: list[str]) -> bool:
-        """Return whether most values of a row are text."""
-        return is_mostly_text(row[self.start : self.stop])
-
-    def parse_each(self, row: list[str], location: str) -> np.ndarray:
-        """Return the values of a row."""
-        columns = self.layout.columns[self.start : self.stop]
-        pairs = zip(row[self.start : self.stop], columns, strict=True)
-        decimal = self.layout.decimal
-        return np.array(
-            [parse_number(field, decimal, f"{location}, column '{name}'") for field, name in pairs]
-        )
 
 
 def _detect_triplets(

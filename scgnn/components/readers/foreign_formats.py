@@ -40,7 +40,7 @@ def check_not_foreign(head: bytes, path: Path) -> None:
     Raises
     ------
     InputError
-        Says what the file is and how to convert it.
+        The file has such a format; the message names it and how to convert it.
     """
     for magic, (description, advice) in FOREIGN_FORMATS.items():
         if head.startswith(magic):

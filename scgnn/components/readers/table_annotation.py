@@ -91,6 +91,7 @@ def find_not_whole(values: csr_matrix) -> tuple[set[int], set[int]]:
         normalized data.
     """
     is_other = (values.data != np.floor(values.data)) | (values.data < 0)
+    is_other &= np.isfinite(values.data)  # missing values are reported by validation
     if not is_other.any():
         return set(), set()
     rows = np.repeat(np.arange(values.shape[0]), np.diff(values.indptr))[is_other]

@@ -32,7 +32,7 @@ MIN_EQUAL_WIDTHS = 0.8  # fraction of the first lines; others are named when the
 
 
 class TableOptions(NamedTuple):
-    """What is declared about a table; None is detected."""
+    """Declared layout of a table; None is detected."""
 
     separator: str | None = None
     decimal: Decimal | None = None
@@ -91,7 +91,7 @@ def detect_layout(head: list[str], path: Path, options: TableOptions | None = No
     path
         Path in messages.
     options
-        What is declared.
+        Declared layout.
 
     Raises
     ------

@@ -42,7 +42,7 @@ def check(path, example, is_table):
     if is_long:
         order = [list(adata.obs_names).index(cell) for cell in cells]
         keep = counts.any(axis=0)
-        genes = [gene for gene, kept in zip(genes, keep, strict=True) if kept]
+        genes = np.array(genes)[keep]
         columns = [list(adata.var_names).index(gene) for gene in genes]
         x, counts = x[np.ix_(order, columns)], counts[:, keep]
     else:
