@@ -14,6 +14,7 @@ from scgnn.data.orientation import is_cell_name
 MAX_EDGE = 20  # rows or columns at each end whose values are looked at
 MIN_SIMILAR_NAMES = 0.95  # fraction of the other names
 MIN_NAMES = 10  # for comparisons with the other rows or columns
+MAX_DENSITY = 0.7  # of values in a cell that is not 0 for all genes
 MIN_GENES = 50  # of which a cell has no counts of some
 
 _OF_CELLS = r"""
@@ -150,10 +151,13 @@ def iter_suspects(names: Sequence[str], values: csr_matrix, are_cells: bool) -> 
     n = values.shape[1]
     if n < 3 or not np.isfinite(values.data).all():  # which is reported by validation
         return
+    edges = list(iter_edges(n))
+    columns = values[:, edges].toarray().T
     sums = np.asarray(values.sum(axis=1)).ravel()
     positive = np.diff(values.indptr)
-    for i in iter_edges(n):
-        column = np.asarray(values[:, [i]].todense()).ravel()
+    density = np.bincount(values.indices, minlength=n) / values.shape[0]
+    has_digit = np.array([any(c.isdigit() for c in name) or is_cell_name(name) for name in names])
+    for i, column in zip(edges, columns, strict=True):
         if not column.any():
             continue
         if np.allclose(column, sums - column, rtol=1e-6, atol=0):
@@ -161,16 +165,11 @@ def iter_suspects(names: Sequence[str], values: csr_matrix, are_cells: bool) -> 
         elif len(column) > MIN_NAMES and np.array_equal(column, positive - (column != 0)):
             yield Suspect(i, "they are the numbers of the others that are not 0")
         elif are_cells and n > MIN_NAMES:
-            yield from _compare_cells(i, names, values)
-
-
-def _compare_cells(i: int, names: Sequence[str], values: csr_matrix) -> Iterator[Suspect]:
-    """Yield a column that differs in its name or values from those of the cells."""
-    has_number = [any(c.isdigit() for c in name) or is_cell_name(name) for name in names]
-    if not has_number[i] and sum(has_number) >= MIN_SIMILAR_NAMES * (len(names) - 1):
-        yield Suspect(i, "their names are unlike those of the cells")
-        return
-    density = np.bincount(values.indices, minlength=len(names)) / values.shape[0]
-    is_full = density[i] >= 1 - 1e-12 and values.shape[0] >= MIN_GENES
-    if is_full and np.median(np.delete(density, i)) < 0.7:
-        yield Suspect(i, "it is never 0, unlike the others", is_certain=False)
+            if not has_digit[i] and has_digit.sum() >= MIN_SIMILAR_NAMES * (n - 1):
+                yield Suspect(i, "their names are unlike those of the cells")
+            elif (
+                density[i] == 1
+                and values.shape[0] >= MIN_GENES
+                and np.median(np.delete(density, i)) < MAX_DENSITY
+            ):
+                yield Suspect(i, "it is never 0, unlike the others", is_certain=False)
