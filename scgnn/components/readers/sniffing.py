@@ -8,12 +8,14 @@ from scgnn.components.readers.anndata_files import H5AD, H5MU, Zarr
 from scgnn.components.readers.contract import (
     CORRUPT_FILE_ERRORS,
     GZIP_MAGIC,
+    N_HEAD_BYTES,
     Reader,
     open_maybe_gzip,
     resolve_path,
     translate_read_errors,
 )
 from scgnn.components.readers.delimited import CSV, read_head
+from scgnn.components.readers.foreign_formats import check_not_foreign
 from scgnn.components.readers.loom import Loom
 from scgnn.components.readers.matrix_folder import find_matrix_files
 from scgnn.components.readers.table_layout import detect_layout
@@ -45,11 +47,12 @@ def detect_reader(path: str) -> Reader:
     if resolved.is_dir():
         return _detect_folder_reader(resolved, path)
     with translate_read_errors(resolved, "gzip"), open_maybe_gzip(resolved) as file:
-        head = file.read(len(MATRIX_MARKET_MAGIC))
+        head = file.read(N_HEAD_BYTES)
     if head.startswith(HDF5_MAGIC) or h5py.is_hdf5(resolved):  # behind a block of other content
         return _detect_hdf5_reader(resolved, path)
     if head.startswith(MATRIX_MARKET_MAGIC):
         return TenxMTX(path=path)
+    check_not_foreign(head, resolved)
     return _detect_text_reader(resolved, path)
 
 

@@ -383,6 +383,8 @@ def test_what_is_no_text_is_named(tmp_path, content, message):
     file = write_file(tmp_path / "x.csv", content)
     with pytest.raises(InputError, match=message):
         CSV(str(file), "cells_by_genes")()
+    with pytest.raises(InputError, match=message):
+        detect_reader(str(file.rename(tmp_path / "x.dat")))()
 
 
 def test_annotation_is_logged(tmp_path, caplog):
