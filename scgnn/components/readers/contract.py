@@ -173,6 +173,8 @@ def iter_lines(file: IO[bytes], path: Path) -> Iterator[str]:
     head = reader.peek(N_HEAD_BYTES)[:N_HEAD_BYTES]
     check_not_foreign(head, path)
     encoding = "utf-16" if head.startswith(UTF16_MARKS) else "utf-8-sig"
+    if b"\0" in head and encoding != "utf-16":
+        raise InputError(f"{path} is not a text file: save it as text in UTF-8")
     text = io.TextIOWrapper(reader, encoding=encoding, errors="surrogateescape")
     is_utf8 = True
     while line := text.readline(MAX_LINE_LENGTH + 1):

@@ -49,6 +49,3 @@ def check_not_foreign(head: bytes, path: Path) -> None:
         raise InputError(f"{path} is a web page and not data: download the file itself")
     if head[TAR_OFFSET:].startswith(b"ustar"):
         raise InputError(f"{path} is a tar archive: unpack it and provide one of its files")
-    is_utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    if b"\0" in head and not is_utf16:
-        raise InputError(f"{path} is not a text file: save it as text in UTF-8")

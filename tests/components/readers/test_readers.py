@@ -128,7 +128,7 @@ def test_formats_are_detected_from_content_not_names(tmp_path):
         (
             "x.rds",
             gzip.compress(b"X\n\x00\x00\x00\x03" * 9, mtime=0),
-            "has an unknown format; supported: h5ad",
+            r"is an R object \(.rds\): export the counts from R",
         ),
         ("x.md", b"# words\n\nand more\n", "has an unknown format; supported: h5ad"),
         (
