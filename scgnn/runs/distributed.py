@@ -19,6 +19,7 @@ from torch import Tensor
 
 from scgnn.components.readers.shard import ShardReader
 from scgnn.components.regularizers import CellWeightedError, WeightedSquaredError
+from scgnn.data.h5ad_compatibility import make_h5ad_compatible
 from scgnn.data.layers import MAIN
 from scgnn.errors import RecipeError, UserError
 from scgnn.evaluation import ImputationTargets
@@ -205,6 +206,12 @@ def execute(recipe: Recipe) -> RunResult:
         assert data is not None
         sizes = ", ".join(f"{n:,}" for n in shard_sizes)
         log.info("%s processes with %s cells", len(shard_sizes), sizes)
+        try:
+            source = data.counts.uns["scgnn_input"]["source"]
+            data = data._replace(counts=make_h5ad_compatible(data.counts, source))
+        except UserError:
+            worker.communicator.scatter([None] * len(shard_sizes))  # which ends the others
+            raise
         state, metrics = compute(recipe, data, ShardedStages(worker, shard_sizes))
         worker.communicator.scatter([None] * len(shard_sizes))
         recipe = make_paths_absolute(recipe)

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -185,6 +186,20 @@ def test_a_mistake_in_the_cells_of_one_ends_all_with_a_sentence(both, to_set_opt
     (sentence,) = second.stderr.splitlines()
     assert "counts cannot be negative, -1 in cell 'cell_51'" in sentence
     assert not (tmp_path / "out").exists()
+
+
+def test_annotation_that_an_h5ad_cannot_hold_is_converted(both, to_set_options, tmp_path):
+    adata = CLEAR()
+    with h5py.File(tmp_path / "clear.loom", "w") as file:
+        file["matrix"] = adata.X.toarray().T
+        file["row_attrs/Gene"] = adata.var_names.to_numpy(object)
+        file["col_attrs/CellID"] = adata.obs_names.to_numpy(object)
+        file["col_attrs/_index"] = np.arange(adata.n_obs)
+    options = to_set_options(REDUCED_BUDGET | WITHOUT_LTMG)
+    words = ["run", "scgnn", "--data", "clear.loom", "--out", tmp_path / "out", *options]
+    first, second = both("-m", "scgnn", *words)
+    assert (first.exit_code, second.exit_code) == (0, 0), first.stderr + second.stderr
+    assert read_h5ad(tmp_path / "out" / "result.h5ad").n_obs == adata.n_obs
 
 
 # --- what a process knows of the others ---------------------------------------------------------
