@@ -8,6 +8,7 @@ Strings are stored in global heaps, apart from the datasets and attributes that 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from struct import Struct
@@ -28,7 +29,7 @@ VLEN_CLASS = 9  # of datatypes in the file format; its kinds are sequences and s
 VLEN_KINDS = (0, 1)
 HEADER_SIZE = 16  # bytes, of a heap and of each object in it
 OBJECT_HEADER = Struct("<H6xQ")  # index, 0 for the free rest of the heap, and size
-REFERENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
+REFERENCE_SIZE = 16  # bytes, of the length, address and index of a string
 
 
 class StringStorage:
@@ -66,26 +67,32 @@ class StringStorage:
             return
         extents: list[tuple[int, int]] = []
         offset, properties = dataset.get_offset(), dataset.get_create_plist()
+        references, value_size = _find_references(dataset.get_type(), name)
         if offset is not None:
             size = dataset.get_storage_size()
-            if size > prod(dataset.shape) * max(dataset.get_type().get_size(), REFERENCE.itemsize):
+            if size > prod(dataset.shape) * max(value_size, REFERENCE_SIZE):
                 raise _damage(name)
             extents.append((offset, offset + size))
         elif properties.get_layout() == h5py.h5d.CHUNKED and hasattr(dataset, "chunk_iter"):
             dataset.chunk_iter(lambda c: extents.append((c.byte_offset, c.byte_offset + c.size)))
         self.extents += extents
-        if (
-            _check_type(dataset.get_type(), name)
-            and not properties.get_nfilters()
-            and any(self._has_long_string(begin, end) for begin, end in extents)
-        ):
-            raise _damage(name)
+        if properties.get_nfilters():
+            return
+        for begin, end in extents if references else []:
+            if self._has_long_string(begin, end, references, value_size):
+                raise _damage(name)
 
-    def _has_long_string(self, begin: int, end: int) -> bool:
-        """Return whether a string in a range of references is longer than the file."""
-        stored = self.content[begin:end]
-        lengths = stored[: len(stored) // REFERENCE.itemsize * REFERENCE.itemsize].view(REFERENCE)
-        return bool(lengths["length"].max(initial=0) > len(self.content))
+    def _has_long_string(
+        self,
+        begin: int,
+        end: int,
+        references: Sequence[int] = (0,),
+        value_size: int = REFERENCE_SIZE,
+    ) -> bool:
+        """Return whether a string in a range of values is longer than the file."""
+        values = self.content[begin : end - (end - begin) % value_size].reshape(-1, value_size)
+        lengths = (values[:, i : i + 4].copy().view("<u4") for i in references)
+        return any(part.max(initial=0) > len(self.content) for part in lengths)
 
     def check_heaps(self) -> None:
         """Check the lengths of attributes, and that objects fit in their heaps.
@@ -122,11 +129,11 @@ class StringStorage:
         """Return the range of the references of an attribute with strings."""
         rank = match["rank"] or match["rank_2"]
         if rank == b"\0":
-            return match.end(), match.end() + REFERENCE.itemsize
+            return match.end(), match.end() + REFERENCE_SIZE
         has_maximum = (match["flags"] or match["flags_2"])[0] % 2
         length = int.from_bytes(self.content[match.end() :][:8].tobytes(), "little")
         begin = match.end() + 8 * (1 + has_maximum)
-        return begin, begin + min(length, len(self.content)) * REFERENCE.itemsize
+        return begin, begin + min(length, len(self.content)) * REFERENCE_SIZE
 
     def _find_gaps(self) -> list[tuple[int, int]]:
         """Return the ranges between the datasets, which have the heaps and attributes."""
@@ -156,21 +163,38 @@ def check_attribute_types(identifier: Any, name: str) -> None:
     import h5py
 
     for i in range(h5py.h5a.get_num_attrs(identifier)):
-        _check_type(h5py.h5a.open(identifier, index=i).get_type(), name)
+        _find_references(h5py.h5a.open(identifier, index=i).get_type(), name)
 
 
-def _check_type(datatype: Any, name: str) -> bool:
-    """Check the kind of a data type, and return whether its values have variable lengths."""
+def _find_references(datatype: Any, name: str) -> tuple[list[int], int]:
+    """Return where a stored value refers to strings, and its size, in bytes.
+
+    In a file, a string takes more bytes than the pointer that the size of its type counts.
+    """
     import h5py
 
+    size = datatype.get_size()
+    if isinstance(datatype, h5py.h5t.TypeCompoundID):
+        references: list[int] = []
+        growth = 0
+        for i in range(datatype.get_nmembers()):
+            member = datatype.get_member_type(i)
+            inner, member_size = _find_references(member, name)
+            references += [datatype.get_member_offset(i) + growth + place for place in inner]
+            growth += member_size - member.get_size()
+        return references, size + growth
+    if isinstance(datatype, h5py.h5t.TypeArrayID):
+        inner, size = _find_references(datatype.get_super(), name)
+        n = prod(datatype.get_array_dims())
+        return [i * size + place for i in range(n if inner else 0) for place in inner], n * size
     if not isinstance(datatype, h5py.h5t.TypeVlenID | h5py.h5t.TypeStringID):
-        return False
+        return [], size
     version_and_class, kind = datatype.encode()[2:4]
     if version_and_class % 16 != VLEN_CLASS:
-        return False
+        return [], size
     if kind % 16 not in VLEN_KINDS:
         raise _damage(name)
-    return True
+    return [0], REFERENCE_SIZE
 
 
 def _damage(name: str) -> InputError:

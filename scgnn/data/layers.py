@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 AUTO, MAIN, RAW = "auto", "X", "raw"
+PARTIAL_LAYERS = ("unspliced", "ambiguous", "nascent", "spanning")  # of RNA velocity
 VALUES_PER_BLOCK = 2**22
 
 
@@ -32,7 +33,8 @@ def find_counts(adata: AnnData, layer: str, source: str) -> str:
         Data, cells x genes, in memory.
     layer
         ``X``, ``raw``, the name of a layer, or ``auto``: X if it holds counts, else the only other
-        matrix that does; without any, X. Equal matrices count as one.
+        matrix that does, unless it has only a part of the counts (``unspliced``, ``ambiguous``,
+        …); without any, X. Equal matrices count as one.
     source
         Name of the data in messages.
 
@@ -86,11 +88,11 @@ def choose_layer(
     if len(candidates) > 1:
         advice = "set data.layer to one of these"
         raise InputError(f"{source}: {problem}, but {', '.join(candidates)} do: {advice}")
-    if candidates:
+    if candidates and candidates[0] not in PARTIAL_LAYERS:
         log.warning(f"{source}: {problem}, so '{candidates[0]}' is used, which does (data.layer)")
         return candidates[0]
     if MAIN not in layers:
-        advice = "set data.layer to the one to use"
+        advice = "set data.layer to the one to use" if layers else "provide counts"
         choices = ", ".join(layers) or "none"
         raise InputError(f"{source}: {problem}, and no layer holds counts ({choices}): {advice}")
     return MAIN

@@ -31,14 +31,15 @@ _GENE_PATTERN = re.compile(
 _CELL_PATTERN = re.compile(
     r"""
     (.*[_:\#.-])?[ACGTN]{8,}([-_.:].*)?                            # barcodes, sample affixes
-    | .*cell.* | .*barcode.* | bc[ _.-]?\d+([_.-]\d+)?
+    | .*cell.* | .*barcode.* | bc[ _.-]?\d+([_.-][\dACGTN]+)?
     | (GSM|SRR|ERR|DRR|SRX|SAMN)\d+.* | .*_S\d+(_L\d+)?            # archives, sample sheets
     | .*[_.][A-P](0?[1-9]|1\d|2[0-4])                              # wells of a plate
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _GENE_HEADER = re.compile(
-    r"genes?|gene_?ids?|gene_name|gene_symbol|symbols?|features?|ensembl(_id)?", re.IGNORECASE
+    r"genes?|gene_?ids?|gene_name|gene_symbol|symbols?|features?|ensembl(_id)?|target_id",
+    re.IGNORECASE,
 )
 _EXCEL_PATTERN = re.compile(
     r"\d{1,2}-(mar|sep|dec|oct|apr|nov|feb)[a-z]*|(mar|sep|dec|oct|apr|nov|feb)-\d{1,2}"

@@ -201,6 +201,33 @@ def test_damaged_strings_are_refused_before_libhdf5_crashes(tmp_path, damage):
         H5AD(str(path))()
 
 
+@pytest.mark.parametrize("is_damaged", [True, False])
+def test_strings_in_tables_are_checked_and_read(tmp_path, is_damaged):
+    """As of scanpy's rank_genes_groups, and of the annotation in old .h5ad files."""
+    path = tmp_path / "x.h5ad"
+    write_h5ad(path)
+    strings = h5py.string_dtype()
+    columns = [("n", "i1"), ("a", strings), ("b", "f4"), ("c", strings), ("d", strings, (2,))]
+    table = np.array([(i, "x", i, "yy", ["u", "vvv"]) for i in range(9)], columns)
+    with h5py.File(path, "a") as file:
+        file.create_dataset("uns/table", data=table)
+        offset = file["uns/table"].id.get_offset()
+        size = file["uns/table"].id.get_storage_size() // 9
+    data = bytearray(path.read_bytes())
+    assert data[offset + 1 : offset + 5] == b"\1\0\0\0"  # the length of "x"
+    assert data[offset + size - 16 : offset + size - 12] == b"\3\0\0\0"  # of "vvv"
+    if is_damaged:
+        data[offset + 3 * size - 13] = 255
+    path.write_bytes(data)
+    if is_damaged:
+        with pytest.raises(InputError, match=r"uns/table is damaged: copy or export it again"):
+            H5AD(str(path))()
+    else:
+        adata = H5AD(str(path))()
+        assert_is_example(adata)
+        assert list(adata.uns["table"]["c"]) == ["yy"] * 9
+
+
 def write_zarr(path: Path) -> Path:
     write_without_warnings(make_example().write_zarr, path)
     return path

@@ -39,6 +39,7 @@ FOUND = {
     "a layer, twice": (build(LOGS, a=COUNTS, b=sparse.csc_matrix(COUNTS.astype("f8"))), "a"),
     "raw, again as a layer": (build(LOGS, COUNTS, counts=COUNTS), "raw"),
     "a layer without X": (build(None, spliced=COUNTS, ratio=LOGS), "spliced"),
+    "a part of the counts": (build(LOGS, spliced=LOGS, ambiguous=COUNTS), "X"),
     "logs alone": (build(LOGS, LOGS, tpm=COUNTS * 1.5), "X"),
     "a mask beside counts": (build(LOGS, mask=COUNTS > 0, counts=COUNTS), "counts"),
     "zeros beside counts": (build(LOGS, empty=COUNTS * 0, counts=COUNTS), "counts"),
@@ -63,7 +64,8 @@ def test_counts_are_found(case, caplog):
         (build(LOGS, MORE, counts=COUNTS), "X does not hold counts, but raw, counts do"),
         (build(None, a=COUNTS, b=OTHER), "there is no X, but a, b do: set data.layer to one of th"),
         (build(None, a=LOGS, b=LOGS), r"no layer holds counts \(a, b\): set data.layer to the one"),
-        (build(None), r"there is no X, and no layer holds counts \(none\)"),
+        (build(None), r"there is no X, and no layer holds counts \(none\): provide counts"),
+        (build(None, unspliced=COUNTS), r"no layer holds counts \(unspliced\): set data.layer"),
     ],
 )
 def test_several_matrices_or_none_are_refused(adata, message):

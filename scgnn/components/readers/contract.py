@@ -149,7 +149,8 @@ def translate_read_errors(path: Path, file_format: str) -> Iterator[None]:
         if isinstance(error, CORRUPT_FILE_ERRORS) or "truncated file" in reason:
             reason = "unexpected end or corrupt data; copy it again"
             raise InputError(f"{path} is damaged or incomplete: {reason}") from error
-        raise InputError(f"{path} cannot be read as {file_format}: {reason[:200]}") from error
+        problem = f"{path} cannot be read as {file_format}: {reason[:200].rstrip('.')}"
+        raise InputError(f"{problem}; copy or export it again") from error
 
 
 def open_maybe_gzip(path: Path) -> IO[bytes]:

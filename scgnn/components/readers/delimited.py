@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 MIN_SNIFFED_LINES, MAX_SNIFFED_LINES = 5, 100
-DECLARED = "they are declared"
+STAR_SUMMARIES = {"N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous"}
 MAX_SNIFFED_LENGTH = 2**21  # characters, beyond the lines of the minimum
 
 
@@ -49,11 +49,11 @@ MAX_SNIFFED_LENGTH = 2**21  # characters, beyond the lines of the minimum
 class CSV(Reader):
     """Text table with names in the first line and first column, plain or .gz.
 
-    The header of the first column can be missing, as written by R, or the whole header, whose names
-    are then numbers. Columns and rows of text become annotation (``obs`` and ``var``), as do
-    numbers that are not counts (gene lengths, totals per cell, …), which are detected from their
-    names and values and logged. Three columns of cells, genes and counts, one line for each count,
-    are read, too. The file is read line by line into a sparse matrix.
+    The header of the first column can be missing, as written by R, or the whole header or all names
+    of rows, which are then numbered. Columns and rows of text become annotation (``obs`` and
+    ``var``), as do numbers that are not counts (gene lengths, totals per cell, …), which are
+    detected from their names and values and logged. Three columns of cells, genes and counts, one
+    line for each count, are read, too. The file is read line by line into a sparse matrix.
 
     Parameters
     ----------
@@ -108,16 +108,21 @@ class CSV(Reader):
         """Set the annotation aside, and return the counts, cells x genes."""
         roles = Roles(table, path, self.annotation_columns, self.annotation_rows)
         rows, columns = roles.row_names, roles.column_names
-        has_names = table.layout.has_header
+        layout = table.layout
+        has_names, has_row_names = layout.has_header, layout.name_column is not None
+        if not has_names and set(roles.column_annotation) >= STAR_SUMMARIES:
+            problem = "has the counts of one sample for each strandedness, as of STAR"
+            raise InputError(f"{path} {problem}: join one column of each sample into a table")
         orientation = self._resolve_orientation(
-            path, rows, columns if has_names else [], table.layout.corner
+            path, rows if has_row_names else [], columns if has_names else [], layout.corner
         )
         roles.set_suspects_aside(are_columns_cells=orientation == "genes_by_cells")
         rows, columns, values = roles.row_names, roles.column_names, roles.values
+        axes = ("gene", "cell") if orientation == "genes_by_cells" else ("cell", "gene")
         if not has_names:
-            axis = "cell" if orientation == "genes_by_cells" else "gene"
-            log.warning(f"{path} has no header: {axis}s are named {axis}_1, {axis}_2, …")
-            columns = [f"{axis}_{i + 1}" for i in range(len(columns))]
+            columns = _number_names(axes[1], len(columns), f"{path} has no header")
+        if not has_row_names:
+            rows = _number_names(axes[0], len(rows), f"{path} has no names of rows")
         obs, var = roles.row_annotation, roles.column_annotation
         if orientation == "genes_by_cells":
             values, rows, columns, obs, var = values.T, columns, rows, var, obs
@@ -149,6 +154,11 @@ class CSV(Reader):
         if guess.orientation not in (None, self.orientation):
             log.warning(f"{path}: read as {self.orientation} as declared, although {guess.reason}")
         return self.orientation
+
+
+def _number_names(axis: str, n: int, problem: str) -> list[str]:
+    log.warning(f"{problem}: {axis}s are named {axis}_1, {axis}_2, …")
+    return [f"{axis}_{i + 1}" for i in range(n)]
 
 
 def iter_text_lines(file: IO[bytes], path: Path) -> Iterator[str]:

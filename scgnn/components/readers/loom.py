@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     import h5py
     from anndata import AnnData
 
-CELL_NAME_KEYS = ("CellID", "obs_names", "cell_names", "CellName", "barcode", "barcodes", "cell_id")
+CELL_NAME_KEYS = (
+    *("CellID", "obs_names", "cell_names", "CellName", "barcode", "barcodes", "cell_id"),
+    *("Cell", "cell", "Barcode"),
+)
 GENE_NAME_KEYS = ("Gene", "var_names", "gene_names", "GeneName", "Accession", "gene_id")
 VALUES_PER_BLOCK = 16_000_000
 CHUNK_SIZE = 64  # of loompy, in both directions

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,10 +147,10 @@ def find_name_files(
     if rows is not None and columns is not None and not any(declared.values()):
         return rows, columns, True
     if genes is None:
-        names, setting = f"{prefix}features.tsv or genes.tsv", "features_file"
+        names, setting, known = "features.tsv or genes.tsv", "features_file", cells
     else:
-        names, setting = f"{prefix}barcodes.tsv", "barcodes_file"
-    available = ", ".join(file.name for file in tables[:8])
+        names, setting, known = "barcodes.tsv", "barcodes_file", genes
+    available = ", ".join([file.name for file in tables if file != known][:8])
     hint = f"; set {setting} to one of {available}" if available else ""
     raise InputError(f"{matrix}: no {names} (or .gz) in the same folder{hint}")
 
@@ -175,17 +176,28 @@ def _choose_by_word(
 ) -> Path | None:
     """Return the file whose name has the likeliest word of a kind and none of the other kind."""
     stem = matrix.name.removesuffix(".gz").removesuffix(".mtx")
-    rest = {file: file.name.removeprefix(stem).removeprefix(prefix).lower() for file in files}
+    rest = {file: _get_rest(file.name, matrix.name, (stem, prefix)).lower() for file in files}
     for word in WORDS[kind]:
         matches = [
             file
             for file, name in rest.items()
             if word in name and not any(w in name.replace(word, "") for w in WORDS[other])
         ]
+        exact = [file for file in matches if rest[file].split(".")[0] == word]
+        matches = exact if len(exact) == 1 else matches
         same_prefix = [file for file in matches if prefix and file.name.startswith(prefix)]
         if len(same_prefix or matches) == 1:
             return (same_prefix or matches)[0]
     return None
+
+
+def _get_rest(name: str, matrix: str, prefixes: Sequence[str]) -> str:
+    """Return the name of a file without a prefix, or the parts it shares with a matrix."""
+    pairs = zip(name, matrix, strict=False)
+    common = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    ends = [max(common.rfind(separator) for separator in "._-") + 1]
+    ends += [len(prefix) for prefix in prefixes if name.startswith(prefix)]
+    return name[max(ends) :]
 
 
 def _read_rows(path: Path, max_rows: int) -> list[list[str]]:
@@ -201,8 +213,8 @@ def _read_rows(path: Path, max_rows: int) -> list[list[str]]:
             if not row:
                 continue
             if not separator:
-                is_csv = "\t" not in row and path.name.removesuffix(".gz").endswith(".csv")
-                separator = "," if is_csv else "\t"
+                is_csv = "," in row or path.name.removesuffix(".gz").endswith(".csv")
+                separator = "," if is_csv and "\t" not in row else "\t"
             if separator == ",":
                 rows.append(split_fields(row, separator))
             else:

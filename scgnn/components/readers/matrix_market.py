@@ -75,12 +75,12 @@ def _check_matrix_size(file: IO[bytes], path: Path) -> None:
         *shape, n_values = map(int, line.split())
     except ValueError:
         return
-    min_size = n_values * MIN_BYTES_PER_VALUE if len(shape) > 1 else n_values * prod(shape)
+    is_dense = len(shape) == 1
+    n_values *= prod(shape) if is_dense else 1
+    min_size = n_values * (1 if is_dense else MIN_BYTES_PER_VALUE)
     n_bytes = path.stat().st_size * (MAX_GZIP_COMPRESSION if isinstance(file, GzipFile) else 1)
     if min_size > n_bytes:
-        problem = (
-            f"declares at least {min_size / 1e6:,.0f} MB of values, more than its file can hold"
-        )
+        problem = f"declares {n_values:,} values, more than its file can hold"
         raise InputError(f"{path} {problem}: copy or export it again")
 
 

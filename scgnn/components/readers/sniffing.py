@@ -17,7 +17,7 @@ from scgnn.components.readers.contract import (
 from scgnn.components.readers.delimited import CSV, read_head
 from scgnn.components.readers.foreign_formats import check_not_foreign
 from scgnn.components.readers.loom import Loom
-from scgnn.components.readers.matrix_folder import find_matrix_files
+from scgnn.components.readers.matrix_folder import MATRIX_SUFFIXES, find_matrix_files
 from scgnn.components.readers.table_layout import detect_layout
 from scgnn.components.readers.tenx import TenxH5, TenxMTX
 from scgnn.data.containers import open_hdf5
@@ -53,11 +53,18 @@ def detect_reader(path: str) -> Reader:
     if head.startswith(MATRIX_MARKET_MAGIC):
         return TenxMTX(path=path)
     check_not_foreign(head, resolved)
+    if resolved.name.endswith(MATRIX_SUFFIXES):
+        problem = "is not a Matrix Market file, which begins with %%MatrixMarket"
+        raise InputError(f"{path} {problem}: export it again")
     return _detect_text_reader(resolved, path)
 
 
 def _detect_folder_reader(resolved: Path, path: str) -> Reader:
     if any((resolved / name).exists() for name in ZARR_METADATA_FILES):
+        if (resolved / "mod").is_dir() and not (resolved / "X").exists():
+            modalities = sorted(f"mod/{f.name}" for f in (resolved / "mod").iterdir() if f.is_dir())
+            problem = f"{path} is a MuData in zarr"
+            raise InputError(f"{problem}: choose its folder {' or '.join(modalities)}")
         return Zarr(path=path)
     subfolders = (folder for folder in resolved.iterdir() if folder.is_dir())
     if find_matrix_files(resolved) or any(map(find_matrix_files, subfolders)):
@@ -83,7 +90,8 @@ def _detect_hdf5_reader(resolved: Path, path: str) -> Reader:
         if any({"barcodes", "indptr"} <= group.keys() for group in groups):
             return TenxH5(path=path)
         content = ", ".join(file) or "nothing"
-    raise InputError(f"{path} is an HDF5 file, but not h5ad, 10x or loom: it contains {content}")
+    problem = f"{path} is an HDF5 file, but not h5ad, h5mu, 10x or loom: it contains {content}"
+    raise InputError(f"{problem}; export it in one of these formats")
 
 
 def _detect_text_reader(resolved: Path, path: str) -> Reader:

@@ -33,13 +33,14 @@ _OF_CELLS = r"""
     | array_(row|col) | pxl_\w+ | in_tissue | orig_ident | annotations? | barcodes? | well_?id
 """
 _OF_GENES = r"""
-    (gene_?|transcript_?|exon\w*_?|merged_)?lengths? | (gene|exonic_gene)_sizes? | chr
-    | chrom(osome)?s?(_name)? | seqnames? | start(_position)? | end(_position)? | strand
-    | entrez\w* | ensembl\w* | gene_?ids? | (gene_?)?symbols? | gene_?(short_?)?names?
+    (gene_?|transcript_?|exon\w*_?|merged_|eff(ective)?_?)?lengths? | (gene|exonic_gene)_sizes?
+    | chr | chrom(osome)?s?(_name)? | seqnames? | start(_position)? | end(_position)? | strand
+    | entrez[a-z_]* | ensembl[a-z_]* | gene_?ids? | (gene_?)?symbols? | gene_?(short_?)?names?
     | description | (gene_?)?bio_?types? | gene_?types? | (percentage_)?gc_?(content|percent)
     | feature_?types? | source | location | locus | mean | variance | dispersions?(_norm)?
-    | highly_?variable | n_cells(_by_counts)? | pct_dropout\w* | modules? | width | uniprot\w*
-    | refseq\w* | hgnc\w* | mgi_\w+ | ucsc | accession | transcript_?ids? | probe(set)?_?ids?
+    | highly_?variable | n_cells(_by_counts)? | pct_dropout\w* | modules? | width
+    | uniprot[a-z_]* | refseq[a-z_]* | hgnc[a-z_]* | mgi_[a-z_]+ | ucsc | accession
+    | transcript_?ids? | probe(set)?_?ids? | tpm | fpkm
 """
 _SUMMARIES = r"""
     __\w+ | n_(unmapped|multimapping|nofeature|ambiguous) | (un)?assigned(_\w+)?
@@ -154,13 +155,14 @@ def iter_suspects(names: Sequence[str], values: csr_matrix, are_cells: bool) -> 
     edges = list(iter_edges(n))
     columns = values[:, edges].toarray().T
     sums = np.asarray(values.sum(axis=1)).ravel()
+    has_several = len(np.unique(values.indices)) > 2  # else two equal columns are each other's sum
     positive = np.diff(values.indptr)
     density = np.bincount(values.indices, minlength=n) / values.shape[0]
     has_digit = np.array([any(c.isdigit() for c in name) or is_cell_name(name) for name in names])
     for i, column in zip(edges, columns, strict=True):
         if not column.any():
             continue
-        if np.allclose(column, sums - column, rtol=1e-6, atol=0):
+        if has_several and np.allclose(column, sums - column, rtol=1e-6, atol=0):
             yield Suspect(i, "they are the sums of the others")
         elif len(column) > MIN_NAMES and np.array_equal(column, positive - (column != 0)):
             yield Suspect(i, "they are the numbers of the others that are not 0")

@@ -26,6 +26,7 @@ INDEX_HEADER = re.compile(
     r"var(_names)?|samples?|rownames?|row_names?|probes?|transcripts?",
     re.IGNORECASE,
 )
+ID_WORDS = re.compile(r"\D*(cell|barcode|gene)\D*", re.IGNORECASE)  # as in Cell.Number
 GCT_VERSION = re.compile(r"#1\.[23]\s*")
 SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 MIN_EQUAL_WIDTHS = 0.8  # fraction of the first lines; others are named when they are parsed
@@ -58,7 +59,7 @@ class TableLayout(NamedTuple):
     has_header
         Whether a line has the names of the columns.
     name_column
-        Position of the column of row names.
+        Position of the column of row names, or None if rows have no names.
     text_columns
         Positions of the columns of text.
     values
@@ -71,14 +72,14 @@ class TableLayout(NamedTuple):
     n_annotation_rows: int
     columns: list[str]
     has_header: bool
-    name_column: int
+    name_column: int | None
     text_columns: list[int]
     values: tuple[int, int]
 
     @property
     def corner(self) -> str:
         """Header of the column of row names, or ""."""
-        return self.columns[self.name_column]
+        return "" if self.name_column is None else self.columns[self.name_column]
 
 
 def detect_layout(head: list[str], path: Path, options: TableOptions | None = None) -> TableLayout:
@@ -118,7 +119,9 @@ def detect_layout(head: list[str], path: Path, options: TableOptions | None = No
     else:
         columns, body = [""] * width, [header, *body]
     name_column = _find_names(columns, is_text_column, body, has_header, options, path)
-    is_text_column[name_column + 1 : name_column + 1 + n_columns] = [True] * n_columns
+    if is_gct(head) and name_column is not None:
+        columns[name_column] = "gene"  # whatever it is called there
+        is_text_column[name_column + 1 : name_column + 1 + n_columns] = [True] * n_columns
     fields = [row[i] for row in body for i in numeric if i != name_column]
     return TableLayout(
         separator=sep,
@@ -131,6 +134,11 @@ def detect_layout(head: list[str], path: Path, options: TableOptions | None = No
         text_columns=[i for i, is_text in enumerate(is_text_column) if is_text],
         values=_find_values(is_text_column, name_column),
     )
+
+
+def is_gct(head: list[str]) -> bool:
+    """Return whether the first lines are those of a GCT file, which is genes x samples."""
+    return len(head) > 1 and GCT_VERSION.fullmatch(head[0]) is not None
 
 
 def is_mostly_text(fields: list[str]) -> bool:
@@ -149,7 +157,7 @@ def _read_preamble(head: list[str]) -> tuple[int, str | None, int, int]:
     """
     if head and (match := SEPARATOR_LINE.fullmatch(head[0])):
         return 1, match[1], 0, 0
-    if len(head) > 1 and GCT_VERSION.fullmatch(head[0]):
+    if is_gct(head):
         sizes = [int(size) for size in head[1].split() if size.isdecimal()]
         n_columns, n_rows = sizes[2:4] if len(sizes) == 4 else (1, 0)
         return 2, "\t", n_columns, n_rows
@@ -250,8 +258,8 @@ def _find_names(
     has_header: bool,
     options: TableOptions,
     path: Path,
-) -> int:
-    """Return the position of the column of row names."""
+) -> int | None:
+    """Return the position of the column of row names, or None if rows have no names."""
     if options.name_column:
         if options.name_column not in columns:
             available = ", ".join(column for column in columns[:5] if column)
@@ -268,12 +276,15 @@ def _find_names(
                 return i
     is_named = has_header and (not columns[0] or INDEX_HEADER.fullmatch(columns[0]))
     if all(map(is_number, names)) and not is_named:
+        looks_like_names = looks_like_name(columns[0]) and not ID_WORDS.fullmatch(columns[0])
+        if has_header and (looks_like_names or len(set(names)) < len(names)):
+            return None
         problem = f"the first column, '{columns[0]}', has numbers instead of names"
         raise InputError(f"{path}: {problem}: add row names, or set name_column")
     return 0
 
 
-def _find_values(is_text_column: list[bool], name_column: int) -> tuple[int, int]:
+def _find_values(is_text_column: list[bool], name_column: int | None) -> tuple[int, int]:
     """Return the start and end of the longest run of columns without text and names."""
     best, start = (0, 0), 0
     for i, is_end in enumerate([*is_text_column, True]):

@@ -75,13 +75,15 @@ class Roles:
         if sandwiched and annotation_columns is None:
             names = ", ".join(f"'{columns[i]}'" for i in sandwiched[:3])
             texts = [i for i in layout.text_columns if i != layout.name_column]
-            text = columns[texts[0] if texts else layout.name_column]
+            text = columns[texts[0]] if texts else layout.corner
             more = f" and {len(sandwiched) - 3:,} more" if len(sandwiched) > 3 else ""
             problem = f"the columns {names}{more} are separated from the values by '{text}'"
             advice = "set annotation_columns to those of them that are not counts, or to []"
             raise InputError(f"{path}: {problem}: {advice}")
         self.values = csr_matrix(hstack(blocks)) if len(blocks) > 1 else table.values
-        self.column_names = [columns[i] for i in positions]
+        self.column_names = [columns[i] or f"unnamed_{i + 1}" for i in positions]
+        if layout.has_header and (n_unnamed := sum(not columns[i] for i in positions)):
+            log.warning(f"{path}: columns without a name are named unnamed_COLUMN ({n_unnamed:,})")
         for row in table.text_rows:
             self._add(self.column_annotation, row.name, [row.fields[i] for i in positions])
         if self.row_annotation or self.column_annotation:

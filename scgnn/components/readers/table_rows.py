@@ -73,7 +73,7 @@ def parse_table(lines: Iterator[str], layout: TableLayout, path: Path) -> Table:
                 if not any(row) or (len(row) == 1 and line.startswith("#")):
                     continue
             n_rows += 1
-            name = row[layout.name_column]
+            name = f"row_{n_rows}" if layout.name_column is None else row[layout.name_column]
             if is_declared or (not name and not names) or (values is None and parser.is_text(row)):
                 name = name or next(filter(None, row), "") or f"row_{number}"
                 text_rows.append(TextRow(n_rows, name, row, location))
@@ -166,7 +166,8 @@ class RowParser:
             row.pop()
         if len(row) == self.width or not any(row) or (len(row) == 1 and line.startswith("#")):
             return row
-        name = row[self.layout.name_column] if self.layout.name_column < len(row) else row[0]
+        column = self.layout.name_column or 0
+        name = row[column] if column < len(row) else row[0]
         n_values, n_names = len(row) - 1, self.width - 1
         problem = f"{n_values:,} values, but the header has {n_names:,} names"
         advice = "the file may be truncated" if n_values < n_names else "one may be split in two"

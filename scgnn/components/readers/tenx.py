@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 GeneNameSource = Literal["gene_symbols", "gene_ids"]
 FEATURE_TYPE = "Gene Expression"
+KEYS = (("id", "name"), ("name", "id"))  # of the ids and symbols of genes, or else of the others
 KNOWN_FEATURE_TYPES = {
     FEATURE_TYPE,
     "Antibody Capture",
@@ -203,9 +204,10 @@ def _read_h5_genes(group: h5py.Group, var_names: GeneNameSource) -> dict[str, An
     if "features" not in group:
         return _name_genes(_read_text(group["genes"]), _read_text(group["gene_names"]), var_names)
     features = group["features"]
-    columns = _name_genes(_read_text(features["id"]), _read_text(features["name"]), var_names)
+    ids, symbols = (_read_text(features[key if key in features else other]) for key, other in KEYS)
+    columns = _name_genes(ids, symbols, var_names)
     for key, column in (("feature_type", "feature_types"), ("genome", "genome")):
-        if key in features:
+        if key in features and features[key].shape == ids.shape:
             columns[column] = _read_text(features[key])
     return columns
 

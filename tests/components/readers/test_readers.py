@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import warnings
 
 import h5py
@@ -130,6 +131,7 @@ def test_formats_are_detected_from_content_not_names(tmp_path):
             gzip.compress(b"X\n\x00\x00\x00\x03" * 9, mtime=0),
             r"is an R object \(.rds\): export the counts from R",
         ),
+        ("x.mtx", b"1 11 1\n1 33 1\n", "is not a Matrix Market file, which begins with %%Matr"),
         ("x.md", b"# words\n\nand more\n", "has an unknown format; supported: h5ad"),
         (
             "x.csv",
@@ -159,11 +161,22 @@ def test_other_folders_and_hdf5_files_are_rejected(tmp_path):
         detect_reader(str(tmp_path))
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["picture"] = 1
-    with pytest.raises(InputError, match="not h5ad, 10x or loom: it contains picture"):
+    problem = "not h5ad, h5mu, 10x or loom: it contains picture; export it in one of these formats"
+    with pytest.raises(InputError, match=problem):
         detect_reader(str(tmp_path / "x.h5"))
     write_file(tmp_path / "x.h5.gz", (tmp_path / "x.h5").read_bytes(), compressed=True)
     with pytest.raises(InputError, match=r"compressed HDF5 file: decompress it first \(gunzip\)"):
         detect_reader(str(tmp_path / "x.h5.gz"))
+
+
+def test_a_mudata_in_zarr_names_its_modalities(tmp_path):
+    path = write_every_format(tmp_path)["zarr"]
+    for name in ("rna", "atac"):
+        shutil.copytree(path, tmp_path / f"x.zarr/mod/{name}")
+    write_file(tmp_path / "x.zarr/.zgroup", '{"zarr_format": 2}')
+    with pytest.raises(InputError, match=r"MuData in zarr: choose its folder mod/atac or mod/rna$"):
+        detect_reader(str(tmp_path / "x.zarr"))
+    assert_is_example(detect_reader(str(tmp_path / "x.zarr/mod/rna"))())
 
 
 @pytest.mark.parametrize("name", ["h5ad", "loom", "tenx_h5", "zarr", "tenx_mtx", "csv"])

@@ -136,7 +136,7 @@ def test_a_matrix_that_declares_more_values_than_it_has_is_refused(tmp_path, pac
     folder = write_tenx_mtx(tmp_path / "f", compressed=packed)
     content = f"%%MatrixMarket matrix {header}\n1 1 1\n"
     write_file(folder / f"matrix.mtx{'.gz' if packed else ''}", content, packed)
-    with pytest.raises(InputError, match=r"declares at least .* MB of values, more than its file"):
+    with pytest.raises(InputError, match=r"declares 1,000,000,000,000 values, more than its"):
         TenxMTX(str(folder))()
 
 

@@ -68,6 +68,25 @@ FOLDERS = {
         },
         COUNTS.T,
     ),
+    "single cell portal": (
+        "80_genes_5_cells.raw_sparse.mtx",
+        {
+            "80_genes_5_cells.barcodes.tsv": BARCODES,
+            "80_genes_5_cells.genes.tsv": GENE_IDS,
+            "80_genes_5_cells.cluster.txt": ["NAME\tX"],
+        },
+        COUNTS.T,
+    ),
+    "names and tables": (
+        "matrix.mtx.gz",
+        {
+            "genes.txt.gz": GENE_IDS,
+            "genes_metadata.txt.gz": ["ID,Gene,Mean", *join(GENE_IDS, GENE_IDS, "123456", sep=",")],
+            "cells_metadata.txt.gz": ["ID,Cell,Batch", *join(BARCODES, BARCODES, "xxyy", sep=",")],
+            "labels.txt.gz": join(BARCODES, "aabb"),
+        },
+        COUNTS,
+    ),
     "geo": (
         "GSM1_counts.mtx.gz",
         {

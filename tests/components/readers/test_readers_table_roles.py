@@ -15,6 +15,7 @@ from scgnn.errors import InputError
 GENES_BY_CELLS = [[gene, *map(str, row)] for gene, row in zip(GENE_IDS, COUNTS.T, strict=True)]
 CELLS_BY_GENES = [[cell, *map(str, row)] for cell, row in zip(BARCODES, COUNTS, strict=True)]
 TYPES = ["T cell", "B cell", "T cell", "Mono"]
+GENE_SYMBOLS_ALONE = ["A1BG-AS1", "ACTB", "B2M", "FOS", "GAPDH", "JUN"]
 LENGTHS = [1200, 340, 5601, 100008586, 77, 950]
 
 
@@ -395,3 +396,74 @@ def test_annotation_is_logged(tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="scgnn"):
         CSV(file)()
     assert "text is stored as annotation: 'symbol', 'kind'" in caplog.text
+
+
+@pytest.mark.parametrize("names", [GENE_SYMBOLS_ALONE, list("abcdef")])
+def test_a_table_without_names_of_rows_is_read(tmp_path, caplog, names):
+    """Numbers that repeat, or that are below the name of a gene, are no names."""
+    counts = [str(i % 3) for i in range(6)]
+    rows = [[str(value), *counts[1:]] for value in ((0, 0, 3, 1) if "a" in names else (0, 2, 3, 1))]
+    reader = CSV(str(write(tmp_path / "x.csv", names, rows, ",")))
+    if "a" in names:
+        with pytest.raises(InputError, match="names do not distinguish genes from cells"):
+            reader()
+        reader = CSV(reader.path, "cells_by_genes")
+    adata = reader()
+    assert list(adata.obs_names) == ["cell_1", "cell_2", "cell_3", "cell_4"]
+    assert list(adata.var_names) == names
+    np.testing.assert_array_equal(adata.X.toarray(), np.array(rows, dtype=float))
+    assert "x.csv has no names of rows: cells are named cell_1, cell_2, …" in caplog.text
+
+
+def test_numbers_without_a_name_are_a_cell(tmp_path, caplog):
+    path = write(tmp_path / "x.txt", ["GENE", *BARCODES[:3], ""], GENES_BY_CELLS)
+    adata = CSV(str(path))()
+    assert list(adata.obs_names) == [*BARCODES[:3], "unnamed_5"]
+    np.testing.assert_array_equal(adata.X.toarray(), COUNTS)
+    assert "x.txt: columns without a name are named unnamed_COLUMN (1)" in caplog.text
+
+
+def test_identifiers_of_databases_are_genes(tmp_path):
+    names = ["HGNC:18790", "MGI:95892", "RefSeq:NM_00123", "Entrez:12", GENE_IDS[4], GENE_IDS[5]]
+    rows = [[name, *row[1:]] for name, row in zip(names, GENES_BY_CELLS, strict=True)]
+    adata = CSV(str(write(tmp_path / "x.txt", ["gene", *BARCODES], rows)))()
+    assert list(adata.var_names) == names and not len(adata.obs.columns)
+
+
+def test_two_equal_genes_alone_are_no_totals(tmp_path):
+    rows = [["a", "0", "0", "0", "0"], ["b", "0", "1", "2", "0"], ["c", "0", "1", "2", "0"]]
+    adata = CSV(str(write(tmp_path / "x.txt", ["GENE", *BARCODES], rows)))()
+    assert list(adata.var_names) == list("abc") and not len(adata.obs.columns)
+
+
+def test_one_sample_of_star_is_refused(tmp_path):
+    summaries = ["N_unmapped", "N_multimapping", "N_noFeature", "N_ambiguous"]
+    rows = [[name, "3", "1", "2"] for name in [*summaries, *GENE_IDS]]
+    rows[0][1:] = ["7"] * 3
+    path = write(tmp_path / "ReadsPerGene.out.tab", None, rows)
+    with pytest.raises(InputError, match="counts of one sample for each strandedness, as of STAR"):
+        CSV(str(path))()
+
+
+def test_quantification_of_one_sample_has_one_column_of_counts(tmp_path):
+    header = ["target_id", "length", "eff_length", "est_counts", "tpm"]
+    rows = [[f"NM_{i}", "900", "700.5", "5", "12.5"] for i in range(30)]
+    adata = CSV(str(write(tmp_path / "abundance.tsv", header, rows)))()
+    assert adata.shape == (1, 30) and (adata.X.toarray() == 5).all()
+    assert list(adata.var.columns) == ["length", "eff_length", "tpm"]
+
+
+def test_cells_of_celseq2_are_recognized(tmp_path):
+    cells = ["BC-1-AGACTC", "BC-10-TCACAG", "BC-2-AGCTAG", "BC-96-GTACCA"]
+    rows = [[f"g{i}", *row[1:]] for i, row in enumerate(GENES_BY_CELLS)]
+    adata = CSV(str(write(tmp_path / "expr.csv", ["", *cells], rows, ",")))()
+    assert list(adata.obs_names) == cells
+    np.testing.assert_array_equal(adata.X.toarray(), COUNTS)
+
+
+def test_gct_is_genes_by_cells(tmp_path):
+    rows = [[f"{i}_at", "x", *row[1:]] for i, row in enumerate(GENES_BY_CELLS)]
+    lines = [["#1.2"], ["6", "4"], ["NAME", "Description", *"wxyz"], *rows]
+    adata = CSV(str(write(tmp_path / "x.gct", None, lines)))()
+    assert list(adata.obs_names) == list("wxyz") and list(adata.var["Description"]) == ["x"] * 6
+    np.testing.assert_array_equal(adata.X.toarray(), COUNTS)

@@ -188,6 +188,19 @@ def test_a_10x_h5_file_reads_as_in_scanpy(tmp_path, version):
     assert list(actual.var["gene_ids"]) == list(expected.var["gene_ids"])
 
 
+@pytest.mark.parametrize("key", ["id", "name"])
+def test_a_10x_h5_file_with_ids_or_symbols_alone_is_read(tmp_path, key):
+    path = write_tenx_h5(tmp_path / "x.h5")
+    with h5py.File(path, "a") as file:  # as other programs write it
+        del file["matrix/features"][key], file["matrix/features/genome"]
+        file["matrix/features/genome"] = "GRCh38"
+    adata = TenxH5(str(path), feature_type="")()
+    names = GENE_SYMBOLS if key == "id" else GENE_IDS
+    assert list(adata.var_names) == list(adata.var["gene_ids"]) == names
+    assert list(adata.var.columns) == ["gene_ids", "feature_types"]
+    np.testing.assert_array_equal(adata.X.toarray(), COUNTS)
+
+
 def test_a_10x_h5_file_can_name_genes_by_id(tmp_path):
     file = write_tenx_h5(tmp_path / "x.h5")
     assert_is_example(TenxH5(str(file), var_names="gene_ids", feature_type="")())
