@@ -113,7 +113,7 @@ def load_study(
     if file is INVALID:  # the valid sections may define runs with mistakes
         tree = _keep_valid_sections(tree)
         file = build(tree, StudyFile, problems)
-    assert base is not None and file is not INVALID
+    assert base is not None
     data_name = format_level_name("data.reader", to_dict(base.data.reader))
     axes = list_axes(file, tree, data_name, problems)
     variants = list_variants(file, tree, problems)
