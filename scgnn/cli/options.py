@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from scgnn.arguments import check_local_path
+from scgnn.arguments import URL_PATTERN, check_local_path
 from scgnn.errors import InputError, RecipeError, UserError
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ SetOption = Annotated[
 DataListOption = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="PATH", help="Counts: h5ad, 10x mtx or h5, csv, loom, zarr; repeatable for studies."
+        metavar="[NAME=]PATH",
+        help="Counts: h5ad, 10x mtx or h5, csv, loom, zarr; repeatable for studies, where each "
+        "may have a name.",
     ),
 ]
 LabelsKeyOption = Annotated[
@@ -143,6 +146,43 @@ def _parse_changes(assignments: Sequence[str]) -> tuple[dict[str, Any], list[str
     return changes, problems
 
 
+def split_data_name(text: str) -> tuple[str, str]:
+    """Split a value of ``--data``, ``NAME=PATH``; the name of a path alone is empty.
+
+    What exists is a path, and so is what has a slash before ``=`` and does not exist behind it.
+    """
+    name, equals, path = text.partition("=")
+    if not equals or URL_PATTERN.match(text) or os.path.exists(os.path.expanduser(text)):
+        return "", text
+    if "/" in name and not (path and os.path.exists(os.path.expanduser(path))):
+        return "", text
+    if not name or not path:
+        raise UserError(f"--data {text}: expected PATH or NAME=PATH, e.g. --data pbmc=counts.h5ad")
+    return name, path
+
+
+def name_data(texts: Sequence[str]) -> dict[str, str]:
+    """Return the paths of ``--data`` by name; those without a name get one that distinguishes them.
+
+    Raises
+    ------
+    UserError
+        Two data sets have one name.
+    """
+    from scgnn.study.level_names import name_data_sets
+
+    pairs = list(map(split_data_name, texts))
+    unnamed = iter(name_data_sets([path for name, path in pairs if not name]))
+    data: dict[str, str] = {}
+    for name, path in pairs:
+        name = name or next(unnamed)
+        if name in data:
+            problem = f"two data sets have the name '{name}': {data[name]} and {path}"
+            raise UserError(f"--data: {problem}; give each a name, --data NAME=PATH")
+        data[name] = path
+    return data
+
+
 def parse_size(text: str | None) -> int:
     """Parse a size such as ``20GB`` to bytes; without a unit, it is in bytes."""
     match = re.fullmatch(SIZE_PATTERN, text or "", re.IGNORECASE)
@@ -170,8 +210,8 @@ def load_recipe_from_options(
         if data and len(data) > 1:
             problem = f"only studies take several data sets; {recipe} is a recipe"
             raise InputError(f"--data: {problem}")
-        paths = {"data.reader": detect_reader(data[0])} if data else {}
-    except InputError as error:
+        paths = {"data.reader": detect_reader(split_data_name(data[0])[1])} if data else {}
+    except UserError as error:
         problems.append(str(error))
         check_files = False
     paths |= _parse_labels(labels_key, labels_file) | values
@@ -194,14 +234,16 @@ def load_study_from_options(
 
     values, problems = _parse_changes(changes or [])
     options: dict[str, Any] = {"names": _name_options(values), "check_files": check_files}
-    try:
-        options["seeds"] = _parse_seeds(seeds)
-    except UserError as error:
-        problems.append(str(error))
+    for name, parse in {
+        "seeds": lambda: _parse_seeds(seeds),
+        "data": lambda: name_data(data or []),
+    }.items():
+        try:
+            options[name] = parse()
+        except UserError as error:
+            problems.append(str(error))
     paths = _parse_labels(labels_key, labels_file) | values
-    return _load_or_raise_all(
-        lambda: load_study(study, paths, data=data or (), **options), problems
-    )
+    return _load_or_raise_all(lambda: load_study(study, paths, **options), problems)
 
 
 def _load_or_raise_all(load: Callable[[], T], problems: list[str]) -> T:

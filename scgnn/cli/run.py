@@ -25,6 +25,7 @@ from scgnn.cli.options import (
     load_recipe_from_options,
     load_study_from_options,
     parse_size,
+    split_data_name,
 )
 from scgnn.cli.watch import NOTHING_COMPUTED, RESUME_ADVICE, announce
 from scgnn.errors import UserError
@@ -228,9 +229,13 @@ def _load_certificates(files: Sequence[Path] | None, scheduler: str | None) -> S
 
 def _derive_run_name(recipe: str, data: list[str] | None) -> str:
     """Return the default name of the folder of a run: recipe and data."""
-    files = [Path(path).resolve().name for path in data or []]
-    name = "-".join([Path(recipe).stem, *(file.split(".")[0] or file for file in files)])
-    return truncate_name(name, MAX_NAME_BYTES)
+    from scgnn.study.level_names import strip_suffixes
+    from scgnn.study.spec import slugify
+
+    names = [Path(recipe).stem]
+    for name, path in map(split_data_name, data or []):
+        names.append(slugify(name) if name else strip_suffixes(Path(path).resolve().name))
+    return truncate_name("-".join(names), MAX_NAME_BYTES)
 
 
 def _run_study(study: Study, **settings: Any) -> None:

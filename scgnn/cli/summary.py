@@ -34,10 +34,18 @@ def print_run_summary(metrics: Mapping[str, Any], files: Sequence[Path], out: Pa
 
 
 def print_study_summary(result: StudyResult) -> None:
-    """Print the effects on the first score, the failures and the files."""
+    """Print the answers, the effects on the main score, the failures and the files."""
+    from scgnn.report.answers import describe_answers
     from scgnn.report.tables import add_row_names, build_effect_tables
 
-    for table in build_effect_tables(add_row_names(result.tables.effects))[:1]:
+    tables = result.tables
+    for answer in describe_answers(result):
+        print(f"{answer}\n")
+    for effects in filter(len, (tables.effects, tables.main_effects)):
+        rows = add_row_names(effects[effects["score"] == tables.main_score])
+        if rows.empty:
+            continue
+        (table,) = build_effect_tables(rows)
         columns = [table.header.index(name) for name in SHOWN_COLUMNS]
         print(f"{table.title}\n")
         print_columns([[row[i] for i in columns] for row in (table.header, *table.rows)])

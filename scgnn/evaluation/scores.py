@@ -52,6 +52,25 @@ SCORES = {
 }
 
 
+# of clusters in the embedding that they were found in, which differs between methods
+EMBEDDING_SCORES = ("silhouette", "calinski_harabasz", "davies_bouldin")
+LABEL_SCORES = (
+    *("ari", "ami", "nmi", "homogeneity", "completeness", "fowlkes_mallows", "v_measure"),
+)
+COST_SCORES = ("seconds", "peak_memory_mb")
+
+
+def is_known_score(name: str) -> bool:
+    """Return whether a part of a dotted name is in :data:`SCORES`."""
+    return any(part in SCORES for part in name.split("."))
+
+
+def is_comparable(name: str) -> bool:
+    """Return whether a score tells which of two methods does better on the same data."""
+    excluded = (*EMBEDDING_SCORES, *COST_SCORES)
+    return bool(get_direction(name)) and name.split(".")[0] not in excluded
+
+
 def get_direction(name: str) -> int:
     """Return the direction of a score: 1 higher is better, -1 lower is better, 0 unknown.
 

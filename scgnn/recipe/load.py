@@ -35,7 +35,7 @@ from scgnn.registry.kinds import kinds
 
 MAX_BASE_DEPTH = 10  # recipes linked by ``base:``
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
-DATA_SUFFIXES = (".h5ad", ".h5", ".loom", ".zarr", ".csv", ".tsv", ".txt", ".mtx", ".gz")
+DATA_SUFFIXES = (".h5ad", ".h5mu", ".h5", ".loom", ".zarr", ".csv", ".tsv", ".txt", ".mtx", ".gz")
 
 
 def get_recipes_folder() -> Path:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from scgnn.arguments import check_type, expand_local_path
+from scgnn.arguments import check_type
 from scgnn.errors import RecipeError
 from scgnn.recipe.build import INVALID, Problems, build
 from scgnn.recipe.data_files import find_data_problems
@@ -22,7 +20,6 @@ from scgnn.recipe.load import (
     build_recipe,
     check_changes,
     get_recipes_folder,
-    is_data_path,
     is_recipe_path,
     load_recipe,
     resolve_base,
@@ -30,20 +27,26 @@ from scgnn.recipe.load import (
 from scgnn.recipe.plain_tree import from_plain
 from scgnn.recipe.recipe import Recipe
 from scgnn.recipe.yaml_tree import Node, SourceLocation, load_yaml
+from scgnn.registry.component import format_unknown_name
 from scgnn.registry.introspection import to_dict
 from scgnn.runs.folder import make_paths_absolute
-from scgnn.study.spec import Axis, Level, Run, Study
-from scgnn.study.study_file import (
-    MAX_RUNS,
-    StudyFile,
-    format_level_name,
-    list_axes,
-    list_variants,
+from scgnn.study.level_names import name_data_sets
+from scgnn.study.recipes import (
+    list_compared,
+    list_recipe_changes,
     load_controls,
-    make_list_node,
+    load_recipes,
+    use_data,
+)
+from scgnn.study.spec import Axis, Level, Run, Study
+from scgnn.study.study_file import MAX_RUNS, StudyFile, list_axes, list_variants
+from scgnn.study.tree import (
+    expand_named_data,
+    override_data,
+    override_seeds,
+    to_plain_study,
 )
 
-PATH_KEYS = ("path", "truth_path", "labels_file")
 STUDY_KEYS = [field.name for field in fields(StudyFile)]
 
 
@@ -64,7 +67,7 @@ def load_study(
     source: str | Path | Mapping[str, Any],
     changes: Mapping[str, Any] | None = None,
     *,
-    data: Sequence[str | Path] = (),
+    data: Sequence[str | Path] | Mapping[str, str | Path] = (),
     seeds: Sequence[int] = (),
     names: Mapping[str, str] = NO_NAMES,
     check_files: bool = False,
@@ -77,9 +80,10 @@ def load_study(
         A bundled name, a path, or a mapping with the keys of
         :class:`~scgnn.study.study_file.StudyFile`.
     changes
-        New values of the base by dotted path, as of ``--set``.
+        New values of the base and of the whole recipes that are compared with it, by dotted path,
+        as of ``--set``.
     data
-        Files of counts instead of those in the study.
+        Files of counts instead of those in the study, as a list or by name.
     seeds
         Seeds instead of those in the study.
     names
@@ -102,37 +106,40 @@ def load_study(
     else:
         name = Path(source).stem
         tree = load_yaml(list_bundled_studies().get(str(source), Path(source)))
-    tree = _override_axis(tree, "data.reader", data, names.get("data", "data"))
-    tree = _override_axis(tree, "seed", seeds, names.get("seeds", "seeds"))
+    tree = override_data(tree, data, names.get("data", "data"))
+    tree = expand_named_data(override_seeds(tree, seeds, names.get("seeds", "seeds")))
     problems = Problems()
     file = build(tree, StudyFile, problems)
-    base = _load_base(tree.get("base"), changes, names, problems)
-    controls = load_controls(tree.get("controls"), problems)
-    if base is None:
-        problems.raise_if_any()
     if file is INVALID:  # the valid sections may define runs with mistakes
         tree = _keep_valid_sections(tree)
         file = build(tree, StudyFile, problems)
+    (base_name, base_node), compared, recipe_changes = _list_recipes(file, tree, problems)
+    base = _load_base(base_node, changes, names, problems)
+    recipes = load_recipes(compared, "compare", changes, names, problems)
+    recipes |= load_recipes(recipe_changes, "vary", changes, names, problems)
+    known = [recipe for recipe in (base, *(level.recipe for level in recipes.values())) if recipe]
+    controls = load_controls(tree.get("controls"), known, problems)
+    if base is None or file is INVALID:
+        problems.raise_if_any()
     assert base is not None
-    data_name = format_level_name("data.reader", to_dict(base.data.reader))
+    (data_name,) = name_data_sets([to_dict(base.data.reader)])
     axes = list_axes(file, tree, data_name, problems)
-    variants = list_variants(file, tree, problems)
+    variants = list_variants(file, tree, recipes, problems)
+    _check_control_names(controls, variants, problems)
     runs = tuple(_build_runs(base, variants, controls, axes, problems))
     if check_files:
         _check_files(runs, tree.location.source, changes, names, problems)
     problems.raise_if_any()
-    base_name = file.base.value if isinstance(file.base.value, str) else "custom recipe"
-    plain = {"base": to_dict(make_paths_absolute(base))}
-    plain |= _resolve_paths(tree.without("base"))
-    return Study(name, base_name, plain, axes, runs)
+    plain = to_plain_study(tree, to_dict(make_paths_absolute(base)), compared, axes)
+    return Study(name, base_name, plain, axes, runs, scores=file.scores or ())
 
 
 def _keep_valid_sections(tree: Node) -> Node:
     """Return a study without its invalid sections, and without invalid entries of the others."""
-    base, sections = tree.get("base") or Node(None, tree.location), {}
+    sections = {}
 
     def is_valid(key: str, section: Node) -> bool:
-        part = Node({"base": base, key: section}, tree.location)
+        part = Node({"base": Node("any", tree.location), key: section}, tree.location)
         return build(part, StudyFile, Problems()) is not INVALID
 
     for key, section in tree.value.items():
@@ -160,31 +167,40 @@ def _check_files(
             problems.add(SourceLocation(change if path in changes else source), path, message)
 
 
-def _override_axis(tree: Node, path: str, values: Sequence[Any], name: str) -> Node:
-    """Replace an axis of a study by the values of an argument or option, if there are any."""
-    check_type(name, values, (list, tuple, range, np.ndarray), "a list")
-    if not len(values):
-        return tree
-    cross = tree.get("cross") or Node({}, tree.location)
-    axis = {path: make_list_node(values, SourceLocation(name))}
-    cross = cross.without(path, path.partition(".")[0]).replace(**axis)  # ``data`` as well
-    return (tree.without("seeds") if path == "seed" else tree).replace(cross=cross)
+def _list_recipes(
+    file: Any, tree: Node, problems: Problems
+) -> tuple[tuple[str, Node], dict[str, Node], dict[str, Node]]:
+    """Return the base with its name, and the whole recipes of ``compare`` and of ``vary``."""
+    base = tree.get("base") or Node(None, tree.location)
+    name = base.value if isinstance(base.value, str) else "custom recipe"
+    if file is INVALID:
+        return (name, base), {}, {}
+    if file.scores:
+        _check_scores(tree.value["scores"], problems)
+    compared = list_compared(file, tree, problems)
+    if base.value is None and compared:
+        name = next(iter(compared))
+        base = compared.pop(name)
+    return (name, base), compared, list_recipe_changes(file, tree, problems)
 
 
-def _resolve_paths(node: Node, path: str = "") -> Any:
-    """Return a study as plain data with absolute paths; ``path`` is that of the setting."""
-    value, key, folder = node.value, path.rpartition(".")[2], Path()
-    if isinstance(value, dict):
-        return {name: _resolve_paths(item, name) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_resolve_paths(item, path) for item in value]
-    if key == "controls" and node.location.line:  # relative to the file that names it, as ``base``
-        folder = Path(node.location.source).parent
-    is_path = {"reader": is_data_path, "controls": is_recipe_path}.get(key)
-    is_file = is_path(value) if is_path and isinstance(value, str) else key in PATH_KEYS
-    if isinstance(value, str) and is_file:
-        return os.path.realpath(folder / expand_local_path(value))
-    return value
+def _check_scores(scores: Node, problems: Problems) -> None:
+    from scgnn.evaluation.scores import SCORES, is_known_score  # its package loads scipy.special
+
+    for node in scores.value:
+        if not is_known_score(node.value):
+            message = format_unknown_name("score", node.value, list(SCORES))
+            problems.add(node.location, "scores", message)
+
+
+def _check_control_names(
+    controls: Mapping[str, Recipe], variants: Sequence[Level], problems: Problems
+) -> None:
+    for variant in variants:
+        if variant.name in controls:
+            advice = "rename the change, or list other 'controls'"
+            location = variant.changes[0][1].location
+            problems.add(location, "controls", f"'{variant.name}' is also a change; {advice}")
 
 
 def _load_base(
@@ -221,7 +237,7 @@ def _build_runs(
         yield Run("base", "base", levels, reference)
         names = {reference: "the base"}
         for variant in variants:
-            if (recipe := _change(base, [*crossed, *variant.changes], problems)) is None:
+            if (recipe := _change_base(base, variant, crossed, problems)) is None:
                 continue
             same = names.setdefault(recipe, f"'{variant.name}'")
             if same != f"'{variant.name}'":
@@ -232,8 +248,7 @@ def _build_runs(
         if (reference := _change(base, crossed, problems)) is None:
             continue
         for name, control in controls.items():
-            data = replace(reference.data, transforms=control.data.transforms)
-            yield Run(name, "control", levels, replace(control, seed=reference.seed, data=data))
+            yield Run(name, "control", levels, use_data(control, reference))
 
 
 def _iter_combinations(
@@ -245,14 +260,25 @@ def _iter_combinations(
         yield values, [change for level in levels for change in level.changes]
 
 
-def _change(base: Recipe, changes: Sequence[tuple[str, Node]], problems: Problems) -> Recipe | None:
+def _change_base(
+    base: Recipe, variant: Level, crossed: Sequence[tuple[str, Node]], problems: Problems
+) -> Recipe | None:
+    """Return a variant of the base, or a whole recipe on its data, at one level of each axis."""
+    if variant.recipe is None:
+        return _change(base, [*crossed, *variant.changes], problems)
+    return _change(use_data(variant.recipe, base), crossed, problems, f" (in '{variant.name}')")
+
+
+def _change(
+    recipe: Recipe, changes: Sequence[tuple[str, Node]], problems: Problems, suffix: str = ""
+) -> Recipe | None:
     try:
-        return apply_changes(base, changes, "base") if changes else base
+        return apply_changes(recipe, changes, "base") if changes else recipe
     except RecipeError as error:
         locations = {str(node.location): node.location for _, node in changes}
         for line in error.problems:
             matches = (place for text, place in locations.items() if line.startswith(text))
-            problems.add_lines(next(matches, SourceLocation("base")), [line])
+            problems.add_lines(next(matches, SourceLocation("base")), [line + suffix])
         return None
 
 

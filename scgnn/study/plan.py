@@ -7,6 +7,7 @@ stages are those of its real budgets. Stages with the same key are shared.
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +29,7 @@ from scgnn.state import State
 from scgnn.stats.effects import ALPHA
 from scgnn.stats.paired import minimum_blocks, minimum_p_value
 from scgnn.study.spec import Axis, Run, Study
+from scgnn.study.wording import describe_comparisons, describe_missing_scores
 from scgnn.training.settings import Training
 
 N_CELLS, N_GENES = 24, 16
@@ -148,6 +150,10 @@ def _format_estimate(study: Study, plan: StagePlan) -> str:
     )
 
 
+def _list_data(study: Study) -> list[str]:
+    return next([level.name for level in axis.levels] for axis in study.axes if axis.name == "data")
+
+
 def _count_levels(axis: Axis) -> str:
     """Return the number of levels of an axis with its name, such as '2 data sets'."""
     n, noun = len(axis.levels), {"data": "data set", "seed": "seed"}.get(axis.name)
@@ -167,8 +173,10 @@ def describe_study(study: Study) -> str:
         f"            {roles['base']} of the base, {roles['change']} with changes, "
         f"{roles['control']} controls",
         f"blocks      {' x '.join(_count_levels(axis) for axis in study.axes if axis.is_block)}",
+        f"data        {', '.join(_list_data(study))}",
         *(f"factor      {name}: {', '.join(levels)}" for name, levels in study.factors.items()),
         f"variants    {', '.join(study.variants)}",
+        f"comparisons {describe_comparisons(study.comparisons)}",
         f"stages      at most {n_stages:,}, {n_unique:,} of them unique: {n_stages - n_unique:,} "
         "are shared and run once",
         f"estimate    {_format_estimate(study, plan)}",
@@ -177,24 +185,25 @@ def describe_study(study: Study) -> str:
             for run in plan.unplanned_runs
         ),
     ]
-    # as in the results, changes and controls are two families
-    n_changes = len({run.variant for run in study.runs if run.role == "change"})
-    if problem := describe_power_problem(n_blocks, n_changes):
-        lines.append(f"power       {problem}")
+    # as in the results, a change is compared at every level of the factors
+    n_levels = math.prod(len(levels) for levels in study.factors.values())
+    for kind, n_pairs in (("change", n_blocks * n_levels), ("main effect", n_blocks)):
+        if problem := describe_power_problem(n_pairs, study.comparisons.get(kind, 0), kind):
+            lines.append(f"power       {problem}")
+    if problem := describe_missing_scores(study):
+        lines.append(f"scores      {problem}")
     return "\n".join(lines) + "\n"
 
 
-def describe_power_problem(n_blocks: int, n_changes: int) -> str:
+def describe_power_problem(n_blocks: int, n_changes: int, kind: str = "change") -> str:
     """Return why no change can be significant, and what to do; "" if one can be."""
     level = ALPHA / max(n_changes, 1)
     if not n_changes or minimum_p_value(n_blocks) <= level:
         return ""
-    changes = (
-        f"any of {format_count(n_changes, 'change')} to be significant after Holm's correction"
-    )
+    changes = f"any of {format_count(n_changes, kind)} to be significant after Holm's correction"
     n_needed = minimum_blocks(level)
     if minimum_p_value(n_needed) > level:
         limit = f"at most {ALPHA / minimum_p_value(n_needed):,.0f} can be with any number of blocks"
-        return f"too many changes for {changes}: {limit}; divide them among several studies"
+        return f"too many {kind}s for {changes}: {limit}; divide them among several studies"
     blocks = f"{n_blocks} block{' is' if n_blocks == 1 else 's are'}"
     return f"{blocks} too few for {changes}: {n_needed} are needed; add data sets or seeds"

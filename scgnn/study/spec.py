@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, Literal, NamedTuple
 
 from scgnn.execution.files import truncate_name
@@ -16,10 +17,21 @@ Role = Literal["base", "change", "control"]
 
 
 class Level(NamedTuple):
-    """Level of an axis, or a change of the base: its name, and values by dotted path."""
+    """Level of an axis, or a change of the base.
+
+    Attributes
+    ----------
+    name
+        Name in tables.
+    changes
+        Values by dotted path; for a whole recipe, its name at the path ``base``.
+    recipe
+        The whole recipe, which takes data and seed from the base.
+    """
 
     name: str
     changes: tuple[tuple[str, Node], ...]
+    recipe: Recipe | None = None
 
     @property
     def value(self) -> Any:
@@ -80,6 +92,8 @@ class Study:
         Blocks first.
     runs
         Base, changes and controls at every combination of levels.
+    scores
+        Scores that the file asks for, the main one first; empty for all.
     """
 
     name: str
@@ -87,6 +101,7 @@ class Study:
     source: Mapping[str, Any] = field(repr=False)
     axes: tuple[Axis, ...]
     runs: tuple[Run, ...] = field(repr=False)
+    scores: tuple[str, ...] = ()
 
     @property
     def variants(self) -> list[str]:
@@ -102,6 +117,35 @@ class Study:
     def factors(self) -> dict[str, list[str]]:
         """Levels of the other axes by name."""
         return {a.name: [level.name for level in a.levels] for a in self.axes if not a.is_block}
+
+    @property
+    def comparisons(self) -> dict[str, int]:
+        """Number of tests of one score by kind; p-values are corrected within each kind."""
+        roles = {run.variant: run.role for run in self.runs}
+        n_others = [len(levels) - 1 for levels in self.factors.values()]  # than the first
+        numbers = {
+            "change": sum(role == "change" for role in roles.values()),
+            "control": sum(role == "control" for role in roles.values()),
+            "main effect": sum(n_others),
+            "interaction": sum(a * b for a, b in combinations(n_others, 2)),
+        }
+        return {kind: n for kind, n in numbers.items() if n}
+
+    @property
+    def has_comparable_scores(self) -> bool:
+        """Whether labels are given, or imputed values are scored."""
+        return self.has_labels or any(_scores_imputation(run.recipe) for run in self.runs)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether some data have true labels."""
+        data = [run.recipe.data for run in self.runs]
+        return any(part.labels_key or part.labels_file for part in data)
+
+
+def _scores_imputation(recipe: Recipe) -> bool:
+    has_targets = recipe.data.truth_path is not None or recipe.data.is_stochastic
+    return has_targets and getattr(recipe.pipeline, "imputation", None) is not None
 
 
 def slugify(text: str) -> str:

@@ -5,34 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Gt, Le, MinLen
 
-from scgnn.errors import RecipeError
 from scgnn.recipe.build import Problems
-from scgnn.recipe.load import build_recipe, resolve_base
 from scgnn.recipe.plain_tree import from_plain
-from scgnn.recipe.recipe import Recipe
-from scgnn.recipe.yaml_tree import Node, SourceLocation, dump_flow_yaml, to_plain
+from scgnn.recipe.yaml_tree import Node, SourceLocation, to_plain
 from scgnn.registry.annotations import Description
+from scgnn.study.level_names import DATA_PATHS, format_level_names
 from scgnn.study.spec import Axis, Level
 
 MAX_RUNS = 100_000
-DEFAULT_CONTROLS = tuple(
-    Node(name, SourceLocation("controls")) for name in ("pca_kmeans", "pca_leiden", "random")
-)
 
 Values = Annotated[tuple[Node, ...], MinLen(1), Description("a list of the values to try")]
 Changes = Annotated[
     Mapping[str, Node], MinLen(1), Description("a mapping of the settings it changes, by path")
+]
+Change = Annotated[
+    Values | Changes | str,
+    Description(
+        "a list of the values to try, a mapping of the settings it changes, by path, or the name "
+        "or path of a recipe"
+    ),
 ]
 Levels = Annotated[Mapping[str, Changes], MinLen(1), Description("a mapping of named levels")]
 Section = Description("a mapping such as 'pipeline.graph_encoder: [gat]'")
 SeedCount = Annotated[int, Gt(0), Le(MAX_RUNS)]
 Seeds = Description(f"a list such as [0, 1, 2], or their number, at most {MAX_RUNS:,}")
 Controls = Description("a list of recipes ([] for none)")
+Recipes = Description("a list of recipes such as [scgnn, mine.yaml], the first the reference")
+Scores = Description("a list of scores such as [ari, silhouette]")
 
 
 @dataclass(frozen=True)
@@ -44,25 +47,38 @@ class StudyFile:
     base
         Name, path or content of the recipe that is changed.
     vary
-        Changes, one at a time: a list of values by dotted path, or several values by path under
-        a name.
+        Changes, one at a time: a list of values by dotted path; under a name, several values by
+        path, or the name or path of a whole recipe.
+    compare
+        Names or paths of whole recipes, as a list or by name. Without ``base``, the first is the
+        base.
     cross
         Axes that everything is crossed with: a list of values by dotted path, or named levels,
-        each with several values by path.
+        each with several values by path. Data sets may have names:
+        ``data.reader: {NAME: path}``.
     seeds
         Seeds, or their number.
     controls
-        Names or paths of recipes that are run on the same data.
+        Names or paths of recipes that are run on the same data; by default ``pca_kmeans``,
+        ``pca_leiden`` and ``random``.
+    scores
+        Scores to compare, the main one first. By default all of them, and the main one is the
+        first that is comparable between variants.
     """
 
     base: Node | None = None
-    vary: Annotated[Mapping[str, Values | Changes] | None, Section] = None
+    vary: Annotated[Mapping[str, Change] | None, Section] = None
+    compare: Annotated[
+        Annotated[Mapping[str, Node], MinLen(1)] | Annotated[tuple[Node, ...], MinLen(1)] | None,
+        Recipes,
+    ] = None
     cross: Annotated[Mapping[str, Values | Levels] | None, Section] = None
     seeds: Annotated[SeedCount | Annotated[tuple[Node, ...], MinLen(1)] | None, Seeds] = None
-    controls: Annotated[tuple[Node, ...], Controls] = DEFAULT_CONTROLS
+    controls: Annotated[tuple[Node, ...] | None, Controls] = None
+    scores: Annotated[tuple[str, ...] | None, Scores] = None
 
     def __post_init__(self) -> None:
-        if self.base is None or self.base.value is None:
+        if self.compare is None and (self.base is None or self.base.value is None):
             raise ValueError("base: a study needs one, e.g. 'base: scgnn'")
 
 
@@ -71,13 +87,18 @@ def make_list_node(values: Iterable[Any], location: SourceLocation) -> Node:
     return Node([from_plain(value, location) for value in values], location)
 
 
-def list_variants(file: StudyFile, tree: Node, problems: Problems) -> list[Level]:
-    """Return the changes of ``vary``; ``tree`` has their locations."""
-    variants: dict[str, Level] = {}
+def list_variants(
+    file: StudyFile, tree: Node, recipes: Mapping[str, Level], problems: Problems
+) -> list[Level]:
+    """Return the changes of ``vary``, and whole recipes; ``tree`` has the locations of changes."""
+    variants = {name: level for name, level in recipes.items() if name not in (file.vary or {})}
     for path, value in (file.vary or {}).items():
-        is_list = isinstance(value, tuple)
-        for level in _list_levels(path, value if is_list else {path: value}):
-            if is_list:
+        if isinstance(value, str):
+            levels = tuple(level for level in [recipes.get(path)] if level)
+        else:
+            levels = _list_levels(path, value if isinstance(value, tuple) else {path: value})
+        for level in levels:
+            if isinstance(value, tuple):
                 level = level._replace(name=f"{_shorten_path(path)}={level.name}")
             if level.name in variants or level.name == "base":
                 location = tree.value["vary"].value[path].location
@@ -110,7 +131,7 @@ def list_axes(file: StudyFile, tree: Node, data_name: str, problems: Problems) -
 
 def _make_axis(path: str, value: Any) -> Axis:
     levels = _list_levels(path, value)
-    is_block = path in ("seed", "data", "data.reader")
+    is_block = path in ("seed", *DATA_PATHS)
     if isinstance(value, dict):
         is_block = all(p.split(".")[0] == "data" for level in levels for p, _ in level.changes)
     name = path if path == "seed" else "data" if is_block else _shorten_path(path)
@@ -120,26 +141,10 @@ def _make_axis(path: str, value: Any) -> Axis:
 def _list_levels(path: str, value: tuple[Node, ...] | Mapping[str, Any]) -> tuple[Level, ...]:
     """Return the levels of a list of values of a setting, or of named changes."""
     if isinstance(value, tuple):
-        names = [format_level_name(path, to_plain(node)) for node in value]
+        names = format_level_names(path, [to_plain(node) for node in value])
         changes = [((path, node),) for node in value]
         return tuple(map(Level, names, changes))
     return tuple(Level(name, tuple(changes.items())) for name, changes in value.items())
-
-
-def load_controls(section: Node | None, problems: Problems) -> dict[str, Recipe]:
-    """Return the recipes of ``controls`` by name."""
-    controls = {}
-    nodes = DEFAULT_CONTROLS if section is None else section.value
-    for node in nodes if isinstance(nodes, list | tuple) else ():
-        name = str(node.value)
-        try:
-            recipe = build_recipe(resolve_base(Node({"base": node}, node.location)))
-        except RecipeError as error:
-            lines = [line.replace(": base: ", ": controls: ", 1) for line in error.problems]
-            problems.add_lines(node.location, lines)
-        else:
-            controls[Path(name).stem if name.endswith((".yaml", ".yml")) else name] = recipe
-    return controls
 
 
 def _find_duplicates(names: Iterable[str]) -> list[str]:
@@ -148,15 +153,3 @@ def _find_duplicates(names: Iterable[str]) -> list[str]:
 
 def _shorten_path(path: str) -> str:
     return path.removeprefix("pipeline.").removesuffix(".name")
-
-
-def format_level_name(path: str, value: Any) -> str:
-    """Return a value as a name: data by the stem of the file, a component by name and settings."""
-    name, settings = "", value
-    if isinstance(value, dict) and "name" in value:
-        name, settings = value["name"], {k: v for k, v in value.items() if k != "name"}
-    if path in ("data.reader", "data"):
-        file = value.get("path") or name if isinstance(value, dict) else value
-        return Path(str(file)).name.split(".")[0] or str(file)
-    text = " ".join(dump_flow_yaml(settings).split()) if settings or not name else ""
-    return f"{name}{text}"

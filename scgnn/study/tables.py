@@ -8,8 +8,14 @@ from typing import Any
 import pandas as pd
 
 from scgnn.errors import InputError
-from scgnn.evaluation.scores import BASELINES_STAGE, flatten_scores, get_direction
-from scgnn.stats.effects import estimate_effects
+from scgnn.evaluation.scores import (
+    BASELINES_STAGE,
+    EMBEDDING_SCORES,
+    flatten_scores,
+    get_direction,
+    is_comparable,
+)
+from scgnn.stats.effects import estimate_effects, format_verdicts
 from scgnn.stats.factorial import estimate_interactions, estimate_main_effects
 from scgnn.stats.ranking import Ranking, rank_variants
 from scgnn.study.engine import StudyOutcome
@@ -17,7 +23,6 @@ from scgnn.study.spec import Study
 
 # first in tables; the others follow in the order of metrics.json
 LEADING_SCORES = ("ari", "nmi", "silhouette", "n_clusters", "seconds", "peak_memory_mb")
-RANKED_SCORES = ("ari", "silhouette")
 EXCLUDED_SCORES = (
     "n_cells",
     "n_genes",
@@ -69,6 +74,9 @@ class StudyTables:
         One row per run.
     scores
         Names of the scores that are compared.
+    main_score
+        Score that ranks the variants: the first that is comparable between them or, if the study
+        lists its scores, the first of these; None if there is none.
     effects
         One row per variant and score, :func:`~scgnn.stats.effects.estimate_effects`.
     effects_by_data
@@ -76,19 +84,25 @@ class StudyTables:
     main_effects, interactions
         The same for levels of factors and for pairs of them; empty without factors.
     ranking
-        Ranking of the variants on ARI or, without labels, on silhouette; None if no block has a
-        score of every variant.
+        Ranking of the variants on the main score; None if no block has a score of every variant.
     """
 
     def __init__(self, study: Study, outcome: StudyOutcome) -> None:
         self.runs = build_runs_table(study, outcome)
         self.scores = list_score_names(self.runs) if outcome.summaries else []
+        comparable = list(filter(is_comparable, self.scores))
+        if study.scores:
+            self.scores = [name for name in dict.fromkeys(study.scores) if name in self.scores]
+            comparable = self.scores
+        self.main_score = comparable[0] if comparable else None
         self.effects = self.effects_by_data = pd.DataFrame()
         self.main_effects = self.interactions = pd.DataFrame()
         self.ranking: Ranking | None = None
         if not self.scores:
             return
         self._directions = {score: get_direction(score) for score in self.scores}
+        if not study.scores:  # each is of an embedding of its own
+            self._directions |= dict.fromkeys(EMBEDDING_SCORES, 0)
         if len(study.variants) > 1:
             self.effects = self._estimate_effects(study)
             self._rank_variants(study)
@@ -103,10 +117,10 @@ class StudyTables:
     def _rank_variants(self, study: Study) -> None:
         """Rank the variants, without controls in studies that have factors."""
         rows = self.runs[self.runs["role"] != "control"] if study.factors else self.runs
-        blocks = [axis.name for axis in study.axes]
-        if self.scores[0] in RANKED_SCORES:
+        options: dict[str, Any] = {"blocks": [axis.name for axis in study.axes]}
+        if self.main_score is not None and (direction := self._directions[self.main_score]):
             with suppress(InputError):  # no block has a score of every variant
-                self.ranking = rank_variants(rows, self.scores[0], blocks=blocks)
+                self.ranking = rank_variants(rows, self.main_score, direction=direction, **options)
 
     def _estimate_effects(self, study: Study, by: str | None = None) -> pd.DataFrame:
         """Compare changes at every level of the factors, and controls, which have no factors."""
@@ -118,6 +132,6 @@ class StudyTables:
             estimate_effects(changes, self.scores, blocks=axes, **options),
             estimate_effects(averaged, self.scores, blocks=study.blocks, **options),
         ]
-        effects = pd.concat([part for part in parts if len(part)])
+        effects = format_verdicts(pd.concat([part for part in parts if len(part)]))
         order = effects["score"].map(self.scores.index)
         return effects.iloc[order.argsort(kind="stable")].reset_index(drop=True)

@@ -133,8 +133,8 @@ def test_a_saved_study_is_the_same_study(tmp_path):
         ),
         (
             "base: scgnn\nvary:\n  no loop: {}",
-            "study.yaml:3: vary.no loop: must be a list of the values to try or a mapping of the "
-            "settings it changes, by path, not {}",
+            "study.yaml:3: vary.no loop: must be a list of the values to try, a mapping of the "
+            "settings it changes, by path, or the name or path of a recipe, not {}",
         ),
         (
             "base: scgnn\ncross:\n  sets: {small: 3}",
