@@ -61,8 +61,13 @@ def make_study(**settings):
     return load_study({"base": "scgnn_quick", "controls": [], "seeds": 8} | settings)
 
 
-def make_study_result(study, folder: Path, *, failed=(), labeled=True, n_cells=40) -> StudyResult:
-    """A finished study whose runs never ran: changes lie .1 above the base, controls .3 below."""
+def make_study_result(
+    study, folder: Path, *, failed=(), labeled=True, n_cells=40, shift_run=None
+) -> StudyResult:
+    """A finished study whose runs never ran: changes lie .1 above the base, controls .3 below.
+
+    ``shift_run`` returns what the levels of a run add to its scores.
+    """
     rng = np.random.default_rng(0)
     outcome = StudyOutcome()
     shift = {"base": 0.0, "change": 0.1, "control": -0.3}
@@ -71,6 +76,7 @@ def make_study_result(study, folder: Path, *, failed=(), labeled=True, n_cells=4
             outcome.failures[run.label] = "training diverged: <nan> & more"
             continue
         score = 0.5 + shift[run.role] + 0.01 * run.levels["seed"] * (1 + shift[run.role])
+        score += shift_run(run) if shift_run else 0.0
         metrics = {"n_cells": n_cells, "n_clusters": 3, "silhouette": score}
         metrics |= {"ari": score} if labeled else {}
         metrics |= {"seconds": {"clustering": 1.0 + rng.random()}, "peak_memory_mb": 100.0}

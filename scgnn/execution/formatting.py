@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def format_number(
@@ -21,14 +21,39 @@ def format_number(
     sign
         Whether a positive number has a plus sign.
     """
+    return format_decimals(value, count_decimals([value], [uncertainty]), sign=sign)
+
+
+def format_decimals(value: float | None, decimals: int, *, sign: bool = False) -> str:
+    """Return a number with a given number of decimals; None and NaN give an en dash."""
     if value is None or not math.isfinite(value):
         return "∞" if value is not None and value > 0 else "–"
-    if not uncertainty or not math.isfinite(uncertainty):
-        uncertainty = abs(value) / 25 if abs(value) > 1e-6 else None
-    decimals = max(0, math.ceil(-math.log10(uncertainty / 4))) if uncertainty else 0
-    decimals = min(decimals, 3 if abs(value) >= 1 else 6)
     rounded = round(float(value), decimals) + 0.0  # no negative zero
     return f"{rounded:{'+' if sign and rounded else ''},.{decimals}f}".replace("-", "−")
+
+
+def count_decimals(
+    values: Iterable[float | None], uncertainties: Iterable[float | None] | None = None
+) -> int:
+    """Return the decimals of a column: as many as its most precise number needs.
+
+    At most six, three from 1 on, and six digits in the largest number. Parameters as in
+    :func:`format_number`.
+    """
+    numbers = [math.nan if value is None else float(value) for value in values]
+    if uncertainties is None:
+        uncertainties = [None] * len(numbers)
+    n_decimals = 0
+    for value, uncertainty in zip(numbers, uncertainties, strict=True):
+        if not math.isfinite(value):
+            continue
+        if not uncertainty or not math.isfinite(uncertainty):
+            uncertainty = abs(value) / 25 if abs(value) > 1e-6 else None
+        if uncertainty:
+            n_decimals = max(n_decimals, math.ceil(-math.log10(uncertainty / 4)))
+    largest = max((abs(value) for value in numbers if math.isfinite(value)), default=0)
+    limit = 6 if largest < 1 else max(0, min(3, 5 - math.floor(math.log10(largest))))
+    return min(n_decimals, limit)
 
 
 def format_duration(seconds: float) -> str:

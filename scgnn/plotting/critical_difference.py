@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from scgnn.execution.formatting import format_count
-from scgnn.plotting.formatting import format_p_value, format_score_name
+from scgnn.plotting.formatting import format_p_value, format_score_name, shorten_names
 from scgnn.plotting.svg import ACCENT, INK, MUTED, Margins, SvgFigure, render_svg
 from scgnn.stats.ranking import Ranking
 
@@ -24,6 +24,7 @@ def plot_critical_difference(ranking: Ranking) -> SvgFigure | None:
     n = len(ranks)
     if n < 2:
         return None
+    names = shorten_names(list(map(str, ranks.index)), MAX_NAME_LENGTH)
     n_left = math.ceil(n / 2)
     bars = [group for group in ranking.groups if len(group) > 1]
     bars_height = 24 + 8 * len(bars)  # below the axis
@@ -46,12 +47,12 @@ def plot_critical_difference(ranking: Ranking) -> SvgFigure | None:
         for i, group in enumerate(bars):
             ends = [ranks[group[0]], ranks[group[-1]]]
             ax.plot(ends, [60 + 8 * i] * 2, color=ACCENT, linewidth=4, solid_capstyle="round")
-        for i, (name, rank) in enumerate(ranks.items()):
+        for i, (name, rank) in enumerate(zip(names, ranks, strict=True)):
             is_left = i < n_left
             y = 50 + bars_height + ROW_HEIGHT * (i if is_left else n - 1 - i)
             edge = 1 - 0.05 * margin if is_left else n + 0.05 * margin
             ax.plot([rank, rank, edge], [50, y, y], color=MUTED, linewidth=0.9)
-            text = f"{_truncate(str(name))}  {rank:.2f}"
+            text = f"{name}  {rank:.2f}"
             offset, side = ((-6, 0), "right") if is_left else ((6, 0), "left")
             options: dict[str, Any] = {"ha": side, "va": "center", "parse_math": False}
             ax.annotate(text, (edge, y), offset, textcoords="offset points", **options)
@@ -78,7 +79,3 @@ def describe_ranking(ranking: Ranking) -> str:
     if ranking.unscored_variants:
         text += f" Variants without scores: {', '.join(ranking.unscored_variants)}."
     return text
-
-
-def _truncate(name: str) -> str:
-    return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…"

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from scgnn.evaluation.scores import get_direction
 from scgnn.execution.formatting import format_number
 from scgnn.plotting.formatting import format_p_value, format_score_name
 from scgnn.stats.effects import ALPHA, pivot
@@ -97,7 +96,7 @@ def build_forest_plot(
         rows=tuple(map(build_row, rows.itertuples())),
         ticks=tuple((locate(tick), f"{tick:.6g}".replace("-", "−")) for tick in ticks.tolist()),
         zero_position=locate(0.0),
-        direction_label={1: "better →", -1: "← better", 0: ""}[get_direction(score)],
+        direction_label={1: "better →", -1: "← better", 0: ""}[rows["direction"].iloc[0]],
     )
 
 
@@ -116,6 +115,6 @@ def classify_claim(row: Any) -> str:
     """
     if not row.p_holm <= ALPHA:
         return "none"
-    sign = get_direction(row.score) * (1 if row.difference > 0 else -1)
+    sign = row.direction * (1 if row.difference > 0 else -1)
     prefix = "perhaps " if row.ci_low <= 0 <= row.ci_high else ""
     return prefix + {1: "better", -1: "worse", 0: "changed"}[sign]

@@ -8,35 +8,36 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scgnn.evaluation.scores import get_direction
 from scgnn.execution.files import write_atomic
-from scgnn.execution.formatting import format_count, format_duration, format_number, join_names
+from scgnn.execution.formatting import format_duration
 from scgnn.plotting.critical_difference import describe_ranking, plot_critical_difference
 from scgnn.plotting.forest import (
     ForestPlot,
     build_forest_plot,
-    classify_claim,
     compute_block_differences,
 )
 from scgnn.plotting.formatting import format_score_name
 from scgnn.recipe import diff_recipes
 from scgnn.recipe.yaml_tree import dump_yaml
 from scgnn.registry.introspection import to_dict
+from scgnn.report.answers import describe_answers
 from scgnn.report.imputation import build_imputation_table
 from scgnn.report.study_figures import StudyFigures
 from scgnn.report.tables import (
     add_row_names,
     build_effect_tables,
+    build_narrow_table,
     build_score_tables,
     build_summary_table,
     format_mean_sd,
 )
 from scgnn.report.template import render
-from scgnn.report.text_table import TextTable, write_tables
+from scgnn.report.text_table import TextTable, write_narrow_table, write_tables
 from scgnn.report.wording import describe_design
 from scgnn.runs.provenance import collect_versions
 from scgnn.study.spec import Role
 from scgnn.study.tables import average_over_factors
+from scgnn.study.wording import describe_comparisons
 
 if TYPE_CHECKING:
     from scgnn.study.result import StudyResult
@@ -45,7 +46,9 @@ log = logging.getLogger("scgnn")
 
 
 def write_report(result: StudyResult, *, umap: bool | None = None) -> Path:
-    """Write ``report.html``, and the tables ``effects`` and ``scores`` as .md and .tex.
+    """Write ``report.html``, the tables ``effects`` and ``scores`` as .md and .tex.
+
+    ``summary.tex`` is a table of the main score that fits a column of a page.
 
     An error is logged as a warning and does not fail the study.
 
@@ -66,6 +69,10 @@ def write_report(result: StudyResult, *, umap: bool | None = None) -> Path:
             scores = build_score_tables(tables.runs, tables.scores, result.study.factors)
         write_tables(result.folder, "effects", build_effect_tables(effects))
         write_tables(result.folder, "scores", scores)
+        if len(rows := _select_main_effects(result)):
+            title = f"Difference in {format_score_name(str(tables.main_score))} [95% interval]"
+            narrow = build_narrow_table(title, rows)
+            write_narrow_table(result.folder / "summary.tex", narrow, result.study.name)
         write_atomic(path, render("study.html", _build_context(result, effects, scores, umap)))
     except Exception as error:
         log.warning("%s could not be written: %s: %s", path, type(error).__name__, error)
@@ -73,11 +80,19 @@ def write_report(result: StudyResult, *, umap: bool | None = None) -> Path:
     return path
 
 
+def _select_main_effects(result: StudyResult) -> pd.DataFrame:
+    """Return the effects of variants and levels of factors on the main score."""
+    tables = result.tables
+    frames = [add_row_names(frame) for frame in (tables.effects, tables.main_effects) if len(frame)]
+    rows = pd.concat(frames) if frames else pd.DataFrame(columns=["score"])
+    return rows[rows["score"] == tables.main_score]
+
+
 def _build_context(
     result: StudyResult, effects: pd.DataFrame, score_tables: list[TextTable], umap: bool | None
 ) -> dict[str, Any]:
     tables, study, outcome = result.tables, result.study, result.outcome
-    score = tables.scores[0] if tables.scores else None
+    score = tables.main_score
     main_effects, interactions = map(add_row_names, (tables.main_effects, tables.interactions))
     base_means = tables.runs[tables.runs["role"] == "base"].mean(numeric_only=True)
     return {
@@ -86,9 +101,11 @@ def _build_context(
         "failures": _group_failures(outcome.failures),
         "n_failed": len(outcome.failures),
         "n_runs": len(study.runs),
-        "score": format_score_name(score) if score else None,
-        "headline": _format_headline(effects[effects["score"] == score]),
-        "facts": _list_facts(result, score),
+        "has_scores": bool(tables.scores),
+        "answers": describe_answers(result),
+        "is_compared": score is not None,
+        "comparisons": _describe_tested(result),
+        "facts": _list_facts(result, score or next(iter(tables.scores), None)),
         "forests": _build_effect_forests(result, effects[effects["score"] == score], score),
         "summary": build_summary_table(effects),
         "effect_tables": build_effect_tables(effects),
@@ -111,6 +128,16 @@ def _build_context(
     }
 
 
+def _describe_tested(result: StudyResult) -> str:
+    """Return the number of comparisons, and how many of them have no result."""
+    tables, text = result.tables, describe_comparisons(result.study.comparisons)
+    frames = [f for f in (tables.effects, tables.main_effects, tables.interactions) if len(f)]
+    n_empty = sum(
+        int((frame[frame["score"] == tables.main_score]["n_blocks"] == 0).sum()) for frame in frames
+    )
+    return f"{text}, less {n_empty} without a completed block" if n_empty else text
+
+
 def _build_effect_forests(
     result: StudyResult, rows: pd.DataFrame, score: str | None
 ) -> list[ForestPlot]:
@@ -127,39 +154,6 @@ def _build_effect_forests(
         for role in ("change", "control")
         if len(part := rows[rows["role"] == role])
     ]
-
-
-def _format_headline(effects: pd.DataFrame) -> str:
-    """Return what the changes do to the main score, in a sentence."""
-    rows = effects[effects["role"] == "change"]
-    if rows.empty:
-        return ""
-    claims: dict[str, list[str]] = {}
-    for row in rows.itertuples():
-        claim = classify_claim(row) if row.n_blocks else "not comparable (no completed block)"
-        claims.setdefault(claim, []).append(str(row.name))
-    unclear = claims.pop("none", [])
-    score, control = format_score_name(rows["score"].iloc[0]), _format_best_control(effects)
-    if len(unclear) == len(rows):
-        subject = f"none of {len(rows)} changes" if len(rows) > 1 else f"{unclear[0]} does not"
-        verb = "differs" if len(rows) > 1 else "differ"
-        return f"{score}: {subject} {verb} significantly from the base.{control}"
-    parts = [f"{join_names(names)} {claim}" for claim, names in claims.items()]
-    if unclear:
-        parts.append(f"{join_names(unclear)} not significantly different")
-    count = format_count(len(rows), "change")
-    return f"{score} of {count} compared with the base: {'; '.join(parts)}.{control}"
-
-
-def _format_best_control(effects: pd.DataFrame) -> str:
-    """Return the means of the best control and of the base, in a sentence."""
-    controls = effects[(effects["role"] == "control") & (effects["n_blocks"] > 0)]
-    direction = get_direction(effects["score"].iloc[0])
-    if controls.empty or not direction:
-        return ""
-    best = controls.iloc[int((direction * controls["mean_change"]).argmax())]
-    control, base = format_number(best["mean_change"]), format_number(best["mean_base"])
-    return f" Best control: {best['name']} with {control} (base: {base})."
 
 
 def _list_facts(result: StudyResult, score: str | None) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from scgnn.execution.formatting import format_count, join_names
 from scgnn.registry.component import Component
+from scgnn.study.wording import describe_comparisons
 
 if TYPE_CHECKING:
     from scgnn.study.spec import Study
@@ -42,6 +43,7 @@ def describe_design(study: Study) -> list[tuple[str, str]]:
         ("changes, one at a time", join_names(changes) or "none"),
         *axes,
         ("controls", join_names(controls) or "none"),
+        ("comparisons", describe_comparisons(study.comparisons)),
         ("runs", _format_run_count(study, len(changes), len(controls))),
     ]
 

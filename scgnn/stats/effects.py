@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from scgnn.errors import InputError
-from scgnn.execution.formatting import format_count, format_number
+from scgnn.execution.formatting import count_decimals, format_count, format_decimals
 from scgnn.stats.paired import (
     FloatArray,
     compare_blocks,
@@ -77,6 +77,7 @@ def estimate_effects(
     - ``minimum_detectable_effect``: true difference detected with 80% power at ``alpha`` over the
       number of changes, given this standard deviation; infinite with too few blocks
     - ``min_blocks``: fewest blocks with which any difference can be significant at that level
+    - ``direction``: that of the score
     - ``verdict``: text; "perhaps" where the test is significant but the interval includes 0
 
     Raises
@@ -169,37 +170,58 @@ def add_verdicts(
             )
         )
     rows = pd.concat(parts).sort_index()
+    rows = rows.assign(direction=[directions.get(str(score), 0) for score in rows["score"]])
+    return format_verdicts(rows, alpha, claim_template=claim_template, noun=noun)
+
+
+def format_verdicts(
+    rows: pd.DataFrame,
+    alpha: float = ALPHA,
+    *,
+    claim_template: str = "{how} by {size}",
+    noun: str = "difference",
+) -> pd.DataFrame:
+    """Write verdicts with the same number of decimals for all rows of a score."""
+    decimals = {
+        str(score): count_decimals(part["difference"], interval_widths(part))
+        for score, part in rows.groupby("score")
+    }
     verdicts = [
-        format_verdict(row, alpha, directions.get(str(row.score), 0), claim_template, noun)
+        format_verdict(row, alpha, decimals[str(row.score)], claim_template, noun)
         for row in rows.itertuples()
     ]
     return rows.assign(verdict=verdicts)
 
 
-def format_verdict(row: Any, alpha: float, direction: int, claim_template: str, noun: str) -> str:
+def interval_widths(rows: pd.DataFrame) -> pd.Series:
+    """Return the width of each interval; the size of a difference whose interval is a point."""
+    width = rows["ci_high"] - rows["ci_low"]
+    return width.where(width > 0, rows["difference"].abs())
+
+
+def format_verdict(row: Any, alpha: float, decimals: int, claim_template: str, noun: str) -> str:
     """Return what a row shows, or what it could not have shown, as text."""
     if not row.n_blocks:
         return "nothing to compare: no block in which both runs have this score"
     count = format_count(row.n_blocks, "block")
     if row.p_holm <= alpha:
-        return _format_claim(row, direction, claim_template)
+        return _format_claim(row, decimals, claim_template)
     if row.difference == 0 and not row.sd_difference > 0:
         return f"no {noun} in any of {count}"
     if row.n_blocks < row.min_blocks:
         return f"too few blocks to tell: at least {row.min_blocks} are needed"
     if math.isinf(row.minimum_detectable_effect):  # no p of random sign patterns is that small
         return "too many comparisons for any of them to be significant at this level"
-    limit = format_number(row.minimum_detectable_effect, row.minimum_detectable_effect)
+    limit = format_decimals(row.minimum_detectable_effect, decimals)
     return f"no {noun} detected with {count}; {noun}s below {limit} could not have been detected"
 
 
-def _format_claim(row: Any, direction: int, claim_template: str) -> str:
+def _format_claim(row: Any, decimals: int, claim_template: str) -> str:
     sign = 1 if row.difference > 0 else -1
-    up, down = ("better", "worse") if direction else ("higher", "lower")
+    up, down = ("better", "worse") if row.direction else ("higher", "lower")
     low, high = sorted((sign * row.ci_low, sign * row.ci_high))
-    width = (high - low) or abs(row.difference)
-    size, start, end = (format_number(x, width) for x in (abs(row.difference), low, high))
+    size, start, end = (format_decimals(x, decimals) for x in (abs(row.difference), low, high))
     claim = claim_template.format(
-        how=up if sign == (direction or 1) else down, size=f"{size} ({start} to {end})"
+        how=up if sign == (row.direction or 1) else down, size=f"{size} ({start} to {end})"
     )
     return f"perhaps {claim}" if low <= 0 else claim

@@ -143,7 +143,7 @@ def test_table_has_two_baselines():
     assert table.rows == (
         ("held-out molecules, gene correlation", "0.500", "0.400", "0.600"),
         ("held-out molecules, MSE", "0.200", "–", "0.100"),
-        ("false signal", "0.100", "0", "0.200"),
+        ("false signal", "0.100", "0.000", "0.200"),
     )
     table = build_imputation_table({"imputation": {"cosine": None}}, "this run")
     assert table.rows == (("held-out entries, cosine", "–"),)

@@ -22,7 +22,7 @@ def test_letters_that_mean_something_are_escaped():
     assert sheet.to_markdown() == (
         "## 50 % \\| \\_x\\_\n\n| a | b |\n| --- | ---: |\n| x\\|y | 1\\_000 − 2 |\n"
     )
-    assert r"x|y & 1\_000 $-$ 2 \\" in sheet.to_latex()
+    assert r"x|y & 1\_000 $-$ 2 \\" in sheet.to_latex("tab:x")
     assert (
         escape_latex("\\ {~^} ±")
         == r"\textbackslash{} \{\textasciitilde{}\textasciicircum{}\} $\pm$"
@@ -56,6 +56,7 @@ def test_forest_marks_stand_where_the_numbers_are():
         "ci_low": 0.0,
         "ci_high": 1.0,
         "p_holm": 0.9,
+        "direction": 1,
     }
     rows = pd.DataFrame([row | {"n_blocks": 5, "verdict": "none"}])
     plot = build_forest_plot(rows, "title")
@@ -73,6 +74,7 @@ def test_a_forest_of_zeros_has_them_in_the_middle():
         "ci_low": 0.0,
         "ci_high": 0.0,
         "p_holm": 1.0,
+        "direction": 1,
     }
     plot = build_forest_plot(pd.DataFrame([row | {"n_blocks": 5, "verdict": "none"}]), "title")
     assert plot is not None and plot.zero_position == 50.0
