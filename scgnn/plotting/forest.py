@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from scgnn.execution.formatting import format_number
+from scgnn.execution.formatting import count_decimals, format_decimals
 from scgnn.plotting.formatting import format_p_value, format_score_name
-from scgnn.stats.effects import ALPHA, pivot
+from scgnn.stats.effects import ALPHA, interval_widths, pivot
 
 MARGIN_PERCENT = 4.0  # of the width, at both ends
 MAX_BLOCKS = 60  # drawn in a row
@@ -68,14 +68,16 @@ def build_forest_plot(
     ticks = np.asarray(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)) + 0.0
     ticks = ticks[(ticks >= low - 0.02 * width) & (ticks <= high + 0.02 * width)]
 
+    decimals = count_decimals(rows["difference"], interval_widths(rows))
+
     def locate(value: float) -> float:
         return round(MARGIN_PERCENT + (100 - 2 * MARGIN_PERCENT) * (value - low) / width, 2)
 
     def build_row(row: Any) -> ForestRow:
         ends = (row.ci_low, row.ci_high)
         has_interval = all(map(math.isfinite, ends))
-        size = row.ci_high - row.ci_low if has_interval else abs(row.difference)
-        estimate, *limits = (format_number(x, size, sign=True) for x in (row.difference, *ends))
+        values = (row.difference, *ends)
+        estimate, *limits = (format_decimals(x, decimals, sign=True) for x in values)
         points = blocks.get(row.name, np.zeros(0))
         details = f"n = {row.n_blocks}, Holm p = {format_p_value(row.p_holm)}"
         return ForestRow(

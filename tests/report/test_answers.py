@@ -11,6 +11,7 @@ import pytest
 from scgnn.cli.summary import print_study_summary
 from scgnn.evaluation.scores import get_direction
 from scgnn.execution.formatting import count_decimals
+from scgnn.plotting.forest import build_forest_plot
 from scgnn.plotting.formatting import shorten_names
 from scgnn.report.answers import describe_answers, describe_factor
 from scgnn.report.study import write_report
@@ -232,6 +233,13 @@ def test_numbers_of_a_column_have_the_same_decimals(tmp_path):
         for name, *cells in zip(table.header, *table.rows, strict=True):
             if name not in ("variant", "p", "p (Holm)"):
                 assert len(set.union(*map(list_decimals, cells))) <= 1, (table.title, name, cells)
+
+
+def test_estimates_of_a_forest_have_the_same_decimals():
+    rows, _ = make_factor({"5": 0.4, "9": 0.5, "15": 0.6})
+    rows.loc[1, ["ci_low", "ci_high"]] = rows.loc[1, "difference"]  # an interval of width 0
+    plot = build_forest_plot(add_row_names(rows), "main effect")
+    assert [list_decimals(row.estimate) for row in plot.rows] == [{3}, {3}]
 
 
 def test_a_narrow_latex_table_has_a_label_and_three_columns(tmp_path):
