@@ -277,7 +277,7 @@ def _find_names(
     is_named = has_header and (not columns[0] or INDEX_HEADER.fullmatch(columns[0]))
     if all(map(is_number, names)) and not is_named:
         looks_like_names = looks_like_name(columns[0]) and not ID_WORDS.fullmatch(columns[0])
-        if has_header and (looks_like_names or len(set(names)) < len(names)):
+        if has_header and (looks_like_names or len(set(names)) <= len(names) / 2):
             return None
         problem = f"the first column, '{columns[0]}', has numbers instead of names"
         raise InputError(f"{path}: {problem}: add row names, or set name_column")

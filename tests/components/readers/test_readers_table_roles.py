@@ -402,7 +402,7 @@ def test_annotation_is_logged(tmp_path, caplog):
 def test_a_table_without_names_of_rows_is_read(tmp_path, caplog, names):
     """Numbers that repeat, or that are below the name of a gene, are no names."""
     counts = [str(i % 3) for i in range(6)]
-    rows = [[str(value), *counts[1:]] for value in ((0, 0, 3, 1) if "a" in names else (0, 2, 3, 1))]
+    rows = [[str(value), *counts[1:]] for value in ((0, 0, 0, 1) if "a" in names else (0, 2, 3, 1))]
     reader = CSV(str(write(tmp_path / "x.csv", names, rows, ",")))
     if "a" in names:
         with pytest.raises(InputError, match="names do not distinguish genes from cells"):
@@ -413,6 +413,12 @@ def test_a_table_without_names_of_rows_is_read(tmp_path, caplog, names):
     assert list(adata.var_names) == names
     np.testing.assert_array_equal(adata.X.toarray(), np.array(rows, dtype=float))
     assert "x.csv has no names of rows: cells are named cell_1, cell_2, …" in caplog.text
+
+
+def test_a_repeated_number_is_no_count(tmp_path):
+    rows = [["101", *"1234"], ["101", *"5678"], ["102", *"1111"], ["103", *"2222"]]
+    with pytest.raises(InputError, match="the first column, 'locus', has numbers instead of names"):
+        CSV(str(write(tmp_path / "x.txt", ["locus", *BARCODES], rows)))()
 
 
 def test_numbers_without_a_name_are_a_cell(tmp_path, caplog):
