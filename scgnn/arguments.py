@@ -41,6 +41,11 @@ def is_unicode(text: str) -> bool:
     return True
 
 
+def to_text(text: str) -> str:
+    """Return text that can be encoded as UTF-8, with escapes for the other bytes of a path."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def check_type(name: str, value: object, types: type | tuple[type, ...], expected: str) -> None:
     """Check the type of an argument of a Python function.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,24 +16,43 @@ from scgnn.data.h5ad_writer import write_h5ad
 from scgnn.errors import RecipeError, UserError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.files import write_files
+from scgnn.execution.progress import get_progress
 from scgnn.execution.resources import configure_process
 from scgnn.execution.stages import Stages
-from scgnn.recipe.load import load_recipe
+from scgnn.recipe.load import get_recipe_name, load_recipe
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry.component import format_unknown_name
+from scgnn.runs.baseline import compute_baseline, has_baseline
 from scgnn.runs.folder import check_locked, open_output_folder
-from scgnn.runs.results import RunResult, build_text_files
-from scgnn.runs.run import execute, read_from_memory
+from scgnn.runs.original_format import write_scgnn_csv
+from scgnn.runs.results import RunResult, build_text_files, list_metrics
+from scgnn.runs.run import add_costs, execute, read_from_memory
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+log = logging.getLogger("scgnn")
 
 RECIPE_KEYS = [field.name for field in fields(Recipe)]
 KEYWORDS = ["labels_key", "labels_file", "out", "resume", "force", *RECIPE_KEYS]
 
 
-def write_folder(result: RunResult, folder: Path) -> list[Path]:
-    """Write all files of a run but its log, and return their paths in the order of writing.
+def write_folder(result: RunResult, folder: Path, export: str = "") -> tuple[RunResult, list[Path]]:
+    """Write all files of a run but its log.
+
+    Parameters
+    ----------
+    result
+        Result of the run.
+    folder
+        Folder that was opened for this run.
+    export
+        Beginning of the names of the files of the original program; "" writes none.
+
+    Returns
+    -------
+    result, paths
+        Result with the time and memory of writing, and the files in the order of writing.
 
     Raises
     ------
@@ -40,11 +60,38 @@ def write_folder(result: RunResult, folder: Path) -> list[Path]:
         The folder is not the one that was opened for this run.
     """
     check_locked(folder)
+    stages = Stages()
+    with stages.measure("writing"):
+        exported = write_scgnn_csv(result, folder, export) if export else []
+        paths = write_files(folder, {"result.h5ad": partial(write_h5ad, result.adata)})
+    result = replace(result, metrics=add_costs(result.metrics, stages))
+    return result, [*paths, *_write_report(result, folder), *exported]
+
+
+def _write_report(result: RunResult, folder: Path) -> list[Path]:
+    """Write the page and the text files of a run; ``metrics.json`` comes last."""
     from scgnn.report.run import render_run_page
 
-    page, write_result = render_run_page(result), partial(write_h5ad, result.adata)
-    text_files = build_text_files(result.state, result.recipe, result.metrics)
-    return write_files(folder, {"result.h5ad": write_result, "report.html": page, **text_files})
+    get_progress().on_stage_start("report", 0)
+    page = render_run_page(result)
+    text_files = build_text_files(result.state, result.recipe, list_metrics(result))
+    return write_files(folder, {"report.html": page, **text_files})
+
+
+def add_baseline(result: RunResult, folder: Path, cache: StageCache) -> RunResult:
+    """Compute the baseline of a finished run, if it has one, and add it to the files of the run.
+
+    An error is logged as a warning and does not fail the run.
+    """
+    if not has_baseline(result):
+        return result
+    try:
+        result = compute_baseline(result, cache)
+    except UserError as error:
+        log.warning("the baseline could not be computed: %s", error)
+        return result
+    _write_report(result, folder)
+    return result
 
 
 def run(
@@ -126,5 +173,5 @@ def run(
     with open_output_folder(Path(out), complete, resume) as folder:
         stages = Stages(StageCache(folder / "stages"))
         result = execute(complete, adata, stages, force, to_file=True)
-        write_folder(result, folder)
+        write_folder(replace(result, recipe_name=get_recipe_name(recipe)), folder)
     return result.adata

@@ -163,6 +163,8 @@ class ConsoleHandler(logging.Handler):
         self.console = console
 
     def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "not_on_console", False):
+            return
         with suppress(OSError):  # a run does not end because its messages cannot be written
             self.console.print(self.format(record), soft_wrap=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
@@ -93,6 +94,10 @@ def run(
         bool,
         typer.Option("--force", help="Run even if the estimated memory exceeds what is available."),
     ] = False,
+    no_baseline: Annotated[
+        bool,
+        typer.Option("--no-baseline", help="Do not compare the run with the baseline pca_leiden."),
+    ] = False,
     plugins: PluginOption = None,
     seeds: SeedsOption = None,
     jobs: Annotated[
@@ -147,6 +152,9 @@ def run(
             raise UserError("torchrun: only for recipes; use --jobs or --scheduler for a study")
         if export:
             raise UserError(f"--export: only for recipes; {recipe} is a study")
+        if no_baseline:
+            problem = "studies compute no baseline beside their runs"
+            raise UserError(f"--no-baseline: only for recipes; {problem}")
         study = load_study_from_options(recipe, data, labels_key, labels_file, seeds, changes)
         settings |= {"jobs": jobs, "scheduler": scheduler, "fail_fast": fail_fast}
         settings |= {"security": _load_certificates(tls_files, scheduler), "dashboard": dashboard}
@@ -158,12 +166,16 @@ def run(
     if export not in (None, *EXPORT_FORMATS):
         raise UserError(f"--export {export}: unknown format; known: {', '.join(EXPORT_FORMATS)}")
     complete = load_recipe_from_options(recipe, changes, data, labels_key, labels_file)
-    name = _derive_run_name(recipe, data)
-    _run_recipe(complete, name, **settings, export=export is not None, threads=threads)
+    from scgnn.recipe.load import get_recipe_name
+
+    names = get_recipe_name(recipe), _derive_run_name(recipe, data)
+    settings |= {"export": export is not None, "baseline": not no_baseline, "threads": threads}
+    _run_recipe(complete, *names, **settings)
 
 
 def _run_recipe(
     recipe: Recipe,
+    recipe_name: str,
     name: str,
     *,
     out: Path | None,
@@ -171,6 +183,7 @@ def _run_recipe(
     cache: StageCache | None,
     force: bool,
     export: bool,
+    baseline: bool,
     threads: int | None,
 ) -> None:
     from scgnn.cli.progress import open_console, show_run_progress
@@ -189,10 +202,9 @@ def _run_recipe(
             distributed.serve_worker(recipe)
             return
     with show_run_progress(open_console(), getattr(recipe.pipeline, "max_iterations", 0)):
-        from scgnn.api.runs import write_folder
+        from scgnn.api.runs import add_baseline, write_folder
         from scgnn.execution.stages import Stages
         from scgnn.runs.folder import open_output_folder, select_output_folder
-        from scgnn.runs.original_format import write_scgnn_csv
         from scgnn.runs.run import execute
 
         configure_process(threads)
@@ -201,20 +213,24 @@ def _run_recipe(
         announce(message)
         try:
             with open_output_folder(out, recipe, resume) as folder:
+                cache = cache or StageCache(folder / "stages")
                 if is_distributed:
                     result = distributed.execute(recipe)
                 else:
-                    stages = Stages(cache or StageCache(folder / "stages"))
-                    result = execute(recipe, None, stages, force, to_file=True)
-                exported = write_scgnn_csv(result, folder, name) if export else []
-                files = [*write_folder(result, folder), *exported, folder / "log.txt"]
+                    result = execute(recipe, None, Stages(cache), force, to_file=True)
+                result = replace(result, recipe_name=recipe_name)
+                result, files = write_folder(result, folder, name if export else "")
+                message = f"interrupted: the results in {out} are complete, without the baseline"
+                if baseline:
+                    announce(message)
+                    result = add_baseline(result, folder, cache)
         except KeyboardInterrupt:
             if is_distributed:
                 raise
             raise RunInterruptedError(message) from None
     from scgnn.cli.summary import print_run_summary
 
-    print_run_summary(result.metrics, files, out)
+    print_run_summary(result, [*files, out / "log.txt"], out)
 
 
 def _load_certificates(files: Sequence[Path] | None, scheduler: str | None) -> Security | None:

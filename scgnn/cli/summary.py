@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from scgnn.runs.results import RunResult
     from scgnn.study.result import StudyResult
 
 SHOWN_BASELINES = ("unimputed", "diffusion")
 SHOWN_COLUMNS = ("variant", "mean base", "difference", "95% interval", "verdict")
 
 
-def print_run_summary(metrics: Mapping[str, Any], files: Sequence[Path], out: Path) -> None:
-    """Print the size and the scores of a run, time and memory by stage, and its files."""
+def print_run_summary(result: RunResult, files: Sequence[Path], out: Path) -> None:
+    """Print the size and the scores of a run, time and memory by stage, its files, and warnings."""
     from scgnn.report.imputation import build_imputation_table
-    from scgnn.report.run import build_score_table, build_stage_table, list_dead
+    from scgnn.report.run import (
+        build_baseline_table,
+        build_score_table,
+        build_stage_table,
+        list_dead,
+    )
 
+    metrics = result.metrics
     facts = [
         ("cells x genes", f"{metrics['n_cells']:,} x {metrics['n_genes']:,}"),
         ("clusters", f"{metrics['n_clusters']:,}"),
@@ -27,10 +34,13 @@ def print_run_summary(metrics: Mapping[str, Any], files: Sequence[Path], out: Pa
         facts.append(("always zero", ", ".join(dead)))
     print_columns([*facts, *build_score_table(metrics).rows])
     imputation = build_imputation_table(metrics, "this run", SHOWN_BASELINES)
-    for table in filter(None, (imputation, build_stage_table(metrics))):
+    baseline = build_baseline_table(result)
+    for table in filter(None, (baseline, imputation, build_stage_table(metrics))):
         print()
         print_columns([table.header, *table.rows])
     print(f"\nfiles in {out}: {', '.join(path.name for path in files)}")
+    for warning in result.warnings:
+        print(f"warning: {warning}")
 
 
 def print_study_summary(result: StudyResult) -> None:

@@ -13,8 +13,8 @@ import json
 import time
 import typing
 import weakref
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -100,6 +100,16 @@ class Stages:
         self.n_from_cache += result.from_cache
         get_progress().on_stage_end(label, iteration, result.cost.seconds, result.from_cache)
         return typing.cast(R, result.value)
+
+    @contextmanager
+    def measure(self, label: str) -> Iterator[None]:
+        """Record the cost of the block as that of a stage, which is not cached."""
+        get_progress().on_stage_start(label, 0)
+        start = time.perf_counter()
+        with PeakMemory() as peak:
+            yield
+        self.costs[label] = StageCost(label, time.perf_counter() - start, peak.megabytes)
+        get_progress().on_stage_end(label, 0, self.costs[label].seconds, False)
 
     def get_or_compute(
         self, key: str, function: Callable[..., Any], args: tuple[Any, ...]

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from scgnn.arguments import check_type, shorten
+from scgnn.arguments import check_type, shorten, to_text
 from scgnn.components.readers import detect_reader
 from scgnn.errors import InputError, RecipeError
 from scgnn.recipe.build import INVALID, Problems, build
@@ -208,6 +208,14 @@ def _apply_changes(
         except RecipeError as error:
             problems.add_lines(node.location, error.problems)
     return build(_resolve_reader(tree, problems), Recipe, problems)
+
+
+def get_recipe_name(recipe: str | Path | Recipe | Mapping[str, Any]) -> str:
+    """Return the name of a bundled recipe or of the file of a recipe, for people to read."""
+    if isinstance(recipe, str | os.PathLike):
+        return to_text(Path(recipe).stem if is_recipe_path(str(recipe)) else str(recipe))
+    base = recipe.get("base") if isinstance(recipe, Mapping) else None
+    return f"{get_recipe_name(base)} with changes" if isinstance(base, str) else "custom recipe"
 
 
 def is_recipe_path(name: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scgnn.arguments import to_text
 from scgnn.evaluation.scores import SCORES
 from scgnn.execution.formatting import format_duration, format_number
 from scgnn.plotting.alluvial import plot_alluvial
@@ -19,8 +20,8 @@ from scgnn.recipe.recipe import to_yaml
 from scgnn.report.imputation import build_imputation_table
 from scgnn.report.template import render
 from scgnn.report.text_table import TextTable
-from scgnn.report.wording import describe_pipeline
-from scgnn.runs.provenance import collect_versions
+from scgnn.report.wording import describe_data, describe_pipeline
+from scgnn.runs.provenance import collect_versions, describe_command, format_date
 from scgnn.runs.results import RunResult
 from scgnn.state import Record
 
@@ -51,16 +52,25 @@ def _build_context(result: RunResult) -> dict[str, Any]:
     data = result.adata.obsm["X_scgnn"], pd.Series(state.clusters)
     scores = [name for name in ("ari", "silhouette") if metrics.get(name) is not None]
     return {
-        "name": recipe.pipeline.name,
-        "method": describe_pipeline(recipe.pipeline),
+        "title": f"{result.recipe_name} on {describe_data(recipe.data)}",
+        "origin": [
+            ("recipe", f"{result.recipe_name}: {describe_pipeline(recipe.pipeline)}"),
+            (
+                "data",
+                to_text(getattr(recipe.data.reader, "path", "") or describe_data(recipe.data)),
+            ),
+            ("date", format_date()),
+            ("command", describe_command("scgnn.run in Python")),
+        ],
         "seed": recipe.seed,
-        "data": recipe.data.reader.name,
         "facts": [
             *((name.removeprefix("n_"), f"{metrics[name]:,}") for name in COUNTS),
             *((format_score_name(name), format_number(metrics[name], 0.04)) for name in scores),
         ],
         "stop_reason": metrics["stop_reason"],
         "dead": list_dead(metrics),
+        "warnings": result.warnings,
+        "baseline": build_baseline_table(result),
         "imputed": state.imputed is not None,
         "scores": build_score_table(metrics),
         "clusters": plot_clusters(*data, "embedding", size=LARGE_FIGURE_SIZE),
@@ -85,6 +95,23 @@ def build_score_table(metrics: Mapping[str, Any]) -> TextTable:
         if name in SCORES and name not in NON_SCORE_METRICS
     ]
     return TextTable("Scores", ("score", "value"), tuple(rows))
+
+
+def build_baseline_table(result: RunResult) -> TextTable | None:
+    """Build the table of the scores of a run beside those of its baseline."""
+    baseline = result.baseline
+    if baseline is None:
+        return None
+    rows = [
+        (
+            format_score_name(name),
+            *(format_number(m[name], 0.04) for m in (result.metrics, baseline)),
+        )
+        for name in baseline
+        if name in SCORES and name != "seconds"
+    ]
+    header = ("baseline", "this run", str(baseline["recipe"]))
+    return TextTable("Baseline", header, tuple(rows))
 
 
 def build_stage_table(metrics: Mapping[str, Any]) -> TextTable:

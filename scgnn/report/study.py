@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from scgnn.arguments import to_text
 from scgnn.execution.files import write_atomic
-from scgnn.execution.formatting import format_duration
+from scgnn.execution.formatting import format_duration, join_names
 from scgnn.plotting.critical_difference import describe_ranking, plot_critical_difference
 from scgnn.plotting.forest import (
     ForestPlot,
@@ -33,9 +34,9 @@ from scgnn.report.tables import (
 )
 from scgnn.report.template import render
 from scgnn.report.text_table import TextTable, write_narrow_table, write_tables
-from scgnn.report.wording import describe_design
-from scgnn.runs.provenance import collect_versions
-from scgnn.study.spec import Role
+from scgnn.report.wording import describe_data, describe_design
+from scgnn.runs.provenance import collect_versions, describe_command, format_date
+from scgnn.study.spec import Role, Study
 from scgnn.study.tables import average_over_factors
 from scgnn.study.wording import describe_comparisons
 
@@ -97,7 +98,7 @@ def _build_context(
     base_means = tables.runs[tables.runs["role"] == "base"].mean(numeric_only=True)
     return {
         "name": study.name,
-        "design": describe_design(study),
+        "design": [*describe_design(study), *_describe_origin(study)],
         "failures": _group_failures(outcome.failures),
         "n_failed": len(outcome.failures),
         "n_runs": len(study.runs),
@@ -168,6 +169,17 @@ def _list_facts(result: StudyResult, score: str | None) -> list[tuple[str, str]]
         values = runs.loc[runs["role"] == "base", score]
         facts.append((f"{format_score_name(score)} of the base", format_mean_sd(values)))
     return facts
+
+
+def _describe_origin(study: Study) -> list[tuple[str, str]]:
+    """Return the data, date and command of a study, each with a label."""
+    readers = dict.fromkeys(run.recipe.data for run in study.runs)
+    names = dict.fromkeys(getattr(d.reader, "path", "") or describe_data(d) for d in readers)
+    return [
+        ("data", to_text(join_names(list(names)))),
+        ("date", format_date()),
+        ("command", describe_command("scgnn.run_study in Python")),
+    ]
 
 
 def _group_failures(failures: dict[str, str]) -> list[tuple[str, list[str]]]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scgnn.arguments import to_text
 from scgnn.execution.formatting import format_count, join_names
+from scgnn.recipe.data import Data
 from scgnn.registry.component import Component
 from scgnn.study.wording import describe_comparisons
 
 if TYPE_CHECKING:
     from scgnn.study.spec import Study
+
+DATA_WITHOUT_FILE = {"demo": "simulated counts", "in_memory": "data in memory"}  # by reader
 
 
 def describe_pipeline(pipeline: Component) -> str:
@@ -23,6 +28,16 @@ def describe_pipeline(pipeline: Component) -> str:
         if names := [part.name for part in values if isinstance(part, Component)]:
             slots.append(f"{field.name.replace('_', ' ')} {' + '.join(names)}")
     return f"{pipeline.name} ({'; '.join(slots)})" if slots else pipeline.name
+
+
+def describe_data(data: Data) -> str:
+    """Return the name of the file or folder of data, or what they are."""
+    path = getattr(data.reader, "path", "")
+    return (
+        to_text(Path(path).name)
+        if path
+        else DATA_WITHOUT_FILE.get(data.reader.name, data.reader.name)
+    )
 
 
 def describe_design(study: Study) -> list[tuple[str, str]]:

@@ -40,8 +40,9 @@ from scgnn.recipe.recipe import Recipe
 from scgnn.registry.component import Component
 from scgnn.registry.kinds import kinds
 from scgnn.runs.folder import make_paths_absolute
+from scgnn.runs.prepared_data import PreparedData
 from scgnn.runs.results import RunResult, annotate
-from scgnn.runs.run import PreparedData, compute, prepare
+from scgnn.runs.run import add_costs, compute, log_warnings, prepare
 from scgnn.state import Expression, Matrix, State
 from scgnn.training.collectives import DistributedCommunicator, use_communicator
 
@@ -202,7 +203,9 @@ def serve_worker(recipe: Recipe) -> None:
 def execute(recipe: Recipe) -> RunResult:
     """Run a recipe as the first of several processes; the others run :func:`serve_worker`."""
     with PeakMemory() as peak:
-        worker, data, shard_sizes = _prepare_shard(recipe)
+        reading = Stages()
+        with reading.measure("reading"):
+            worker, data, shard_sizes = _prepare_shard(recipe)
         assert data is not None
         sizes = ", ".join(f"{n:,}" for n in shard_sizes)
         log.info("%s processes with %s cells", len(shard_sizes), sizes)
@@ -216,8 +219,9 @@ def execute(recipe: Recipe) -> RunResult:
         worker.communicator.scatter([None] * len(shard_sizes))
         recipe = make_paths_absolute(recipe)
         adata = annotate(data.counts, data.counts, state, recipe, in_memory=False)
+    metrics = add_costs(metrics, reading)
     metrics["peak_memory_mb"] = round(peak.megabytes, 1)
-    return RunResult(adata, state, metrics, recipe)
+    return RunResult(adata, state, metrics, recipe, log_warnings(metrics, state, recipe))
 
 
 def _prepare_shard(recipe: Recipe) -> tuple[Worker, PreparedData | None, list[int]]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import platform
+import shlex
+import sys
+from datetime import datetime
 
+from scgnn.arguments import to_text
 from scgnn.execution.fingerprint import (
     LIBRARIES,
     code_fingerprint,
@@ -11,6 +15,7 @@ from scgnn.execution.fingerprint import (
     library_versions,
     third_party_sources,
 )
+from scgnn.interface import by_interface
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry.entry_points import describe_source
 from scgnn.registry.introspection import is_builtin, iter_components
@@ -24,6 +29,16 @@ def third_party_components(*recipes: Recipe) -> dict[str, str]:
         for part in iter_components(recipes)
         if not is_builtin(type(part))
     }
+
+
+def describe_command(python: str) -> str:
+    """Return the command line of this process, or ``python`` in a process of Python code."""
+    return to_text(by_interface(shlex.join(["scgnn-recipe", *sys.argv[1:]]), python))
+
+
+def format_date() -> str:
+    """Return the date and time of now in the local time zone."""
+    return datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z").strip()
 
 
 def collect_versions(*recipes: Recipe) -> dict[str, str]:

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from scgnn.execution.files import FileContent
 from scgnn.recipe.recipe import Recipe, to_yaml
+from scgnn.runs.prepared_data import PreparedData
 from scgnn.runs.provenance import collect_versions
 from scgnn.state import Record, State
 
@@ -36,12 +37,24 @@ class RunResult:
         Scores, counts, time and memory.
     recipe
         Recipe with all defaults and absolute paths, which reproduces the run.
+    warnings
+        Sentences about results that look bad.
+    data
+        Data of the run, for the baseline; None if there is to be none.
+    recipe_name
+        Name of the recipe.
+    baseline
+        Recipe, number of clusters and scores of the baseline.
     """
 
     adata: AnnData
     state: State
     metrics: Metrics
     recipe: Recipe
+    warnings: tuple[str, ...] = ()
+    data: PreparedData | None = None
+    recipe_name: str = ""
+    baseline: Metrics | None = None
 
 
 def annotate(
@@ -140,6 +153,13 @@ def build_text_files(state: State, recipe: Recipe, metrics: Metrics) -> dict[str
         "versions.json": format_json(collect_versions(recipe)),
         "metrics.json": format_json(metrics),
     }
+
+
+def list_metrics(result: RunResult) -> Metrics:
+    """Return the contents of ``metrics.json``: recipe, metrics, baseline and warnings."""
+    baseline = {"baseline": result.baseline} if result.baseline else {}
+    metrics = {"recipe": result.recipe_name} | result.metrics | baseline
+    return metrics | {"warnings": list(result.warnings)}
 
 
 def format_json(value: Any) -> str:

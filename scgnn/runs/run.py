@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from scgnn.data.sparse_structure import check_matrices
 from scgnn.data.validation import format_unknown_column, validate
 from scgnn.errors import InputError, UserError
 from scgnn.evaluation import (
-    ImputationTargets,
     clustering,
     prepare_imputation_targets,
     score_baselines,
@@ -33,7 +32,9 @@ from scgnn.registry.introspection import has_third_party
 from scgnn.runs.cost_model import get_dataset_size
 from scgnn.runs.folder import make_paths_absolute
 from scgnn.runs.preflight import preflight
+from scgnn.runs.prepared_data import PreparedData
 from scgnn.runs.results import Metrics, RunResult, annotate
+from scgnn.runs.warning_signs import NOT_ON_CONSOLE, list_warnings
 from scgnn.seeding import isolate_third_party_code, seed_for
 from scgnn.state import State, to_dense
 from scgnn.training.collectives import communicator
@@ -44,17 +45,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 MIN_CELLS = 3
+MAX_BASELINE_CELLS = 50_000  # beyond, the baseline would take minutes
 WORKING_MEMORY_MIB = 4  # of scikit-learn; else a silhouette stores all pairwise distances
-
-
-class PreparedData(NamedTuple):
-    """Data of a run before its pipeline."""
-
-    original: AnnData  # as it came, with the genes of the counts
-    counts: AnnData  # validated, without labels
-    state: State  # without labels
-    labels: np.ndarray | None  # true label of each cell of ``state``, "" where unknown
-    imputation_targets: ImputationTargets
 
 
 def execute(
@@ -93,7 +85,8 @@ def _execute(
     if size is not None:
         preflight(recipe, size, force)
     with PeakMemory() as peak:
-        data = prepare(recipe, adata)
+        with stages.measure("reading"):
+            data = prepare(recipe, adata)
         if to_file:
             source = data.counts.uns["scgnn_input"]["source"]
             data = data._replace(original=make_h5ad_compatible(data.original, source))
@@ -104,7 +97,17 @@ def _execute(
         recipe = make_paths_absolute(recipe)
         result = annotate(data.original, data.counts, state, recipe, adata is not None)
     metrics["peak_memory_mb"] = round(peak.megabytes, 1)
-    return RunResult(result, state, metrics, recipe)
+    warnings = log_warnings(metrics, state, recipe)
+    has_baseline = to_file and state.n_cells <= MAX_BASELINE_CELLS
+    return RunResult(result, state, metrics, recipe, warnings, data if has_baseline else None)
+
+
+def log_warnings(metrics: Metrics, state: State, recipe: Recipe) -> tuple[str, ...]:
+    """Log and return the warnings about the results of a run."""
+    warnings = list_warnings(metrics, state, recipe.pipeline)
+    for warning in warnings:
+        log.warning(warning, extra=NOT_ON_CONSOLE)  # the summary prints it
+    return warnings
 
 
 def read_from_memory(recipe: Recipe) -> Recipe:
@@ -160,10 +163,18 @@ def compute(recipe: Recipe, data: PreparedData, stages: Stages) -> tuple[State, 
     if data.labels is not None:
         metrics |= clustering.score_against_labels(data.labels, state.clusters)  # type: ignore[arg-type]
     metrics |= _score_imputation(data, state, stages, recipe.seed)
-    metrics["seconds"] = {stage: round(t, 3) for stage, t in stages.seconds.items()}
+    return state, add_costs(metrics, stages)
+
+
+def add_costs(metrics: Metrics, stages: Stages) -> Metrics:
+    """Return the metrics with the time and memory of stages, besides those that they have."""
+    seconds = {stage: round(t, 3) for stage, t in stages.seconds.items()}
     peaks = {stage: round(mb, 1) for stage, mb in stages.peak_memory_mb.items()}
-    metrics["peak_memory_mb_by_stage"] = peaks
-    return state, metrics
+    costs = {"seconds": seconds, "peak_memory_mb_by_stage": peaks}
+    costs = {name: metrics.get(name, {}) | values for name, values in costs.items()}
+    if "peak_memory_mb" in metrics:
+        costs["peak_memory_mb"] = max(metrics["peak_memory_mb"], *peaks.values())
+    return metrics | costs
 
 
 @stage("scores")

@@ -24,9 +24,10 @@ from scgnn.execution.progress import use_progress
 from scgnn.interface import by_interface
 from scgnn.recipe.recipe import Recipe, to_yaml
 from scgnn.runs.folder import make_paths_absolute
+from scgnn.runs.prepared_data import PreparedData
 from scgnn.runs.provenance import third_party_components
 from scgnn.runs.results import build_text_files
-from scgnn.runs.run import PreparedData, compute, prepare
+from scgnn.runs.run import compute, prepare
 from scgnn.state import State
 from scgnn.study.dask_backend import DaskStages
 from scgnn.study.progress import StudyProgress, StudyRunProgress
