@@ -16,7 +16,7 @@ from scgnn.data.h5ad_writer import write_h5ad
 from scgnn.errors import RecipeError, UserError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.files import write_files
-from scgnn.execution.progress import get_progress
+from scgnn.execution.progress import OUTSIDE_PIPELINE, get_progress
 from scgnn.execution.resources import configure_process
 from scgnn.execution.stages import Stages
 from scgnn.recipe.load import get_recipe_name, load_recipe
@@ -72,7 +72,7 @@ def _write_report(result: RunResult, folder: Path) -> list[Path]:
     """Write the page and the text files of a run; ``metrics.json`` comes last."""
     from scgnn.report.run import render_run_page
 
-    get_progress().on_stage_start("report", 0)
+    get_progress().on_stage_start("report", OUTSIDE_PIPELINE)
     page = render_run_page(result)
     text_files = build_text_files(result.state, result.recipe, list_metrics(result))
     return write_files(folder, {"report.html": page, **text_files})

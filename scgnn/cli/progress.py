@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scgnn.execution.formatting import format_duration
-from scgnn.execution.progress import ProgressListener, use_progress
+from scgnn.execution.progress import OUTSIDE_PIPELINE, ProgressListener, use_progress
 from scgnn.study.progress import StudyProgress
 
 HEARTBEAT_SECONDS = 300  # between two lines on the progress of a long stage
@@ -66,9 +66,10 @@ class BarProgress(LineProgress):
 
     def on_stage_start(self, stage: str, iteration: int) -> None:
         super().on_stage_start(stage, iteration)
-        done = max(iteration - 1, 0)
-        count = f"{done}/{self.max_iterations}"
-        self.bars.update(self.iterations_task, completed=done, count=count)
+        if iteration != OUTSIDE_PIPELINE:
+            done = max(iteration - 1, 0)
+            count = f"{done}/{self.max_iterations}"
+            self.bars.update(self.iterations_task, completed=done, count=count)
         self.bars.remove_task(self.stage_task)  # resetting it would keep its total
         self.stage_task = self._add_task(_format_iteration(iteration) + stage)
 
@@ -120,6 +121,8 @@ class TableStudyProgress(LineStudyProgress):
 
 
 def _format_iteration(iteration: int) -> str:
+    if iteration == OUTSIDE_PIPELINE:
+        return f"{'':<14}"
     return f"iteration {iteration:<3} " if iteration else f"{'initial':<14}"
 
 

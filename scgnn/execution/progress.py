@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+OUTSIDE_PIPELINE = -1  # in place of the iteration of a stage such as reading
+
 
 class ProgressListener:
-    """Receiver of progress events; this one ignores them."""
+    """Receiver of progress events; this one ignores them.
+
+    Stages have the iteration that they belong to, 0 before the first one, or OUTSIDE_PIPELINE.
+    """
 
     def on_stage_start(self, stage: str, iteration: int) -> None:
         """Handle the start of a stage."""

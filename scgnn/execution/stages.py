@@ -23,7 +23,7 @@ from scipy import sparse
 from scgnn.execution.attribution import attribute_errors
 from scgnn.execution.cache import StageCache, StageCost, StageResult
 from scgnn.execution.fingerprint import code_fingerprint, digest, third_party_sources
-from scgnn.execution.progress import get_progress
+from scgnn.execution.progress import OUTSIDE_PIPELINE, get_progress
 from scgnn.execution.resources import PeakMemory
 from scgnn.registry.component import Component
 from scgnn.registry.introspection import has_third_party, is_builtin, to_dict
@@ -104,12 +104,12 @@ class Stages:
     @contextmanager
     def measure(self, label: str) -> Iterator[None]:
         """Record the cost of the block as that of a stage, which is not cached."""
-        get_progress().on_stage_start(label, 0)
+        get_progress().on_stage_start(label, OUTSIDE_PIPELINE)
         start = time.perf_counter()
         with PeakMemory() as peak:
             yield
         self.costs[label] = StageCost(label, time.perf_counter() - start, peak.megabytes)
-        get_progress().on_stage_end(label, 0, self.costs[label].seconds, False)
+        get_progress().on_stage_end(label, OUTSIDE_PIPELINE, self.costs[label].seconds, False)
 
     def get_or_compute(
         self, key: str, function: Callable[..., Any], args: tuple[Any, ...]

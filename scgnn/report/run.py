@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scgnn.arguments import to_text
 from scgnn.evaluation.scores import SCORES
 from scgnn.execution.formatting import format_duration, format_number
 from scgnn.plotting.alluvial import plot_alluvial
@@ -20,7 +19,7 @@ from scgnn.recipe.recipe import to_yaml
 from scgnn.report.imputation import build_imputation_table
 from scgnn.report.template import render
 from scgnn.report.text_table import TextTable
-from scgnn.report.wording import describe_data, describe_pipeline
+from scgnn.report.wording import describe_data, describe_pipeline, describe_source
 from scgnn.runs.provenance import collect_versions, describe_command, format_date
 from scgnn.runs.results import RunResult
 from scgnn.state import Record
@@ -55,10 +54,7 @@ def _build_context(result: RunResult) -> dict[str, Any]:
         "title": f"{result.recipe_name} on {describe_data(recipe.data)}",
         "origin": [
             ("recipe", f"{result.recipe_name}: {describe_pipeline(recipe.pipeline)}"),
-            (
-                "data",
-                to_text(getattr(recipe.data.reader, "path", "") or describe_data(recipe.data)),
-            ),
+            ("data", describe_source(recipe.data)),
             ("date", format_date()),
             ("command", describe_command("scgnn.run in Python")),
         ],
@@ -102,16 +98,15 @@ def build_baseline_table(result: RunResult) -> TextTable | None:
     baseline = result.baseline
     if baseline is None:
         return None
-    rows = [
-        (
-            format_score_name(name),
-            *(format_number(m[name], 0.04) for m in (result.metrics, baseline)),
-        )
-        for name in baseline
-        if name in SCORES and name != "seconds"
-    ]
+    names = [name for name in baseline if name in SCORES and name != "seconds"]
+    both = result.metrics, baseline
+    rows = [(format_score_name(name), *(_format_score(m[name]) for m in both)) for name in names]
     header = ("baseline", "this run", str(baseline["recipe"]))
     return TextTable("Baseline", header, tuple(rows))
+
+
+def _format_score(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else format_number(value, 0.04)
 
 
 def build_stage_table(metrics: Mapping[str, Any]) -> TextTable:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from scgnn.arguments import to_text
 from scgnn.execution.files import write_atomic
 from scgnn.execution.formatting import format_duration, join_names
 from scgnn.plotting.critical_difference import describe_ranking, plot_critical_difference
@@ -34,7 +33,7 @@ from scgnn.report.tables import (
 )
 from scgnn.report.template import render
 from scgnn.report.text_table import TextTable, write_narrow_table, write_tables
-from scgnn.report.wording import describe_data, describe_design
+from scgnn.report.wording import describe_design, describe_source
 from scgnn.runs.provenance import collect_versions, describe_command, format_date
 from scgnn.study.spec import Role, Study
 from scgnn.study.tables import average_over_factors
@@ -173,10 +172,9 @@ def _list_facts(result: StudyResult, score: str | None) -> list[tuple[str, str]]
 
 def _describe_origin(study: Study) -> list[tuple[str, str]]:
     """Return the data, date and command of a study, each with a label."""
-    readers = dict.fromkeys(run.recipe.data for run in study.runs)
-    names = dict.fromkeys(getattr(d.reader, "path", "") or describe_data(d) for d in readers)
+    sources = dict.fromkeys(describe_source(run.recipe.data) for run in study.runs)
     return [
-        ("data", to_text(join_names(list(names)))),
+        ("data", join_names(list(sources))),
         ("date", format_date()),
         ("command", describe_command("scgnn.run_study in Python")),
     ]

@@ -30,14 +30,15 @@ def describe_pipeline(pipeline: Component) -> str:
     return f"{pipeline.name} ({'; '.join(slots)})" if slots else pipeline.name
 
 
+def describe_source(data: Data) -> str:
+    """Return the path of data, or what they are."""
+    name = data.reader.name
+    return to_text(getattr(data.reader, "path", "") or DATA_WITHOUT_FILE.get(name, name))
+
+
 def describe_data(data: Data) -> str:
     """Return the name of the file or folder of data, or what they are."""
-    path = getattr(data.reader, "path", "")
-    return (
-        to_text(Path(path).name)
-        if path
-        else DATA_WITHOUT_FILE.get(data.reader.name, data.reader.name)
-    )
+    return Path(describe_source(data)).name
 
 
 def describe_design(study: Study) -> list[tuple[str, str]]:

@@ -56,5 +56,5 @@ class StudyRunProgress(ProgressListener):
         self.study_progress, self.label = study_progress, label
 
     def on_stage_start(self, stage: str, iteration: int) -> None:
-        text = f"iteration {iteration}, {stage}" if iteration else stage
+        text = f"iteration {iteration}, {stage}" if iteration > 0 else stage
         self.study_progress.on_stage_start(self.label, text)
