@@ -10,8 +10,9 @@ import warnings
 from scgnn.arguments import shorten
 from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # noqa: F401
 from scgnn.cli.app import RunInterruptedError, app
+from scgnn.cli.heartbeat import announce, start_heartbeat
 from scgnn.cli.streams import STREAM_NAMES, prepare_streams
-from scgnn.cli.watch import announce, run_watched
+from scgnn.cli.watch import run_watched
 from scgnn.errors import DISK_ERRNOS, PATH_ERRNOS, UserError
 from scgnn.execution import process_group
 from scgnn.execution.resources import set_spin_count
@@ -24,8 +25,11 @@ app.registered_commands.sort(key=lambda c: COMMAND_ORDER.index(c.name or c.callb
 def start() -> None:
     """Start the command; ``run`` in a process of its own, so that it ends when interrupted."""
     prepare_streams()
-    if sys.argv[1:2] == ["run"] and hasattr(os, "fork") and process_group.world_size() == 1:
-        run_watched(main)
+    if sys.argv[1:2] == ["run"] and hasattr(os, "fork"):
+        if process_group.world_size() == 1:
+            run_watched(main)
+        if process_group.rank() == 0:
+            start_heartbeat()
     main()
 
 

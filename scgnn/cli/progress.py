@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
+from scgnn.cli.heartbeat import report_alive, report_output, report_stage
 from scgnn.execution.formatting import format_duration
-from scgnn.execution.progress import OUTSIDE_PIPELINE, ProgressListener, use_progress
+from scgnn.execution.progress import (
+    NOT_ON_CONSOLE,
+    OUTSIDE_PIPELINE,
+    ProgressListener,
+    use_progress,
+)
 from scgnn.study.progress import StudyProgress
 
-HEARTBEAT_SECONDS = 300  # between two lines on the progress of a long stage
+HEARTBEAT_SECONDS = 30  # between two lines on the progress of a long training
 MAX_ROWS = 12  # running runs in the table of a study
 OTHER_ROWS = 4  # of the screen: the title, which may wrap, the header and the cursor
 
@@ -33,6 +48,8 @@ def open_console(**options: Any) -> Console:
 class LineProgress(ProgressListener):
     """One line per finished stage, and one every few minutes of a long stage."""
 
+    record_attributes: Mapping[str, Any] = MappingProxyType({})  # of lines on a long stage
+
     def __init__(self) -> None:
         self.stage_text = self.loss_text = ""
         self.last_output_time = time.monotonic()
@@ -40,17 +57,28 @@ class LineProgress(ProgressListener):
     def on_stage_start(self, stage: str, iteration: int) -> None:
         self.stage_text, self.loss_text = f"{_format_iteration(iteration)}{stage:<22}", ""
         self.last_output_time = time.monotonic()
+        report_stage(self.stage_text)
 
     def on_epoch_end(self, epoch: int, n_epochs: int, loss: float) -> None:
         self.loss_text = f"  {n_epochs} epochs, loss {loss:.5g}"
         if time.monotonic() - self.last_output_time > HEARTBEAT_SECONDS:
             self.last_output_time = time.monotonic()
             text = f"epoch {epoch} of {n_epochs}, loss {loss:.5g}"
-            stage_log.info(f"{self.stage_text}{'running':>15}  {text}")
+            line = f"{self.stage_text}{'running':>15}  {text}"
+            stage_log.info(line, extra=self.record_attributes)
 
     def on_stage_end(self, stage: str, iteration: int, seconds: float, from_cache: bool) -> None:
         duration = "cached" if from_cache else format_duration(seconds)
         stage_log.info(f"{self.stage_text}{duration:>15}{'' if from_cache else self.loss_text}")
+        report_stage(f"{'':<14}{f'after {stage}':<22}")
+
+
+class ElapsedColumn(TimeElapsedColumn):
+    """Time since the start of a stage; drawn as long as the interpreter is not held."""
+
+    def render(self, task: Task) -> Text:
+        report_alive()
+        return super().render(task)
 
 
 class BarProgress(LineProgress):
@@ -58,6 +86,7 @@ class BarProgress(LineProgress):
 
     def __init__(self, bars: Progress, max_iterations: int) -> None:
         super().__init__()
+        self.record_attributes = NOT_ON_CONSOLE
         self.bars, self.max_iterations = bars, max_iterations
         self.iterations_task = self._add_task(
             "iterations (at most)", max_iterations, visible=max_iterations > 0
@@ -89,7 +118,20 @@ class LineStudyProgress(StudyProgress):
         super().__init__()
         self.console = console
 
+    def on_study_start(self, n_runs: int, n_done: int) -> None:
+        super().on_study_start(n_runs, n_done)
+        self._report_counts()
+
+    def on_run_end(self, label: str, reason: str | None) -> None:
+        super().on_run_end(label, reason)
+        self._report_counts()
+
+    def _report_counts(self) -> None:
+        n_ended = self.n_done + self.n_failed
+        report_stage(f"{f'{n_ended:,} of {self.n_runs:,} runs finished':<36}")
+
     def print_run_end(self, label: str, reason: str | None) -> None:
+        report_output()
         count = f"{self.n_done + self.n_failed}/{self.n_runs}"
         outcome = f"failed: {reason}" if reason else "done"
         text = f"{count:>9}  {label}  {outcome}{self.format_time_left()}"
@@ -104,6 +146,7 @@ class TableStudyProgress(LineStudyProgress):
             super().print_run_end(label, reason)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        report_alive()
         with self._lock:
             running = list(self.running_stages.items())
         title = f"{self.n_done} of {self.n_runs} runs done, {self.n_failed} failed"
@@ -129,7 +172,7 @@ def _format_iteration(iteration: int) -> str:
 @contextmanager
 def show_run_progress(console: Console, max_iterations: int) -> Iterator[None]:
     """Show the progress of a run, and log messages."""
-    with _log_to_console(console):
+    with _log_to_console(console), _report_stages():
         if not console.is_terminal:
             with use_progress(LineProgress()):
                 yield
@@ -139,6 +182,7 @@ def show_run_progress(console: Console, max_iterations: int) -> Iterator[None]:
             BarColumn(bar_width=24),
             TextColumn("{task.fields[count]:>9}", markup=False),
             TextColumn("{task.fields[loss]:<16}", markup=False),
+            ElapsedColumn(),
             TimeRemainingColumn(),
         )
         bars = Progress(*columns, console=console, transient=True, speed_estimate_period=3600)
@@ -149,13 +193,23 @@ def show_run_progress(console: Console, max_iterations: int) -> Iterator[None]:
 @contextmanager
 def show_study_progress(console: Console) -> Iterator[StudyProgress]:
     """Show the progress of a study, and log messages."""
-    with _log_to_console(console):
+    with _log_to_console(console), _report_stages():
         if not console.is_terminal:
             yield LineStudyProgress(console)
             return
         table = TableStudyProgress(console)
         with Live(table, console=console, refresh_per_second=4, transient=True):
             yield table
+
+
+@contextmanager
+def _report_stages() -> Iterator[None]:
+    """Let the process that watches over this one show the stages reported inside."""
+    report_stage(f"{'':<14}{'starting':<22}")
+    try:
+        yield
+    finally:
+        report_stage("")
 
 
 class ConsoleHandler(logging.Handler):
@@ -166,6 +220,7 @@ class ConsoleHandler(logging.Handler):
         self.console = console
 
     def emit(self, record: logging.LogRecord) -> None:
+        report_output()
         if getattr(record, "not_on_console", False):
             return
         with suppress(OSError):  # a run does not end because its messages cannot be written

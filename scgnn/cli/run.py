@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 import typer
 
 from scgnn.cli.app import RunInterruptedError, app
+from scgnn.cli.heartbeat import announce
 from scgnn.cli.options import (
     STUDY_PANEL,
     CacheDirOption,
@@ -28,7 +29,7 @@ from scgnn.cli.options import (
     parse_size,
     split_data_name,
 )
-from scgnn.cli.watch import NOTHING_COMPUTED, RESUME_ADVICE, announce
+from scgnn.cli.watch import NOTHING_COMPUTED, RESUME_ADVICE
 from scgnn.errors import UserError
 from scgnn.execution import process_group
 from scgnn.execution.files import truncate_name

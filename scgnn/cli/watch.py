@@ -2,7 +2,7 @@
 
 Libraries hold the interpreter for minutes or end the process when a signal arrives. The command
 therefore forks before it loads them: the child computes; the parent passes signals on, ends the
-child where it does not end itself, and prints what is kept.
+child where it does not end itself, prints what is kept, and shows that the child is running.
 """
 
 from __future__ import annotations
@@ -20,17 +20,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from scgnn.cli.heartbeat import Heartbeat, connect
 from scgnn.execution.files import TEMPORARY_FOLDER_PREFIX
 from scgnn.signals import NOTHING_COMPUTED, SIGNALS
 
 GRACE_SECONDS = 4  # that a run gets to end itself
 RETRY_SECONDS = 0.01  # until a destructor or callback has ended
-MAX_MESSAGE_BYTES = 4096  # which a pipe writes in one piece
 PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 SHOW_CURSOR = "\x1b[?25h"
 RESUME_ADVICE = "rerun with --resume to continue"
-
-_message_pipe: int | None = None  # to the parent; None if nothing watches over this process
 
 
 def run_watched(command: Callable[[], object]) -> None:
@@ -41,27 +39,18 @@ def run_watched(command: Callable[[], object]) -> None:
     command
         Function without arguments, which exits the process.
     """
-    global _message_pipe
     reader, writer = os.pipe()
     parent, child = os.getpid(), os.fork()
     if child:
-        os.close(writer)
-        sys.exit(_wait(child, reader))
+        sys.exit(_wait(child, Heartbeat(reader, writer)))
     os.close(reader)
-    _message_pipe = writer
+    connect(writer)
     _end_with(parent)
     sys.unraisablehook = _interrupt_again
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     command()
-
-
-def announce(message: str) -> None:
-    """Tell the parent what to print if this process cannot end itself when interrupted."""
-    if _message_pipe is not None:
-        content = message.encode(errors="replace")[: MAX_MESSAGE_BYTES - 1]
-        os.write(_message_pipe, content + b"\0")
 
 
 def _interrupt(*_: object) -> None:
@@ -97,8 +86,9 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=poll, daemon=True).start()
 
 
-def _wait(child: int, reader: int) -> int:
+def _wait(child: int, heartbeat: Heartbeat) -> int:
     """Wait for a child, pass signals on to it, and return the exit code."""
+    heartbeat.start()
     received: list[int] = []
 
     def forward(number: int, _: FrameType | None) -> None:
@@ -115,6 +105,7 @@ def _wait(child: int, reader: int) -> int:
 
     # the child is not reaped before the handlers are off: its number may be given away then
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    heartbeat.end()
     for number in (*SIGNALS, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -122,10 +113,9 @@ def _wait(child: int, reader: int) -> int:
         return code
     if code < 0:
         _remove_temporary_folders(child)
-    messages = os.read(reader, 16 * MAX_MESSAGE_BYTES).decode(errors="replace").split("\0")[:-1]
     if received:
         code = -received[0]
-        message = messages[-1] if messages else NOTHING_COMPUTED
+        message = heartbeat.messages[-1] if heartbeat.messages else NOTHING_COMPUTED
     elif code == -signal.SIGKILL:
         message = f"the system killed the run, probably for lack of memory; {RESUME_ADVICE}"
     else:

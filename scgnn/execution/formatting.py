@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"  # of log.txt
+
 
 def format_number(
     value: float | None, uncertainty: float | None = None, *, sign: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+NOT_ON_CONSOLE = {"not_on_console": True}  # attribute of log records that are for log.txt only
 OUTSIDE_PIPELINE = -1  # in place of the iteration of a stage such as reading
 
 

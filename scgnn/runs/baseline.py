@@ -13,14 +13,14 @@ from scgnn.evaluation import ImputationTargets, prepare_imputation_targets
 from scgnn.evaluation.scores import SCORES
 from scgnn.execution.cache import StageCache
 from scgnn.execution.formatting import format_count, format_number
-from scgnn.execution.progress import ProgressListener, use_progress
+from scgnn.execution.progress import NOT_ON_CONSOLE, ProgressListener, use_progress
 from scgnn.execution.stages import Stages
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
 from scgnn.runs.prepared_data import PreparedData
 from scgnn.runs.results import RunResult
 from scgnn.runs.run import compute
-from scgnn.runs.warning_signs import NOT_ON_CONSOLE, compare_with_baseline
+from scgnn.runs.warning_signs import compare_with_baseline
 
 log = logging.getLogger("scgnn")
 

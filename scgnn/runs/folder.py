@@ -19,6 +19,7 @@ from scgnn.execution.files import (
     remove_temporary_files,
     write_atomic,
 )
+from scgnn.execution.formatting import LOG_FORMAT
 from scgnn.interface import by_interface
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe, to_yaml
@@ -93,7 +94,7 @@ def locked_folder(out: Path) -> Iterator[None]:
         raise UserError(f"{out / LOCK_FILENAME}: {problem}; remove it") from None
     remove_temporary_files(out)
     handler = LogFileHandler(out / LOG_FILENAME, encoding="utf-8", errors="backslashreplace")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
     log.addHandler(handler)
     try:
         yield

@@ -24,6 +24,7 @@ from scgnn.evaluation import (
     score_imputation,
     unflatten_scores,
 )
+from scgnn.execution.progress import NOT_ON_CONSOLE
 from scgnn.execution.resources import PeakMemory, hold_threads
 from scgnn.execution.stages import Stages, stage
 from scgnn.field_types import DatasetSize
@@ -34,7 +35,7 @@ from scgnn.runs.folder import make_paths_absolute
 from scgnn.runs.preflight import preflight
 from scgnn.runs.prepared_data import PreparedData
 from scgnn.runs.results import Metrics, RunResult, annotate
-from scgnn.runs.warning_signs import NOT_ON_CONSOLE, list_warnings
+from scgnn.runs.warning_signs import list_warnings
 from scgnn.seeding import isolate_third_party_code, seed_for
 from scgnn.state import State, to_dense
 from scgnn.training.collectives import communicator

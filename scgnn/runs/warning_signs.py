@@ -9,7 +9,6 @@ from scgnn.execution.formatting import format_number
 from scgnn.pipelines import Pipeline
 from scgnn.state import State
 
-NOT_ON_CONSOLE = {"not_on_console": True}  # attribute of log records that are for log.txt only
 MIN_BASELINE_ARI = 0.1  # below, the labels are not those of clusters
 
 

@@ -20,13 +20,13 @@ from scgnn.signals import defer_signals
 KEPT = "interrupted: finished stages are in out; rerun with --resume to continue"
 SCRIPT = """
 import os, signal, sys, time
-from scgnn.cli import watch
+from scgnn.cli import heartbeat, watch
 
 watch.GRACE_SECONDS = 0.3
 
 def command():
-    watch.announce("first")
-    watch.announce("kept")
+    heartbeat.announce("first")
+    heartbeat.announce("kept")
     print(os.getpid(), flush=True)
     {body}
 
@@ -36,7 +36,7 @@ HOLD = "sum(range(10**12))  # holds the interpreter, as Leiden does"
 END = """try:
         time.sleep(60)
     except KeyboardInterrupt:
-        watch.announce("")  # has printed its sentence
+        heartbeat.announce("")  # has printed its sentence
         time.sleep(0.1)
         sys.exit(130)"""
 SILENT = """try:
@@ -104,7 +104,7 @@ LOST = """class Slow:
         Slow()
         time.sleep(60)
     except KeyboardInterrupt:
-        watch.announce("")
+        heartbeat.announce("")
         sys.exit(130)"""
 
 
