@@ -92,7 +92,7 @@ class Heartbeat(threading.Thread):
         self.stage, self.log_file = "", b""
         self.start_time = self.line_time = self.alive_time = time.monotonic()
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Handle the messages that were sent, then end."""
         os.write(self.writer, END + b"\0")
         self.join()

@@ -105,7 +105,7 @@ def _wait(child: int, heartbeat: Heartbeat) -> int:
 
     # the child is not reaped before the handlers are off: its number may be given away then
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    heartbeat.end()
+    heartbeat.stop()
     for number in (*SIGNALS, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

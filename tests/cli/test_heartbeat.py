@@ -114,7 +114,7 @@ def test_nothing_is_printed_where_no_log_exists_and_no_stage_runs(make_heartbeat
     beat, _ = make_heartbeat(terminal=terminal)
     report_stage("")
     beat.start()
-    beat.end()
+    beat.stop()
     assert not beat.is_alive()
     assert (beat.stage, beat.log_file) == ("", b"")
     beat._append_to_log("a log that does not exist is not created")
@@ -125,7 +125,7 @@ def test_announced_messages_are_read_in_order_before_the_end(make_heartbeat):
     beat.start()
     for text in ("first", "λ", "kept"):
         heartbeat.announce(text)
-    beat.end()
+    beat.stop()
     assert beat.messages == ["first", "λ", "kept"]
 
 

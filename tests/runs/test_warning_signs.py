@@ -183,7 +183,7 @@ def test_the_baseline_is_pca_leiden_on_the_cells_of_the_run(make_counts, reduced
     assert len(cells) == 71
     cache = StageCache(tmp_path / "cache")
     cache.prepare()
-    found = baseline.compute_baseline(result, cache).baseline
+    scored = baseline.compute_baseline(result, cache).baseline
     alone = {"data.transforms.filter.min_gene_fraction": 0.0, "seed": 3}
     expected = scgnn.run(
         "pca_leiden",
@@ -193,10 +193,10 @@ def test_the_baseline_is_pca_leiden_on_the_cells_of_the_run(make_counts, reduced
     scores = score_against_labels(
         adata[cells].obs["group"].to_numpy(object), expected.obs["scgnn"].cat.codes.to_numpy()
     )
-    assert found["ari"] == scores["ari"] and found["nmi"] == scores["nmi"]
-    assert found["n_clusters"] == expected.obs["scgnn"].nunique()
+    assert scored["ari"] == scores["ari"] and scored["nmi"] == scores["nmi"]
+    assert scored["n_clusters"] == expected.obs["scgnn"].nunique()
     n_files = len(list(tmp_path.rglob("*.npz")))
-    assert n_files and baseline.compute_baseline(result, cache).baseline["ari"] == found["ari"]
+    assert n_files and baseline.compute_baseline(result, cache).baseline["ari"] == scored["ari"]
     assert len(list(tmp_path.rglob("*.npz"))) == n_files  # all stages were cached
 
 
