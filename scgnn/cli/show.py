@@ -29,10 +29,17 @@ def show(
         from scgnn.recipe.load import is_recipe_path, list_bundled_recipes
         from scgnn.registry.kinds import kinds
 
+        from scgnn.study.load import is_study
+
     if target in kinds():
         raise UserError(
             f"'{target}' is a kind of component: use 'scgnn-recipe list {target}' to list its "
             f"components, or 'scgnn-recipe show {target}.NAME' to describe one"
+        )
+    if is_study(target):
+        raise UserError(
+            f"'{target}' is a study: use 'scgnn-recipe check {target}' to list its variants, or "
+            "'scgnn-recipe show RECIPE' for a recipe"
         )
     if "." in target and not is_recipe_path(target) and target not in list_bundled_recipes():
         try:

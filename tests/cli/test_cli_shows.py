@@ -166,3 +166,14 @@ def test_doctor_says_what_to_do_about_what_does_not_work(run_cli, monkeypatch):
         "FAIL dgl              OSError: libdgl.so: cannot open shared object file"
     )
     assert "pip install dgl==1.1.3" in line
+
+
+@pytest.mark.parametrize("name", ["components", "own.yaml"])
+def test_show_says_what_a_study_is(run_cli, work_dir, name):
+    (work_dir / "own.yaml").write_text("base: pca_leiden\nseeds: 2\n")
+    result = run_cli("show", name)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"'{name}' is a study: use 'scgnn-recipe check {name}' to list its variants, or "
+        "'scgnn-recipe show RECIPE' for a recipe\n"
+    )
