@@ -28,7 +28,6 @@ def show(
         from scgnn.recipe.describe import describe, describe_component
         from scgnn.recipe.load import is_recipe_path, list_bundled_recipes
         from scgnn.registry.kinds import kinds
-
         from scgnn.study.load import is_study
 
     if target in kinds():
