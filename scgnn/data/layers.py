@@ -89,7 +89,7 @@ def choose_layer(
         advice = "set data.layer to one of these"
         raise InputError(f"{source}: {problem}, but {', '.join(candidates)} do: {advice}")
     if candidates and candidates[0] not in PARTIAL_LAYERS:
-        log.warning(f"{source}: {problem}, so '{candidates[0]}' is used, which does (data.layer)")
+        log.warning(f"{source}: {problem}, so '{candidates[0]}' is used, which holds counts")
         return candidates[0]
     if MAIN not in layers:
         advice = "set data.layer to the one to use" if layers else "provide counts"

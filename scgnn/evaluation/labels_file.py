@@ -22,6 +22,7 @@ from scgnn.errors import InputError
 log = logging.getLogger("scgnn")
 
 MAX_LINES = 10_000_000
+MAX_SHOWN = 8  # columns in a message
 
 
 def read_labels_file(file: str, column: str | None, cells: Sequence[str]) -> np.ndarray:
@@ -42,14 +43,8 @@ def read_labels_file(file: str, column: str | None, cells: Sequence[str]) -> np.
         The file cannot be read, has no such column, names none of the cells, or gives a cell two
         labels.
     """
-    rows = _read_rows(file)
-    known = set(map(str, cells))
-    width = Counter(map(len, rows[1:] or rows)).most_common(1)[0][0]
-    ragged = next((i for i, row in enumerate(rows[1:], 2) if len(row) != width), None)
-    if ragged is not None or width < 2:
-        place = f"line {ragged} differs in its number of columns" if ragged else "it has one column"
-        raise InputError(f"{file} is not a table of cells and labels, because {place}")
-    header = rows[0] if len(rows[0]) == width else ["", *rows[0]]
+    header, rows = _read_table(file)
+    known, width = set(map(str, cells)), len(header)
     has_header = not known & set(header)
     body = rows[1:] if has_header else rows
     n_known = [sum(row[i] in known for row in body) for i in range(width)]
@@ -68,6 +63,37 @@ def read_labels_file(file: str, column: str | None, cells: Sequence[str]) -> np.
     if n_unlabeled := len(known - set(labels)):
         log.warning(f"{file} has no line for {n_unlabeled:,} of {len(known):,} cells")
     return np.array([labels.get(str(cell), "") for cell in cells], dtype=object)
+
+
+def check_labels_file(file: str, column: str | None) -> None:
+    """Check a file of labels without the data.
+
+    Parameters
+    ----------
+    file
+        Text table, plain or .gz, with names of cells in one column.
+    column
+        Column of the labels; None is the only other one.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is not a table, or has no such column.
+    """
+    header, _ = _read_table(file)
+    if len(header) > 2:  # of two columns, one is that of the labels, whatever it is called
+        _find_label_column(file, header, list(range(1, len(header))), column)
+
+
+def _read_table(file: str) -> tuple[list[str], list[list[str]]]:
+    """Return the fields of the first line, which may be a header, and those of all lines."""
+    rows = _read_rows(file)
+    width = Counter(map(len, rows[1:] or rows)).most_common(1)[0][0]
+    ragged = next((i for i, row in enumerate(rows[1:], 2) if len(row) != width), None)
+    if ragged is not None or width < 2:
+        place = f"line {ragged} differs in its number of columns" if ragged else "it has one column"
+        raise InputError(f"{file} is not a table of cells and labels, because {place}")
+    return (rows[0] if len(rows[0]) == width else ["", *rows[0]]), rows
 
 
 def _read_rows(file: str) -> list[list[str]]:
@@ -91,6 +117,7 @@ def _find_label_column(file: str, header: list[str], others: list[int], column: 
     if not header:
         problem = f"{file} has {len(others)} columns beside the names of the cells, and no header"
         raise InputError(f"{problem}: name the columns in the first line")
-    available = ", ".join(f"'{header[i]}'" for i in others)
+    shown = [f"'{header[i]}'" for i in others[:MAX_SHOWN]]
+    available = ", ".join(shown) + ", …" * (len(others) > MAX_SHOWN)
     problem = f"{file} has no column '{column}'" if column else f"{file} has several columns"
     raise InputError(f"{problem}: set data.labels_key to one of {available}")

@@ -21,6 +21,7 @@ from scgnn.recipe.merge import assign, merge, raise_problem
 from scgnn.recipe.plain_tree import from_plain
 from scgnn.recipe.recipe import Recipe
 from scgnn.recipe.yaml_tree import (
+    DATA_SUFFIXES,
     Node,
     SourceLocation,
     check_key,
@@ -35,7 +36,6 @@ from scgnn.registry.kinds import kinds
 
 MAX_BASE_DEPTH = 10  # recipes linked by ``base:``
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
-DATA_SUFFIXES = (".h5ad", ".h5mu", ".h5", ".loom", ".zarr", ".csv", ".tsv", ".txt", ".mtx", ".gz")
 
 
 def get_recipes_folder() -> Path:

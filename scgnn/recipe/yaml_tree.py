@@ -17,6 +17,7 @@ import yaml
 from scgnn.arguments import read_text_file, shorten
 from scgnn.errors import RecipeError, UserError
 
+DATA_SUFFIXES = (".h5ad", ".h5mu", ".h5", ".loom", ".zarr", ".csv", ".tsv", ".txt", ".mtx", ".gz")
 MAX_NODES = 20_000  # values, aliases expanded
 MAX_DEPTH = 40
 MAX_KEY_LENGTH = 200
@@ -151,6 +152,8 @@ def load_yaml(path: Path) -> Node:
     RecipeError
         The file cannot be read or is not a YAML mapping.
     """
+    if path.name.lower().endswith(DATA_SUFFIXES) and path.exists():
+        raise make_error(path, f"is a data file and not a recipe; use RECIPE --data {path}")
     try:
         text = read_text_file(path)
     except UserError as error:

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scgnn.recipe.load import DATA_SUFFIXES, is_data_path
-from scgnn.recipe.yaml_tree import dump_flow_yaml
+from scgnn.recipe.load import is_data_path
+from scgnn.recipe.yaml_tree import DATA_SUFFIXES, dump_flow_yaml
 
 DATA_PATHS = ("data.reader", "data")  # settings whose values are data sets
 

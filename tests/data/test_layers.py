@@ -53,7 +53,7 @@ FOUND = {
 def test_counts_are_found(case, caplog):
     adata, expected = FOUND[case]
     assert find_counts(adata, "auto", "x.h5ad") == expected
-    is_said = f"'{expected}' is used, which does (data.layer)" in caplog.text
+    is_said = f"'{expected}' is used, which holds counts" in caplog.text
     assert is_said == (expected != "X")
 
 

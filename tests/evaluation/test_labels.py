@@ -114,3 +114,21 @@ def test_fewer_than_three_cells_after_filtering_are_refused():
     counts[:2] = 3
     with pytest.raises(InputError, match="2 of 40 cells remain after filtering: at least 3"):
         scgnn.run("pca_leiden", ad.AnnData(counts))
+
+
+def test_check_reads_the_file_of_labels(run_cli, work_dir):
+    (work_dir / "l.csv").write_text("cell,a,b\nx,1,2\ny,3,4\n")
+    result = run_cli("check", "pca_leiden", "--labels-file", "l.csv", "--labels-key", "type")
+    assert result.exit_code == 2
+    assert "l.csv has no column 'type': set data.labels_key to one of 'a', 'b'" in result.stderr
+    result = run_cli("check", "pca_leiden", "--labels-file", "l.csv", "--labels-key", "b")
+    assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["x.h5ad", "folder/x.csv"])
+def test_data_in_place_of_a_recipe_are_named(run_cli, work_dir, name):
+    (work_dir / "folder").mkdir()
+    (work_dir / name).write_text("a,b\n")
+    result = run_cli("run", f"./{name}")
+    assert result.exit_code == 2
+    assert f"{name}: is a data file and not a recipe; use RECIPE --data {name}" in result.stderr
