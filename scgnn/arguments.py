@@ -66,7 +66,10 @@ def is_anndata(value: object) -> bool:
 def check_anndata(value: object) -> None:
     """Raise InputError unless an argument is an AnnData."""
     if not is_anndata(value):
-        raise InputError(f"expected an AnnData, cells x genes, not a {type(value).__name__}")
+        problem = f"expected an AnnData, cells x genes, not a {type(value).__name__}"
+        is_path = isinstance(value, str | os.PathLike)
+        advice = "; to read a file, use scgnn.run(RECIPE, data__reader=PATH)" if is_path else ""
+        raise InputError(f"{problem}{advice}")
 
 
 def check_local_path(path: str | os.PathLike[str]) -> None:

@@ -27,6 +27,7 @@ from scgnn.runs.folder import check_locked, open_output_folder
 from scgnn.runs.original_format import write_scgnn_csv
 from scgnn.runs.results import RunResult, build_text_files, list_metrics
 from scgnn.runs.run import add_costs, execute, read_from_memory
+from scgnn.study.load import is_study
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -147,6 +148,8 @@ def run(
     configure_process()
     if is_anndata(recipe):
         raise UserError('recipe: it comes before the data, as in scgnn.run("scgnn", adata)')
+    if isinstance(recipe, str | os.PathLike) and is_study(str(recipe)):
+        raise UserError(f"recipe: {recipe} is a study; use scgnn.run_study")
     for name in changes:
         if re.split(r"__|\.", name)[0] not in RECIPE_KEYS:
             raise RecipeError([format_unknown_name("argument", name, KEYWORDS, " of run()")])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import scgnn
+from scgnn.errors import InputError, UserError
 from scgnn.interface import by_interface, use_command_line
 
 pytestmark = pytest.mark.usefixtures("work_dir")
@@ -134,3 +135,15 @@ def test_the_same_messages_name_options_in_the_command(run_rejected):
     )
     *_, line = run_rejected("run", "published_code", "--scheduler", "nowhere")
     assert line.startswith("--scheduler nowhere: not an address")
+
+
+@pytest.mark.parametrize("name", ["components", "own.yaml"])
+def test_a_study_in_place_of_a_recipe_is_named(work_dir, name):
+    (work_dir / "own.yaml").write_text("base: pca_leiden\nseeds: 2\n")
+    with pytest.raises(UserError, match=f"^recipe: {name} is a study; use scgnn.run_study$"):
+        scgnn.run(name)
+
+
+def test_a_path_in_place_of_data_is_named():
+    with pytest.raises(InputError, match=r"not a str; to read a file, use scgnn.run.RECIPE, data"):
+        scgnn.run("pca_leiden", "counts.h5ad")
