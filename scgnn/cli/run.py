@@ -222,9 +222,15 @@ def _run_recipe(
                 result = replace(result, recipe_name=recipe_name)
                 result, files = write_folder(result, folder, name if export else "")
                 message = f"interrupted: the results in {out} are complete, without the baseline"
+                is_interrupted = False
                 if baseline:
                     announce(message)
-                    result = add_baseline(result, folder, cache)
+                    try:
+                        result = add_baseline(result, folder, cache)
+                    except KeyboardInterrupt:
+                        is_interrupted = True
+            if is_interrupted:  # now that the folder is complete
+                raise RunInterruptedError(message)
         except KeyboardInterrupt:
             if is_distributed:
                 raise

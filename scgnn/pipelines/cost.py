@@ -18,10 +18,11 @@ from scgnn.training.settings import Training
 
 REFERENCE_FLOPS = 95e9  # a second, of one thread of the reference machine
 SECONDS_PER_ELEMENT = 4e-9  # of cells x genes in an epoch, besides matrix products
-SECONDS_PER_WEIGHT = 1.4e-9  # in a step of Adam
+SECONDS_PER_WEIGHT = 2.5e-9  # in a step: gradient and Adam
 SECONDS_PER_STEP = 7e-4  # calls of torch
 IMPORT_SECONDS = 1.0  # before the first training
-ACTIVE_FRACTION = 0.45  # of the weights of a ReLU autoencoder, on average over a training
+ACTIVE_FRACTION = 0.45  # of the weights of a ReLU autoencoder, once units are inactive
+ALL_ACTIVE_EPOCHS = 100  # of a first training, before units are inactive
 EPOCHS_PER_PATIENCE = 6  # until the validation loss stops improving
 EXPECTED_CLUSTERS = 10
 
@@ -49,7 +50,13 @@ def estimate_stages(pipeline: Any, size: DatasetSize) -> Iterator[tuple[str, int
     if (model := pipeline.ltmg_model()) is not None:
         yield "LTMG", 1, model.estimate_cost(size)
 
-    def train(stage: str, training: Training, n_repeats: int = 1, n_parts: int = 1) -> Any:
+    def train(
+        stage: str,
+        training: Training,
+        n_repeats: int = 1,
+        n_parts: int = 1,
+        is_first: bool = False,
+    ) -> Any:
         n_stored = 2 + (n_repeats > 1)
         memory_mb = n_stored * stored_mb + 28e-6 * min(n, training.batch_size) * n_genes
         hidden = (*pipeline.feature_encoder.estimate_widths(n_genes)[1:], *decoder_widths)
@@ -57,11 +64,12 @@ def estimate_stages(pipeline: Any, size: DatasetSize) -> Iterator[tuple[str, int
             MEGABYTES_PER_UNIT * min(n, training.batch_size) * max(sum(hidden) - n_genes, 0)
         )
         memory_mb += _estimate_weight_memory((n_genes, *hidden, n_genes))
-        seconds = estimate_training(training, pipeline.feature_encoder, n, n_genes, n_parts)
+        args = training, pipeline.feature_encoder, n, n_genes, n_parts, is_first
+        seconds = estimate_training(*args)
         return stage, n_repeats, Cost(seconds, memory_mb)
 
     if decoder is not None:
-        yield train("feature autoencoder", pipeline.feature_training)
+        yield train("feature autoencoder", pipeline.feature_training, is_first=True)
         if n_iterations:
             yield train("feature autoencoder", pipeline.iteration_training, n_iterations)
             if pipeline.cluster_autoencoders:
@@ -90,15 +98,37 @@ def estimate_stages(pipeline: Any, size: DatasetSize) -> Iterator[tuple[str, int
 
 
 def estimate_training(
-    training: Training, encoder: Any, n_cells: int, n_genes: int, n_parts: int = 1
+    training: Training,
+    encoder: Any,
+    n_cells: int,
+    n_genes: int,
+    n_parts: int = 1,
+    is_first: bool = True,
 ) -> float:
-    """Return the seconds of training an autoencoder, or one for each part of the cells."""
+    """Return the seconds of training an autoencoder, or one for each part of the cells.
+
+    Parameters
+    ----------
+    training
+        Epochs, batches and penalties.
+    encoder
+        Encoder of the autoencoder; its decoder is as large.
+    n_cells, n_genes
+        Size of the data.
+    n_parts
+        Number of parts of the cells.
+    is_first
+        Whether the weights are new, so that no unit is inactive yet.
+    """
     widths = encoder.estimate_widths(n_genes)
     n_weights = 2 * sum(a * b for a, b in pairwise(widths)) or n_genes
     n_first = math.prod(widths[:2])  # of the first layer, whose input needs no gradient
     has_inactive = getattr(encoder, "output_activation", None) == "relu"
     is_penalized = training.l1 or training.l2
-    active = ACTIVE_FRACTION if has_inactive and not is_penalized else 1.0
+    active = 1.0
+    if has_inactive and not is_penalized:
+        n_all_active = min(ALL_ACTIVE_EPOCHS, training.epochs) if is_first else 0
+        active -= (1 - ACTIVE_FRACTION) * (1 - n_all_active / training.epochs)
     flops = REFERENCE_FLOPS * (2.0 if training.precision == "bfloat16" else 1.0)
     n_steps, n_trained = n_parts * math.ceil(n_cells / n_parts / training.batch_size), n_cells
     if training.steps_per_epoch is not None and training.steps_per_epoch < n_steps:

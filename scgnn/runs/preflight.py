@@ -56,12 +56,12 @@ def format_estimate(recipe: Recipe) -> str:
 
 
 def summarize_estimate(estimates: dict[str, StageEstimate]) -> str:
-    """Return the time and memory of all stages as ``roughly 3 min and 800 MB on one thread …``."""
+    """Return the time and memory of all stages as ``roughly 3 min and 800 MB on …``."""
     duration, megabytes = format_duration(total_seconds(estimates)), peak_memory_mb(estimates)
-    cost = f"roughly {duration} and {megabytes:,.0f} MB on one thread"
+    cost = f"roughly {duration} and {megabytes:,.0f} MB on one thread of an idle machine"
     has_iterations = any(stage.n_repeats > 1 for stage in estimates.values())
     condition = " if every iteration runs" if has_iterations else ""
-    return f"{cost}{condition}, excluding reading and writing"
+    return f"{cost}{condition}"
 
 
 def preflight(recipe: Recipe, size: DatasetSize, force: bool) -> None:

@@ -130,7 +130,7 @@ def test_the_command_prints_and_writes_the_baseline_and_the_warnings(run_small):
     n_clusters = str(metrics["n_clusters"]), str(metrics["baseline"]["n_clusters"])
     assert ["clusters", *n_clusters] in lines
     assert sum(line[:1] == ["ARI"] for line in lines) == 2  # this run's, and both
-    assert " baseline pca_leiden " in page
+    assert " baseline this run pca_leiden clusters " in page
     for warning in metrics["warnings"]:
         assert f"warning: {warning}\n" in done.stdout
         assert f"Warning: {warning}." in page

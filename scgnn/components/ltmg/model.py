@@ -37,7 +37,7 @@ from scgnn.field_types import (
     RepeatCount,
 )
 
-SECONDS_PER_GENE = 1.5e-3  # expressed in 250 cells, for the cost estimate
+SECONDS_PER_GENE = 2.2e-3  # expressed in 250 cells, for the cost estimate
 
 
 @dataclass(frozen=True)
