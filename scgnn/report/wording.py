@@ -16,7 +16,7 @@ from scgnn.study.wording import describe_comparisons
 if TYPE_CHECKING:
     from scgnn.study.spec import Study
 
-DATA_WITHOUT_FILE = {"demo": "simulated counts", "in_memory": "data in memory"}  # by reader
+DATA_WITHOUT_FILE = {"demo": "simulated counts", "in_memory": "AnnData in memory"}  # by reader
 
 
 def describe_pipeline(pipeline: Component) -> str:

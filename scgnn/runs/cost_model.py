@@ -72,12 +72,10 @@ def estimate_stages(
         mean_seconds = slowdown * sum(seconds) / len(repeats)
         estimates[stage] = StageEstimate(len(repeats), mean_seconds, base_mb + max(memory_mb))
     if estimates:
-        n_imputed = (
-            size.n_cells * n_genes * (getattr(recipe.pipeline, "imputation", None) is not None)
-        )
-        seconds = COMMAND_SECONDS + SECONDS_PER_STORED_VALUE * size.n_nonzeros
-        seconds += SECONDS_PER_IMPUTED_VALUE * n_imputed
-        estimates[COMMAND] = StageEstimate(1, slowdown * seconds, base_mb)
+        is_imputed = getattr(recipe.pipeline, "imputation", None) is not None
+        total = COMMAND_SECONDS + SECONDS_PER_STORED_VALUE * size.n_nonzeros
+        total += SECONDS_PER_IMPUTED_VALUE * size.n_cells * n_genes * is_imputed
+        estimates[COMMAND] = StageEstimate(1, slowdown * total, base_mb)
     return estimates
 
 

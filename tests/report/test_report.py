@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import shlex
 import shutil
 import subprocess
 
 import pytest
 
 import scgnn
+from scgnn.interface import use_command_line
 from scgnn.registry.plugin_files import load_file
 from scgnn.report.study import write_report
 from scgnn.study.result import StudyResult
@@ -192,12 +195,22 @@ def test_the_page_of_a_run(tmp_path, make_counts, reduced_budget, caplog):
     text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     page = ParsedPage(text)
     assert set(RUN_SECTIONS) <= set(page.ids)
-    assert "could not be drawn" not in text and not collect_warnings(caplog)
+    warnings = [record.getMessage() for record in collect_warnings(caplog)]
+    assert "could not be drawn" not in text
+    assert [warning.split(": ")[0] for warning in warnings] == [
+        "5 of 8 units of the feature embedding are 0 in every cell",
+        "the iterations ended at their limit, 2, without convergence",
+    ]
     assert "ltmg" in page.ids
     for word in (
         "embedding, PCA",
         "clusters by iteration",
         "max_iterations: 2",
+        "scgnn_quick on AnnData in memory",
+        "recipe scgnn_quick: scgnn (feature encoder mlp; ",
+        "data AnnData in memory date 20",
+        "command scgnn.run in Python",
+        *(f"Warning: {warning}." for warning in warnings),
     ):
         assert word in page.text
     assert "true, group" not in page.text  # true labels are for scores alone
@@ -211,6 +224,39 @@ def test_the_page_of_a_run_lists_the_versions_of_plug_ins(tmp_path, make_counts,
     scgnn.run(recipe, make_counts(n_cells=60), out=tmp_path / "out")
     page = ParsedPage((tmp_path / "out" / "report.html").read_text(encoding="utf-8"))
     assert f"clusterer.lump {lump_plugin.name}, code " in page.text
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("my cells.h5ad", "my cells.h5ad"), ("a<b>&c.h5ad", "a<b>&c.h5ad"), ("ä.h5ad", "ä.h5ad")],
+)
+def test_the_page_of_a_command_has_file_recipe_and_command(
+    run_cli, make_counts, work_dir, name, title
+):
+    make_counts(n_cells=60).write_h5ad(name)
+    (work_dir / "mine.yaml").write_text("base: pca_leiden")
+    assert run_cli("run", "mine.yaml", "--data", name, "--out", "the output").exit_code == 0
+    text = (work_dir / "the output" / "report.html").read_text(encoding="utf-8")
+    page = ParsedPage(text).text
+    path = shlex.quote(name)
+    assert f"mine on {title}: scgnn run" in page
+    assert "recipe mine: single_pass (" in page
+    assert f" data {work_dir / name} date 20" in page
+    assert f" command scgnn-recipe run mine.yaml --data {path} --out 'the output'" in page
+    metrics = json.loads((work_dir / "the output" / "metrics.json").read_text())
+    assert metrics["recipe"] == "mine"
+
+
+def test_the_page_of_a_study_has_data_date_and_command(study, tmp_path, monkeypatch):
+    page, _ = render_page(make_study_result(study, tmp_path / "a"))
+    assert re.search(r"data simulated counts date 20\d\d-\d\d-\d\d \d\d:\d\d", page.text)
+    assert "command scgnn.run_study in Python" in page.text
+    monkeypatch.setattr(
+        "sys.argv", ["x", "run", "my study.yaml", b"\xff.h5ad".decode(errors="surrogateescape")]
+    )
+    with use_command_line():
+        page, _ = render_page(make_study_result(study, tmp_path / "b"))
+    assert "command scgnn-recipe run 'my study.yaml' '\\udcff.h5ad'" in page.text
 
 
 def test_the_page_of_a_run_in_one_pass(tmp_path, make_counts):
