@@ -38,9 +38,32 @@ from scgnn.study.workers import Requirements, WorkerPool
 log = logging.getLogger("scgnn")
 
 
+def _load(
+    study: Study | str | Path | Mapping[str, Any],
+    data: Sequence[str | Path] | Mapping[str, str | Path],
+    labels_key: str | None,
+    labels_file: str | Path | None,
+    seeds: Sequence[int],
+) -> Study:
+    options = {"labels_key": labels_key, "labels_file": labels_file}
+    labels = {name: os.fspath(value) for name, value in options.items() if value is not None}
+    if isinstance(study, Study):
+        for name, value in {**labels, "data": data, "seeds": seeds}.items():
+            if len(value):
+                raise UserError(f"{name}: the study is loaded already; give it to load_study")
+        return study
+    changes = {f"data.{name}": value for name, value in labels.items()}
+    names = {f"data.{name}": name for name in labels}
+    return load_study(study, changes, data=data, seeds=seeds, names=names)
+
+
 def run_study(
     study: Study | str | Path | Mapping[str, Any],
     *,
+    data: Sequence[str | Path] | Mapping[str, str | Path] = (),
+    labels_key: str | None = None,
+    labels_file: str | Path | None = None,
+    seeds: Sequence[int] = (),
     out: str | Path | None = None,
     jobs: int | None = None,
     threads: int = 1,
@@ -63,6 +86,14 @@ def run_study(
     ----------
     study
         Path, mapping or :class:`~scgnn.study.spec.Study`.
+    data
+        Files of counts in place of those in the study, or such files by name.
+    labels_key
+        Column of ``obs``, or of ``labels_file``, with true labels, for scores only.
+    labels_file
+        Text table with the names of cells and their true labels.
+    seeds
+        Seeds in place of those in the study.
     out
         Folder; by default ``runs/NAME``.
     jobs
@@ -107,8 +138,7 @@ def run_study(
         if value is not None and (not isinstance(value, Integral) or value < 1):
             raise UserError(f"{name}: must be a positive integer, not {value!r}")
     configure_process()
-    if not isinstance(study, Study):
-        study = load_study(study)
+    study = _load(study, data, labels_key, labels_file, seeds)
     folder = select_study_folder(Path("runs") / study.name, study, resume) if out is None else out
     folder, progress = Path(folder), progress or StudyProgress()
     if cache is not None:

@@ -10,6 +10,7 @@ import pytest
 import scgnn
 from scgnn.errors import InputError, UserError
 from scgnn.interface import by_interface, use_command_line
+from scgnn.recipe.load import load_recipe
 
 pytestmark = pytest.mark.usefixtures("work_dir")
 STUDY = {"base": "random", "seeds": 2, "controls": []}
@@ -147,3 +148,14 @@ def test_a_study_in_place_of_a_recipe_is_named(work_dir, name):
 def test_a_path_in_place_of_data_is_named():
     with pytest.raises(InputError, match=r"not a str; to read a file, use scgnn.run.RECIPE, data"):
         scgnn.run("pca_leiden", "counts.h5ad")
+
+
+def test_data_labels_and_seeds_of_a_study_in_python(work_dir):
+    load_recipe("pca_leiden").data.reader().write_h5ad("own.h5ad")
+    options = {"data": ["own.h5ad"], "labels_key": "group", "seeds": [3]}
+    result = scgnn.run_study(STUDY | {"base": "random"}, **options, jobs=1)
+    assert result.study.runs[0].recipe.data.labels_key == "group"
+    assert [run.recipe.seed for run in result.study.runs] == [3]
+    study = scgnn.load_study(STUDY)
+    with pytest.raises(UserError, match=r"^labels_key: the study is loaded already; give it to lo"):
+        scgnn.run_study(study, labels_key="group")
