@@ -62,8 +62,8 @@ def _interrupt(*_: object) -> None:
 def _interrupt_again(unraisable: Any) -> None:
     """Interrupt once more if an interruption was lost, as it is in destructors and callbacks."""
     if unraisable.exc_type is KeyboardInterrupt:
-        signal.signal(signal.SIGINT, _interrupt)
-        threading.Timer(RETRY_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
+        signal.signal(signal.SIGALRM, _interrupt)  # a thread may start only after its time
+        signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
     else:
         sys.__unraisablehook__(unraisable)
 
