@@ -19,7 +19,7 @@ from scgnn.execution.files import write_files
 from scgnn.execution.progress import OUTSIDE_PIPELINE, get_progress
 from scgnn.execution.resources import configure_process
 from scgnn.execution.stages import Stages
-from scgnn.recipe.load import get_recipe_name, load_recipe
+from scgnn.recipe.load import get_recipe_name, list_bundled_recipes, load_recipe
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry.component import format_unknown_name
 from scgnn.runs.baseline import compute_baseline, has_baseline
@@ -27,7 +27,6 @@ from scgnn.runs.folder import check_locked, open_output_folder
 from scgnn.runs.original_format import write_scgnn_csv
 from scgnn.runs.results import RunResult, build_text_files, list_metrics
 from scgnn.runs.run import add_costs, execute, read_from_memory
-from scgnn.study.load import is_study
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -148,8 +147,11 @@ def run(
     configure_process()
     if is_anndata(recipe):
         raise UserError('recipe: it comes before the data, as in scgnn.run("scgnn", adata)')
-    if isinstance(recipe, str | os.PathLike) and is_study(str(recipe)):
-        raise UserError(f"recipe: {recipe} is a study; use scgnn.run_study")
+    if isinstance(recipe, str | os.PathLike) and str(recipe) not in list_bundled_recipes():
+        from scgnn.study.load import is_study
+
+        if is_study(str(recipe)):
+            raise UserError(f"recipe: {recipe} is a study; use scgnn.run_study")
     for name in changes:
         if re.split(r"__|\.", name)[0] not in RECIPE_KEYS:
             raise RecipeError([format_unknown_name("argument", name, KEYWORDS, " of run()")])
