@@ -86,7 +86,7 @@ def test_other_formats(tmp_path, name, seed):
         input_grid.are_compatible
     ),
 )
-@settings(max_examples=60, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=30, suppress_health_check=list(HealthCheck), deadline=None)
 def test_tables_with_several_faults(tmp_path_factory, seed, names):
     run_table(tmp_path_factory.mktemp("grid"), seed, names)
 
