@@ -30,7 +30,6 @@ def check(
 ) -> None:
     """Validate a recipe or a study and estimate its time and memory, without running it."""
     with suspend_gc(), lazy_import("torch"):
-        from scgnn.evaluation.labels_file import check_labels_file
         from scgnn.recipe.describe import describe_plan
         from scgnn.runs.preflight import check_all_fit_memory, format_estimate
         from scgnn.study.load import is_study
@@ -47,8 +46,9 @@ def check(
         arguments = (recipe, changes, data, labels_key, labels_file)
         recipes = [load_recipe_from_options(*arguments, check_files=True)]
         print(describe_plan(recipes[0]) + format_estimate(recipes[0]), end="")
-    for file, column in {(r.data.labels_file, r.data.labels_key) for r in recipes}:
-        if file is not None:
-            check_labels_file(file, column)
+    if any(complete.data.labels_file for complete in recipes):
+        from scgnn.evaluation.labels_file import check_labels_files
+
+        check_labels_files(complete.data for complete in recipes)
     check_all_fit_memory(recipes)
     print("all checks passed; nothing was run")

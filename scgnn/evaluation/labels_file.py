@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -18,6 +18,7 @@ from scgnn.components.readers.contract import (
 from scgnn.components.readers.delimited import iter_text_lines
 from scgnn.components.readers.table_layout import SEPARATORS, split_fields
 from scgnn.errors import InputError
+from scgnn.recipe.data import Data
 
 log = logging.getLogger("scgnn")
 
@@ -65,24 +66,18 @@ def read_labels_file(file: str, column: str | None, cells: Sequence[str]) -> np.
     return np.array([labels.get(str(cell), "") for cell in cells], dtype=object)
 
 
-def check_labels_file(file: str, column: str | None) -> None:
-    """Check a file of labels without the data.
-
-    Parameters
-    ----------
-    file
-        Text table, plain or .gz, with names of cells in one column.
-    column
-        Column of the labels; None is the only other one.
+def check_labels_files(settings: Iterable[Data]) -> None:
+    """Check the files of labels of several recipes without their data.
 
     Raises
     ------
     InputError
-        The file cannot be read, is not a table, or has no such column.
+        A file cannot be read, is not a table, or has no column of this name.
     """
-    header, _ = _read_table(file)
-    if len(header) > 2:  # of two columns, one is that of the labels, whatever it is called
-        _find_label_column(file, header, list(range(1, len(header))), column)
+    for file, column in {(data.labels_file, data.labels_key) for data in settings}:
+        header = [] if file is None else _read_table(file)[0]
+        if file is not None and len(header) > 2:  # of two columns, one is that of the labels
+            _find_label_column(file, header, list(range(1, len(header))), column)
 
 
 def _read_table(file: str) -> tuple[list[str], list[list[str]]]:

@@ -121,7 +121,7 @@ def test_cache_has_weights_and_no_matrix(lazy, make_small_changes, tmp_path):
     assert sizes == []
     stages = Stages(cache)
     second = execute(load_recipe("scgnn", make_small_changes("scgnn")), stages=stages).state
-    assert stages.n_from_cache == len(stages.costs)
+    assert stages.n_from_cache == len(stages.costs) - 1  # reading is timed and not stored
     np.testing.assert_array_equal(first.imputed.toarray(), second.imputed.toarray())
 
 
