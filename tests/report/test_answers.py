@@ -180,6 +180,7 @@ def test_the_base_alone_needs_no_comparable_score(tmp_path):
     assert describe_answers(result) == []
 
 
+@pytest.mark.slow
 def test_check_and_page_have_the_same_number_of_comparisons(tmp_path):
     study = make_study(vary=VARY, cross=CROSS, controls=["random"])
     page, _ = render_page(make_study_result(study, tmp_path, shift_run=shift_by_levels))

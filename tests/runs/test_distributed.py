@@ -188,6 +188,7 @@ def test_a_mistake_in_the_cells_of_one_ends_all_with_a_sentence(both, to_set_opt
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_annotation_that_an_h5ad_cannot_hold_is_converted(both, to_set_options, tmp_path):
     adata = CLEAR()
     with h5py.File(tmp_path / "clear.loom", "w") as file:

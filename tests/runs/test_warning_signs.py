@@ -139,6 +139,7 @@ def test_the_command_prints_and_writes_the_baseline_and_the_warnings(run_small):
     assert f"baseline pca_leiden: {n_clusters[1]} clusters, ARI " in log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "reason"),
     [

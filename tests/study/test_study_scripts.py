@@ -68,6 +68,7 @@ def run_script(folder, *command, text=None):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_script_without_guard_and_with_a_component_of_its_own(tmp_path):
     (tmp_path / "script.py").write_text(OWN)
     assert run_script(tmp_path, "script.py") == EXPECTED

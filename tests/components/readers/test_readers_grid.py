@@ -69,13 +69,13 @@ def run_format(folder, name, seed):
 
 
 @pytest.mark.parametrize("name", FAULTS)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(1))
 def test_tables_with_one_fault(tmp_path, name, seed):
     run_table(tmp_path, seed, [name])
 
 
 @pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_other_formats(tmp_path, name, seed):
     run_format(tmp_path, name, seed)
 
