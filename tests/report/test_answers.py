@@ -297,3 +297,6 @@ def test_a_shortened_change_keeps_its_value():
     names = [f"clusterer=leiden{{resolution: {r}, n_iterations: 10, seed: 1}}" for r in (0.5, 1.0)]
     first, second = shorten_names(names, 30)
     assert "resolution: 0.5" in first and "resolution: 1.0" in second
+
+
+pytestmark = pytest.mark.slow

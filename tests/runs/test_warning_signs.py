@@ -231,3 +231,6 @@ def test_studies_refuse_the_option(run_rejected):
     assert run_rejected("run", "components", "--no-baseline") == [
         "--no-baseline: only for recipes; studies compute no baseline beside their runs"
     ]
+
+
+pytestmark = pytest.mark.slow
