@@ -365,3 +365,6 @@ def test_runs_with_different_threads_are_refused():
         with pytest.raises(UserError, match=message), hold_threads(n + 1):
             pass
     assert torch.get_num_threads() == n
+
+
+pytestmark = pytest.mark.slow
