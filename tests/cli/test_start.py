@@ -113,3 +113,6 @@ def test_dgl_is_silent_and_writes_no_file(tmp_path, code):
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "pytorch\n", "")
     assert not (home / ".dgl").exists()
+
+
+pytestmark = pytest.mark.slow

@@ -323,3 +323,6 @@ def test_a_study_is_refused(second, monkeypatch, run_cli):
     done = run_cli("run", "components")
     assert done.exit_code == 2
     assert done.stderr == "torchrun: only for recipes; use --jobs or --scheduler for a study\n"
+
+
+pytestmark = pytest.mark.slow
