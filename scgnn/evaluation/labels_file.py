@@ -15,7 +15,7 @@ from scgnn.components.readers.contract import (
     resolve_file,
     translate_read_errors,
 )
-from scgnn.components.readers.delimited import iter_text_lines
+from scgnn.components.readers.delimited import MAX_SNIFFED_LINES, iter_text_lines
 from scgnn.components.readers.table_layout import SEPARATORS, split_fields
 from scgnn.errors import InputError
 from scgnn.recipe.data import Data
@@ -51,7 +51,8 @@ def read_labels_file(file: str, column: str | None, cells: Sequence[str]) -> np.
     n_known = [sum(row[i] in known for row in body) for i in range(width)]
     cell_column = int(np.argmax(n_known))
     if not n_known[cell_column]:
-        example = f"its first name is '{body[0][0]}', that of the data '{cells[0]}'"
+        first = body[0][0] if body else ""
+        example = f"its first name is '{first}', that of the data '{cells[0]}'"
         raise InputError(f"{file} names none of the cells ({example}): use the names of the data")
     others = [i for i in range(width) if i != cell_column]
     label_column = _find_label_column(file, header if has_header else [], others, column)
@@ -83,7 +84,7 @@ def check_labels_files(settings: Iterable[Data]) -> None:
 def _read_table(file: str) -> tuple[list[str], list[list[str]]]:
     """Return the fields of the first line, which may be a header, and those of all lines."""
     rows = _read_rows(file)
-    width = Counter(map(len, rows[1:] or rows)).most_common(1)[0][0]
+    width = _find_width(rows)
     ragged = next((i for i, row in enumerate(rows[1:], 2) if len(row) != width), None)
     if ragged is not None or width < 2:
         place = f"line {ragged} differs in its number of columns" if ragged else "it has one column"
@@ -95,12 +96,31 @@ def _read_rows(file: str) -> list[list[str]]:
     """Return the fields of all lines."""
     path = resolve_file(os.fspath(file))
     with translate_read_errors(path, "a table of labels"), open_maybe_gzip(path) as stream:
-        lines = list(islice(iter_text_lines(stream, path), MAX_LINES))
+        lines = list(islice(iter_text_lines(stream, path), MAX_LINES + 1))
     while len(lines) > 1 and lines[0].startswith("#"):
         lines.pop(0)
-    widths = {sep: len(split_fields(lines[-1], sep)) for sep in SEPARATORS.values()}
-    best = max(widths, key=lambda sep: (sep != " " and widths[sep] > 1, widths[sep]))
-    return [split_fields(line, best) for line in lines]
+    if not lines or len(lines) > MAX_LINES:
+        problem = f"has more than {MAX_LINES:,} lines" if lines else "is an empty file"
+        raise InputError(f"{file} {problem}: provide a table of cells and labels")
+    separator = _find_separator(lines[:MAX_SNIFFED_LINES])
+    return [split_fields(line, separator) for line in lines]
+
+
+def _find_separator(lines: list[str]) -> str:
+    """Return the separator that splits lines into the same number of columns, if any does."""
+
+    def rate(sep: str) -> tuple[bool, bool, int]:
+        rows = [split_fields(line, sep) for line in lines]
+        width = _find_width(rows)
+        is_equal = width > 1 and all(len(row) == width for row in rows[1:])
+        return is_equal, sep != " " and width > 1, width
+
+    return max(SEPARATORS.values(), key=rate)
+
+
+def _find_width(rows: list[list[str]]) -> int:
+    """Return the usual number of columns below the first line."""
+    return Counter(map(len, rows[1:] or rows)).most_common(1)[0][0]
 
 
 def _find_label_column(file: str, header: list[str], others: list[int], column: str | None) -> int:

@@ -52,12 +52,28 @@ def test_a_column_is_chosen_by_its_name(tmp_path):
         ("AAAC-1,T\nAAAC-1,B\n", "cell 'AAAC-1' has the labels 'T' and 'B': keep one of them"),
         ("cell,type\nAAAC-1,T\nCCCA-1\nGGGT-1,B\n", "because line 3 differs in its number of col"),
         ("AAAC-1\nCCCA-1\n", "because it has one column"),
+        ("cell,type\n", "names none of the cells .its first name is ''"),
+        ("\n\n", "is an empty file: provide a table of cells and labels"),
         ("AAAC-1,T,1\nCCCA-1,B,2\n", "2 columns beside the names of the cells, and no header"),
     ],
 )
 def test_an_unusable_file_is_refused(tmp_path, text, message):
     (tmp_path / "l.csv").write_text(text)
     with pytest.raises(InputError, match=message):
+        read_labels_file(str(tmp_path / "l.csv"), None, CELLS)
+
+
+def test_labels_can_contain_other_separators(tmp_path):
+    labels = ["CD4 T, naive", "B cell", "CD8 T, naive", "NK; CD56, bright"]
+    lines = [f"{cell}\t{label}" for cell, label in zip(CELLS, labels, strict=True)]
+    (tmp_path / "l.tsv").write_text("cell\ttype\n" + "\n".join(lines) + "\n")
+    assert list(read_labels_file(str(tmp_path / "l.tsv"), None, CELLS)) == labels
+
+
+def test_too_many_lines_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("scgnn.evaluation.labels_file.MAX_LINES", 4)
+    (tmp_path / "l.csv").write_text("cell,type\n" + "".join(f"{cell},T\n" for cell in CELLS))
+    with pytest.raises(InputError, match="has more than 4 lines: provide a table of cells and lab"):
         read_labels_file(str(tmp_path / "l.csv"), None, CELLS)
 
 

@@ -49,11 +49,11 @@ MAX_SNIFFED_LENGTH = 2**21  # characters, beyond the lines of the minimum
 class CSV(Reader):
     """Text table with names in the first line and first column, plain or .gz.
 
-    The header of the first column can be missing, as written by R, or the whole header or all names
-    of rows, which are then numbered. Columns and rows of text become annotation (``obs`` and
-    ``var``), as do numbers that are not counts (gene lengths, totals per cell, …), which are
-    detected from their names and values and logged. Three columns of cells, genes and counts, one
-    line for each count, are read, too. The file is read line by line into a sparse matrix.
+    The header of the first column can be missing, as written by R. If the header or the row names
+    are missing, cells or genes are numbered. Columns and rows of text are stored as annotation in
+    ``obs`` and ``var``, as are numbers that are not counts (gene lengths, totals per cell, …),
+    which are detected from their names and values and logged. Long format, with a gene, a cell and
+    a count in each line, is also read. The file is read line by line into a sparse matrix.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class CSV(Reader):
         layout = table.layout
         has_names, has_row_names = layout.has_header, layout.name_column is not None
         if not has_names and set(roles.column_annotation) >= STAR_SUMMARIES:
-            problem = "has the counts of one sample for each strandedness, as of STAR"
+            problem = "has the counts of one sample for each strandedness, as written by STAR"
             raise InputError(f"{path} {problem}: join one column of each sample into a table")
         orientation = self._resolve_orientation(
             path, rows if has_row_names else [], columns if has_names else [], layout.corner
@@ -197,12 +197,11 @@ def _detect_triplets(
     columns = layout.columns
     guess = guess_orientation(a, b, columns[first])
     swapped = guess_orientation(b, a, columns[second])
-    votes = {guess.orientation == "genes_by_cells", swapped.orientation == "cells_by_genes"}
-    against = {guess.orientation == "cells_by_genes", swapped.orientation == "genes_by_cells"}
-    if True in votes and True not in against:
-        return first, second, start
-    if True in against and True not in votes:
-        return second, first, start
+    orientations = guess.orientation, swapped.orientation
+    is_gene_first = orientations[0] == "genes_by_cells" or orientations[1] == "cells_by_genes"
+    is_cell_first = orientations[0] == "cells_by_genes" or orientations[1] == "genes_by_cells"
+    if is_gene_first != is_cell_first:
+        return (first, second, start) if is_gene_first else (second, first, start)
     if len(set(a)) < len(a) and len(set(b)) < len(b):
         problem = "each line seems to have a gene, a cell and a count"
         advice = "name the columns gene, cell and count"
@@ -231,7 +230,7 @@ def _read_triplets(
         i = first[n_lines > 1][0]
         pair = f"gene '{list(genes)[gene_of[i]]}' in cell '{list(cells)[cell_of[i]]}'"
         raise InputError(f"{path} has several counts of {pair}: add them up, or keep one")
-    log.info(f"{path}: read as one count of a gene in a cell per line")
+    log.info(f"{path}: read in long format, with a gene, a cell and a count in each line")
     shape = (len(cells), len(genes))
     counts = coo_matrix((np.array(values), (np.array(cell_of), np.array(gene_of))), shape=shape)
     return make_anndata(csr_matrix(counts), list(cells), list(genes))

@@ -28,7 +28,7 @@ FOREIGN_FORMATS = {
     b"\x80\x04": ("a Python pickle", "save it as h5ad"),
     b"\x80\x05": ("a Python pickle", "save it as h5ad"),
     b"%PDF": ("a PDF document", "provide the data themselves"),
-    b"\x89HDF\r\n\x1a\n": ("an HDF5 file and no text", "use the reader h5ad, tenx_h5 or loom"),
+    b"\x89HDF\r\n\x1a\n": ("an HDF5 file, not text", "use the reader h5ad, tenx_h5 or loom"),
     b"version https://git-lfs": ("a pointer of Git LFS", "get the file itself with git lfs pull"),
 }
 WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
@@ -46,6 +46,6 @@ def check_not_foreign(head: bytes, path: Path) -> None:
         if head.startswith(magic):
             raise InputError(f"{path} is {description}: {advice}")
     if head.lstrip().lower().startswith(WEB_PAGES):
-        raise InputError(f"{path} is a web page and not data: download the file itself")
+        raise InputError(f"{path} is a web page, not data: download the file itself")
     if head[TAR_OFFSET:].startswith(b"ustar"):
         raise InputError(f"{path} is a tar archive: unpack it and provide one of its files")

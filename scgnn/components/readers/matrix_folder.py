@@ -283,14 +283,10 @@ def name_genes(table: NameTable) -> tuple[list[str], list[str], list[int]]:
 
     A missing symbol is replaced by the id.
     """
-    id_column, symbol_column = table.find(ID_HEADER), table.find(SYMBOL_HEADER)
-    if id_column is None:
-        id_column = 0 if symbol_column != 0 or len(table.columns) < 2 else 1
-        id_column = 0 if symbol_column == 0 and any(table.header) else id_column
+    id_column, symbol_column = table.find(ID_HEADER) or 0, table.find(SYMBOL_HEADER)
     if symbol_column is None:
-        is_known = any(table.header)
-        others = [i for i in range(len(table.columns)) if i != id_column]
-        symbol_column = id_column if is_known or not others else others[0]
+        is_cell_ranger = not any(table.header) and len(table.columns) > 1
+        symbol_column = 1 if is_cell_ranger else id_column
     ids, symbols = table.columns[id_column], table.columns[symbol_column]
     symbols = [symbol or id_ for symbol, id_ in zip(symbols, ids, strict=True)]
     return ids, symbols, [id_column, symbol_column]

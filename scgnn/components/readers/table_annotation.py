@@ -72,12 +72,6 @@ def is_annotation_name(name: str) -> bool:
     return _ANNOTATION.fullmatch(re.sub(r"[^\w]+", "_", name.strip().lower())) is not None
 
 
-def iter_edges(n: int) -> Iterator[int]:
-    """Yield the first and last positions of an axis, from its ends."""
-    yield from range(min(n, MAX_EDGE))
-    yield from range(n - 1, max(n - 1 - MAX_EDGE, MAX_EDGE - 1), -1)
-
-
 def find_not_whole(values: csr_matrix) -> tuple[set[int], set[int]]:
     """Return rows and columns at the edges that hold all values which are no counts, and few else.
 
@@ -111,6 +105,11 @@ def find_not_whole(values: csr_matrix) -> tuple[set[int], set[int]]:
     return set(), set()
 
 
+def _get_edges(n: int) -> tuple[range, range]:
+    """Return the first positions of an axis and the last ones, each from its end."""
+    return range(min(n, MAX_EDGE)), range(n - 1, max(n - 1 - MAX_EDGE, MAX_EDGE - 1), -1)
+
+
 def _find_edges(positions: np.ndarray, n_values: np.ndarray) -> set[int]:
     """Return the unbroken runs from both ends of an axis of which most values are no counts.
 
@@ -129,7 +128,7 @@ def _find_edges(positions: np.ndarray, n_values: np.ndarray) -> set[int]:
     n = len(n_values)
     is_other = np.bincount(positions, minlength=n) > n_values / 2
     runs = set()
-    for edge in (range(min(n, MAX_EDGE)), range(n - 1, max(n - 1 - MAX_EDGE, -1), -1)):
+    for edge in _get_edges(n):
         for i in edge:
             if not is_other[i]:
                 break
@@ -152,7 +151,7 @@ def iter_suspects(names: Sequence[str], values: csr_matrix, are_cells: bool) -> 
     n = values.shape[1]
     if n < 3 or not np.isfinite(values.data).all():  # which is reported by validation
         return
-    edges = list(iter_edges(n))
+    edges = [i for edge in _get_edges(n) for i in edge]
     columns = values[:, edges].toarray().T
     sums = np.asarray(values.sum(axis=1)).ravel()
     has_several = len(np.unique(values.indices)) > 2  # else two equal columns are each other's sum
@@ -165,7 +164,7 @@ def iter_suspects(names: Sequence[str], values: csr_matrix, are_cells: bool) -> 
         if has_several and np.allclose(column, sums - column, rtol=1e-6, atol=0):
             yield Suspect(i, "they are the sums of the others")
         elif len(column) > MIN_NAMES and np.array_equal(column, positive - (column != 0)):
-            yield Suspect(i, "they are the numbers of the others that are not 0")
+            yield Suspect(i, "they are the numbers of nonzero values of the others")
         elif are_cells and n > MIN_NAMES:
             if not has_digit[i] and has_digit.sum() >= MIN_SIMILAR_NAMES * (n - 1):
                 yield Suspect(i, "their names are unlike those of the cells")

@@ -19,6 +19,8 @@ from scgnn.errors import InputError
 
 log = logging.getLogger("scgnn")
 
+MAX_TEXT_ROWS = 3 * MAX_EDGE
+
 
 class TextRow(NamedTuple):
     """A row of annotation: its position among all rows, from 1, name, fields, and place."""
@@ -77,8 +79,9 @@ def parse_table(lines: Iterator[str], layout: TableLayout, path: Path) -> Table:
             if is_declared or (not name and not names) or (values is None and parser.is_text(row)):
                 name = name or next(filter(None, row), "") or f"row_{number}"
                 text_rows.append(TextRow(n_rows, name, row, location))
-                if len(text_rows) > 3 * MAX_EDGE + layout.n_annotation_rows:
-                    break
+                if len(text_rows) > MAX_TEXT_ROWS + layout.n_annotation_rows:
+                    problem = f"has more than {MAX_TEXT_ROWS} rows of text, or without names"
+                    raise InputError(f"{location}: the table {problem}: provide counts")
                 continue
             if values is None:
                 values = parser.parse_each(row, location)

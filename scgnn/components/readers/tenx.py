@@ -53,10 +53,10 @@ KNOWN_FEATURE_TYPES = {
 @Reader.register("tenx_mtx")
 @dataclass(frozen=True)
 class TenxMTX(Reader):
-    """Folder with a Market matrix and its names, as of Cell Ranger, STARsolo, kallisto or alevin.
+    """Folder with a Market matrix and its names, from Cell Ranger, STARsolo, kallisto or alevin.
 
-    These are matrix.mtx, barcodes.tsv and features.tsv or genes.tsv of Cell Ranger, or files with
-    other names, which are detected; all can be .gz. If the features have one column, genes are
+    These are matrix.mtx, barcodes.tsv and features.tsv or genes.tsv in Cell Ranger output, or files
+    with other names, which are detected; all can be .gz. If the features have one column, genes are
     named by their ids. A matrix stored cells x genes is recognized by the lengths of the other
     files, or by the names. Other columns become annotation.
 

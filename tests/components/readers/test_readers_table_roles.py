@@ -82,6 +82,21 @@ def test_text_between_the_rows_of_counts_is_refused(tmp_path):
         CSV(str(write(tmp_path / "x.txt", ["", *cells], rows)))()
 
 
+@pytest.mark.parametrize("kind", ["text", "unnamed"])
+def test_many_rows_without_counts_or_names_are_refused(tmp_path, kind):
+    """None of the rows after them may be lost."""
+    if kind == "text":
+        rows = [[f"ENSG1{i:010d}", *"1234"] for i in range(150)]
+        rows += [[f"__a{i}", *"wxyz"] for i in range(70)]
+    else:
+        rows = [["", *"1234"] for _ in range(70)]
+    line = 212 if kind == "text" else 62
+    file = write(tmp_path / "x.txt", ["id", *BARCODES], [*rows, *GENES_BY_CELLS])
+    message = f"line {line}: the table has more than 60 rows of text, or without names: provide"
+    with pytest.raises(InputError, match=message):
+        CSV(str(file))()
+
+
 @pytest.mark.parametrize(
     ("names", "axis"),
     [
@@ -373,7 +388,7 @@ def test_one_count_per_line_is_read(tmp_path, header):
             gzip.compress(b"X\n\x00\x00\x00\x03", mtime=0),
             r"is an R object \(.rds\): export the counts from R",
         ),
-        (b"\n<!DOCTYPE html><html>", "is a web page and not data: download the file itself"),
+        (b"\n<!DOCTYPE html><html>", "is a web page, not data: download the file itself"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS: get the file"),
         (gzip.compress(b"a" * 257 + b"ustar\x0000", mtime=0), "is a tar archive: unpack it"),
         (b"a,b\x00,c\n1,2,3\n", "is not a text file: save it as text"),
@@ -447,7 +462,9 @@ def test_one_sample_of_star_is_refused(tmp_path):
     rows = [[name, "3", "1", "2"] for name in [*summaries, *GENE_IDS]]
     rows[0][1:] = ["7"] * 3
     path = write(tmp_path / "ReadsPerGene.out.tab", None, rows)
-    with pytest.raises(InputError, match="counts of one sample for each strandedness, as of STAR"):
+    with pytest.raises(
+        InputError, match="counts of one sample for each strandedness, as written by STAR"
+    ):
         CSV(str(path))()
 
 
