@@ -45,10 +45,8 @@ def render_run_page(result: RunResult) -> str:
 
 def _build_context(result: RunResult) -> dict[str, Any]:
     metrics, state, recipe = result.metrics, result.state, result.recipe
-    records = pd.DataFrame(state.history, columns=list(Record._fields))
-    cluster_history = pd.DataFrame(dict(enumerate(state.cluster_history)))
-    # true labels are used for scores only and not drawn
-    data = result.adata.obsm["X_scgnn"], pd.Series(state.clusters)
+    if not result.figures:  # which the baseline, added later, leaves as they are
+        result.figures.update(_draw_figures(result))
     scores = [name for name in ("ari", "silhouette") if metrics.get(name) is not None]
     return {
         "title": f"{result.recipe_name} on {describe_data(recipe.data)}",
@@ -69,17 +67,28 @@ def _build_context(result: RunResult) -> dict[str, Any]:
         "baseline": build_baseline_table(result),
         "imputed": state.imputed is not None,
         "scores": build_score_table(metrics),
+        **result.figures,
+        "ltmg": _build_ltmg_table(state.ltmg_states),
+        "imputation": build_imputation_table(metrics, "this run"),
+        "stages": build_stage_table(metrics),
+        "recipe": to_yaml(recipe),
+        "versions": collect_versions(recipe),
+    }
+
+
+def _draw_figures(result: RunResult) -> dict[str, Any]:
+    """Return the figures by section; true labels are used for scores only and not drawn."""
+    state = result.state
+    records = pd.DataFrame(state.history, columns=list(Record._fields))
+    cluster_history = pd.DataFrame(dict(enumerate(state.cluster_history)))
+    data = result.adata.obsm["X_scgnn"], pd.Series(state.clusters)
+    return {
         "clusters": plot_clusters(*data, "embedding", size=LARGE_FIGURE_SIZE),
         "iterations": [
             plot_agreement(records),
             plot_alluvial(cluster_history, "clusters by iteration"),
         ],
         "losses": plot_loss_curves([records], "this run"),
-        "ltmg": _build_ltmg_table(state.ltmg_states),
-        "imputation": build_imputation_table(metrics, "this run"),
-        "stages": build_stage_table(metrics),
-        "recipe": to_yaml(recipe),
-        "versions": collect_versions(recipe),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -45,6 +45,8 @@ class RunResult:
         Name of the recipe.
     baseline
         Recipe, number of clusters and scores of the baseline.
+    figures
+        Figures of the report by section, once they are drawn.
     """
 
     adata: AnnData
@@ -55,6 +57,7 @@ class RunResult:
     data: PreparedData | None = None
     recipe_name: str = ""
     baseline: Metrics | None = None
+    figures: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 def annotate(

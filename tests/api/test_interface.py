@@ -150,6 +150,7 @@ def test_a_path_in_place_of_data_is_named():
         scgnn.run("pca_leiden", "counts.h5ad")
 
 
+@pytest.mark.slow
 def test_data_labels_and_seeds_of_a_study_in_python(work_dir):
     load_recipe("pca_leiden").data.reader().write_h5ad("own.h5ad")
     options = {"data": ["own.h5ad"], "labels_key": "group", "seeds": [3]}

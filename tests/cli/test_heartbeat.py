@@ -179,6 +179,3 @@ def test_lines_on_a_long_training_in_a_terminal_are_for_the_log_only(monkeypatch
         get_progress().on_epoch_end(1, 9, 0.5)
     assert "epoch 1 of 9, loss 0.5" in caplog.text
     assert "epoch 1 of 9" not in terminal.file.getvalue()
-
-
-pytestmark = pytest.mark.slow

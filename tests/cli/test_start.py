@@ -57,12 +57,14 @@ def test_a_run_sets_the_spin_count_before_torch_and_loads_no_study(run_python):
     assert run_python(code) == "['1000'] []"
 
 
+@pytest.mark.slow
 def test_a_study_sets_the_spin_count_that_its_workers_inherit(run_python):
     code = "import os, scgnn\n"
     code += "try:\n    scgnn.run_study('missing.yaml')\nexcept scgnn.UserError:\n    pass\n"
     assert run_python(code + "print(os.environ['GOMP_SPINCOUNT'])") == "1000"
 
 
+@pytest.mark.slow
 def test_a_command_sets_the_spin_count_before_torch(run_python):
     code = f"{WATCHED}from scgnn.cli import main\n"
     code += f"sys.argv = ['scgnn-recipe', 'run', 'pca_leiden', *{SMALL_OPTIONS}]\n"
@@ -100,6 +102,7 @@ class Mine(MessagePassing):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", IMPORTS)
 def test_dgl_is_silent_and_writes_no_file(tmp_path, code):
     home = tmp_path / "home"
@@ -113,6 +116,3 @@ def test_dgl_is_silent_and_writes_no_file(tmp_path, code):
     done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "pytorch\n", "")
     assert not (home / ".dgl").exists()
-
-
-pytestmark = pytest.mark.slow

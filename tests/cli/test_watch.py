@@ -237,6 +237,3 @@ def test_an_interrupted_run_gives_the_same_bits_when_resumed(tmp_path, number, s
     resumed = subprocess.run([*command, "out", "--resume"], cwd=tmp_path, capture_output=True)
     assert resumed.returncode == 0
     assert hash_cells("out") == hash_cells("whole")
-
-
-pytestmark = pytest.mark.slow

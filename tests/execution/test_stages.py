@@ -193,6 +193,7 @@ def long_run(to_set_options, make_small_changes):
     return ["run", "scgnn", *to_set_options(changes)]
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_iteration_3_goes_on_there_to_the_same_bits(
     long_run, run_cli, tmp_path, assert_bit_identical
 ):

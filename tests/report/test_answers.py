@@ -180,7 +180,6 @@ def test_the_base_alone_needs_no_comparable_score(tmp_path):
     assert describe_answers(result) == []
 
 
-@pytest.mark.slow
 def test_check_and_page_have_the_same_number_of_comparisons(tmp_path):
     study = make_study(vary=VARY, cross=CROSS, controls=["random"])
     page, _ = render_page(make_study_result(study, tmp_path, shift_run=shift_by_levels))
@@ -297,6 +296,3 @@ def test_a_shortened_change_keeps_its_value():
     names = [f"clusterer=leiden{{resolution: {r}, n_iterations: 10, seed: 1}}" for r in (0.5, 1.0)]
     first, second = shorten_names(names, 30)
     assert "resolution: 0.5" in first and "resolution: 1.0" in second
-
-
-pytestmark = pytest.mark.slow

@@ -147,6 +147,7 @@ def test_a_training_comes_to_the_same_weights(both, tmp_path):
         np.testing.assert_allclose(result, alone[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_run_comes_to_the_same_folder(python, run_cli, to_set_options, tmp_path):
     CLEAR().write_h5ad(tmp_path / "clear.h5ad")
     data = ["--data", tmp_path / "clear.h5ad", "--labels-key", "group"]
@@ -323,6 +324,3 @@ def test_a_study_is_refused(second, monkeypatch, run_cli):
     done = run_cli("run", "components")
     assert done.exit_code == 2
     assert done.stderr == "torchrun: only for recipes; use --jobs or --scheduler for a study\n"
-
-
-pytestmark = pytest.mark.slow

@@ -304,6 +304,7 @@ FORKED = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize(("arguments", "expected"), [([], FORKED), (["one thread"], "60\n")])
 def test_a_run_in_a_fork_of_a_process_with_threads_is_refused(tmp_path, arguments, expected):
@@ -365,6 +366,3 @@ def test_runs_with_different_threads_are_refused():
         with pytest.raises(UserError, match=message), hold_threads(n + 1):
             pass
     assert torch.get_num_threads() == n
-
-
-pytestmark = pytest.mark.slow

@@ -14,6 +14,7 @@ import scgnn
 from scgnn.evaluation.clustering import score_against_labels
 from scgnn.execution.cache import StageCache
 from scgnn.recipe.load import load_recipe
+from scgnn.report import run as run_report
 from scgnn.runs import baseline, run
 from scgnn.runs.warning_signs import compare_with_baseline, list_warnings
 from study_pages import ParsedPage
@@ -122,7 +123,10 @@ def run_small(run_cli, work_dir, run_args):
     return start
 
 
-def test_the_command_prints_and_writes_the_baseline_and_the_warnings(run_small):
+def test_the_command_prints_and_writes_the_baseline_and_the_warnings(run_small, monkeypatch):
+    pages = []
+    draw = run_report._draw_figures
+    monkeypatch.setattr(run_report, "_draw_figures", lambda r: pages.append(r) or draw(r))
     done, metrics, page, log = run_small("--labels-key", "group")
     assert metrics["baseline"].keys() == {"recipe", "n_clusters", "ari", "ami", "nmi", "seconds"}
     lines = [line.split() for line in done.stdout.splitlines()]
@@ -137,9 +141,9 @@ def test_the_command_prints_and_writes_the_baseline_and_the_warnings(run_small):
         assert f" WARNING {warning}\n" in log
         assert warning not in done.stderr  # the summary is enough
     assert f"baseline pca_leiden: {n_clusters[1]} clusters, ARI " in log
+    assert len(pages) == 1  # although the page is written again with the baseline
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
@@ -231,6 +235,3 @@ def test_studies_refuse_the_option(run_rejected):
     assert run_rejected("run", "components", "--no-baseline") == [
         "--no-baseline: only for recipes; studies compute no baseline beside their runs"
     ]
-
-
-pytestmark = pytest.mark.slow

@@ -465,6 +465,3 @@ def test_unfit_workers_are_left_out_and_the_bits_are_those_of_local_workers(
         sum("cannot build a network with DGL (libdgl.so: not found)" in text for text in left_out)
         == 1
     )
-
-
-pytestmark = pytest.mark.slow

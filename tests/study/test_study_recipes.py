@@ -200,6 +200,3 @@ def test_check_says_that_nothing_comparable_is_scored(settings, changes, problem
     lines = [line for line in describe_study(study).splitlines() if line.startswith("scores")]
     assert [line[:12] for line in lines] == ["scores      "] * bool(problem)
     assert not problem or lines[0][12:].startswith(problem)
-
-
-pytestmark = pytest.mark.slow

@@ -193,6 +193,3 @@ def test_a_study_in_a_worker_of_a_pool_is_a_sentence(tmp_path):
         "the local workers cannot be started (daemonic processes are not allowed to have children)"
     )
     process.join(20)
-
-
-pytestmark = pytest.mark.slow

@@ -103,6 +103,3 @@ def test_two_thousand_cases(tmp_path_factory, name):
             run_format(folder, name, seed)
         elif input_grid.are_compatible(names):
             run_table(folder, seed, names)
-
-
-pytestmark = pytest.mark.slow
