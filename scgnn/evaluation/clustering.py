@@ -47,16 +47,15 @@ def get_true_labels(
     else:
         labels = _get_labels_of_obs(adata, str(labels_key))
         place = f"column '{labels_key}' of obs"
-    labels = np.array(["" if label in MISSING_LABELS else label for label in labels], dtype=object)
+    labels = np.array(
+        ["" if label.strip() in MISSING_LABELS else label for label in labels], dtype=object
+    )
     n_missing = int((labels == "").sum())
     if n_missing == len(labels):
-        raise InputError(
-            f"{'data.labels_file' if labels_file else 'data.labels_key'}: {place} is empty"
-        )
+        setting = "labels_file" if labels_file else "labels_key"
+        raise InputError(f"data.{setting}: {place} is empty")
     if n_missing:
-        log.info(
-            f"{n_missing:,} of {len(labels):,} cells have no label and are not scored with one"
-        )
+        log.info(f"{n_missing:,} of {len(labels):,} cells have no label; scores leave them out")
     return labels
 
 
@@ -69,7 +68,7 @@ def _get_labels_of_obs(adata: AnnData, labels_key: str) -> np.ndarray:
         raise InputError(f"data.labels_key: {problem}{advice}")
     values = adata.obs[labels_key]
     try:
-        return np.where(values.isna(), "", values.astype(str).str.strip())
+        return np.where(values.isna(), "", values.astype(str))
     except UnicodeDecodeError:
         problem = f"column '{labels_key}' of obs holds bytes that are not text in UTF-8"
         raise InputError(f"data.labels_key: {problem}") from None

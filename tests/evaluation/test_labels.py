@@ -84,6 +84,12 @@ def test_missing_labels_are_no_class(missing):
     assert list(get_true_labels(adata, "type")) == [*LABELS[:3], ""]
 
 
+def test_labels_stay_as_they_are():
+    obs = pd.DataFrame({"type": ["a", " a", "a ", "None of these"]}, index=CELLS)
+    adata = ad.AnnData(np.ones((4, 2), dtype=np.float32), obs=obs)
+    assert list(get_true_labels(adata, "type")) == list(obs["type"])
+
+
 def test_cells_without_a_line_have_no_label(tmp_path, caplog):
     (tmp_path / "l.csv").write_text("cell,type\nAAAC-1,T\nXXX,B\nTTTG-1,NA\n")
     obs = pd.DataFrame(index=CELLS)
