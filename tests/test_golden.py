@@ -12,7 +12,6 @@ import json
 import math
 import platform
 from collections import Counter
-from importlib import metadata
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,6 +23,7 @@ import torch
 import scgnn
 import scgnn.testing.suite  # registers the checks
 from paths import DATA
+from scgnn.execution.fingerprint import library_versions
 from scgnn.recipe.load import load_recipe
 from scgnn.runs.run import execute
 from scgnn.testing.check import CHECKS
@@ -59,7 +59,7 @@ NOT_COMPARED = {"seconds", "peak_memory_mb", "peak_memory_mb_by_stage", "stop_re
 def machine() -> str:
     """Return the libraries and processor that the last bits depend on."""
     names = ("torch", "numpy", "scipy", "scikit-learn", "dgl", "igraph", "leidenalg")
-    versions = [f"{name} {metadata.version(name)}" for name in names]
+    versions = [f"{name} {version}" for name, version in library_versions(names).items()]
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     cpu = next((line.partition(":")[2].strip() for line in lines if "model name" in line), "")
     return ", ".join([*versions, platform.machine(), cpu, torch.backends.cpu.get_cpu_capability()])

@@ -16,6 +16,7 @@ from scgnn.data.h5ad_writer import write_h5ad
 from scgnn.errors import RecipeError, UserError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.files import write_files
+from scgnn.execution.hardware import resolve_hardware, use_hardware
 from scgnn.execution.progress import OUTSIDE_PIPELINE, get_progress
 from scgnn.execution.resources import configure_process
 from scgnn.execution.stages import Stages
@@ -34,7 +35,16 @@ if TYPE_CHECKING:
 log = logging.getLogger("scgnn")
 
 RECIPE_KEYS = [field.name for field in fields(Recipe)]
-KEYWORDS = ["labels_key", "labels_file", "out", "resume", "force", *RECIPE_KEYS]
+KEYWORDS = [
+    "labels_key",
+    "labels_file",
+    "out",
+    "resume",
+    "force",
+    "device",
+    "backend",
+    *RECIPE_KEYS,
+]
 
 
 def write_folder(result: RunResult, folder: Path, export: str = "") -> tuple[RunResult, list[Path]]:
@@ -103,6 +113,8 @@ def run(
     out: str | Path | None = None,
     resume: bool = False,
     force: bool = False,
+    device: str = "auto",
+    backend: str = "auto",
     **changes: Any,
 ) -> AnnData:
     """Run a recipe and return an AnnData with the results.
@@ -124,6 +136,12 @@ def run(
         Whether to continue an unfinished run in ``out``.
     force
         Whether to run what is estimated not to fit into memory.
+    device
+        Where networks are trained: ``cpu``, ``cuda``, ``mps`` (experimental), or ``auto``, which is
+        ``cuda`` where there is a GPU.
+    backend
+        What passes messages between cells: ``dgl``, ``torch``, or ``auto``, which is ``dgl`` on the
+        CPU where it is installed.
     **changes
         Values by dotted path, with two underscores in place of a dot: ``seed=2,
         pipeline__graph_encoder="gat"``.
@@ -171,11 +189,13 @@ def run(
             names = {f"data.{name}": name} | names
             paths = {f"data.{name}": value} | paths
     complete = load_recipe(recipe, paths, names=names)
+    hardware = resolve_hardware(device, backend)
     if out is None:
-        return execute(complete, adata, force=force).adata
+        with use_hardware(hardware):
+            return execute(complete, adata, force=force).adata
     if adata is not None:
         complete = read_from_memory(complete)
-    with open_output_folder(Path(out), complete, resume) as folder:
+    with open_output_folder(Path(out), complete, resume) as folder, use_hardware(hardware):
         stages = Stages(StageCache(folder / "stages"))
         result = execute(complete, adata, stages, force, to_file=True)
         write_folder(replace(result, recipe_name=get_recipe_name(recipe)), folder)

@@ -16,6 +16,7 @@ from scgnn.arguments import check_local_path, check_type
 from scgnn.errors import UserError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.files import FileContent, frame_to_csv, write_files
+from scgnn.execution.hardware import resolve_hardware, use_hardware
 from scgnn.execution.resources import configure_process
 from scgnn.runs.preflight import check_all_fit_memory, estimate_largest_memory
 from scgnn.runs.provenance import collect_versions
@@ -67,6 +68,8 @@ def run_study(
     out: str | Path | None = None,
     jobs: int | None = None,
     threads: int = 1,
+    device: str = "auto",
+    backend: str = "auto",
     scheduler: str | None = None,
     security: Security | None = None,
     dashboard: bool = False,
@@ -102,6 +105,8 @@ def run_study(
     threads
         Threads of each worker. The default of one makes results independent of the number of
         workers, bit by bit.
+    device, backend
+        Where and with what networks are trained, as for :func:`run`; workers share a GPU.
     scheduler
         Address of a running Dask scheduler, in place of local workers.
     security
@@ -138,6 +143,7 @@ def run_study(
         if value is not None and (not isinstance(value, Integral) or value < 1):
             raise UserError(f"{name}: must be a positive integer, not {value!r}")
     configure_process()
+    hardware = resolve_hardware(device, backend)
     study = _load(study, data, labels_key, labels_file, seeds)
     folder = select_study_folder(Path("runs") / study.name, study, resume) if out is None else out
     folder, progress = Path(folder), progress or StudyProgress()
@@ -160,13 +166,13 @@ def run_study(
     cluster = open_cluster(
         jobs, threads, scheduler, plugin_files, security=security, dashboard=dashboard
     )
-    with cluster as (client, n_workers), study_folder:
+    with cluster as (client, n_workers), study_folder, use_hardware(hardware):
         cache = cache or StageCache(folder / "stages")
         requirements = None
         if scheduler is not None:
             cache.folder.mkdir(exist_ok=True)  # which the workers must see
             memory_mb = 0.0 if force else estimate_largest_memory(run.recipe for run in study.runs)
-            requirements = Requirements(cache.folder, threads, memory_mb)
+            requirements = Requirements(cache.folder, threads, memory_mb, hardware)
         pool = WorkerPool(client, requirements)
         pool.update()  # fails before any run if no worker is fit
         settings: dict[str, Any] = {"threads": threads, "fail_fast": fail_fast}

@@ -57,14 +57,11 @@ def _diagnose(probe: Callable[[], object], remedy: str) -> tuple[bool, str]:
 
 
 def _pass_messages() -> None:
-    import torch
-    from scipy import sparse
+    from scgnn.components.encoders import check_message_passing
+    from scgnn.execution.hardware import resolve_hardware, use_hardware
 
-    from scgnn.components.encoders import GCN
-
-    encoder = GCN(hidden=(2,))
-    graph = sparse.csr_matrix([[0, 1.0], [1.0, 0]])
-    encoder.build(3)(encoder.prepare_graph(graph), torch.ones(2, 3)).sum().backward()
+    with use_hardware(resolve_hardware("cpu", "dgl")):
+        check_message_passing()
 
 
 def _find_communities() -> None:

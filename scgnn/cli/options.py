@@ -92,6 +92,16 @@ PluginOption = Annotated[
         help="Python file with your own components; repeatable.",
     ),
 ]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        metavar="DEVICE", help="Train on 'cpu', 'cuda', 'mps' or 'auto': a GPU where there is one."
+    ),
+]
+BackendOption = Annotated[
+    str,
+    typer.Option(metavar="BACKEND", help="Pass messages with 'dgl', 'torch' or 'auto'."),
+]
 CacheDirOption = Annotated[
     Path | None,
     typer.Option(

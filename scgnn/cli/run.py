@@ -14,9 +14,11 @@ from scgnn.cli.app import RunInterruptedError, app
 from scgnn.cli.heartbeat import announce
 from scgnn.cli.options import (
     STUDY_PANEL,
+    BackendOption,
     CacheDirOption,
     CacheSizeOption,
     DataListOption,
+    DeviceOption,
     LabelsFileOption,
     LabelsKeyOption,
     PluginOption,
@@ -89,6 +91,8 @@ def run(
             help="Number of threads; for a study, threads per worker (default 1).",
         ),
     ] = None,
+    device: DeviceOption = "auto",
+    backend: BackendOption = "auto",
     cache_dir: CacheDirOption = None,
     cache_size: CacheSizeOption = None,
     force: Annotated[
@@ -148,6 +152,7 @@ def run(
             raise UserError(f"--cache-dir {cache_dir}: not a directory")
         cache = StageCache(cache_dir, parse_size(cache_size) if cache_size else None)
     settings: dict[str, Any] = {"out": out, "resume": resume, "cache": cache, "force": force}
+    settings |= {"device": device, "backend": backend}
     if is_study(recipe):
         if process_group.world_size() > 1:
             raise UserError("torchrun: only for recipes; use --jobs or --scheduler for a study")
@@ -186,15 +191,22 @@ def _run_recipe(
     export: bool,
     baseline: bool,
     threads: int | None,
+    device: str,
+    backend: str,
 ) -> None:
     from scgnn.cli.progress import open_console, show_run_progress
     from scgnn.execution.cache import StageCache
+    from scgnn.execution.hardware import resolve_hardware, use_hardware
     from scgnn.execution.resources import configure_process
 
     if cache is not None:
         cache.prepare()
     is_distributed = process_group.world_size() > 1
     if is_distributed:
+        if device not in ("auto", "cpu"):
+            problem = f"several processes train on the CPU; remove --device {device}"
+            raise UserError(f"torchrun: {problem}, or run one process")
+        device = "cpu"
         from scgnn.runs import distributed
 
         distributed.check_distributed_support(recipe, resume or cache is not None)
@@ -202,7 +214,9 @@ def _run_recipe(
             configure_process(threads)
             distributed.serve_worker(recipe)
             return
-    with show_run_progress(open_console(), getattr(recipe.pipeline, "max_iterations", 0)):
+    hardware = resolve_hardware(device, backend)
+    n_iterations = getattr(recipe.pipeline, "max_iterations", 0)
+    with use_hardware(hardware), show_run_progress(open_console(), n_iterations):
         from scgnn.api.runs import add_baseline, write_folder
         from scgnn.execution.stages import Stages
         from scgnn.runs.folder import open_output_folder, select_output_folder

@@ -1,7 +1,8 @@
 """Stages: the cached steps of a pipeline.
 
 The key of a stage is a hash of its function, of the source of this package, of components and
-trainings with all defaults, of its seed and of the keys of its inputs. An array that a stage
+trainings with all defaults, of its seed, of the device and backend if they matter, and of the keys
+of its inputs. An array that a stage
 returned has the key of that stage; any other array is identified by its content.
 """
 
@@ -15,7 +16,7 @@ import typing
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -23,6 +24,7 @@ from scipy import sparse
 from scgnn.execution.attribution import attribute_errors
 from scgnn.execution.cache import StageCache, StageCost, StageResult
 from scgnn.execution.fingerprint import code_fingerprint, digest, third_party_sources
+from scgnn.execution.hardware import Hardware, current_hardware, use_hardware
 from scgnn.execution.progress import OUTSIDE_PIPELINE, get_progress
 from scgnn.execution.resources import PeakMemory
 from scgnn.registry.component import Component
@@ -33,11 +35,21 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def stage(label: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Return a decorator that sets the label of a stage in progress, times and memory."""
+def stage(
+    label: str, *hardware: Literal["device", "backend"]
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator of a stage.
+
+    Parameters
+    ----------
+    label
+        Label of the stage in progress, times and memory.
+    *hardware
+        The fields of :class:`~scgnn.execution.hardware.Hardware` that its values depend on.
+    """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        function.label = label  # type: ignore[attr-defined]
+        function.label, function.hardware = label, hardware  # type: ignore[attr-defined]
         return function
 
     return decorate
@@ -76,6 +88,8 @@ class Stages:
 
     Attributes
     ----------
+    hardware
+        Device and backend of all stages: those of the run that makes this executor.
     costs
         Cost of each stage, by key.
     n_from_cache
@@ -84,6 +98,7 @@ class Stages:
 
     def __init__(self, cache: StageCache | None = None) -> None:
         self.cache = cache
+        self.hardware = current_hardware()
         self.costs: dict[str, StageCost] = {}
         self.n_from_cache = 0
         self._keys: dict[int, tuple[weakref.ref[Any], str]] = {}
@@ -91,10 +106,13 @@ class Stages:
     def __call__(self, function: Callable[..., R], *args: Any, iteration: int = 0) -> R:
         """Return ``function(*args)``, computed or read from the cache."""
         name = f"{function.__module__}.{function.__qualname__}"
-        key = digest(code_fingerprint(), name, *map(self.compute_key, args))
+        used = getattr(function, "hardware", Hardware._fields)  # third-party functions: all
+        hardware = (f"{field} {getattr(self.hardware, field)}" for field in used)
+        key = digest(code_fingerprint(), name, *hardware, *map(self.compute_key, args))
         label = stage_label(function)
         get_progress().on_stage_start(label, iteration)
-        result = self.get_or_compute(key, function, args)
+        with use_hardware(self.hardware):
+            result = self.get_or_compute(key, function, args)
         self._record_key(result.value, key)
         self.costs[key] = result.cost
         self.n_from_cache += result.from_cache

@@ -112,7 +112,7 @@ def check_integer_counts(x: Matrix) -> None:
         )
 
 
-@stage("feature autoencoder")
+@stage("feature autoencoder", "device")
 def fit_feature_autoencoder(
     autoencoder: Autoencoder,
     training: Training,
@@ -128,7 +128,7 @@ def fit_feature_autoencoder(
     return trainer.make_fit(outputs, decoders, losses)
 
 
-@stage("imputation")
+@stage("imputation", "device")
 def fit_imputation_autoencoder(
     autoencoder: Autoencoder, training: Training, state: State, seed: int
 ) -> AutoencoderFit:
@@ -136,7 +136,7 @@ def fit_imputation_autoencoder(
     return fit_feature_autoencoder(autoencoder, training, state, seed, None)
 
 
-@stage("cluster autoencoders")
+@stage("cluster autoencoders", "device")
 def fit_cluster_autoencoders(
     autoencoder: Autoencoder,
     training: Training,

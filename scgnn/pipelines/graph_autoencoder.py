@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 
 from scgnn.components.decoders import Decoder, GraphDecoder, GraphTarget, make_graph_target
-from scgnn.components.encoders import Encoder, build_neighbor_sampler
+from scgnn.components.encoders import Encoder
 from scgnn.errors import InputError
 from scgnn.execution.stages import stage
 from scgnn.registry.introspection import collect_requirements, has_third_party
@@ -32,7 +32,7 @@ class GraphAutoencoderFit(NamedTuple):
     losses: np.ndarray  # epochs
 
 
-@stage("graph autoencoder")
+@stage("graph autoencoder", "device", "backend")
 def fit_graph_autoencoder(
     encoder: Encoder,
     decoder: Decoder,
@@ -163,12 +163,15 @@ def _make_neighbor_sampler(
     """
     if "graph" not in collect_requirements(encoder):
         return lambda nodes: (nodes, None)
-    if not hasattr(message_graph, "sample_neighbors"):
+    from scgnn.components.encoders.message_graph import MessageGraph
+
+    n_hops = len(getattr(encoder, "hidden", (0,)))
+    if not isinstance(message_graph, MessageGraph):
         raise InputError(
-            f"graph_fanout: neighbors can be sampled from a DGLGraph only, but {encoder.name} "
+            f"graph_fanout: neighbors can be sampled from a MessageGraph only, but {encoder.name} "
             f"takes the graph as {type(message_graph).__name__}; set graph_fanout to null"
         )
-    return build_neighbor_sampler(message_graph, fanout, len(getattr(encoder, "hidden", (0,))))
+    return lambda nodes: message_graph.sample(nodes, fanout, n_hops)
 
 
 def hold_out_edges(graph: sparse.csr_matrix, fraction: float, seed: int) -> sparse.csr_matrix:

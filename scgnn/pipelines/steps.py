@@ -30,7 +30,7 @@ def fit_ltmg_states(model: LTMG, x: Matrix, seed: int) -> sparse.csr_matrix:
         raise InputError(str(error)) from error
 
 
-@stage("cell graph")
+@stage("cell graph", "device")
 def build_graph(
     builder: GraphBuilder, embedding: np.ndarray, seed: int, batch: np.ndarray | None = None
 ) -> sparse.csr_matrix:

@@ -15,6 +15,7 @@ from scgnn.execution.fingerprint import (
     library_versions,
     third_party_sources,
 )
+from scgnn.execution.hardware import current_hardware
 from scgnn.interface import by_interface
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry.entry_points import describe_source
@@ -53,4 +54,5 @@ def collect_versions(*recipes: Recipe) -> dict[str, str]:
         "platform": platform.platform(),
         "processor": platform.processor() or platform.machine(),
         "threads": str(torch.get_num_threads()),
+        **current_hardware()._asdict(),
     }

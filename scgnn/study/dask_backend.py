@@ -14,6 +14,7 @@ from typing import Any
 from distributed import Future, wait
 
 from scgnn.execution.cache import StageCache, StageResult
+from scgnn.execution.hardware import Hardware, use_hardware
 from scgnn.execution.resources import hold_threads
 from scgnn.execution.stages import Stages, get_or_compute, stage_label
 from scgnn.study.workers import (
@@ -47,7 +48,8 @@ class DaskStages(Stages):
         self, key: str, function: Callable[..., Any], args: tuple[Any, ...]
     ) -> StageResult:
         """Return the result of a stage, from the cache or from a worker."""
-        task = (self.cache, key, function, args, self.threads, compute_task_fingerprint(args))
+        task: tuple[Any, ...] = (self.cache, key, function, args, self.threads, self.hardware)
+        task += (compute_task_fingerprint(args),)
         name = f"{stage_label(function)}-{key}"
         while True:
             workers = self.pool.update()
@@ -87,8 +89,10 @@ def _get_or_compute(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     threads: int,
+    hardware: Hardware,
     fingerprint: str,
 ) -> StageResult:
     check_task_fingerprint(args, fingerprint)
-    with hold_threads(threads):  # in the thread of the worker that computes
+    # in the thread of the worker that computes
+    with hold_threads(threads), use_hardware(hardware):
         return get_or_compute(cache, key, function, args)

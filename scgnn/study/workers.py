@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from distributed import Client, get_worker
 
-from scgnn.components.encoders import GCN
+from scgnn.components.encoders import check_message_passing
 from scgnn.errors import UserError
 from scgnn.execution.fingerprint import (
     code_fingerprint,
@@ -24,6 +24,7 @@ from scgnn.execution.fingerprint import (
     library_versions,
     third_party_classes,
 )
+from scgnn.execution.hardware import Hardware, resolve_hardware, use_hardware
 from scgnn.execution.resources import memory_limit
 from scgnn.interface import by_interface
 from scgnn.registry.introspection import iter_components
@@ -47,11 +48,14 @@ class Requirements(NamedTuple):
         Numeric threads of a task.
     memory_mb
         Estimated memory of the largest run, in 10^6 bytes; 0 if it is not known.
+    hardware
+        Device and backend of the runs.
     """
 
     folder: Path
     threads: int = 1
     memory_mb: float = 0.0
+    hardware: Hardware = Hardware()
 
 
 class WorkerPool:
@@ -85,7 +89,8 @@ class WorkerPool:
             present = set(self.client.scheduler_info(n_workers=-1)["workers"])
             if new := sorted(present - self._problems.keys()):
                 options: dict[str, Any] = {"workers": new, "on_error": "return"}
-                answers = self.client.run(describe_worker, self.requirements.folder, **options)
+                args = self.requirements.folder, self.requirements.hardware
+                answers = self.client.run(describe_worker, *args, **options)
                 for address in new:
                     self._record(address, self._find_problem(answers.get(address)))
             fit = [address for address in sorted(present) if self._problems[address] is None]
@@ -149,16 +154,18 @@ def describe_versions() -> dict[str, str]:
     return versions | {"source": code_fingerprint()}
 
 
-def describe_worker(folder: Path) -> dict[str, Any]:
+def describe_worker(folder: Path, hardware: Hardware) -> dict[str, Any]:
     """Return versions and resources of this process, and what keeps it from computing."""
     import psutil
 
     problem = next(iter(WorkerSetup.problems.values()), "")
     try:
-        GCN(hidden=(2,)).build(3)
+        with use_hardware(resolve_hardware(*hardware)):
+            check_message_passing()
     except Exception as error:  # of a broken installation
         reason = " ".join(str(error).split()) or type(error).__name__
-        problem = f"it cannot build a network with DGL ({reason}); install DGL there"
+        used = f"device {hardware.device} and backend {hardware.backend}"
+        problem = f"it cannot compute with {used} ({reason}); install what is missing there"
     if not folder.is_dir():
         problem = f"{folder} does not exist there; use a folder that all workers share"
     return {

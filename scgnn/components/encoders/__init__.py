@@ -4,7 +4,7 @@ from scgnn.components.encoders.attention import GAT, GATv2, Transformer
 from scgnn.components.encoders.contract import Encoder
 from scgnn.components.encoders.convolutions import APPNP, GCN, GCN2, GIN, SAGE, SGC, TAG, ChebNet
 from scgnn.components.encoders.dense import PCA, VAE, Identity, MLPEncoder
-from scgnn.components.encoders.message_passing import MessagePassing, build_neighbor_sampler
+from scgnn.components.encoders.message_passing import MessagePassing, check_message_passing
 
 __all__ = [
     "APPNP",
@@ -24,5 +24,5 @@ __all__ = [
     "MLPEncoder",
     "MessagePassing",
     "Transformer",
-    "build_neighbor_sampler",
+    "check_message_passing",
 ]

@@ -37,7 +37,7 @@ class GAT(MultiHead):
     """Graph attention network (Veličković et al. 2018).
 
     Each layer is ``Σ_j a_ij W x_j`` where a is the softmax of ``LeakyReLU(v · [W x_i, W x_j])``
-    over cell i and its neighbors j. Edge weights are not used. Implemented by DGL's GATConv.
+    over cell i and its neighbors j. Edge weights are not used.
 
     References
     ----------
@@ -45,11 +45,9 @@ class GAT(MultiHead):
     """
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from dgl.nn.pytorch import GATConv
+        from scgnn.components.encoders.layers import GATLayer
 
-        from scgnn.components.encoders.networks import MultiHeadAttention
-
-        return MultiHeadAttention(GATConv, n_in, n_out, self.heads, last)
+        return GATLayer(n_in, n_out, self.heads, last)
 
 
 @Encoder.register("gatv2")
@@ -58,7 +56,7 @@ class GATv2(MultiHead):
     """Graph attention network with dynamic attention (GATv2, Brody et al. 2022).
 
     Each layer is ``Σ_j a_ij W x_j`` where a is the softmax of ``v · LeakyReLU(W x_j + U x_i)`` over
-    cell i and its neighbors j. Edge weights are not used. Implemented by DGL's GATv2Conv.
+    cell i and its neighbors j. Edge weights are not used.
 
     References
     ----------
@@ -66,11 +64,9 @@ class GATv2(MultiHead):
     """
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from dgl.nn.pytorch import GATv2Conv
+        from scgnn.components.encoders.layers import GATv2Layer
 
-        from scgnn.components.encoders.networks import MultiHeadAttention
-
-        return MultiHeadAttention(GATv2Conv, n_in, n_out, self.heads, last)
+        return GATv2Layer(n_in, n_out, self.heads, last)
 
 
 @Encoder.register("transformer")
@@ -80,7 +76,7 @@ class Transformer(MultiHead):
 
     Each layer is ``Σ_j a_ij W x_j`` where a is the softmax of ``W x_i · W x_j / √d`` over cell i
     and its neighbors j, d the width of a head. Query, key and value share W; edge weights are not
-    used. Implemented by DGL's DotGatConv.
+    used.
 
     References
     ----------
@@ -88,8 +84,6 @@ class Transformer(MultiHead):
     """
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from dgl.nn.pytorch import DotGatConv
+        from scgnn.components.encoders.layers import TransformerLayer
 
-        from scgnn.components.encoders.networks import MultiHeadAttention
-
-        return MultiHeadAttention(DotGatConv, n_in, n_out, self.heads, last)
+        return TransformerLayer(n_in, n_out, self.heads, last)

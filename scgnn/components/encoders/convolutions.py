@@ -1,4 +1,4 @@
-"""Graph encoders with convolutions, each a stack of layers of dgl.nn."""
+"""Graph encoders with convolutions."""
 
 from __future__ import annotations
 
@@ -26,11 +26,9 @@ class GCN(MessagePassing):
     """
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from dgl.nn.pytorch import GraphConv
+        from scgnn.components.encoders.layers import GCNLayer
 
-        from scgnn.components.encoders.networks import NormalizedConvolution
-
-        return NormalizedConvolution(GraphConv(n_in, n_out, norm="none", bias=False))
+        return GCNLayer(n_in, n_out)
 
 
 @Encoder.register("sage")
@@ -55,11 +53,9 @@ class SAGE(MessagePassing):
     add_self_loops: ClassVar[bool] = False
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from dgl.nn.pytorch import SAGEConv
+        from scgnn.components.encoders.layers import SAGELayer
 
-        from scgnn.components.encoders.networks import WeightedConvolution
-
-        return WeightedConvolution(SAGEConv(n_in, n_out, self.aggregator))
+        return SAGELayer(n_in, n_out, self.aggregator == "pool")
 
 
 @Encoder.register("gin")
@@ -77,12 +73,9 @@ class GIN(MessagePassing):
     add_self_loops: ClassVar[bool] = False
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from dgl.nn.pytorch import GINConv
-        from torch import nn
+        from scgnn.components.encoders.layers import GINLayer
 
-        from scgnn.components.encoders.networks import WeightedConvolution
-
-        return WeightedConvolution(GINConv(nn.Linear(n_in, n_out), "sum", learn_eps=True))
+        return GINLayer(n_in, n_out)
 
 
 @dataclass(frozen=True)
@@ -112,11 +105,9 @@ class TAG(MultiHop):
     """
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from dgl.nn.pytorch import TAGConv
+        from scgnn.components.encoders.layers import TAGLayer
 
-        from scgnn.components.encoders.networks import WeightedConvolution
-
-        return WeightedConvolution(TAGConv(n_in, n_out, self.hops))
+        return TAGLayer(n_in, n_out, self.hops)
 
 
 @Encoder.register("sgc")
@@ -135,11 +126,9 @@ class SGC(MultiHop):
     hidden: Widths = (16,)
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from dgl.nn.pytorch import SGConv
+        from scgnn.components.encoders.layers import SGCLayer
 
-        from scgnn.components.encoders.networks import WeightedConvolution
-
-        return WeightedConvolution(SGConv(n_in, n_out, self.hops))
+        return SGCLayer(n_in, n_out, self.hops)
 
 
 @Encoder.register("chebnet")
@@ -162,9 +151,9 @@ class ChebNet(MultiHop):
     activation: Activation | None = "elu"
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from scgnn.components.encoders.networks import ChebyshevConvolution
+        from scgnn.components.encoders.layers import ChebNetLayer
 
-        return ChebyshevConvolution(n_in, n_out, self.hops + 1)
+        return ChebNetLayer(n_in, n_out, self.hops + 1)
 
 
 @Encoder.register("appnp")
@@ -190,15 +179,9 @@ class APPNP(MultiHop):
     alpha: ProperFraction = 0.1
 
     def build_layer(self, n_in: int, n_out: int, last: bool) -> nn.Module:
-        from dgl.nn.pytorch import APPNPConv
-        from torch import nn
+        from scgnn.components.encoders.layers import APPNPLayer
 
-        from scgnn.components.encoders.networks import Nodewise, WeightedConvolution
-
-        linear = nn.Linear(n_in, n_out)
-        if not last:
-            return Nodewise(linear)
-        return WeightedConvolution(APPNPConv(self.hops, self.alpha), linear)
+        return APPNPLayer(n_in, n_out, self.hops if last else 0, self.alpha)
 
 
 @Encoder.register("gcn2")
@@ -238,14 +221,13 @@ class GCN2(MessagePassing):
             raise ValueError("residual: gcn2 has its own residual connection, set alpha instead")
 
     def build(self, n_features: int) -> nn.Module:
-        from dgl.nn.pytorch import GCN2Conv
-
+        from scgnn.components.encoders.layers import GCN2Layer
         from scgnn.components.encoders.networks import GCN2Network
 
         *inner, width = self.hidden
         settings = self.activation, self.dropout, self.normalization
 
         def build_layer(number: int) -> nn.Module:
-            return GCN2Conv(inner[0], number, self.alpha, self.lambda_)
+            return GCN2Layer(inner[0], number, self.alpha, self.lambda_)
 
         return GCN2Network(build_layer, len(inner), (n_features, inner[0], width), *settings)

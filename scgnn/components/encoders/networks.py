@@ -179,61 +179,6 @@ class MessagePassingNetwork(nn.Module):
         return x
 
 
-class WeightedConvolution(nn.Module):
-    """Layer of dgl.nn with edge weights, after an optional projection of the features."""
-
-    def __init__(self, layer: nn.Module, input_projection: nn.Module | None = None) -> None:
-        super().__init__()
-        self.input_projection, self.layer = input_projection or nn.Identity(), layer
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        return self.layer(graph, self.input_projection(x), edge_weight=get_edge_weights(graph, x))
-
-
-class NormalizedConvolution(nn.Module):
-    """Linear layer of dgl.nn with symmetric normalization, D^-1/2 A D^-1/2."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        scale = graph.ndata["scale"].to(x.dtype)[:, None]
-        return scale * self.layer(graph, scale * x, edge_weight=get_edge_weights(graph, x))
-
-
-class MultiHeadAttention(nn.Module):
-    """Attention layer of dgl.nn, with heads concatenated or, in the last layer, averaged."""
-
-    def __init__(self, layer_class: type, n_in: int, n_out: int, heads: int, last: bool) -> None:
-        super().__init__()
-        self.last = last
-        self.layer = layer_class(n_in, n_out if last else n_out // heads, heads)
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        out = self.layer(graph, x)  # cells x heads x width
-        return out.mean(1) if self.last else out.flatten(1)
-
-
-def get_edge_weights(graph: Any, like: Tensor) -> Tensor | None:
-    """Return the edge weights [edges], or None if all are 1, for which DGL is much faster."""
-    weights = graph.edata["weight"]
-    return None if bool((weights == 1).all()) else weights.to(like.dtype)
-
-
-class ChebyshevConvolution(nn.Module):
-    """ChebConv of dgl.nn without activation, for a largest eigenvalue of 2."""
-
-    def __init__(self, n_in: int, n_out: int, n_terms: int) -> None:
-        super().__init__()
-        from dgl.nn.pytorch import ChebConv
-
-        self.layer = ChebConv(n_in, n_out, n_terms, activation=None)
-
-    def forward(self, graph: Any, x: Tensor) -> Tensor:
-        return self.layer(graph, x, lambda_max=[2.0])
-
-
 class GCN2Network(nn.Module):
     """Linear input layer, GCNII layers that share its output, and linear output layer."""
 
@@ -257,7 +202,6 @@ class GCN2Network(nn.Module):
 
     def forward(self, graph: Any, x: Tensor) -> Tensor:
         first = x = activate(self.activation, self.input_layer(self.dropout(x)))
-        weights = get_edge_weights(graph, x)
         for layer, norm in zip(self.layers, self.norms, strict=True):
-            x = activate(self.activation, norm(layer(graph, self.dropout(x), first, weights)))
+            x = activate(self.activation, norm(layer(graph, self.dropout(x), first)))
         return self.output_layer(self.dropout(x))

@@ -72,7 +72,7 @@ def gatv2(layer, a, x):
 
 def transformer(layer, a, x):
     (weight,) = get_weights(layer, "fc.weight")
-    h = by_head(x, weight, layer.layer._out_feats)
+    h = by_head(x, weight, layer.width)
     return attend_by_head(torch.einsum("ihd,jhd->ijh", h, h) / h.shape[-1] ** 0.5, a, h)
 
 

@@ -1,0 +1,409 @@
+"""A cell graph as tensors, and message passing on it with two backends.
+
+Layers of graph encoders are written with the operations of :class:`MessageGraph`. Backend
+``torch`` sums over neighbors by ``embedding_bag``, whose results are the same in every run, on a
+GPU too; backend ``dgl`` uses the kernels of DGL where they are as fast.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from scgnn.components.encoders.dgl_backend import load_dgl
+from scgnn.execution.hardware import current_hardware
+from scgnn.seeding import torch_generator
+
+EDGES_PER_BLOCK = 2**18  # whose ends are multiplied at a time
+
+
+class ReverseEdges(NamedTuple):
+    """The edges in the order of their sources."""
+
+    indptr: Tensor  # cells + 1
+    targets: Tensor  # edges
+    order: Tensor  # edges: the number of each edge in the order of targets
+
+
+class MessageGraph:
+    """A cell graph, directed, whose edges are ordered by the cells that they lead to.
+
+    Parameters
+    ----------
+    indptr
+        Cells + 1: where the edges of each cell begin.
+    sources
+        [edges] Cell that each edge comes from.
+    weights
+        [edges] Weights of the edges, float32; None if all are 1.
+    norm_scale
+        [cells] Diagonal of D^-1/2 of the whole graph, of which this one can be a sample.
+    backend
+        ``dgl`` or ``torch``.
+    """
+
+    def __init__(
+        self,
+        indptr: Tensor,
+        sources: Tensor,
+        weights: Tensor | None,
+        norm_scale: Tensor,
+        backend: str,
+    ) -> None:
+        self.indptr, self.sources, self.weights = indptr, sources, weights
+        self.norm_scale, self.backend = norm_scale, backend
+
+    @classmethod
+    def from_csr(
+        cls, graph: sparse.csr_matrix, add_self_loops: bool = True, backend: str | None = None
+    ) -> MessageGraph:
+        """Return a symmetric cell graph, cells x cells, as tensors.
+
+        Parameters
+        ----------
+        graph
+            Cell graph, cells x cells, symmetric.
+        add_self_loops
+            Whether to add an edge of weight 1 from each cell to itself.
+        backend
+            ``dgl`` or ``torch``; by default that of the stage that runs.
+        """
+        n = graph.shape[0]
+        with_loops = graph + sparse.identity(n, format="csr") if add_self_loops else graph
+        edges = sparse.csr_matrix(with_loops)
+        edges.sort_indices()
+        degree = np.asarray(edges.sum(axis=1)).ravel()
+        scale = 1 / np.sqrt(np.where(degree > 0, degree, 1))
+        weights = None
+        if not (edges.data == 1).all():
+            weights = torch.as_tensor(edges.data, dtype=torch.float32)
+        return cls(
+            torch.as_tensor(edges.indptr.astype(np.int64)),
+            torch.as_tensor(edges.indices.astype(np.int64)),
+            weights,
+            torch.as_tensor(scale, dtype=torch.float32),
+            backend or current_hardware().backend,
+        )
+
+    def to(self, device: str) -> MessageGraph:
+        """Return the graph on a device."""
+        if device == self.indptr.device.type:
+            return self
+        weights = None if self.weights is None else self.weights.to(device)
+        indptr, sources = self.indptr.to(device), self.sources.to(device)
+        return MessageGraph(indptr, sources, weights, self.norm_scale.to(device), self.backend)
+
+    def __getattr__(self, name: str) -> Any:
+        problem = f"MessageGraph has no attribute '{name}'"
+        raise AttributeError(f"{problem}; if a layer takes a DGLGraph, set uses_dgl = True")
+
+    @property
+    def n_cells(self) -> int:
+        return len(self.indptr) - 1
+
+    @cached_property
+    def degree(self) -> Tensor:
+        """Number of edges into each cell [cells]."""
+        return self.indptr.diff()
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """Cell that each edge leads to [edges]."""
+        cells = torch.arange(self.n_cells, device=self.indptr.device)
+        return cells.repeat_interleave(self.degree, output_size=len(self.sources))
+
+    @cached_property
+    def scale(self) -> Tensor:
+        """Diagonal of D^-1/2 of this graph [cells]; 1 for a cell without edges."""
+        degree = self.degree.float()
+        if self.weights is not None:
+            degree = self.sum_edges(self.weights[:, None]).ravel()
+        return torch.where(degree > 0, degree, 1.0).rsqrt()
+
+    @cached_property
+    def reverse(self) -> ReverseEdges:
+        order = torch.argsort(self.sources, stable=True)
+        ends = torch.bincount(self.sources, minlength=self.n_cells).cumsum(0)
+        indptr = torch.cat([ends.new_zeros(1), ends])
+        return ReverseEdges(indptr, self.targets[order], order)
+
+    @cached_property
+    def dgl_graph(self) -> Any:
+        """The graph as a DGLGraph with the same order of edges."""
+        edges = self.indptr, self.sources, torch.arange(len(self.sources))
+        return load_dgl().graph(("csc", edges), num_nodes=self.n_cells)
+
+    def sum_neighbors(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return ``Σ_j w_ij x_j`` over the edges from cells j to each cell i.
+
+        Parameters
+        ----------
+        x
+            Cells x width, or cells x heads x width.
+        weights
+            [edges], or edges x heads; None sums without weights.
+
+        Returns
+        -------
+        Tensor
+            Of the shape of ``x``, float32.
+        """
+        x = x.float()
+        if x.dim() == 3:
+            assert weights is not None
+            heads = (self.sum_neighbors(x[:, k], weights[:, k]) for k in range(x.shape[1]))
+            return torch.stack(list(heads), 1)
+        if weights is None and self.backend == "dgl":
+            from dgl.ops import copy_u_sum
+
+            return copy_u_sum(self.dgl_graph, x)
+        return _SumNeighbors.apply(x, weights, self)
+
+    def average_neighbors(self, x: Tensor) -> Tensor:
+        """Return the mean of ``w_ij x_j`` over the neighbors j of each cell, cells x width."""
+        return self.sum_neighbors(x, self.weights) / self.degree.clamp(min=1)[:, None]
+
+    def max_neighbors(self, x: Tensor) -> Tensor:
+        """Return the maximum of ``w_ij x_j`` over the neighbors j of each cell, cells x width."""
+        return _MaxNeighbors.apply(x.float(), self)
+
+    def smooth(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """Return ``D^-1/2 A D^-1/2 x``, cells x width.
+
+        Parameters
+        ----------
+        x
+            Cells x width.
+        scale
+            Diagonal of D^-1/2 [cells]; by default :attr:`scale`.
+        """
+        scale = (self.scale if scale is None else scale)[:, None]
+        return scale * self.sum_neighbors(scale * x, self.weights)
+
+    def add_ends(self, source: Tensor, target: Tensor) -> Tensor:
+        """Return ``source_j + target_i`` for each edge from cell j to cell i.
+
+        Parameters
+        ----------
+        source, target
+            Cells x heads, or cells x heads x width.
+
+        Returns
+        -------
+        Tensor
+            Edges x heads, or edges x heads x width, float32.
+        """
+        return _AddEnds.apply(source.float(), target.float(), self)
+
+    def multiply_ends(self, source: Tensor, target: Tensor) -> Tensor:
+        """Return ``source_j · target_i`` for each edge from cell j to cell i, by head.
+
+        Parameters
+        ----------
+        source, target
+            Cells x heads x width.
+
+        Returns
+        -------
+        Tensor
+            Edges x heads, float32.
+        """
+        return _MultiplyEnds.apply(source.float(), target.float(), self)
+
+    def softmax_edges(self, scores: Tensor) -> Tensor:
+        """Return the softmax of scores, edges x heads, over the edges into each cell."""
+        return _SoftmaxEdges.apply(scores.float(), self)
+
+    def sum_edges(self, values: Tensor) -> Tensor:
+        """Return the sums of values, edges x width, over the edges into each cell."""
+        edges = torch.arange(len(values), device=values.device)
+        return _sum_rows(values, edges, self.indptr, None)
+
+    def sum_edges_by_source(self, values: Tensor) -> Tensor:
+        """Return the sums of values, edges x width, over the edges out of each cell."""
+        return _sum_rows(values, self.reverse.order, self.reverse.indptr, None)
+
+    def sum_targets(self, x: Tensor, weights: Tensor | None) -> Tensor:
+        """Return ``Σ_i w_ij x_i`` over the edges from each cell j, cells x width."""
+        reverse = self.reverse
+        weights = None if weights is None else weights[reverse.order]
+        return _sum_rows(x, reverse.targets, reverse.indptr, weights)
+
+    def sample(self, cells: Tensor, fanout: int, n_hops: int) -> tuple[Tensor, MessageGraph]:
+        """Return the neighborhood of cells and its induced subgraph (shaDow, Zeng et al. 2021).
+
+        For each hop, ``fanout`` neighbors of each cell are drawn with
+        :func:`~scgnn.seeding.torch_generator`, without replacement.
+
+        Parameters
+        ----------
+        cells
+            [batch] Cells.
+        fanout
+            Number of neighbors of a cell in a hop.
+        n_hops
+            Number of hops.
+
+        Returns
+        -------
+        nodes
+            Sampled cells, the batch first.
+        subgraph
+            Their graph.
+        """
+        nodes = cells
+        for _ in range(n_hops):
+            edges, rows, degree = self._get_edges(nodes)
+            draws = torch.rand(len(edges), generator=torch_generator())
+            order = torch.argsort(rows.double() - draws.double())  # largest first in each row
+            starts = (degree.cumsum(0) - degree).repeat_interleave(degree)
+            chosen = order[torch.arange(len(edges)) - starts < fanout]
+            union = torch.cat([nodes, self.sources[edges[chosen]]]).unique()
+            nodes = torch.cat([cells, union[~torch.isin(union, cells)]])
+        return nodes, self.subgraph(nodes)
+
+    def subgraph(self, nodes: Tensor) -> MessageGraph:
+        """Return the graph that is induced by some cells [nodes]."""
+        edges, rows, _ = self._get_edges(nodes)
+        position = torch.full((self.n_cells,), -1)
+        position[nodes] = torch.arange(len(nodes))
+        sources = position[self.sources[edges]]
+        kept = sources >= 0
+        ends = torch.bincount(rows[kept], minlength=len(nodes)).cumsum(0)
+        weights = None if self.weights is None else self.weights[edges[kept]]
+        indptr = torch.cat([ends.new_zeros(1), ends])
+        scale = self.norm_scale[nodes]
+        return MessageGraph(indptr, sources[kept], weights, scale, self.backend)
+
+    def _get_edges(self, nodes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the edges into some cells, the position of each one's cell, and the degrees."""
+        degree = self.degree[nodes]
+        rows = torch.arange(len(nodes)).repeat_interleave(degree)
+        first = self.indptr[nodes] - (degree.cumsum(0) - degree)
+        return torch.arange(len(rows)) + first[rows], rows, degree
+
+
+def _sum_rows(x: Tensor, index: Tensor, indptr: Tensor, weights: Tensor | None) -> Tensor:
+    """Return the sums over segments of rows of ``x``, selected by ``index``, of any width."""
+    shape, rows = x.shape[1:], x.detach().flatten(1).contiguous()
+    if weights is not None:
+        weights = weights.contiguous()
+    out = torch.nn.functional.embedding_bag(
+        index, rows, indptr, mode="sum", per_sample_weights=weights, include_last_offset=True
+    )
+    return out.reshape(-1, *shape)
+
+
+def _multiply_rows(graph: MessageGraph, source: Tensor, target: Tensor) -> Tensor:
+    """Return ``Σ_d source_jd · target_id`` for each edge, the sum over the last dimension."""
+    if len(graph.sources) <= EDGES_PER_BLOCK:
+        product = source.index_select(0, graph.sources)
+        return product.mul_(target.index_select(0, graph.targets)).sum(-1)
+    ends = zip(
+        graph.sources.split(EDGES_PER_BLOCK), graph.targets.split(EDGES_PER_BLOCK), strict=True
+    )
+    return torch.cat(
+        [source.index_select(0, j).mul_(target.index_select(0, i)).sum(-1) for j, i in ends]
+    )
+
+
+class _SumNeighbors(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weights: Tensor | None, graph: MessageGraph) -> Tensor:
+        ctx.graph = graph
+        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weights)
+        return _sum_rows(x, graph.sources, graph.indptr, weights)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,), (x, weights) = grad_outputs, ctx.saved_tensors
+        of_x = of_weights = None
+        if ctx.needs_input_grad[0]:
+            of_x = ctx.graph.sum_targets(gradient, weights)
+        if ctx.needs_input_grad[1]:
+            of_weights = _multiply_rows(ctx.graph, x, gradient)
+        return of_x, of_weights, None
+
+
+class _MaxNeighbors(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, graph: MessageGraph) -> Tensor:
+        messages = x.index_select(0, graph.sources)  # edges x width
+        if graph.weights is not None:
+            messages *= graph.weights[:, None]
+        targets = graph.targets[:, None].expand_as(messages)
+        largest = torch.full_like(x, -torch.inf)
+        largest.scatter_reduce_(0, targets, messages, "amax")
+        # the first of several edges with the maximum gets the gradient
+        edges = torch.arange(len(messages), device=x.device)[:, None]
+        is_largest = messages == largest.index_select(0, graph.targets)
+        candidates = torch.where(is_largest, edges, len(messages))
+        first = torch.full(x.shape, len(messages), device=x.device)
+        first.scatter_reduce_(0, targets, candidates, "amin")
+        ctx.graph = graph
+        ctx.save_for_backward(candidates == first.index_select(0, graph.targets))
+        return torch.where(graph.degree[:, None] > 0, largest, 0.0)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        (gradient,), (is_chosen,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
+        of_messages = gradient.index_select(0, graph.targets) * is_chosen
+        if graph.weights is not None:
+            of_messages *= graph.weights[:, None]
+        return graph.sum_edges_by_source(of_messages), None
+
+
+class _AddEnds(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, source: Tensor, target: Tensor, graph: MessageGraph) -> Tensor:
+        ctx.graph = graph
+        out = source.index_select(0, graph.sources)
+        return out.add_(target.index_select(0, graph.targets))
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        (gradient,) = grad_outputs
+        return ctx.graph.sum_edges_by_source(gradient), ctx.graph.sum_edges(gradient), None
+
+
+class _MultiplyEnds(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, source: Tensor, target: Tensor, graph: MessageGraph) -> Tensor:
+        ctx.graph = graph
+        ctx.save_for_backward(source, target)
+        return _multiply_rows(graph, source, target)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        (gradient,), (source, target) = grad_outputs, ctx.saved_tensors  # edges x heads
+        of_source, of_target = torch.empty_like(source), torch.empty_like(target)
+        for k in range(gradient.shape[1]):
+            weights = gradient[:, k]
+            of_source[:, k] = ctx.graph.sum_targets(target[:, k], weights)
+            indptr, sources = ctx.graph.indptr, ctx.graph.sources
+            of_target[:, k] = _sum_rows(source[:, k], sources, indptr, weights)
+        return of_source, of_target, None
+
+
+class _SoftmaxEdges(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, graph: MessageGraph) -> Tensor:
+        largest = scores.new_full((graph.n_cells, scores.shape[1]), -torch.inf)
+        largest.scatter_reduce_(0, graph.targets[:, None].expand_as(scores), scores, "amax")
+        out = (scores - largest.index_select(0, graph.targets)).exp_()
+        out /= graph.sum_edges(out).index_select(0, graph.targets)
+        ctx.graph = graph
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        (gradient,), (out,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
+        weighted = out * gradient
+        total = graph.sum_edges(weighted).index_select(0, graph.targets)
+        return weighted.addcmul_(out, total, value=-1), None
