@@ -19,7 +19,7 @@ from scgnn.components.encoders.dgl_backend import load_dgl
 from scgnn.execution.hardware import current_hardware
 from scgnn.seeding import torch_generator
 
-EDGES_PER_BLOCK = 2**18  # whose ends are multiplied at a time
+EDGES_PER_BLOCK = {"cpu": 2**12, "cuda": 2**22}  # whose ends are multiplied at a time
 
 
 class ReverseEdges(NamedTuple):
@@ -154,10 +154,6 @@ class MessageGraph:
             Of the shape of ``x``, float32.
         """
         x = x.float()
-        if x.dim() == 3:
-            assert weights is not None
-            heads = (self.sum_neighbors(x[:, k], weights[:, k]) for k in range(x.shape[1]))
-            return torch.stack(list(heads), 1)
         if weights is None and self.backend == "dgl":
             from dgl.ops import copy_u_sum
 
@@ -170,7 +166,18 @@ class MessageGraph:
 
     def max_neighbors(self, x: Tensor) -> Tensor:
         """Return the maximum of ``w_ij x_j`` over the neighbors j of each cell, cells x width."""
-        return _MaxNeighbors.apply(x.float(), self)
+        x = x.float()
+        if self.backend == "dgl":
+            from dgl.ops import copy_u_max, u_mul_e_max
+
+            weights = None if self.weights is None else self.weights[:, None]
+            largest = (
+                copy_u_max(self.dgl_graph, x)
+                if weights is None
+                else u_mul_e_max(self.dgl_graph, x, weights)
+            )
+            return torch.where(self.degree[:, None] > 0, largest, 0.0)
+        return _MaxNeighbors.apply(x, self)
 
     def smooth(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
         """Return ``D^-1/2 A D^-1/2 x``, cells x width.
@@ -221,18 +228,21 @@ class MessageGraph:
 
     def sum_edges(self, values: Tensor) -> Tensor:
         """Return the sums of values, edges x width, over the edges into each cell."""
-        edges = torch.arange(len(values), device=values.device)
-        return _sum_rows(values, edges, self.indptr, None)
+        return _sum_rows(values, self._edges, self.indptr)
 
     def sum_edges_by_source(self, values: Tensor) -> Tensor:
         """Return the sums of values, edges x width, over the edges out of each cell."""
-        return _sum_rows(values, self.reverse.order, self.reverse.indptr, None)
+        return _sum_rows(values, self.reverse.order, self.reverse.indptr)
 
     def sum_targets(self, x: Tensor, weights: Tensor | None) -> Tensor:
-        """Return ``Σ_i w_ij x_i`` over the edges from each cell j, cells x width."""
-        reverse = self.reverse
-        weights = None if weights is None else weights[reverse.order]
-        return _sum_rows(x, reverse.targets, reverse.indptr, weights)
+        """Return ``Σ_i w_ij x_i`` over the edges from each cell j; see :meth:`sum_neighbors`."""
+        order, targets = self.reverse.order, self.reverse.targets
+        weights = None if weights is None else weights.index_select(0, order)
+        return _sum_rows(x, targets, self.reverse.indptr, weights)
+
+    @cached_property
+    def _edges(self) -> Tensor:
+        return torch.arange(len(self.sources), device=self.sources.device)
 
     def sample(self, cells: Tensor, fanout: int, n_hops: int) -> tuple[Tensor, MessageGraph]:
         """Return the neighborhood of cells and its induced subgraph (shaDow, Zeng et al. 2021).
@@ -288,28 +298,50 @@ class MessageGraph:
         return torch.arange(len(rows)) + first[rows], rows, degree
 
 
-def _sum_rows(x: Tensor, index: Tensor, indptr: Tensor, weights: Tensor | None) -> Tensor:
-    """Return the sums over segments of rows of ``x``, selected by ``index``, of any width."""
-    shape, rows = x.shape[1:], x.detach().flatten(1).contiguous()
+def _sum_rows(x: Tensor, index: Tensor, indptr: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the sums over segments of rows of ``x``, selected by ``index``.
+
+    Parameters
+    ----------
+    x
+        Rows x width, or rows x heads x width.
+    index, indptr
+        Row of each item, and where the items of each segment begin.
+    weights
+        Weight of each item, or of each item and head; None sums without weights.
+    """
+    if weights is not None and weights.dim() == 2:
+        heads = [_sum_rows(x[:, k], index, indptr, weights[:, k]) for k in range(x.shape[1])]
+        return torch.stack(heads, 1)
     if weights is not None:
         weights = weights.contiguous()
     out = torch.nn.functional.embedding_bag(
-        index, rows, indptr, mode="sum", per_sample_weights=weights, include_last_offset=True
+        index,
+        x.flatten(1).contiguous(),
+        indptr,
+        mode="sum",
+        per_sample_weights=weights,
+        include_last_offset=True,
     )
-    return out.reshape(-1, *shape)
+    return out.unflatten(1, x.shape[1:])
 
 
-def _multiply_rows(graph: MessageGraph, source: Tensor, target: Tensor) -> Tensor:
+def _gather(x: Tensor, cells: Tensor) -> Tensor:
+    """Return ``x[cells]`` of any number of dimensions, in a third of the time of indexing."""
+    return x.flatten(1).contiguous().index_select(0, cells).unflatten(1, x.shape[1:])
+
+
+def _multiply_ends(graph: MessageGraph, source: Tensor, target: Tensor) -> Tensor:
     """Return ``Σ_d source_jd · target_id`` for each edge, the sum over the last dimension."""
-    if len(graph.sources) <= EDGES_PER_BLOCK:
-        product = source.index_select(0, graph.sources)
-        return product.mul_(target.index_select(0, graph.targets)).sum(-1)
-    ends = zip(
-        graph.sources.split(EDGES_PER_BLOCK), graph.targets.split(EDGES_PER_BLOCK), strict=True
-    )
-    return torch.cat(
-        [source.index_select(0, j).mul_(target.index_select(0, i)).sum(-1) for j, i in ends]
-    )
+    n = EDGES_PER_BLOCK.get(source.device.type, 2**18)
+    source, target = source.contiguous(), target.contiguous()
+    blocks = zip(graph.sources.split(n), graph.targets.split(n), strict=True)
+    with torch.autocast(source.device.type, enabled=False):
+        products = [
+            torch.einsum("...d,...d->...", _gather(source, j), _gather(target, i))
+            for j, i in blocks
+        ]
+    return torch.cat(products) if products else source.new_zeros(0, *source.shape[1:-1])
 
 
 class _SumNeighbors(torch.autograd.Function):
@@ -326,33 +358,29 @@ class _SumNeighbors(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_x = ctx.graph.sum_targets(gradient, weights)
         if ctx.needs_input_grad[1]:
-            of_weights = _multiply_rows(ctx.graph, x, gradient)
+            of_weights = _multiply_ends(ctx.graph, x, gradient)
         return of_x, of_weights, None
 
 
 class _MaxNeighbors(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, graph: MessageGraph) -> Tensor:
-        messages = x.index_select(0, graph.sources)  # edges x width
+        messages = _gather(x, graph.sources)  # edges x width
         if graph.weights is not None:
             messages *= graph.weights[:, None]
-        targets = graph.targets[:, None].expand_as(messages)
-        largest = torch.full_like(x, -torch.inf)
-        largest.scatter_reduce_(0, targets, messages, "amax")
-        # the first of several edges with the maximum gets the gradient
-        edges = torch.arange(len(messages), device=x.device)[:, None]
-        is_largest = messages == largest.index_select(0, graph.targets)
-        candidates = torch.where(is_largest, edges, len(messages))
-        first = torch.full(x.shape, len(messages), device=x.device)
-        first.scatter_reduce_(0, targets, candidates, "amin")
+        largest = torch.nn.functional.embedding_bag(
+            graph._edges, messages, graph.indptr, mode="max", include_last_offset=True
+        )  # 0 where a cell has no edges
+        is_largest = messages == _gather(largest, graph.targets)
         ctx.graph = graph
-        ctx.save_for_backward(candidates == first.index_select(0, graph.targets))
-        return torch.where(graph.degree[:, None] > 0, largest, 0.0)
+        ctx.save_for_backward(is_largest)
+        return largest
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
-        (gradient,), (is_chosen,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
-        of_messages = gradient.index_select(0, graph.targets) * is_chosen
+        (gradient,), (is_largest,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
+        n_largest = graph.sum_edges(is_largest.float()).clamp(min=1)  # which share the gradient
+        of_messages = _gather(gradient / n_largest, graph.targets) * is_largest
         if graph.weights is not None:
             of_messages *= graph.weights[:, None]
         return graph.sum_edges_by_source(of_messages), None
@@ -362,8 +390,7 @@ class _AddEnds(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, source: Tensor, target: Tensor, graph: MessageGraph) -> Tensor:
         ctx.graph = graph
-        out = source.index_select(0, graph.sources)
-        return out.add_(target.index_select(0, graph.targets))
+        return _gather(source, graph.sources).add_(_gather(target, graph.targets))
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
@@ -376,27 +403,21 @@ class _MultiplyEnds(torch.autograd.Function):
     def forward(ctx: Any, source: Tensor, target: Tensor, graph: MessageGraph) -> Tensor:
         ctx.graph = graph
         ctx.save_for_backward(source, target)
-        return _multiply_rows(graph, source, target)
+        return _multiply_ends(graph, source, target)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
-        (gradient,), (source, target) = grad_outputs, ctx.saved_tensors  # edges x heads
-        of_source, of_target = torch.empty_like(source), torch.empty_like(target)
-        for k in range(gradient.shape[1]):
-            weights = gradient[:, k]
-            of_source[:, k] = ctx.graph.sum_targets(target[:, k], weights)
-            indptr, sources = ctx.graph.indptr, ctx.graph.sources
-            of_target[:, k] = _sum_rows(source[:, k], sources, indptr, weights)
-        return of_source, of_target, None
+        (gradient,), (source, target), graph = grad_outputs, ctx.saved_tensors, ctx.graph
+        of_target = _sum_rows(source, graph.sources, graph.indptr, gradient)
+        return graph.sum_targets(target, gradient), of_target, None
 
 
 class _SoftmaxEdges(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, scores: Tensor, graph: MessageGraph) -> Tensor:
-        largest = scores.new_full((graph.n_cells, scores.shape[1]), -torch.inf)
-        largest.scatter_reduce_(0, graph.targets[:, None].expand_as(scores), scores, "amax")
-        out = (scores - largest.index_select(0, graph.targets)).exp_()
-        out /= graph.sum_edges(out).index_select(0, graph.targets)
+        largest = torch.segment_reduce(scores, "max", offsets=graph.indptr, unsafe=True)
+        out = (scores - _gather(largest, graph.targets)).exp_()
+        out /= _gather(graph.sum_edges(out), graph.targets)
         ctx.graph = graph
         ctx.save_for_backward(out)
         return out
@@ -405,5 +426,5 @@ class _SoftmaxEdges(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
         (gradient,), (out,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
         weighted = out * gradient
-        total = graph.sum_edges(weighted).index_select(0, graph.targets)
+        total = _gather(graph.sum_edges(weighted), graph.targets)
         return weighted.addcmul_(out, total, value=-1), None
