@@ -126,17 +126,41 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_replace_locks)
 
 
-def torch_generator() -> torch.Generator | None:
-    """Return the generator of the current training, or None for torch's own."""
-    generator: torch.Generator | None = _torch_generator.get()
-    return generator
+def torch_generator(device: torch.device | None = None) -> torch.Generator | None:
+    """Return the generator of the current training on a device, or None for torch's own.
+
+    Parameters
+    ----------
+    device
+        By default the CPU.
+    """
+    generators: dict[str, torch.Generator] | None = _torch_generator.get()
+    if generators is None:
+        return None
+    name = "cpu" if device is None else device.type
+    if name not in generators:
+        import torch
+
+        generators[name] = torch.Generator(name).manual_seed(generators["cpu"].initial_seed())
+    return generators[name]
+
+
+def _list_gpus() -> list[int]:
+    """Return the number of the GPU that this process uses, if it uses one."""
+    import torch
+
+    return [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
 
 
 def draw_normal(like: Tensor) -> Tensor:
-    """Return standard normal numbers of the shape and type of a tensor."""
+    """Return standard normal numbers of the shape and type of a tensor.
+
+    They are drawn on the CPU, so that they are the same on every device.
+    """
     import torch
 
-    return torch.randn(like.shape, dtype=like.dtype, generator=torch_generator())
+    noise = torch.randn(like.shape, dtype=like.dtype, generator=torch_generator())
+    return noise.to(like.device, non_blocking=True)
 
 
 @contextmanager
@@ -144,7 +168,7 @@ def use_generator(seed: int) -> Iterator[None]:
     """Draw from a generator of this thread, seeded, inside the block."""
     import torch
 
-    token = _torch_generator.set(torch.Generator().manual_seed(seed))
+    token = _torch_generator.set({"cpu": torch.Generator().manual_seed(seed)})
     try:
         yield
     finally:
@@ -153,7 +177,7 @@ def use_generator(seed: int) -> Iterator[None]:
 
 @contextmanager
 def use_torch_seed(seed: int) -> Iterator[None]:
-    """Seed torch's CPU generator inside the block and restore its state afterwards.
+    """Seed torch's generators inside the block and restore their states afterwards.
 
     Other threads wait until the block ends.
     """
@@ -161,8 +185,11 @@ def use_torch_seed(seed: int) -> Iterator[None]:
 
     token = _torch_generator.set(None)
     try:
-        with _shared_generators.seed(), torch.random.fork_rng(devices=[]):
+        devices = _list_gpus()
+        with _shared_generators.seed(), torch.random.fork_rng(devices=devices):
             torch.default_generator.manual_seed(seed)
+            if devices:
+                torch.cuda.manual_seed(seed)
             yield
     finally:
         _torch_generator.reset(token)
@@ -190,7 +217,7 @@ def isolate_third_party_code() -> Iterator[None]:
     import torch
 
     n_threads = torch.get_num_threads()
-    with _shared_generators.isolate(), torch.random.fork_rng(devices=[]):
+    with _shared_generators.isolate(), torch.random.fork_rng(devices=_list_gpus()):
         states = random.getstate(), np.random.get_state()  # noqa: NPY002
         try:
             yield

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from scgnn.errors import UserError
 from scgnn.interface import by_interface
@@ -43,12 +45,65 @@ def current_hardware() -> Hardware:
 
 @contextmanager
 def use_hardware(hardware: Hardware) -> Iterator[None]:
-    """Run a stage on some hardware."""
+    """Run a stage on some hardware, deterministic on a GPU as far as torch can be."""
     token = _current.set(hardware)
+    try:
+        with _use_deterministic_algorithms() if hardware.device == "cuda" else nullcontext():
+            yield
+    except Exception as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which need not be loaded
+            raise
+        advice = f"lower batch_size of the training, or use {by_interface('--device cpu', 'cpu')}"
+        raise UserError(
+            f"the memory of the GPU is full ({describe_device('cuda')}); {advice}"
+        ) from error
+    finally:
+        _current.reset(token)
+
+
+_n_deterministic = 0  # blocks of all threads, which share torch's setting
+_setting_before = (False, False, True)
+_setting_lock = threading.Lock()
+
+
+@contextmanager
+def _use_deterministic_algorithms() -> Iterator[None]:
+    global _n_deterministic, _setting_before
+    import torch
+
+    memory: Any = torch.utils.deterministic
+    with _setting_lock:
+        if not _n_deterministic:
+            _setting_before = (
+                torch.are_deterministic_algorithms_enabled(),
+                torch.is_deterministic_algorithms_warn_only_enabled(),
+                memory.fill_uninitialized_memory,
+            )
+            torch.use_deterministic_algorithms(True, warn_only=True)
+            memory.fill_uninitialized_memory = False
+        _n_deterministic += 1
     try:
         yield
     finally:
-        _current.reset(token)
+        with _setting_lock:
+            _n_deterministic -= 1
+            if not _n_deterministic:
+                enabled, warn_only, fill = _setting_before
+                torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+                memory.fill_uninitialized_memory = fill
+
+
+def describe_device(device: str) -> str:
+    """Return the name and memory of a device as text."""
+    if device == "cpu":
+        return "CPU"
+    import torch
+
+    if device == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        name = torch.cuda.get_device_name()
+        return f"{name}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free"
+    return "Apple GPU, experimental"
 
 
 def resolve_hardware(device: str = "auto", backend: str = "auto") -> Hardware:
@@ -92,6 +147,7 @@ def resolve_device(device: str = "auto") -> str:
         raise UserError(f"{option}: '{device}' is unknown; use one of {names}")
     if device == "cpu":
         return "cpu"
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # same sums in each run
     import torch
 
     available = {

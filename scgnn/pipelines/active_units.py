@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from scgnn.components.decoders.networks import DenseDecoderNetwork
 from scgnn.components.encoders.networks import DenseNetwork
 from scgnn.components.regularizers import Regularizer
+from scgnn.execution.hardware import current_hardware
 from scgnn.registry.component import Component
 from scgnn.registry.introspection import is_builtin
 from scgnn.training.collectives import communicator
@@ -112,6 +113,8 @@ class ActiveSubnetwork:
 def _is_supported(module: Any, components: Sequence[Component], training: Training) -> bool:
     """Return whether weights without a gradient stay as they are, and no component reads them."""
     encoder, decoder = module["encoder"], module["decoder"]
+    if current_hardware().device != "cpu":  # which would wait in each step, and has time to spare
+        return False
     if type(encoder) is not DenseNetwork or type(decoder) is not DenseDecoderNetwork:
         return False
     activations = [*encoder.activations, *decoder.activations]

@@ -13,6 +13,7 @@ from scgnn.components.decoders import Decoder
 from scgnn.components.encoders import Encoder
 from scgnn.components.regularizers import ForwardPass, Regularizer
 from scgnn.errors import InputError
+from scgnn.execution.hardware import current_hardware
 from scgnn.execution.stages import stage
 from scgnn.pipelines.loss import Loss
 from scgnn.pipelines.reconstruction import LazyReconstruction, is_lazy
@@ -200,7 +201,14 @@ def reconstruct(
     assert autoencoder.decoder is not None
     index = np.zeros(len(fit.embedding), dtype=np.int64) if clusters is None else clusters
     decoder = autoencoder.decoder.mirror(autoencoder.encoder)
-    return LazyReconstruction(decoder, fit.decoder_weights, fit.embedding, index, n_genes)
+    return LazyReconstruction(
+        decoder,
+        fit.decoder_weights,
+        fit.embedding,
+        index,
+        n_genes,
+        device=current_hardware().device,
+    )
 
 
 class AutoencoderTrainer:
@@ -232,6 +240,7 @@ class AutoencoderTrainer:
             autoencoder.encoder.prepare(module["encoder"], x, seed_for(seed, "prepare"))
         else:
             from_arrays(module, warm_start.weights)
+        module.to(current_hardware().device)
         has_parameters = any(True for _ in module.parameters())
         trained = module if has_parameters else torch.nn.ParameterList([torch.zeros(1)])
         self.optimizer = build_optimizer(trained, training)

@@ -13,9 +13,11 @@ from scipy import sparse
 from scgnn.components.decoders import Decoder, GraphDecoder, GraphTarget, make_graph_target
 from scgnn.components.encoders import Encoder
 from scgnn.errors import InputError
+from scgnn.execution.hardware import current_hardware
 from scgnn.execution.stages import stage
 from scgnn.registry.introspection import collect_requirements, has_third_party
 from scgnn.seeding import generator, seed_for, torch_generator, use_torch_seed
+from scgnn.training.device import select_rows
 from scgnn.training.fit import check_finite, fit
 from scgnn.training.settings import Training
 
@@ -79,20 +81,25 @@ def fit_graph_autoencoder(
     with use_torch_seed(seed_for(seed, "encoder")):
         module = encoder.build(n_features)
     encoder.prepare(module, x.numpy(), seed_for(seed, "prepare"))
+    device = current_hardware().device
+    module.to(device)
     message_graph, target = encoder.prepare_graph(graph), make_graph_target(graph)
     batch_size = n_cells
     if fanout is not None and training.batch_size < n_cells:
         batch_size = training.batch_size
         sample_neighbors = _make_neighbor_sampler(encoder, message_graph, fanout)
         sample_target = BatchTargetSampler(graph, target)
+    whole = message_graph.to(device) if hasattr(message_graph, "to") else message_graph
+    x, target = x.to(device), target.to(device)
 
     def loss(cells: Tensor | None) -> Tensor:
         if cells is None:
-            return decoder.loss(module(message_graph, x), target)
+            return decoder.loss(module(whole, x), target)
         nodes, batch_target = sample_target(cells)
         inputs, blocks = sample_neighbors(nodes)
-        output = module(blocks, x[inputs])[: len(nodes)]
-        return decoder.loss(output, batch_target) * (len(cells) / n_cells)
+        blocks = None if blocks is None else blocks.to(device)
+        output = module(blocks, select_rows(x, inputs))[: len(nodes)]
+        return decoder.loss(output, batch_target.to(device)) * (len(cells) / n_cells)
 
     training = replace(training, batch_size=batch_size, validation_fraction=0.0)
     own_generator = not has_third_party((encoder, decoder))
@@ -100,7 +107,7 @@ def fit_graph_autoencoder(
     losses = fit(module, loss, n_cells, training, seed, own_generator=own_generator)
     module.eval()
     with torch.no_grad():
-        z = decoder.extract_embedding(module(message_graph, x)).numpy().copy()
+        z = decoder.extract_embedding(module(whole, x)).cpu().numpy().copy()
     check_finite(training, z)
     return GraphAutoencoderFit(z, losses)
 
@@ -164,6 +171,7 @@ def _make_neighbor_sampler(
     if "graph" not in collect_requirements(encoder):
         return lambda nodes: (nodes, None)
     from scgnn.components.encoders.message_graph import MessageGraph
+    from scgnn.components.encoders.neighbor_sampling import sample_neighborhood
 
     n_hops = len(getattr(encoder, "hidden", (0,)))
     if not isinstance(message_graph, MessageGraph):
@@ -171,7 +179,7 @@ def _make_neighbor_sampler(
             f"graph_fanout: neighbors can be sampled from a MessageGraph only, but {encoder.name} "
             f"takes the graph as {type(message_graph).__name__}; set graph_fanout to null"
         )
-    return lambda nodes: message_graph.sample(nodes, fanout, n_hops)
+    return lambda nodes: sample_neighborhood(message_graph, nodes, fanout, n_hops)
 
 
 def hold_out_edges(graph: sparse.csr_matrix, fraction: float, seed: int) -> sparse.csr_matrix:

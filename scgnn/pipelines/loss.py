@@ -8,7 +8,9 @@ import torch
 
 from scgnn.components.decoders import Decoder
 from scgnn.components.regularizers import ForwardPass, Regularizer, WeightedSquaredError
+from scgnn.execution.hardware import current_hardware
 from scgnn.state import State
+from scgnn.training.device import move
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +35,8 @@ class Loss:
         self.other_terms: list[tuple[Regularizer, Any]] = []
         for regularizer in regularizers:
             prepared = regularizer.prepare(state)
+            if isinstance(prepared, torch.Tensor):
+                prepared = move(prepared, current_hardware().device)
             if decoder.is_squared_error and isinstance(regularizer, WeightedSquaredError):
                 self.squared_terms.append((regularizer, prepared))
             else:

@@ -48,6 +48,8 @@ class LazyReconstruction:
         Number of columns.
     imputation_threshold
         Values whose magnitude is below it are set to zero; None keeps all.
+    device
+        Device that computes the rows.
     """
 
     decoder: Decoder
@@ -56,6 +58,7 @@ class LazyReconstruction:
     decoder_index: np.ndarray
     n_genes: int
     imputation_threshold: float | None = None
+    device: str = "cpu"
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -68,8 +71,9 @@ class LazyReconstruction:
         for index in np.unique(decoder_index):
             mask = decoder_index == index
             with torch.no_grad():
-                output = self._load_decoder(int(index))(torch.from_numpy(embedding[mask]))
-                rows[mask] = self.decoder.reconstruct(output, None).numpy()
+                z = torch.from_numpy(embedding[mask]).to(self.device)
+                output = self._load_decoder(int(index))(z)
+                rows[mask] = self.decoder.reconstruct(output, None).cpu().numpy()
         if self.imputation_threshold:
             rows[np.abs(rows) < self.imputation_threshold] = 0
         return rows
@@ -82,7 +86,7 @@ class LazyReconstruction:
             prefix = f"{index}."
             names = [name for name in self.weights if name.startswith(prefix)]
             from_arrays(module, {n.removeprefix(prefix): self.weights[n] for n in names})
-            modules[index] = module.eval()
+            modules[index] = module.to(self.device).eval()
         return modules[index]
 
     def toarray(self) -> np.ndarray:

@@ -58,7 +58,7 @@ class Communicator:
         """Return the elementwise maximum over processes; of a Boolean mask, its union."""
         return self._all_reduce(value, "MAX")
 
-    def all_reduce_gradients(self, parameters: list[nn.Parameter], loss: float) -> float:
+    def all_reduce_gradients(self, parameters: list[nn.Parameter], loss: Tensor) -> Tensor:
         """Sum the gradients of all processes in place, and return the sum of their losses."""
         return loss
 
@@ -83,15 +83,15 @@ class DistributedCommunicator(Communicator):
     def __init__(self) -> None:
         self.rank, self.world_size = rank(), world_size()
 
-    def all_reduce_gradients(self, parameters: list[nn.Parameter], loss: float) -> float:
+    def all_reduce_gradients(self, parameters: list[nn.Parameter], loss: Tensor) -> Tensor:
         gradients = [weight.grad for weight in parameters if weight.grad is not None]
-        flat = torch.cat([*(g.ravel() for g in gradients), torch.tensor([loss])])
+        flat = torch.cat([*(g.ravel() for g in gradients), loss.reshape(1)])
         with translate_peer_errors():
             torch.distributed.all_reduce(flat)
         *sums, total = flat.split([*(g.numel() for g in gradients), 1])
         for gradient, reduced in zip(gradients, sums, strict=True):
             gradient.copy_(reduced.view_as(gradient))
-        return float(total)
+        return total[0]
 
     def scatter(self, tasks: list[Any] | None) -> Any:
         """Return the item of this process from the list of the first; the others pass None."""

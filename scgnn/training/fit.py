@@ -4,45 +4,63 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from scgnn.errors import DivergenceError
+from scgnn.execution.hardware import current_hardware
 from scgnn.execution.progress import get_progress
 from scgnn.execution.resources import set_malloc_thresholds
 from scgnn.seeding import generator, seed_for, use_generator, use_torch_seed
 from scgnn.state import Expression, to_dense_rows
 from scgnn.training.collectives import communicator
+from scgnn.training.device import fits_device, move, select_rows, use_precision
 from scgnn.training.settings import Training
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MAX_VALIDATION_CELLS = 2000  # more do not improve early stopping
+ROWS_PER_COPY = 8192  # of a matrix, to a GPU
+EPOCHS_PER_READING = 10  # of losses from a GPU, which waits meanwhile
 
 Arrays = dict[str, np.ndarray]
 
 
 class DenseRows:
-    """Rows of a matrix as dense float32 tensors; the tensor of all rows is cached."""
+    """Rows of a matrix as dense float32 tensors on the device of the stage.
+
+    The tensor of all rows is cached; on a GPU, batches are selected from it if it fits.
+    """
 
     def __init__(self, matrix: Expression) -> None:
         self.matrix = matrix
+        self.device = current_hardware().device
+        n_bytes = 4 * math.prod(matrix.shape)
+        self._is_resident = self.device != "cpu" and fits_device(n_bytes, self.device)
         self._dense: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
 
     def __getitem__(self, cells: Tensor | None) -> Tensor:
-        if cells is not None:
-            return torch.from_numpy(to_dense_rows(self.matrix, cells.numpy()))
+        if cells is not None and not self._is_resident:
+            return move(torch.from_numpy(to_dense_rows(self.matrix, cells.numpy())), self.device)
         if self._dense is None:
-            self._dense = torch.from_numpy(to_dense_rows(self.matrix))
-        return self._dense
+            self._dense = self._move_all()
+        return select_rows(self._dense, cells)
+
+    def _move_all(self) -> Tensor:
+        if self.device == "cpu":
+            return torch.from_numpy(to_dense_rows(self.matrix))
+        dense = torch.empty(self.matrix.shape, device=self.device)
+        for start in range(0, len(self), ROWS_PER_COPY):
+            rows = slice(start, start + ROWS_PER_COPY)
+            dense[rows] = move(torch.from_numpy(to_dense_rows(self.matrix, rows)), self.device)
+        return dense
 
 
 def fit(
@@ -89,6 +107,10 @@ def fit(
     optimizer = optimizer or build_optimizer(module, training)
     parameters = optimizer.param_groups[0]["params"]  # the loss may replace its items
     losses: list[float] = []
+    unread: list[Tensor] = []  # losses of epochs that are still on the device
+    device = parameters[0].device.type
+    is_read_rarely = device != "cpu" and training.early_stopping_patience is None
+    epochs_per_reading = EPOCHS_PER_READING if is_read_rarely else 1
     processes = communicator()
     shard = processes.shard_range(n_cells)
     fraction = training.validation_fraction if training.early_stopping_patience else 0.0
@@ -100,22 +122,27 @@ def fit(
     n_steps = math.ceil(n_train / training.batch_size)
     n_steps = min(n_steps, training.steps_per_epoch or n_steps)
     set_malloc_thresholds()
+    total_type = torch.float32 if device == "mps" else torch.float64  # which mps lacks
     module.train()
     with (use_generator if own_generator else use_torch_seed)(processes.rank_seed(seed)):
         for epoch in range(1, training.epochs + 1):
-            total, n_seen = 0.0, 0
+            total, n_seen = torch.zeros((), dtype=total_type, device=device), 0
             for cells in islice(batches, n_steps):
                 optimizer.zero_grad()
-                with _autocast(training.precision):
+                with use_precision(training.precision, device):
                     value = loss(shard.to_local(cells))
                 value.backward()
-                batch_loss = processes.all_reduce_gradients(parameters, value.item())
-                total += batch_loss + _penalize(parameters, training)
+                batch_loss = processes.all_reduce_gradients(parameters, value.detach())
+                total += batch_loss.to(total_type) + _penalize(parameters, training)
                 optimizer.step()
                 n_seen += n_train if cells is None else len(cells)
-            monitored = total * (n_train / n_seen)
-            losses.append(monitored)
-            check_finite(training, np.float64(monitored))
+            unread.append(total * (n_train / n_seen))
+            if len(unread) < epochs_per_reading and epoch < training.epochs:
+                continue
+            losses += torch.stack(unread).tolist()
+            unread.clear()
+            check_finite(training, np.array(losses[-epochs_per_reading:]))
+            monitored = losses[-1]
             get_progress().on_epoch_end(epoch, training.epochs, monitored)
             if validation_cells is not None:
                 module.eval()
@@ -161,21 +188,6 @@ def _split_validation(n_cells: int, fraction: float, seed: int) -> tuple[Tensor,
     return order[n_out:].sort().values, order[:n_out]
 
 
-def _autocast(precision: str) -> AbstractContextManager[Any]:
-    """Return a context of a precision, float32 on processors that do not support another one."""
-    if precision == "bfloat16" and supports_bfloat16():
-        return torch.autocast("cpu", torch.bfloat16)
-    return nullcontext()
-
-
-def supports_bfloat16() -> bool:
-    """Return whether oneDNN multiplies bfloat16 fast: with AVX512, or on ARM with BF16."""
-    if torch.backends.cpu.get_cpu_capability() == "AVX512":
-        return True
-    capabilities: Any = getattr(torch.cpu, "get_capabilities", dict)()  # older versions lack it
-    return bool(capabilities.get("bf16"))
-
-
 def check_finite(training: Training, *results: np.ndarray | np.floating | None) -> None:
     """Check that losses or outputs are finite.
 
@@ -207,9 +219,9 @@ def _iter_batches(
             yield from cells[torch.from_numpy(rng.permutation(len(cells)))].split(batch_size)
 
 
-def _penalize(parameters: list[nn.Parameter], training: Training) -> float:
+def _penalize(parameters: list[nn.Parameter], training: Training) -> Tensor:
     """Add the gradient of ``l1 Σ|w| + l2 Σw²`` to the gradients; return the penalty."""
-    value = torch.zeros(())
+    value = torch.zeros((), device=parameters[0].device)
     with torch.no_grad():  # not as a decorator, which would import torch
         for weight in parameters:
             if weight.grad is None:
@@ -220,24 +232,26 @@ def _penalize(parameters: list[nn.Parameter], training: Training) -> float:
             if training.l2:
                 value = value + training.l2 * weight.square().sum()
                 weight.grad.add_(weight, alpha=2 * training.l2)
-    return float(value)
+    return value
 
 
 def predict(
     forward: Callable[[Tensor], tuple[Tensor, ...]], x: Expression, batch_size: int
 ) -> tuple[np.ndarray, ...]:
     """Return the outputs of a trained module for all cells, computed in batches of rows."""
+    device = current_hardware().device
     batches: list[tuple[np.ndarray, ...]] = []
     with torch.no_grad():
         for start in range(0, max(x.shape[0], 1), batch_size):
             rows = torch.from_numpy(to_dense_rows(x, slice(start, start + batch_size)))
-            batches.append(tuple(output.numpy() for output in forward(rows)))
+            outputs = forward(move(rows, device))
+            batches.append(tuple(output.float().cpu().numpy() for output in outputs))
     return tuple(np.concatenate(outputs) for outputs in zip(*batches, strict=True))
 
 
 def to_arrays(module: nn.Module) -> Arrays:
     """Return copies of a module's weights by name."""
-    return {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
+    return {name: value.cpu().numpy().copy() for name, value in module.state_dict().items()}
 
 
 def from_arrays(module: nn.Module, arrays: Arrays) -> None:
@@ -248,7 +262,7 @@ def from_arrays(module: nn.Module, arrays: Arrays) -> None:
 def optimizer_to_arrays(optimizer: torch.optim.Optimizer) -> Arrays:
     """Return copies of Adam's moments and step counts, named ``PARAMETER.NAME``."""
     return {
-        f"{number}.{name}": value.numpy().copy()
+        f"{number}.{name}": value.cpu().numpy().copy()
         for number, entry in optimizer.state_dict()["state"].items()
         for name, value in entry.items()
     }

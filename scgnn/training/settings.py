@@ -28,8 +28,9 @@ class Training:
     l2
         Weight of Σw² over all weights and biases.
     precision
-        Precision of matrix products; bfloat16 halves their time on processors that support it and
-        is float32 on others. Weights, losses and Adam are always float32.
+        Precision of matrix products. bfloat16 halves their time on processors that support it, and
+        tf32 on GPUs since Ampere; both are float32 elsewhere. Weights, losses, sums over neighbors
+        and Adam are always float32.
     early_stopping_patience
         Stop early after this many epochs without a relative improvement of the training loss (or
         the validation loss, if validation_fraction > 0) of at least 0.1%; null trains all epochs.
@@ -44,6 +45,6 @@ class Training:
     steps_per_epoch: PositiveInt | None = None
     l1: NonNegativeFloat = 0.0
     l2: NonNegativeFloat = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     early_stopping_patience: PositiveInt | None = None
     validation_fraction: ProperFraction = 0.0

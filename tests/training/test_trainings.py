@@ -10,7 +10,8 @@ from torch import nn
 
 import scgnn
 from scgnn.errors import DivergenceError
-from scgnn.training.fit import EarlyStopping, fit, supports_bfloat16
+from scgnn.training.device import supports_bfloat16
+from scgnn.training.fit import EarlyStopping, fit
 from scgnn.training.settings import Training
 
 

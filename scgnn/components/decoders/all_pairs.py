@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+PAIRS_PER_BLOCK = 2**26  # on a GPU
+
 
 class AllPairsSoftplus(torch.autograd.Function):
     """``Σ_ij softplus(z_i · z_j)`` with its gradient ``2 Σ_j σ(z_i · z_j) z_j``.
@@ -16,7 +18,10 @@ class AllPairsSoftplus(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, z: Tensor, block_size: int) -> Tensor:
-        total = torch.zeros((), dtype=torch.float64)
+        if z.device.type != "cpu":  # where few large products are faster
+            block_size = max(block_size, PAIRS_PER_BLOCK // max(len(z), 1))
+        precise = torch.float32 if z.device.type == "mps" else torch.float64  # which mps lacks
+        total = torch.zeros((), dtype=precise, device=z.device)
         half = torch.zeros_like(z)
         for start in range(0, z.shape[0], block_size):
             rows, rest = z[start : start + block_size], z[start:]
@@ -25,7 +30,7 @@ class AllPairsSoftplus(torch.autograd.Function):
             sigmoid = logits.sigmoid()
             half[start:][within] += sigmoid @ rest
             half[start:][beyond] += sigmoid[:, beyond].T @ rows
-            by_cell = _sum_softplus(logits, sigmoid).double()
+            by_cell = _sum_softplus(logits, sigmoid).to(precise)
             total += by_cell[within].sum() + 2 * by_cell[beyond].sum()
         ctx.save_for_backward(2 * half)
         return total.to(z.dtype)

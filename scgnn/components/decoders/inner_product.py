@@ -13,6 +13,7 @@ from scipy import sparse
 from scgnn.components.decoders.contract import Decoder, GraphDecoder
 from scgnn.field_types import Cost, PositiveInt, RepeatCount
 from scgnn.seeding import draw_normal, torch_generator
+from scgnn.training.device import move
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -41,6 +42,12 @@ class GraphTarget(NamedTuple):
     n_cells: int  # N, of the whole graph
     n_sampled: int
     weights: Tensor | None = None  # number of entries of Y that each represents; None: one
+
+    def to(self, device: str) -> GraphTarget:
+        """Return the target on a device."""
+        weights = None if self.weights is None else move(self.weights, device)
+        rows, cols = move(self.rows, device), move(self.cols, device)
+        return self._replace(rows=rows, cols=cols, weights=weights)
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,8 @@ class SampledInnerProductDecoder(InnerProductDecoder):
         n_edges = len(target.rows)
         if n_edges > self.max_edges:
             sample = torch.randint(n_edges, (self.max_edges,), generator=torch_generator())
-            weights = torch.ones(1) if target.weights is None else target.weights[sample]
+            sample = move(sample, z.device)
+            weights = z.new_ones(1) if target.weights is None else target.weights[sample]
             target = target._replace(
                 rows=target.rows[sample],
                 cols=target.cols[sample],
@@ -201,8 +209,8 @@ def _sample_mean_pair_loss(z: Tensor, n_pairs: int) -> Tensor:
     if size < 2:
         return z.sum() * 0
     n_blocks = min(n // size, math.ceil(n_pairs / (size * (size - 1))))
-    order = torch.randperm(n, generator=torch_generator())
-    blocks = z[order[: n_blocks * size]].unflatten(0, (n_blocks, size))
+    order = move(torch.randperm(n, generator=torch_generator())[: n_blocks * size], z.device)
+    blocks = z[order].unflatten(0, (n_blocks, size))
     losses = _softplus(blocks @ blocks.transpose(1, 2))  # blocks x size x size
     self_pairs = losses.diagonal(dim1=1, dim2=2).sum()
     return (losses.sum() - self_pairs) / (n_blocks * size * (size - 1))
@@ -218,9 +226,14 @@ def _loss_from_mean_pair_loss(mean_pair_loss: Tensor, z: Tensor, target: GraphTa
 
 def positive_pair_correction(z: Tensor, target: GraphTarget) -> Tensor:
     """Return what the entries of Y add to the sum over all pairs as if unconnected."""
-    logits = (z.index_select(0, target.rows) * z.index_select(0, target.cols)).sum(1)
+    logits = (_select(z, target.rows) * _select(z, target.cols)).sum(1)
     added = target.pos_weight * _softplus(-logits) - _softplus(logits)
     return added.sum() if target.weights is None else (target.weights * added).sum()
+
+
+def _select(z: Tensor, cells: Tensor) -> Tensor:
+    """Return ``z[cells]``, whose gradient is the same in each run on a GPU too."""
+    return z.index_select(0, cells) if z.device.type == "cpu" else z[cells]
 
 
 def kl_divergence(mean: Tensor, log_std: Tensor, n_cells: int) -> Tensor:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from scgnn.components.encoders.dgl_backend import load_dgl
 from scgnn.execution.hardware import current_hardware
-from scgnn.seeding import torch_generator
 
 EDGES_PER_BLOCK = {"cpu": 2**12, "cuda": 2**22}  # whose ends are multiplied at a time
 
@@ -243,59 +242,6 @@ class MessageGraph:
     @cached_property
     def _edges(self) -> Tensor:
         return torch.arange(len(self.sources), device=self.sources.device)
-
-    def sample(self, cells: Tensor, fanout: int, n_hops: int) -> tuple[Tensor, MessageGraph]:
-        """Return the neighborhood of cells and its induced subgraph (shaDow, Zeng et al. 2021).
-
-        For each hop, ``fanout`` neighbors of each cell are drawn with
-        :func:`~scgnn.seeding.torch_generator`, without replacement.
-
-        Parameters
-        ----------
-        cells
-            [batch] Cells.
-        fanout
-            Number of neighbors of a cell in a hop.
-        n_hops
-            Number of hops.
-
-        Returns
-        -------
-        nodes
-            Sampled cells, the batch first.
-        subgraph
-            Their graph.
-        """
-        nodes = cells
-        for _ in range(n_hops):
-            edges, rows, degree = self._get_edges(nodes)
-            draws = torch.rand(len(edges), generator=torch_generator())
-            order = torch.argsort(rows.double() - draws.double())  # largest first in each row
-            starts = (degree.cumsum(0) - degree).repeat_interleave(degree)
-            chosen = order[torch.arange(len(edges)) - starts < fanout]
-            union = torch.cat([nodes, self.sources[edges[chosen]]]).unique()
-            nodes = torch.cat([cells, union[~torch.isin(union, cells)]])
-        return nodes, self.subgraph(nodes)
-
-    def subgraph(self, nodes: Tensor) -> MessageGraph:
-        """Return the graph that is induced by some cells [nodes]."""
-        edges, rows, _ = self._get_edges(nodes)
-        position = torch.full((self.n_cells,), -1)
-        position[nodes] = torch.arange(len(nodes))
-        sources = position[self.sources[edges]]
-        kept = sources >= 0
-        ends = torch.bincount(rows[kept], minlength=len(nodes)).cumsum(0)
-        weights = None if self.weights is None else self.weights[edges[kept]]
-        indptr = torch.cat([ends.new_zeros(1), ends])
-        scale = self.norm_scale[nodes]
-        return MessageGraph(indptr, sources[kept], weights, scale, self.backend)
-
-    def _get_edges(self, nodes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the edges into some cells, the position of each one's cell, and the degrees."""
-        degree = self.degree[nodes]
-        rows = torch.arange(len(nodes)).repeat_interleave(degree)
-        first = self.indptr[nodes] - (degree.cumsum(0) - degree)
-        return torch.arange(len(rows)) + first[rows], rows, degree
 
 
 def _sum_rows(x: Tensor, index: Tensor, indptr: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -91,7 +91,8 @@ class DenseNetwork(nn.Module):
 class Dropout(nn.Module):
     """Inverted dropout whose draws are from :func:`~scgnn.seeding.torch_generator`.
 
-    With the same generator state, the result is that of ``torch.nn.Dropout``, bit by bit.
+    With the same generator state, the result is that of ``torch.nn.Dropout``, bit by bit. Masks
+    are as large as the data and are drawn on their device, which gives other ones on a GPU.
     """
 
     def __init__(self, p: float) -> None:
@@ -101,7 +102,8 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        mask = torch.empty_like(x).bernoulli_(1 - self.p, generator=torch_generator())
+        generator = torch_generator(x.device)
+        mask = torch.empty_like(x).bernoulli_(1 - self.p, generator=generator)
         return x * mask.div_(1 - self.p)
 
 

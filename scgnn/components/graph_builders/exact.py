@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from scgnn.execution.hardware import current_hardware
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 N_EXTRA_NEIGHBORS = 8  # beyond n_neighbors, so that rounding rarely matters
 ROWS_PER_BLOCK = 512
+VALUES_PER_BLOCK = 2**28  # of distances on a GPU
 CENTER_SAMPLE_SIZE = 512
 GROUP_SIZE = 32  # columns whose minimum is computed before the smallest are selected
 
@@ -37,21 +40,23 @@ def exact_kneighbors(queries: np.ndarray, points: np.ndarray, n_neighbors: int) 
         distance up to rounding.
     """
     n, m = len(points), min(n_neighbors + N_EXTRA_NEIGHBORS, len(points))
-    a, b = (torch.from_numpy(x) for x in center_and_scale(queries, points))
+    device = current_hardware().device
+    a, b = (torch.from_numpy(x).to(device) for x in center_and_scale(queries, points))
     b = torch.cat([b, b.new_zeros(-n % GROUP_SIZE, b.shape[1])])
     norms = b.square().sum(1)
     norms[n:] = torch.inf  # padding
     candidates = np.empty((len(a), m), dtype=np.int64)
-    buffer = torch.empty(min(ROWS_PER_BLOCK, len(a)), len(b))
-    for start in range(0, len(a), ROWS_PER_BLOCK):
-        block = a[start : start + ROWS_PER_BLOCK]
+    n_rows = ROWS_PER_BLOCK if device == "cpu" else max(ROWS_PER_BLOCK, VALUES_PER_BLOCK // len(b))
+    buffer = torch.empty(min(n_rows, len(a)), len(b), device=device)
+    for start in range(0, len(a), n_rows):
+        block = a[start : start + n_rows]
         squares = buffer[: len(block)]
         torch.addmm(norms, block, b.T, alpha=-2, out=squares)  # without |a|²
         values, indices = _select_smallest(squares, m)
-        candidates[start : start + len(block)] = indices.numpy()
+        candidates[start : start + len(block)] = indices.cpu().numpy()
         limits = values[:, n_neighbors - 1] + 2 * _bound_rounding_error(block, values[:, -1])
         for i in torch.nonzero(values[:, -1] <= limits).flatten().tolist():
-            near = torch.nonzero(squares[i] <= limits[i]).flatten().numpy()
+            near = torch.nonzero(squares[i] <= limits[i]).flatten().cpu().numpy()
             distances = np.square(points[near] - queries[start + i]).sum(1)
             candidates[start + i] = near[distances.argsort(kind="stable")[:m]]
     return candidates

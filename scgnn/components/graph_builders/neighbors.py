@@ -9,6 +9,7 @@ import torch
 
 from scgnn.components.graph_builders.approximate import approximate_kneighbors
 from scgnn.components.graph_builders.exact import exact_kneighbors
+from scgnn.execution.hardware import current_hardware
 from scgnn.field_types import NeighborCount
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Metric = Literal["euclidean", "cosine", "correlation"]
 
 DEFAULT_EXACT_UP_TO = 30_000  # cells
+EXACT_ON_GPU_UP_TO = 500_000  # cells, whatever the setting: faster there than an approximation
 DEFAULT_RECALL = 0.9
 ROWS_PER_BLOCK = 256
 EDGES_PER_BLOCK = 2**16
@@ -55,7 +57,8 @@ def kneighbors(
     metric
         euclidean, cosine (1 − cos) or correlation (1 − Pearson).
     exact_up_to
-        Number of cells up to which the search is exact; beyond, it is approximate
+        Number of cells up to which the search is exact (at least 500,000 on a GPU); beyond, it is
+        approximate
         (:func:`scgnn.components.graph_builders.approximate.approximate_kneighbors`).
     recall
         Minimum recall of the approximate search, 0 to 1.
@@ -71,6 +74,8 @@ def kneighbors(
     k = min(n_neighbors, n - 1)
     if k < 1:
         return np.empty((n, 0)), np.empty((n, 0), dtype=np.int64)
+    if current_hardware().device == "cuda":
+        exact_up_to = max(exact_up_to, EXACT_ON_GPU_UP_TO)
     if n <= exact_up_to:
         candidates = exact_kneighbors(points, points, k + 1)
     else:

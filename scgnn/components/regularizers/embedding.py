@@ -13,6 +13,7 @@ from scgnn.components.regularizers.contract import ForwardPass, Regularizer
 from scgnn.field_types import NonNegativeFloat, PositiveFloat, PositiveInt
 from scgnn.seeding import torch_generator
 from scgnn.state import State
+from scgnn.training.device import move
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,8 +105,11 @@ class ContrastiveLoss(Regularizer):
             return batch.z.sum() * 0
         shape = (min(self.n_pairs, edges.nnz),)
         sample = torch.randint(edges.nnz, shape, generator=torch_generator()).numpy()
+        device = batch.z.device
         ends = (torch.from_numpy(end[sample].astype("int64")) for end in (edges.row, edges.col))
-        first, second = (torch.nn.functional.normalize(batch.z[end], dim=1) for end in ends)
+        chosen = (batch.z[move(end, device)] for end in ends)
+        first, second = (torch.nn.functional.normalize(z, dim=1) for z in chosen)
         similarity = first @ second.T / self.temperature  # pairs x pairs
-        per_pair = torch.nn.functional.cross_entropy(similarity, torch.arange(len(similarity)))
+        own = torch.arange(len(similarity), device=device)
+        per_pair = torch.nn.functional.cross_entropy(similarity, own)
         return self.weight * len(batch.z) * per_pair

@@ -11,12 +11,16 @@ from scipy import sparse
 
 from scgnn.components.ltmg import LTMG
 from scgnn.components.regularizers.contract import ForwardPass, Regularizer, WeightedSquaredError
+from scgnn.execution.hardware import current_hardware
 from scgnn.field_types import NonNegativeFloat
 from scgnn.state import State
+from scgnn.training.device import select_rows
 from scgnn.training.fit import DenseRows
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from scgnn.components.encoders.message_graph import MessageGraph
 
 
 @Regularizer.register("ltmg")
@@ -77,7 +81,7 @@ class CellWeightedError(WeightedSquaredError):
     normalized: bool = False
 
     def compute_weights(self, prepared: Tensor, cells: Tensor | None) -> Tensor:
-        return (prepared if cells is None else prepared[cells])[:, None]
+        return select_rows(prepared, cells)[:, None]
 
 
 @Regularizer.register("degree")
@@ -149,15 +153,22 @@ class GraphSmoothness(Regularizer):
     weight: NonNegativeFloat = 0.3
     requires: ClassVar[frozenset[str]] = frozenset({"graph"})
 
-    def prepare(self, state: State) -> sparse.csr_matrix:
-        return sparse.csr_matrix(state.graph, dtype=np.float32)
+    def prepare(self, state: State) -> tuple[sparse.csr_matrix, MessageGraph]:
+        graph = sparse.csr_matrix(state.graph, dtype=np.float32)
+        return graph, _make_mean_graph(graph)
 
-    def loss(self, batch: ForwardPass, prepared: sparse.csr_matrix, cells: Tensor | None) -> Tensor:
-        graph = prepared if cells is None else prepared[cells.numpy()][:, cells.numpy()]
-        connected = torch.as_tensor(np.diff(graph.indptr) > 0)
-        operator = _to_torch_coo(normalize_rows(graph)).to(batch.x.dtype)
-        smoothed = torch.sparse.mm(operator, batch.x_hat)  # batch x genes
-        return self.weight * (smoothed - batch.x)[connected].square().sum()
+    def loss(
+        self,
+        batch: ForwardPass,
+        prepared: tuple[sparse.csr_matrix, MessageGraph],
+        cells: Tensor | None,
+    ) -> Tensor:
+        graph, means = prepared
+        if cells is not None:
+            means = _make_mean_graph(graph[cells.numpy()][:, cells.numpy()])
+        smoothed = means.sum_neighbors(batch.x_hat, means.weights)  # batch x genes
+        is_connected = (means.degree > 0)[:, None]
+        return self.weight * ((smoothed - batch.x) * is_connected).square().sum()
 
 
 def normalize_rows(graph: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -166,11 +177,12 @@ def normalize_rows(graph: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.csr_matrix(sparse.diags(1 / np.where(degree > 0, degree, 1)) @ graph)
 
 
-def _to_torch_coo(matrix: sparse.csr_matrix) -> Tensor:
-    coo = matrix.tocoo()
-    index = torch.as_tensor(np.vstack([coo.row, coo.col]).astype(np.int64))
-    values = torch.as_tensor(coo.data)
-    return torch.sparse_coo_tensor(index, values, coo.shape, check_invariants=True).coalesce()
+def _make_mean_graph(graph: sparse.csr_matrix) -> MessageGraph:
+    """Return a graph whose sums over neighbors are means, on the device of the stage."""
+    from scgnn.components.encoders.message_graph import MessageGraph
+
+    means = MessageGraph.from_csr(normalize_rows(graph), add_self_loops=False)
+    return means.to(current_hardware().device)
 
 
 @Regularizer.register("nonzero_error")

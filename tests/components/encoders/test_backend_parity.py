@@ -12,6 +12,7 @@ from scipy import sparse
 
 from scgnn.components.encoders import GCN, SAGE, Encoder, MessagePassing, message_graph
 from scgnn.components.encoders.message_graph import MessageGraph
+from scgnn.components.encoders.neighbor_sampling import sample_neighborhood
 from scgnn.execution.hardware import Hardware, has_dgl, use_hardware
 
 needs_dgl = pytest.mark.skipif(not has_dgl(), reason="dgl has no build for this platform")
@@ -90,7 +91,7 @@ def test_batches_of_sampled_neighbors_are_equal_on_both_backends(name):
         with use_hardware(Hardware("cpu", backend)):
             whole = encoder.prepare_graph(make_graph("weighted"))
         torch.manual_seed(3)
-        nodes, sample = whole.sample(torch.tensor([7, 2, 31]), 3, 2)
+        nodes, sample = sample_neighborhood(whole, torch.tensor([7, 2, 31]), 3, 2)
         module = encoder.build(WIDTH)
         results.append(
             compute_gradients(lambda x, m=module, s=sample: m(s, x), draw(len(nodes), WIDTH))
