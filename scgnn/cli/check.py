@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from scgnn.cli.app import app, suspend_gc
 from scgnn.cli.options import (
+    BackendOption,
     DataListOption,
+    DeviceOption,
     LabelsFileOption,
     LabelsKeyOption,
     PluginOption,
@@ -15,7 +19,11 @@ from scgnn.cli.options import (
     load_recipe_from_options,
     load_study_from_options,
 )
+from scgnn.execution.hardware import Hardware, describe_hardware, has_dgl, resolve_hardware
 from scgnn.execution.lazy_module import lazy_import
+
+if TYPE_CHECKING:
+    from scgnn.recipe.recipe import Recipe
 
 
 @app.command()
@@ -26,6 +34,8 @@ def check(
     labels_file: LabelsFileOption = None,
     changes: SetOption = None,
     seeds: SeedsOption = None,
+    device: DeviceOption = "auto",
+    backend: BackendOption = "auto",
     _plugins: PluginOption = None,
 ) -> None:
     """Validate a recipe or a study and estimate its time and memory, without running it."""
@@ -50,5 +60,19 @@ def check(
         from scgnn.evaluation.labels_file import check_labels_files
 
         check_labels_files(complete.data for complete in recipes)
+    hardware = resolve_hardware(device, backend)
+    print(f"hardware    {describe_hardware(hardware)}{_compare_backends(recipes, hardware)}")
     check_all_fit_memory(recipes)
     print("all checks passed; nothing was run")
+
+
+def _compare_backends(recipes: list[Recipe], hardware: Hardware) -> str:
+    """Return which backend is faster, as measured by benchmarks/backends.py, or nothing."""
+    if hardware.device != "cpu":
+        return "; the estimate is that of the CPU"
+    if not has_dgl():
+        return ""
+    encoders = [getattr(recipe.pipeline, "graph_encoder", None) for recipe in recipes]
+    if any(getattr(encoder, "aggregator", "") == "pool" for encoder in encoders):
+        return "; dgl is several times faster than torch for sage with aggregator pool"
+    return "; dgl and torch take about the same time" if any(encoders) else ""

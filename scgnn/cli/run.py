@@ -214,9 +214,9 @@ def _run_recipe(
             configure_process(threads)
             distributed.serve_worker(recipe)
             return
-    hardware = resolve_hardware(device, backend)
     n_iterations = getattr(recipe.pipeline, "max_iterations", 0)
-    with use_hardware(hardware), show_run_progress(open_console(), n_iterations):
+    progress = show_run_progress(open_console(), n_iterations)
+    with progress, use_hardware(resolve_hardware(device, backend)):
         from scgnn.api.runs import add_baseline, write_folder
         from scgnn.execution.stages import Stages
         from scgnn.runs.folder import open_output_folder, select_output_folder

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
+import logging
 import os
 import threading
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from scgnn.errors import UserError
 from scgnn.interface import by_interface
+
+log = logging.getLogger("scgnn")
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Backend = Literal["auto", "dgl", "torch"]
@@ -93,6 +97,11 @@ def _use_deterministic_algorithms() -> Iterator[None]:
                 memory.fill_uninitialized_memory = fill
 
 
+def describe_hardware(hardware: Hardware) -> str:
+    """Return device and backend as text."""
+    return f"{describe_device(hardware.device)}, backend {hardware.backend}"
+
+
 def describe_device(device: str) -> str:
     """Return the name and memory of a device as text."""
     if device == "cpu":
@@ -145,9 +154,11 @@ def resolve_device(device: str = "auto") -> str:
         names = ", ".join(get_args(Device))
         option = by_interface("--device", "device")
         raise UserError(f"{option}: '{device}' is unknown; use one of {names}")
-    if device == "cpu":
+    if device == "cpu" or (device == "auto" and not _may_have_gpu()):
         return "cpu"
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # same sums in each run
+    if device == "mps":
+        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # for operations it lacks
     import torch
 
     available = {
@@ -155,13 +166,28 @@ def resolve_device(device: str = "auto") -> str:
         "mps": torch.backends.mps.is_available(),
     }
     if device == "auto":
-        return "cuda" if available["cuda"] else "cpu"
+        if not available["cuda"]:
+            return "cpu"
+        option = by_interface("--device cpu", "device='cpu'")
+        log.info("on a GPU (%s); %s gives the bits of the CPU", describe_device("cuda"), option)
+        return "cuda"
     if not available[device]:
         name = {"cuda": "CUDA GPU", "mps": "Apple GPU"}[device]
         problem = f"torch {torch.__version__} finds no {name}"
         option = by_interface(f"--device {device}", f"device='{device}'")
         raise UserError(f"{option}: {problem}; use cpu, or install a build of torch for it")
     return device
+
+
+def _may_have_gpu() -> bool:
+    """Return whether a driver of a GPU is installed, without loading torch."""
+    if os.path.exists("/dev/kfd"):  # of AMD
+        return True
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def resolve_backend(backend: str = "auto", device: str = "cpu") -> str:

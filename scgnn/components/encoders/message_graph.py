@@ -126,10 +126,9 @@ class MessageGraph:
 
     @cached_property
     def reverse(self) -> ReverseEdges:
-        order = torch.argsort(self.sources, stable=True)
-        ends = torch.bincount(self.sources, minlength=self.n_cells).cumsum(0)
-        indptr = torch.cat([ends.new_zeros(1), ends])
-        return ReverseEdges(indptr, self.targets[order], order)
+        sources, order = self.sources.sort(stable=True)
+        cells = torch.arange(self.n_cells + 1, device=sources.device)
+        return ReverseEdges(torch.searchsorted(sources, cells), self.targets[order], order)
 
     @cached_property
     def dgl_graph(self) -> Any:
