@@ -49,9 +49,9 @@ def guide_folder(tmp_path, monkeypatch):
 # --- write your own -----------------------------------------------------------------------------
 
 
-def test_example_encoder_has_twenty_lines():
+def test_example_encoder_has_sixteen_lines():
     lines = [line for line in blocks(GUIDE, "python")[0].splitlines() if line.strip()]
-    assert len(lines) == 20
+    assert len(lines) == 16
 
 
 @pytest.mark.parametrize("command", ["check", "run", "diff"])

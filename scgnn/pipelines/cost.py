@@ -27,10 +27,9 @@ EPOCHS_PER_PATIENCE = 6  # until the validation loss stops improving
 EXPECTED_CLUSTERS = 10
 
 SECONDS_PER_EDGE = 3.5e-8  # in an epoch of message passing, at 48 units
-WEIGHTED_EDGE_FACTOR = 20  # on the time of an edge whose weight is not 1
 SECONDS_PER_NODE = 7e-7  # in an epoch of the graph autoencoder
 SECONDS_PER_SAMPLED_NEIGHBOR = 6e-5  # of a node in an epoch of mini-batches
-SECONDS_PER_GRAPH_EPOCH = 4e-3  # calls of dgl and torch
+SECONDS_PER_GRAPH_EPOCH = 4e-3  # calls of torch
 
 MEGABYTES_PER_WEIGHT = 16e-6  # with its gradient and two moments of Adam
 MEGABYTES_PER_UNIT = 16e-6  # of a layer, for each cell of a batch
@@ -162,8 +161,7 @@ def _estimate_graph_autoencoder(pipeline: Any, size: DatasetSize, n_edges: float
         epoch = SECONDS_PER_SAMPLED_NEIGHBOR * n_cells * pipeline.graph_fanout
         return Cost(training.epochs * epoch, memory_mb)
     n_units = sum(widths[1:]) or 48
-    is_weighted = getattr(pipeline.graph_builder, "weights", None) != "binary"
-    per_edge = SECONDS_PER_EDGE * (WEIGHTED_EDGE_FACTOR if is_weighted else 1) * n_units / 48
+    per_edge = SECONDS_PER_EDGE * n_units / 48
     epoch = SECONDS_PER_NODE * n_cells + (n_edges + n_cells) * per_edge
     epoch = SECONDS_PER_GRAPH_EPOCH + epoch * max(1.0, n_cells / LARGE_N_CELLS) ** 0.4
     loss = pipeline.graph_decoder.estimate_epoch(n_cells, n_edges)

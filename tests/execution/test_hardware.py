@@ -60,13 +60,13 @@ def test_auto_is_the_gpu_where_there_is_one_and_says_so(with_gpu, caplog):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_auto_is_the_cpu_elsewhere():
     assert resolve_device() == resolve_device("cpu") == "cpu"
-    with pytest.raises(UserError, match="device='cuda': torch .* finds no CUDA GPU; use cpu"):
+    with pytest.raises(UserError, match=r"device='cuda': torch .* finds no CUDA GPU; use cpu"):
         resolve_device("cuda")
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="there may be an Apple GPU")
 def test_a_device_that_is_absent_is_refused():
-    with pytest.raises(UserError, match="device='mps': torch .* finds no Apple GPU; use cpu"):
+    with pytest.raises(UserError, match=r"device='mps': torch .* finds no Apple GPU; use cpu"):
         resolve_device("mps")
 
 
@@ -94,9 +94,9 @@ def test_torch_is_the_backend_without_dgl(without_dgl):
 
 def test_memory_of_a_gpu_that_is_full_is_one_sentence(monkeypatch):
     monkeypatch.setattr(hardware, "describe_device", lambda _: "1.0 of 8.0 GB free")
-    with pytest.raises(UserError, match=r"memory of the GPU is full \(1.0 of 8.0 GB free\); lower"):
-        with use_hardware(Hardware("cuda", "torch")):
-            raise torch.OutOfMemoryError
+    message = r"memory of the GPU is full \(1.0 of 8.0 GB free\); lower the batch_size"
+    with pytest.raises(UserError, match=message), use_hardware(Hardware("cuda", "torch")):
+        raise torch.OutOfMemoryError
 
 
 def test_a_gpu_uses_deterministic_algorithms_and_leaves_the_setting():
