@@ -1,7 +1,7 @@
 """Parity and time of a GPU against one thread of the CPU, in a few minutes.
 
 Prints, for every graph encoder, the largest relative difference of outputs and gradients between
-the CPU and the GPU; whether repeated trainings on the GPU have the same bits; and the time of
+the CPU and the GPU; whether repeated trainings on the GPU are bit-identical; and the time of
 training and neighbors (not of reading, clustering and writing) of ``scgnn`` and ``scgnn_fast``.
 """
 

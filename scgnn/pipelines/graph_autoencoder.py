@@ -89,12 +89,12 @@ def fit_graph_autoencoder(
         batch_size = training.batch_size
         sample_neighbors = _make_neighbor_sampler(encoder, message_graph, fanout)
         sample_target = BatchTargetSampler(graph, target)
-    whole = message_graph.to(device) if hasattr(message_graph, "to") else message_graph
+    full_graph = message_graph.to(device) if hasattr(message_graph, "to") else message_graph
     x, target = x.to(device), target.to(device)
 
     def loss(cells: Tensor | None) -> Tensor:
         if cells is None:
-            return decoder.loss(module(whole, x), target)
+            return decoder.loss(module(full_graph, x), target)
         nodes, batch_target = sample_target(cells)
         inputs, blocks = sample_neighbors(nodes)
         blocks = None if blocks is None else blocks.to(device)
@@ -107,7 +107,7 @@ def fit_graph_autoencoder(
     losses = fit(module, loss, n_cells, training, seed, own_generator=own_generator)
     module.eval()
     with torch.no_grad():
-        z = decoder.extract_embedding(module(whole, x)).cpu().numpy().copy()
+        z = decoder.extract_embedding(module(full_graph, x)).cpu().numpy().copy()
     check_finite(training, z)
     return GraphAutoencoderFit(z, losses)
 

@@ -144,9 +144,9 @@ def test_backends_share_the_stages_before_the_graph_autoencoder(tmp_path):
             stages = Stages()
             results.append(execute(load_recipe("scgnn_quick", SMALL), stages=stages))
         keys.append({key: cost.label for key, cost in stages.costs.items()})
-    shared, own = keys[0].keys() & keys[1].keys(), keys[0].keys() - keys[1].keys()
+    shared, others = keys[0].keys() & keys[1].keys(), keys[0].keys() - keys[1].keys()
     assert {"feature autoencoder", "cell graph"} <= {keys[0][key] for key in shared}
-    assert {"graph autoencoder", "clustering"} <= {keys[0][key] for key in own}
+    assert {"graph autoencoder", "clustering"} <= {keys[0][key] for key in others}
     first, second = (result.state for result in results)
     np.testing.assert_array_equal(first.embedding, second.embedding)
     np.testing.assert_allclose(first.graph_embedding, second.graph_embedding, rtol=1e-3, atol=1e-4)

@@ -103,6 +103,7 @@ class MessageGraph:
 
     @property
     def n_cells(self) -> int:
+        """Number of cells."""
         return len(self.indptr) - 1
 
     @cached_property
@@ -125,7 +126,8 @@ class MessageGraph:
         return torch.where(degree > 0, degree, 1.0).rsqrt()
 
     @cached_property
-    def reverse(self) -> ReverseEdges:
+    def _reverse(self) -> ReverseEdges:
+        """The edges in the order of their sources."""
         sources, order = self.sources.sort(stable=True)
         cells = torch.arange(self.n_cells + 1, device=sources.device)
         return ReverseEdges(torch.searchsorted(sources, cells), self.targets[order], order)
@@ -230,13 +232,13 @@ class MessageGraph:
 
     def sum_edges_by_source(self, values: Tensor) -> Tensor:
         """Return the sums of values, edges x width, over the edges out of each cell."""
-        return _sum_rows(values, self.reverse.order, self.reverse.indptr)
+        return _sum_rows(values, self._reverse.order, self._reverse.indptr)
 
     def sum_targets(self, x: Tensor, weights: Tensor | None) -> Tensor:
         """Return ``Σ_i w_ij x_i`` over the edges from each cell j; see :meth:`sum_neighbors`."""
-        order, targets = self.reverse.order, self.reverse.targets
+        order, targets = self._reverse.order, self._reverse.targets
         weights = None if weights is None else weights.index_select(0, order)
-        return _sum_rows(x, targets, self.reverse.indptr, weights)
+        return _sum_rows(x, targets, self._reverse.indptr, weights)
 
     @cached_property
     def _edges(self) -> Tensor:

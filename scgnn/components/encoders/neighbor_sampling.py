@@ -53,12 +53,12 @@ def induce_subgraph(graph: MessageGraph, nodes: Tensor) -> MessageGraph:
     position = torch.full((graph.n_cells,), -1)
     position[nodes] = torch.arange(len(nodes))
     sources = position[graph.sources[edges]]
-    kept = sources >= 0
-    ends = torch.bincount(rows[kept], minlength=len(nodes)).cumsum(0)
-    weights = None if graph.weights is None else graph.weights[edges[kept]]
+    mask = sources >= 0
+    ends = torch.bincount(rows[mask], minlength=len(nodes)).cumsum(0)
+    weights = None if graph.weights is None else graph.weights[edges[mask]]
     indptr = torch.cat([ends.new_zeros(1), ends])
     scale = graph.norm_scale[nodes]
-    return MessageGraph(indptr, sources[kept], weights, scale, graph.backend)
+    return MessageGraph(indptr, sources[mask], weights, scale, graph.backend)
 
 
 def _get_edges(graph: MessageGraph, nodes: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -110,6 +110,6 @@ class ContrastiveLoss(Regularizer):
         chosen = (batch.z[move(end, device)] for end in ends)
         first, second = (torch.nn.functional.normalize(z, dim=1) for z in chosen)
         similarity = first @ second.T / self.temperature  # pairs x pairs
-        own = torch.arange(len(similarity), device=device)
-        per_pair = torch.nn.functional.cross_entropy(similarity, own)
+        positives = torch.arange(len(similarity), device=device)
+        per_pair = torch.nn.functional.cross_entropy(similarity, positives)
         return self.weight * len(batch.z) * per_pair

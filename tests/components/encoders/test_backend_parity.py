@@ -89,9 +89,9 @@ def test_batches_of_sampled_neighbors_are_equal_on_both_backends(name):
     encoder, results = ENCODERS[name], []
     for backend in ("dgl", "torch"):
         with use_hardware(Hardware("cpu", backend)):
-            whole = encoder.prepare_graph(make_graph("weighted"))
+            full = encoder.prepare_graph(make_graph("weighted"))
         torch.manual_seed(3)
-        nodes, sample = sample_neighborhood(whole, torch.tensor([7, 2, 31]), 3, 2)
+        nodes, sample = sample_neighborhood(full, torch.tensor([7, 2, 31]), 3, 2)
         module = encoder.build(WIDTH)
         results.append(
             compute_gradients(lambda x, m=module, s=sample: m(s, x), draw(len(nodes), WIDTH))
@@ -197,9 +197,9 @@ def test_ends_of_edges_are_gathered(messages):
 
 def test_products_of_many_edges_are_computed_in_blocks(messages, monkeypatch):
     ends = draw(N, 2, WIDTH), draw(N, 2, WIDTH, seed=2)
-    whole = messages.multiply_ends(*ends)
+    expected = messages.multiply_ends(*ends)
     monkeypatch.setitem(message_graph.EDGES_PER_BLOCK, "cpu", 17)
-    assert torch.equal(messages.multiply_ends(*ends), whole)
+    assert torch.equal(messages.multiply_ends(*ends), expected)
 
 
 def test_the_maximum_has_the_gradient_of_the_row_maximum(messages):
@@ -262,7 +262,7 @@ def test_a_layer_of_dgl_takes_its_graph():
 
 @dataclass(frozen=True)
 class LayersOfDGL(GCN):
-    """An encoder that does not say that its layers take a DGLGraph."""
+    """An encoder that does not declare that its layers take a DGLGraph."""
 
     def build_layer(self, n_in, n_out, last):
         return importlib.import_module("dgl.nn.pytorch").SAGEConv(n_in, n_out, "mean")
