@@ -70,8 +70,16 @@ class CommandResult(NamedTuple):
 
 
 @pytest.fixture
-def run_cli(monkeypatch, capsys) -> Callable[..., CommandResult]:
+def computes_baseline() -> bool:
+    """Return whether the command computes the baseline beside each run; tests of it override."""
+    return False
+
+
+@pytest.fixture
+def run_cli(monkeypatch, capsys, computes_baseline) -> Callable[..., CommandResult]:
     """Return a function that runs scgnn-recipe in this process."""
+    if not computes_baseline:
+        monkeypatch.setattr("scgnn.api.runs.has_baseline", lambda _: False)
 
     def run(*args: object) -> CommandResult:
         monkeypatch.setattr(sys, "argv", ["scgnn-recipe", *map(str, args)])

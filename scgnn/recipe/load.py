@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -228,6 +229,11 @@ def is_data_path(value: Any) -> bool:
     return isinstance(value, str) and ("/" in value or value.lower().endswith(DATA_SUFFIXES))
 
 
+@cache
+def _load_bundled(path: Path) -> Node:
+    return load_yaml(path)
+
+
 def _load_named(name: str) -> Node:
     if is_recipe_path(name):
         return load_yaml(Path(name))
@@ -237,7 +243,7 @@ def _load_named(name: str) -> Node:
         advice = suggest_components(name, known)
         problem = format_unknown_name("recipe", name, list(known), advice=advice)
         raise RecipeError([f"{problem} {hint}"])
-    return load_yaml(known[name])
+    return _load_bundled(known[name])
 
 
 def resolve_base(node: Node, chain: tuple[str, ...] = (), problems: Problems | None = None) -> Node:

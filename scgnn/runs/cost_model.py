@@ -7,6 +7,7 @@ measured in a twentieth of a second.
 from __future__ import annotations
 
 import time
+from functools import cache
 
 import numpy as np
 
@@ -28,6 +29,7 @@ def get_dataset_size(recipe: Recipe) -> DatasetSize | None:
     return None if shape is None else DatasetSize(*shape)
 
 
+@cache
 def measure_slowdown() -> float:
     """Return how many times slower than the reference machine a thread of this one multiplies."""
     from threadpoolctl import threadpool_limits

@@ -108,7 +108,9 @@ def test_text_in_another_encoding_is_refused_with_its_line(run_rejected, encodin
     assert message == f"my.yaml:3: {problem}"
 
 
-@pytest.mark.parametrize("case", ["unknown name", "alias bomb"])
+@pytest.mark.parametrize(
+    "case", ["unknown name", pytest.param("alias bomb", marks=pytest.mark.slow)]
+)
 def test_the_installed_command_refuses_a_wrong_recipe_in_one_line(work_dir, read_tree, case):
     text = alias_bomb() if case == "alias bomb" else "base: scgnn\npipeline: {clusterer: lieden}\n"
     Path("my.yaml").write_text(text)

@@ -14,6 +14,7 @@ from scgnn.recipe.load import load_recipe
 pytestmark = pytest.mark.usefixtures("work_dir")
 
 
+@pytest.mark.parametrize("computes_baseline", [True])
 def test_a_run_in_a_pipe_is_plain_lines(run_cli, to_set_options, make_small_changes):
     done = run_cli(
         "run",
@@ -87,6 +88,7 @@ def test_the_original_programs_files_are_written_when_asked(
     assert all(name in done.stdout for name in files)
 
 
+@pytest.mark.slow  # a process that imports torch
 def test_threads_limit_libraries_that_are_loaded_later_too():
     check = (
         "import sys\n"

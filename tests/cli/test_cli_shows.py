@@ -75,6 +75,7 @@ def test_a_late_library_is_the_real_one_for_everybody_else():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow  # two processes
 def test_a_torch_that_cannot_be_imported_is_one_sentence(tmp_path):
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('libtorch.so: not there')")

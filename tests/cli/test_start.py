@@ -50,6 +50,7 @@ def test_importing_the_package_loads_nothing_heavy_and_sets_nothing(run_python):
     assert min(float(run_python(code)) for _ in range(3)) < 0.3
 
 
+@pytest.mark.slow
 def test_a_run_sets_the_spin_count_before_torch_and_loads_no_study(run_python):
     run = f"scgnn.run('pca_leiden', {SMALL})\n"
     code = f"{WATCHED}import scgnn\nscgnn.load_recipe('scgnn')\nassert not watched\n{run}"

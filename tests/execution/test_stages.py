@@ -229,12 +229,11 @@ def _wait_for(words: str, log: Path, run: subprocess.Popen) -> None:
 
 
 EVERY_KIND = [
-    "scgnn",
     "scgnn_published_code",
     "pca_leiden",
     *(
         pytest.param(name, marks=pytest.mark.slow)
-        for name in ("scgnn_gat_leiden", "scgnn_quick", "scgnn_published_flags")
+        for name in ("scgnn", "scgnn_gat_leiden", "scgnn_quick", "scgnn_published_flags")
     ),
 ]
 
@@ -267,8 +266,7 @@ def test_saved_recipe_reproduces_the_files_and_another_seed_does_not(
 
 
 def _without_cost(scores: dict) -> dict:
-    """Return the scores, those of the baseline included, without costs and the recipe's name."""
-    scores = {k: _without_cost(v) if k == "baseline" else v for k, v in scores.items()}
+    """Return the scores without costs and the recipe's name."""
     return {k: v for k, v in scores.items() if not re.search("seconds|memory|^recipe", k)}
 
 

@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -45,7 +46,7 @@ CHROMIUM = next(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def study():
     return make_study(
         vary={
@@ -54,6 +55,22 @@ def study():
         },
         controls=["pca_leiden"],
     )
+
+
+@pytest.fixture(scope="module")
+def page_file(study, tmp_path_factory) -> Path:
+    """Write the page and the tables of the study once, for the tests that only read them."""
+    return write_report(make_study_result(study, tmp_path_factory.mktemp("study")))
+
+
+@pytest.fixture
+def text(page_file) -> str:
+    return page_file.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def page(text) -> ParsedPage:
+    return ParsedPage(text)
 
 
 def test_every_section_is_there_and_every_picture_drawn(study, tmp_path, caplog):
@@ -67,32 +84,30 @@ def test_every_section_is_there_and_every_picture_drawn(study, tmp_path, caplog)
         assert how in page.text
 
 
-def test_ids_are_unique_and_links_lead_somewhere(study, tmp_path):
-    page, text = render_page(make_study_result(study, tmp_path))
+def test_ids_are_unique_and_links_lead_somewhere(page, text):
     sections = [id for id in page.ids if id in SECTIONS]
     assert sorted(sections) == sorted(SECTIONS)
     links = {address[1:] for address in page.addresses if address.startswith("#")}
     assert links | set(re.findall(r"url\(#([\w-]+)\)", text)) <= set(page.ids)
 
 
-def test_a_page_fetches_nothing(study, tmp_path):
-    page, text = render_page(make_study_result(study, tmp_path))
+def test_a_page_fetches_nothing(page, text):
     assert all(address.startswith(("#", "data:")) for address in page.addresses)
     assert not {"script", "link", "iframe"} & set(page.tags)
     assert "@import" not in text and not re.search(r"url\((?!#)", text)
 
 
-def test_names_are_escaped_everywhere(study, tmp_path):
-    page, text = render_page(make_study_result(study, tmp_path))
+def test_names_are_escaped_everywhere(page, text, page_file):
     assert "<b>bold" not in text
     assert SPECIAL_CHARACTERS in page.text
-    assert r"a \<b\>bold\</b\> \& naïve" in (tmp_path / "effects.md").read_text(encoding="utf-8")
-    latex_table = (tmp_path / "effects.tex").read_text(encoding="utf-8")
+    assert r"a \<b\>bold\</b\> \& naïve" in page_file.with_name("effects.md").read_text(
+        encoding="utf-8"
+    )
+    latex_table = page_file.with_name("effects.tex").read_text(encoding="utf-8")
     assert r"\textless{}b\textgreater{}bold" in latex_table and r"\& naïve" in latex_table
 
 
-def test_pictures_say_in_words_what_they_show(study, tmp_path):
-    _, text = render_page(make_study_result(study, tmp_path))
+def test_pictures_say_in_words_what_they_show(text):
     drawn = re.findall(r"<svg[^>]*role=\"img\"[^>]*>", text)
     assert len(drawn) > 10
     assert all(re.search(r'aria-label="[^"]{20,}"', tag) for tag in drawn)
@@ -174,14 +189,14 @@ def test_a_large_study_stays_a_small_page(tmp_path):
     assert "Omitted to limit the page size: graph_builder.n_neighbors=27" in page.text
 
 
-def test_tables_for_papers(study, tmp_path):
-    write_report(make_study_result(study, tmp_path))
-    scores = (tmp_path / "scores.md").read_text(encoding="utf-8").splitlines()
+def test_tables_for_papers(page_file):
+    folder = page_file.parent
+    scores = (folder / "scores.md").read_text(encoding="utf-8").splitlines()
     assert scores[2].startswith("| variant | runs | ARI | silhouette | clusters | seconds |")
     assert scores[4].startswith(r"| base | 8 of 8 | 0.535 ± 0.024 |")
     assert any(line.startswith(r"| pca\_leiden (control) |") for line in scores)
     for name in ("effects.tex", "scores.tex"):
-        text = (tmp_path / name).read_text(encoding="utf-8")
+        text = (folder / name).read_text(encoding="utf-8")
         assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") > 0
         for line in text.splitlines():
             assert not line.endswith("\\\\") or "&" in line
@@ -265,13 +280,13 @@ def test_the_page_of_a_run_in_one_pass(tmp_path, make_counts):
     assert "Imputed values" not in page.text
 
 
+@pytest.mark.slow  # starts a browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome here")
-def test_a_browser_shows_the_page_without_complaint(study, tmp_path):
-    path = write_report(make_study_result(study, tmp_path))
+def test_a_browser_shows_the_page_without_complaint(page_file, tmp_path):
     words = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]
     folder = f"--user-data-dir={tmp_path / 'browser'}"
     done = subprocess.run(
-        [CHROMIUM, *words, folder, path.as_uri()], capture_output=True, text=True, timeout=120
+        [CHROMIUM, *words, folder, page_file.as_uri()], capture_output=True, text=True, timeout=120
     )
     assert "better by 0.1" in ParsedPage(done.stdout).text
     assert "CONSOLE" not in done.stderr

@@ -176,6 +176,7 @@ def test_a_run_comes_to_the_same_folder(python, run_cli, to_set_options, tmp_pat
     np.testing.assert_allclose(result, expected, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_a_mistake_in_the_cells_of_one_ends_all_with_a_sentence(both, to_set_options, tmp_path):
     wrong = CLEAR()
     wrong.X.data[wrong.X.indptr[50]] = -1.0

@@ -29,13 +29,8 @@ def largest_tensor():
     return Largest()
 
 
-SLOW = [
-    pytest.param(name, marks=pytest.mark.slow)
-    for name in ("scgnn_gat_leiden", "scgnn_published_code")
-]
-
-
-@pytest.mark.parametrize("recipe", ["scgnn", *SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["scgnn", "scgnn_gat_leiden", "scgnn_published_code"])
 def test_nothing_is_cells_by_cells(recipe, make_small_changes, largest_tensor):
     """tracemalloc sees what numpy holds, the dispatch mode what torch makes."""
     n = 3000

@@ -22,6 +22,11 @@ from study_pages import ParsedPage
 SIZE = ["--set", "data.reader.n_cells=60", "--set", "data.reader.n_genes=50"]
 
 
+@pytest.fixture
+def computes_baseline():
+    return True
+
+
 def make_state(n_units=10, stop_reason="converged"):
     return SimpleNamespace(embedding=np.ones((4, n_units)), stop_reason=stop_reason)
 

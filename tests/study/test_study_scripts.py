@@ -183,6 +183,7 @@ def run_study_in_a_daemon(folder, connection):
         connection.send(str(error))
 
 
+@pytest.mark.slow
 def test_a_study_in_a_worker_of_a_pool_is_a_sentence(tmp_path):
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
