@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgnn.arguments import check_anndata, check_type
 from scgnn.components.ltmg import LTMG
+from scgnn.data.anndata_views import copy_slot
 from scgnn.errors import UserError
 from scgnn.field_types import Seed
 from scgnn.recipe.build import Problems, build
@@ -86,7 +87,7 @@ def ltmg(
     check_anndata(adata)
     check_type("key_added", key_added, str, "text")
     if layer is not None and layer not in adata.layers:
-        raise UserError(format_unknown_name("layer", layer, list(adata.layers)))
+        raise UserError(format_unknown_name("layer", layer, list(copy_slot(adata, "layers"))))
     known = ["layer", "key_added", "seed", *recipe_fields(LTMG)]
     for name in params:
         if name not in known:

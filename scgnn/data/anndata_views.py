@@ -14,7 +14,7 @@ from scgnn.state import State
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_ALIGNED_ATTRIBUTES = ("layers", "obsm", "varm", "obsp", "varp")
+ALIGNED = ("layers", "obsm", "varm", "obsp", "varp")
 
 
 def replace_x(adata: AnnData, x: Any, copy: bool = False) -> AnnData:
@@ -30,9 +30,15 @@ def replace_x(adata: AnnData, x: Any, copy: bool = False) -> AnnData:
         Whether to copy ``obs`` and ``var`` deeply; the rest is shared.
     """
     adata = adata.copy() if adata.is_view else adata
-    aligned = {name: dict(getattr(adata, name)) for name in _ALIGNED_ATTRIBUTES}
+    aligned = {name: copy_slot(adata, name) for name in ALIGNED}
     obs, var = (table.copy() if copy else table for table in (adata.obs, adata.var))
     return build_anndata(X=x, obs=obs, var=var, uns=dict(adata.uns), **aligned)
+
+
+def copy_slot(adata: AnnData, name: str) -> dict[str, Any]:
+    """Return the items of ``layers``, ``obsm`` or another slot, without X, a layer named None."""
+    items = getattr(adata, name).items()
+    return {key: value for key, value in items if (name, key) != ("layers", None)}
 
 
 def to_csr(x: Any, source: str) -> csr_matrix:

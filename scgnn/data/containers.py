@@ -189,11 +189,12 @@ def _iter_zarr_nodes(document: Any, path: Path) -> Iterator[tuple[Path, dict[str
 def _check_zarr_node(node: dict[str, Any], path: Path, limit: int) -> None:
     """Check the metadata of an array, or the attributes of a sparse matrix."""
     dtype = node.get("dtype", node.get("data_type"))
-    for shape in (node.get("shape"), _get_chunks(node)):
+    shard = _get_sharding(node)
+    for shape in (node.get("shape"), _get_chunks(node), _get_chunks(shard)):
         if isinstance(shape, list) and all(isinstance(n, int) for n in shape):
             size = 8 * max(shape, default=0) if dtype is None else prod(shape) * _itemsize(dtype)
             _check_size(size, str(path), limit)
-    if any(codec.endswith("pickle") for codec in _list_codecs(node)):
+    if any(codec.endswith("pickle") for codec in (*_list_codecs(node), *_list_codecs(shard))):
         raise InputError(f"{path} has Python objects, which are not read: export it again")
 
 
@@ -201,7 +202,8 @@ def _check_zarr_strings(path: Path, node: dict[str, Any]) -> None:
     """Check the number of strings in each chunk, for which memory is reserved at once."""
     import numcodecs
 
-    codecs, chunks = _list_codecs(node), _get_chunks(node)
+    shard = _get_sharding(node)
+    codecs, chunks = _list_codecs(shard or node), _get_chunks(shard or node)
     strings = [i for i, codec in enumerate(codecs) if codec.startswith("vlen-")]
     if chunks is None or not strings or not set(codecs[strings[-1] + 1 :]) <= BYTE_CODECS:
         return
@@ -209,16 +211,34 @@ def _check_zarr_strings(path: Path, node: dict[str, Any]) -> None:
     for file in path.parent.rglob("*"):
         if file.name not in (*ZARR_METADATA_FILES, ".zgroup") and file.is_file():
             data = file.read_bytes()
-            for decoder in decoders:
-                data = bytes(decoder.decode(data))
-            if int.from_bytes(data[:4], "little") > prod(chunks):
-                raise InputError(f"{file} is damaged: copy or export it again")
+            for chunk in _split_shard(data, node, shard) if shard else [data]:
+                for decoder in decoders:
+                    chunk = bytes(decoder.decode(chunk))
+                if int.from_bytes(chunk[:4], "little") > prod(chunks):
+                    raise InputError(f"{file} is damaged: copy or export it again")
+
+
+def _split_shard(data: bytes, node: dict[str, Any], shard: dict[str, Any]) -> Iterator[bytes]:
+    """Yield the chunks in the file of a shard, by its index of offsets and sizes."""
+    n_chunks = prod(_get_chunks(node)) // prod(_get_chunks(shard))
+    has_checksum = any(codec.get("name") == "crc32c" for codec in shard["index_codecs"])
+    size = 16 * n_chunks + 4 * has_checksum
+    index = data[:size] if shard.get("index_location") == "start" else data[-size:]
+    for offset, n_bytes in np.frombuffer(index[: 16 * n_chunks], "<u8").reshape(-1, 2).tolist():
+        if offset < len(data):  # the largest number is that of an absent chunk
+            yield data[offset : offset + n_bytes]
+
+
+def _get_sharding(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the shape and the codecs of the chunks in a shard; empty without shards."""
+    codecs = node.get("codecs") or [{}]
+    return codecs[0]["configuration"] if codecs[0].get("name") == "sharding_indexed" else {}
 
 
 def _get_chunks(node: dict[str, Any]) -> Any:
     """Return the shape of the chunks of an array, or None."""
     grid = (node.get("chunk_grid") or {}).get("configuration") or {}
-    return node.get("chunks", grid.get("chunk_shape"))
+    return node.get("chunks", node.get("chunk_shape", grid.get("chunk_shape")))
 
 
 def _list_codecs(node: dict[str, Any]) -> list[str]:

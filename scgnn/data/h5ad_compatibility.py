@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from scgnn.arguments import is_unicode
-from scgnn.data.anndata_views import build_anndata
+from scgnn.data.anndata_views import ALIGNED, build_anndata, copy_slot
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ log = logging.getLogger("scgnn")
 
 RESERVED_COLUMN = "_index"  # where anndata stores the names
 MAX_DEPTH = 50  # of mappings
-ALIGNED = ("layers", "obsm", "varm", "obsp", "varp")
 
 
 def make_h5ad_compatible(adata: AnnData, source: str) -> AnnData:
@@ -41,7 +40,7 @@ def make_h5ad_compatible(adata: AnnData, source: str) -> AnnData:
     """
     adata = adata.copy() if adata.is_view else adata
     fields: dict[str, Any] = {"obs": adata.obs, "var": adata.var, "uns": dict(adata.uns)}
-    fields |= {slot: dict(getattr(adata, slot)) for slot in ALIGNED}
+    fields |= {slot: copy_slot(adata, slot) for slot in ALIGNED}
     if adata.raw is not None:
         fields["raw"] = {"var": adata.raw.var, "varm": dict(adata.raw.varm)}
     fields = {slot: _convert(value, slot, source) for slot, value in fields.items()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import issparse
 
+from scgnn.data.anndata_views import copy_slot
 from scgnn.errors import InputError
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def _iter_matrices(adata: AnnData) -> Iterator[tuple[str, Any]]:
         yield "raw/X", adata.raw.X
         yield from _iter_items(adata.raw.varm, "raw/varm")
     for key in _MATRIX_MAPPINGS:
-        yield from _iter_items(getattr(adata, key), key)
+        yield from _iter_items(copy_slot(adata, key), key)
 
 
 def _iter_items(mapping: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

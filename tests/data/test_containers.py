@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import warnings
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import zarr
+from anndata import settings
 from anndata.io import write_elem
 from scipy import sparse
 
@@ -25,12 +29,19 @@ from scgnn.components.readers.shard import ShardReader
 from scgnn.data import containers
 from scgnn.errors import InputError
 
+DAMAGED_STRINGS = (2**31).to_bytes(4, "little") + bytes(12)  # a number of strings, and their start
+
 
 def write_h5ad(path: Path) -> str:
     adata = make_example()
     adata.X = sparse.csr_matrix(adata.X)
     write_without_warnings(adata.write_h5ad, path)
     return str(path)
+
+
+def get_values_key(group, key: str) -> str:
+    """Return the key of the values of names, which pandas 3 stores with a mask."""
+    return f"{key}/values" if f"{key}/values" in group else key
 
 
 def link_externally(file: h5py.File, key: str, other: Path) -> None:
@@ -188,7 +199,7 @@ def test_damaged_strings_are_refused_before_libhdf5_crashes(tmp_path, damage):
     write_h5ad(path)
     data = bytearray(path.read_bytes())
     with h5py.File(path) as file:
-        references = file["obs/_index"].id.get_offset()
+        references = file[get_values_key(file, "obs/_index")].id.get_offset()
     if damage == "length":
         data[references + 3] = 255
     elif damage == "heap":
@@ -228,31 +239,71 @@ def test_strings_in_tables_are_checked_and_read(tmp_path, is_damaged):
         assert list(adata.uns["table"]["c"]) == ["yy"] * 9
 
 
-def write_zarr(path: Path) -> Path:
-    write_without_warnings(make_example().write_zarr, path)
-    return path
+@pytest.fixture(params=[2, 3])
+def zarr_store(request, tmp_path) -> Path:
+    """Write the example as a zarr store of a version."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        has_versions = hasattr(settings, "zarr_write_format")
+        version = {"zarr_write_format": request.param} if has_versions else {}
+        with settings.override(**version):
+            make_example().write_zarr(tmp_path / "x")
+    if (request.param == 3) != (tmp_path / "x/zarr.json").exists():
+        pytest.skip(f"this anndata does not write version {request.param} of zarr")
+    return tmp_path / "x"
 
 
 def edit_zarr(folder: Path, key: str, **changes) -> None:
     """Change the metadata of an array, the consolidated ones, too."""
-    file = folder / key / ".zarray"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
-    consolidated = json.loads((folder / ".zmetadata").read_text())
-    consolidated["metadata"][f"{key}/.zarray"] |= changes
-    (folder / ".zmetadata").write_text(json.dumps(consolidated))
+    version = 3 if (folder / "zarr.json").exists() else 2
+    file = folder / key / ("zarr.json" if version == 3 else ".zarray")
+    new = json.loads(file.read_text()) | (to_version_3(changes) if version == 3 else changes)
+    file.write_text(json.dumps(new))
+
+    def change(nodes: dict) -> None:
+        nodes[key if version == 3 else f"{key}/.zarray"] = new
+
+    edit_consolidated(folder, change)
 
 
-def test_links_and_special_files_in_a_zarr_store_are_refused(tmp_path):
-    folder = write_zarr(tmp_path / "x")
-    chunk = folder / "X" / "0.0"
+def edit_consolidated(folder: Path, change) -> None:
+    """Change the metadata of all objects by a function."""
+    version_3 = (folder / "zarr.json").exists()
+    file = folder / ("zarr.json" if version_3 else ".zmetadata")
+    document = json.loads(file.read_text())
+    change((document["consolidated_metadata"] if version_3 else document)["metadata"])
+    file.write_text(json.dumps(document))
+
+
+def to_version_3(changes: dict) -> dict:
+    """Return changes of an array's metadata as version 3 of zarr writes them."""
+    new = {key: value for key, value in changes.items() if key == "shape"}
+    if "chunks" in changes:
+        grid = {"name": "regular", "configuration": {"chunk_shape": changes["chunks"]}}
+        new["chunk_grid"] = grid
+    if "filters" in changes:
+        new["codecs"] = [{"name": codec["id"]} for codec in changes["filters"]]
+    return new
+
+
+def get_chunk(folder: Path, key: str) -> Path:
+    """Return the only file with values of an array."""
+    files = (folder / key).rglob("*")
+    (chunk,) = (f for f in files if f.is_file() and f.name not in containers.ZARR_METADATA_FILES)
+    return chunk
+
+
+def test_links_and_special_files_in_a_zarr_store_are_refused(tmp_path, zarr_store):
+    chunk = get_chunk(zarr_store, "X")
     chunk.rename(tmp_path / "secret")
     chunk.symlink_to(tmp_path / "secret")
-    with pytest.raises(InputError, match=r"X/0\.0 is a symbolic link in a zarr store"):
-        Zarr(str(folder))()
+    name = re.escape(str(chunk.relative_to(zarr_store)))
+    with pytest.raises(InputError, match=rf"{name} is a symbolic link in a zarr store"):
+        Zarr(str(zarr_store))()
     chunk.unlink()
     os.mkfifo(chunk)
-    with pytest.raises(InputError, match=r"X/0\.0 is a special file in a zarr store"):
-        Zarr(str(folder))()
+    with pytest.raises(InputError, match=rf"{name} is a special file in a zarr store"):
+        Zarr(str(zarr_store))()
 
 
 @pytest.mark.parametrize(
@@ -263,29 +314,56 @@ def test_links_and_special_files_in_a_zarr_store_are_refused(tmp_path):
         ({"filters": [{"id": "pickle"}]}, "has Python objects, which are not read"),
     ],
 )
-def test_zarr_metadata_are_checked(tmp_path, changes, message):
-    folder = write_zarr(tmp_path / "x")
-    edit_zarr(folder, "X", **changes)
+def test_zarr_metadata_are_checked(zarr_store, changes, message):
+    edit_zarr(zarr_store, "X", **changes)
     with pytest.raises(InputError, match=message):
-        Zarr(str(folder))()
+        Zarr(str(zarr_store))()
 
 
-def test_a_zarr_store_names_nothing_outside_of_it(tmp_path):
-    folder = write_zarr(tmp_path / "x")
-    file = folder / ".zmetadata"
-    consolidated = json.loads(file.read_text())
-    consolidated["metadata"]["../other/.zarray"] = {}
-    file.write_text(json.dumps(consolidated))
+def test_a_zarr_store_names_nothing_outside_of_it(zarr_store):
+    edit_consolidated(zarr_store, lambda nodes: nodes.update({"../other/.zarray": {}}))
     with pytest.raises(InputError, match=r"\.\./other/.zarray is outside the zarr store"):
-        Zarr(str(folder))()
+        Zarr(str(zarr_store))()
 
 
-def test_numbers_of_strings_in_zarr_chunks_are_checked(tmp_path):
-    folder = write_zarr(tmp_path / "x")
-    edit_zarr(folder, "obs/_index", compressor=None)
-    (folder / "obs/_index/0").write_bytes((2**31).to_bytes(4, "little") + bytes(12))
-    with pytest.raises(InputError, match=r"_index/0 is damaged"):
-        Zarr(str(folder))()
+@pytest.mark.parametrize("zarr_store", [2], indirect=True)
+def test_numbers_of_strings_in_zarr_chunks_are_checked(zarr_store):
+    key = get_values_key(zarr.open(zarr_store, mode="r"), "obs/_index")
+    edit_zarr(zarr_store, key, compressor=None)
+    get_chunk(zarr_store, key).write_bytes(DAMAGED_STRINGS)
+    with pytest.raises(InputError, match=r"0 is damaged"):
+        Zarr(str(zarr_store))()
+
+
+SHARDED_CHECKS = [
+    ({"chunk_shape": [10**9]}, "declares .* more than its file can hold"),
+    ({"codecs": [{"name": "vlen-utf8"}]}, "0 is damaged"),
+    ({"codecs": [{"name": "numcodecs.pickle"}]}, "has Python objects, which are not read"),
+]
+
+
+@pytest.mark.parametrize("location", ["start", "end"])
+@pytest.mark.parametrize(("changes", "message"), SHARDED_CHECKS)
+@pytest.mark.parametrize("zarr_store", [3], indirect=True)
+def test_chunks_in_shards_are_checked(zarr_store, location, changes, message):
+    key = get_values_key(zarr.open(zarr_store, mode="r"), "obs/_index")
+    offset = 36 if location == "start" else 0
+    chunks = [(2**64 - 1, 2**64 - 1), (offset, len(DAMAGED_STRINGS))]
+    index = np.array(chunks, "<u8").tobytes() + bytes(4)
+    parts = [index, DAMAGED_STRINGS] if location == "start" else [DAMAGED_STRINGS, index]
+    get_chunk(zarr_store, key).write_bytes(b"".join(parts))
+    configuration = {
+        "chunk_shape": [2],
+        "codecs": [{"name": "vlen-utf8"}],
+        "index_codecs": [{"name": "bytes"}, {"name": "crc32c"}],
+        "index_location": location,
+    }
+    node = {"name": "sharding_indexed", "configuration": configuration | changes}
+    file = zarr_store / key / "zarr.json"
+    document = json.loads(file.read_text()) | {"codecs": [node]}
+    file.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=message):
+        Zarr(str(zarr_store))()
 
 
 def test_a_changed_file_is_checked_again(tmp_path):
