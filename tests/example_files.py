@@ -111,6 +111,12 @@ def write_tenx_h5(path: Path, genomes=("GRCh38",), version=3) -> Path:
     return path
 
 
+def find_zarr_metadata(folder: Path) -> Path:
+    """Return the file with the metadata of all objects in a zarr store."""
+    names = ("zarr.json", ".zmetadata")  # versions 3 and 2
+    return next(folder / name for name in names if (folder / name).exists())
+
+
 def write_without_warnings(write, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

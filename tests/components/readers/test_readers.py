@@ -20,6 +20,7 @@ from example_files import (
     GENE_SYMBOLS,
     assert_is_example,
     assert_same_data,
+    find_zarr_metadata,
     ignore_duplicate_names,
     make_example,
     truncate_file,
@@ -183,7 +184,7 @@ def test_a_mudata_in_zarr_names_its_modalities(tmp_path):
 def test_damaged_file_raises_one_line(tmp_path, name):
     path = write_every_format(tmp_path)[name]
     if name == "zarr":
-        write_file(path / ".zmetadata", "{")
+        write_file(find_zarr_metadata(path), "{")
     elif name == "tenx_mtx":
         truncate_file(path / "features.tsv.gz")
     else:

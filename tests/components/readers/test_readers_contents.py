@@ -58,7 +58,7 @@ def test_columns_raw_and_layers_of_anndata(tmp_path, suffix):
 def test_columns_of_a_modality_are_its_own(tmp_path):
     with h5py.File(tmp_path / "x.h5mu", "w") as file:
         for name, adata in {"rna": annotate(make_example()), "prot": make_example()}.items():
-            write_elem(file, f"mod/{name}", adata)
+            write_elem(file.require_group("mod"), name, adata)
         write_elem(file, "obs", pd.DataFrame({"shared": range(4)}, BARCODES))
     assert_same_contents(detect_reader(str(tmp_path / "x.h5mu")))
 

@@ -25,7 +25,7 @@ def write_h5mu(path, *names):
         for number, name in enumerate(names):
             adata = make_example()
             adata.X = adata.X + (number if name == "rna" else 7)
-            write_elem(file, f"mod/{name}", adata)
+            write_elem(file.require_group("mod"), name, adata)
         write_elem(file, "obs", make_example().obs)
         write_elem(file, "var", make_example().var)
     with open(path, "rb+") as raw:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import anndata as ad
 import h5py
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import zarr
 from scipy import sparse
 
+from example_files import find_zarr_metadata
 from scgnn.components.readers import H5AD, Zarr, detect_reader
 from scgnn.errors import InputError
 
@@ -92,8 +95,10 @@ def test_types_that_scipy_does_not_have_are_read(tmp_path, form, dtype):
 @pytest.mark.filterwarnings("ignore:Writing zarr v2 data")
 def test_zarr_stores_too(tmp_path, caplog):
     build().write_zarr(tmp_path / "x.zarr")
-    (tmp_path / "x.zarr" / ".zmetadata").unlink(missing_ok=True)
     zarr.open_group(tmp_path / "x.zarr")["obsm/X_pca"].attrs["encoding-version"] = "99.0"
+    file = find_zarr_metadata(tmp_path / "x.zarr")  # with the metadata as they were before
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"consolidated_metadata": None}))
+    (tmp_path / "x.zarr" / ".zmetadata").unlink(missing_ok=True)
     adata = Zarr(str(tmp_path / "x.zarr"))()
     np.testing.assert_array_equal(adata.X.toarray(), COUNTS)
     assert "left out: obsm/X_pca" in caplog.text
