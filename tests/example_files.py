@@ -113,8 +113,8 @@ def write_tenx_h5(path: Path, genomes=("GRCh38",), version=3) -> Path:
 
 def find_zarr_metadata(folder: Path) -> Path:
     """Return the file with the metadata of all objects in a zarr store."""
-    names = ("zarr.json", ".zmetadata")  # versions 3 and 2
-    return next(folder / name for name in names if (folder / name).exists())
+    version_3 = folder / "zarr.json"
+    return version_3 if version_3.exists() else folder / ".zmetadata"
 
 
 def write_without_warnings(write, path: Path) -> None:
