@@ -57,10 +57,10 @@ def use_hardware(hardware: Hardware) -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, which need not be loaded
             raise
-        advice = f"lower batch_size of the training, or use {by_interface('--device cpu', 'cpu')}"
-        raise UserError(
-            f"the memory of the GPU is full ({describe_device('cuda')}); {advice}"
-        ) from error
+        problem = f"the memory of the GPU is full ({describe_device('cuda')})"
+        option = by_interface("--device cpu", "device='cpu'")
+        advice = f"lower the batch_size of the training, or use {option}"
+        raise UserError(f"{problem}; {advice}") from error
     finally:
         _current.reset(token)
 
