@@ -22,3 +22,8 @@ def use_command_line() -> Iterator[None]:
 def by_interface(command: str, python: str) -> str:
     """Return the text for users of the command, or that for callers of Python functions."""
     return command if _is_command.get() else python
+
+
+def format_removal(path: str) -> str:
+    """Return the option or argument that removes what is at a dotted path of a recipe."""
+    return by_interface(f"--set {path}=null", f"{path.replace('.', '__')}=None")

@@ -16,6 +16,7 @@ from scgnn.arguments import check_local_path, check_type
 from scgnn.errors import UserError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.files import FileContent, frame_to_csv, write_files
+from scgnn.execution.formatting import format_count
 from scgnn.execution.hardware import resolve_hardware, use_hardware
 from scgnn.execution.resources import configure_process
 from scgnn.runs.preflight import check_all_fit_memory, estimate_largest_memory
@@ -30,7 +31,8 @@ from scgnn.study.cluster import (
 from scgnn.study.engine import DataCache, run_all
 from scgnn.study.folder import check_study_folder, open_study_folder, select_study_folder
 from scgnn.study.load import load_study
-from scgnn.study.progress import StudyProgress
+from scgnn.study.plan import describe_roles, list_design_problems
+from scgnn.study.progress import StudyProgress, filter_study_log
 from scgnn.study.result import StudyResult
 from scgnn.study.spec import Study
 from scgnn.study.tables import StudyTables
@@ -58,6 +60,7 @@ def _load(
     return load_study(study, changes, data=data, seeds=seeds, names=names)
 
 
+@filter_study_log()
 def run_study(
     study: Study | str | Path | Mapping[str, Any],
     *,
@@ -158,6 +161,9 @@ def run_study(
     if scheduler is None and not force:
         n_workers = min(count_local_workers(jobs, threads), len(study.runs))
         check_all_fit_memory((run.recipe for run in study.runs), n_workers)
+    log.info(f"{study.name}: {format_count(len(study.runs), 'run')}, {describe_roles(study)}")
+    for _, problem in list_design_problems(study):
+        log.warning(problem)
     data_cache = DataCache()
     for run in study.runs:
         if run.role == "base" and not run.recipe.data.is_stochastic:

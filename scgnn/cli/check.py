@@ -41,7 +41,7 @@ def check(
     """Validate a recipe or a study and estimate its time and memory, without running it."""
     with suspend_gc(), lazy_import("torch"):
         from scgnn.recipe.describe import describe_plan
-        from scgnn.runs.preflight import check_all_fit_memory, format_estimate
+        from scgnn.runs.preflight import check_all_fit_memory, describe_counts, format_estimate
         from scgnn.study.load import is_study
 
     if is_study(recipe):
@@ -55,7 +55,8 @@ def check(
         check_no_study_options(recipe, {"--seeds": seeds})
         arguments = (recipe, changes, data, labels_key, labels_file)
         recipes = [load_recipe_from_options(*arguments, check_files=True)]
-        print(describe_plan(recipes[0]) + format_estimate(recipes[0]), end="")
+        plan = describe_plan(recipes[0], describe_counts(recipes[0]))
+        print(plan + format_estimate(recipes[0]), end="")
     if any(complete.data.labels_file for complete in recipes):
         from scgnn.evaluation.labels_file import check_labels_files
 

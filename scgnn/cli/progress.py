@@ -28,7 +28,10 @@ from scgnn.execution.formatting import format_duration
 from scgnn.execution.progress import (
     NOT_ON_CONSOLE,
     OUTSIDE_PIPELINE,
-    ProgressListener,
+    LogProgress,
+    format_stage,
+    format_stage_end,
+    stage_log,
     use_progress,
 )
 from scgnn.study.progress import StudyProgress
@@ -37,15 +40,13 @@ HEARTBEAT_SECONDS = 30  # between two lines on the progress of a long training
 MAX_ROWS = 12  # running runs in the table of a study
 OTHER_ROWS = 4  # of the screen: the title, which may wrap, the header and the cursor
 
-stage_log = logging.getLogger("scgnn.stages")
-
 
 def open_console(**options: Any) -> Console:
     """Return a console of standard error that prints text as it is, without markup or emoji."""
     return Console(stderr=True, markup=False, emoji=False, highlight=False, **options)
 
 
-class LineProgress(ProgressListener):
+class LineProgress(LogProgress):
     """One line per finished stage, and one every few minutes of a long stage."""
 
     record_attributes: Mapping[str, Any] = MappingProxyType({})  # of lines on a long stage
@@ -55,7 +56,7 @@ class LineProgress(ProgressListener):
         self.last_output_time = time.monotonic()
 
     def on_stage_start(self, stage: str, iteration: int) -> None:
-        self.stage_text, self.loss_text = f"{_format_iteration(iteration)}{stage:<22}", ""
+        self.stage_text, self.loss_text = format_stage(stage, iteration), ""
         self.last_output_time = time.monotonic()
         report_stage(self.stage_text)
 
@@ -68,8 +69,8 @@ class LineProgress(ProgressListener):
             stage_log.info(line, extra=self.record_attributes)
 
     def on_stage_end(self, stage: str, iteration: int, seconds: float, from_cache: bool) -> None:
-        duration = "cached" if from_cache else format_duration(seconds)
-        stage_log.info(f"{self.stage_text}{duration:>15}{'' if from_cache else self.loss_text}")
+        end = format_stage_end(seconds, from_cache)
+        stage_log.info(f"{self.stage_text}{end}{'' if from_cache else self.loss_text}")
         report_stage(f"{'':<14}{f'after {stage}':<22}")
 
 
@@ -100,7 +101,7 @@ class BarProgress(LineProgress):
             count = f"{done}/{self.max_iterations}"
             self.bars.update(self.iterations_task, completed=done, count=count)
         self.bars.remove_task(self.stage_task)  # resetting it would keep its total
-        self.stage_task = self._add_task(_format_iteration(iteration) + stage)
+        self.stage_task = self._add_task(format_stage(stage, iteration).rstrip())
 
     def on_epoch_end(self, epoch: int, n_epochs: int, loss: float) -> None:
         super().on_epoch_end(epoch, n_epochs, loss)
@@ -132,10 +133,7 @@ class LineStudyProgress(StudyProgress):
 
     def print_run_end(self, label: str, reason: str | None) -> None:
         report_output()
-        count = f"{self.n_done + self.n_failed}/{self.n_runs}"
-        outcome = f"failed: {reason}" if reason else "done"
-        text = f"{count:>9}  {label}  {outcome}{self.format_time_left()}"
-        self.console.print(text, soft_wrap=True)
+        self.console.print(self.format_run_end(label, reason), soft_wrap=True)
 
 
 class TableStudyProgress(LineStudyProgress):
@@ -161,12 +159,6 @@ class TableStudyProgress(LineStudyProgress):
             table.add_row(label, stage, format_duration(now - start))
         yield Text(title + self.format_time_left(), no_wrap=False, overflow="fold")
         yield table
-
-
-def _format_iteration(iteration: int) -> str:
-    if iteration == OUTSIDE_PIPELINE:
-        return f"{'':<14}"
-    return f"iteration {iteration:<3} " if iteration else f"{'initial':<14}"
 
 
 @contextmanager

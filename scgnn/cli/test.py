@@ -31,7 +31,7 @@ def check_conformance(
     try:
         components = load_file(Path(target)) if target.endswith(".py") else [get_component(target)]
     except ValueError as error:
-        raise UserError(str(error)) from None
+        raise UserError(_describe_wrong_target(target, str(error))) from None
     counts = Counter(passed=0, failed=0, exempt=0)
     for component in components:
         print(f"{component.kind}.{component.name}")
@@ -41,3 +41,15 @@ def check_conformance(
     print(", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
     if counts["failed"]:
         raise typer.Exit(1)
+
+
+def _describe_wrong_target(target: str, problem: str) -> str:
+    """Return the message for what is neither a component nor a plug-in file."""
+    file = Path(f"{target}.py")
+    if file.is_file():
+        return f"{target}: to test the components of the file {file}, give its name with .py"
+    from scgnn.registry.component import suggest_components
+
+    if "." in target or suggest_components(target):
+        return problem
+    return f"{target}: give KIND.NAME, such as encoder.gat, or a plug-in file with the ending .py"

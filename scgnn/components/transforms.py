@@ -11,9 +11,10 @@ import numpy as np
 from scipy.sparse import csc_matrix, csr_matrix, diags, issparse
 
 from scgnn.data.anndata_views import replace_x
-from scgnn.data.scale import looks_logarithmic
+from scgnn.data.scale import describe_scale, looks_logarithmic
 from scgnn.errors import InputError
 from scgnn.field_types import PositiveFloat, PositiveInt, ProperFraction
+from scgnn.interface import format_removal
 from scgnn.registry.component import Component
 from scgnn.state import Matrix, to_dense_rows
 from scgnn.training.collectives import communicator
@@ -63,9 +64,11 @@ class Log1p(Transform):
         if (marked or scale != "counts") and looks_logarithmic(stored):
             if marked:
                 problem = "log1p: the values are already log-transformed (uns['log1p'])"
-                raise InputError(f"{problem}: choose a layer with counts or remove log1p")
-            problem = f"not integers, maximum {stored.max():.3g}"
-            log.warning(f"log1p: values look log-transformed ({problem})")
+                removal = format_removal("data.transforms.log1p")
+                advice = f"choose a layer with counts (data.layer), or remove log1p ({removal})"
+                raise InputError(f"{problem}: {advice}")
+            advice = f"if they are, remove log1p ({format_removal('data.transforms.log1p')})"
+            log.warning(f"log1p: values {describe_scale(stored)}: {advice}")
         x = _to_float(adata.X)
         if x.shape[0] and x.shape[1] and x.min() <= -1:
             problem = f"log1p: the smallest value is {x.min():.3g}, but must be above -1"

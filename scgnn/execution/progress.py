@@ -1,10 +1,15 @@
-"""Progress callbacks of runs; silent unless a listener is set."""
+"""Progress callbacks of runs, which are logged unless a listener is set."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+from scgnn.execution.formatting import format_duration
+
+stage_log = logging.getLogger("scgnn.stages")
 
 NOT_ON_CONSOLE = {"not_on_console": True}  # attribute of log records that are for log.txt only
 OUTSIDE_PIPELINE = -1  # in place of the iteration of a stage such as reading
@@ -26,9 +31,27 @@ class ProgressListener:
         """Handle the end of a stage; ``from_cache`` if it was not computed."""
 
 
-_SILENT = ProgressListener()
+class LogProgress(ProgressListener):
+    """Listener that logs each finished stage."""
+
+    def on_stage_end(self, stage: str, iteration: int, seconds: float, from_cache: bool) -> None:
+        stage_log.info(format_stage(stage, iteration) + format_stage_end(seconds, from_cache))
+
+
+def format_stage(stage: str, iteration: int) -> str:
+    """Return a stage with its iteration, as wide as those of other lines."""
+    if iteration == OUTSIDE_PIPELINE:
+        return f"{'':<14}{stage:<22}"
+    return f"{f'iteration {iteration:<3} ' if iteration else 'initial':<14}{stage:<22}"
+
+
+def format_stage_end(seconds: float, from_cache: bool) -> str:
+    """Return how long a stage took, to be printed after its name."""
+    return f"{'cached' if from_cache else format_duration(seconds):>15}"
+
+
 # a context variable, since the runs of a study are threads with a listener each
-_progress: ContextVar[ProgressListener] = ContextVar("progress", default=_SILENT)
+_progress: ContextVar[ProgressListener] = ContextVar("progress", default=LogProgress())  # noqa: B039
 
 
 def get_progress() -> ProgressListener:

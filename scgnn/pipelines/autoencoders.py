@@ -129,6 +129,18 @@ def fit_feature_autoencoder(
     return trainer.make_fit(outputs, decoders, losses)
 
 
+@stage("feature embedding", "device")
+def fit_feature_encoder(
+    autoencoder: Autoencoder,
+    training: Training,
+    state: State,
+    seed: int,
+    warm_start: WarmStart | None,
+) -> AutoencoderFit:
+    """Fit an encoder that has no decoder, and is not trained, such as PCA."""
+    return fit_feature_autoencoder(autoencoder, training, state, seed, warm_start)
+
+
 @stage("imputation", "device")
 def fit_imputation_autoencoder(
     autoencoder: Autoencoder, training: Training, state: State, seed: int

@@ -79,7 +79,7 @@ def estimate_stages(pipeline: Any, size: DatasetSize) -> Iterator[tuple[str, int
         memory_mb = MEGABYTES_PER_UNIT * n * max(sum(widths[1:]) - n_genes, 0)
         memory_mb += _estimate_weight_memory(widths)
         if memory_mb:  # a projection of ordinary width costs next to nothing
-            yield "feature autoencoder", 1, Cost(0.0, memory_mb)
+            yield "feature embedding", 1, Cost(0.0, memory_mb)
     n_edges = 0.0 if builder is None else builder.estimate_n_edges(n)
     stages = {}
     if builder is not None:

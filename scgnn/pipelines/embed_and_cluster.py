@@ -17,6 +17,7 @@ from scgnn.components.graph_builders import KNN, GraphBuilder
 from scgnn.components.ltmg import LTMG
 from scgnn.components.regularizers import LTMGWeightedError, Phase, Regularizer, active_in
 from scgnn.components.transforms import Transform
+from scgnn.execution.stages import stage_label
 from scgnn.field_types import (
     Cost,
     DatasetSize,
@@ -25,6 +26,7 @@ from scgnn.field_types import (
     PositiveInt,
     ProperFraction,
 )
+from scgnn.interface import format_removal
 from scgnn.pipelines import autoencoders, cost, graph_autoencoder, steps
 from scgnn.pipelines.contract import Pipeline
 from scgnn.pipelines.iteration import IterationContext
@@ -153,9 +155,10 @@ class EmbeddingPipeline(Pipeline):
         if decoder is None or not decoder.requires_counts:
             return
         if names := [t.name for t in transforms if not t.drops_cells_or_genes]:
+            removal = " and ".join(format_removal(f"data.transforms.{name}") for name in names)
             raise ValueError(
                 f"pipeline.feature_decoder: {decoder.name} requires counts; remove "
-                f"{' and '.join(names)} from data.transforms"
+                f"{' and '.join(names)} from data.transforms ({removal})"
             )
         for part in iter_components(self):
             if isinstance(part, LTMGWeightedError) and part.input == "log":
@@ -210,15 +213,18 @@ class EmbeddingPipeline(Pipeline):
         )
         inputs = self.select_inputs(state, target, autoencoder.regularizers)
         seed = context.seed_for("feature_autoencoder")
-        fit = context(
-            autoencoders.fit_feature_autoencoder, autoencoder, training, inputs, seed, warm_start
+        fit_stage = (
+            autoencoders.fit_feature_encoder
+            if decoder is None
+            else autoencoders.fit_feature_autoencoder
         )
+        fit = context(fit_stage, autoencoder, training, inputs, seed, warm_start)
         counts = {"dead_units": int((fit.embedding == 0).all(0).sum())}
         reconstruction = autoencoders.reconstruct(autoencoder, fit, state.n_genes)
         if reconstruction is not None:
             counts["dead_genes"] = count_zero_columns(reconstruction)
         state = replace(state, embedding=fit.embedding, reconstruction=reconstruction)
-        return context.record(state, "feature autoencoder", loss=fit.losses, **counts), fit
+        return context.record(state, stage_label(fit_stage), loss=fit.losses, **counts), fit
 
     def build_graph(
         self, state: State, context: IterationContext

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from scgnn.recipe.build import get_default
+from scgnn.recipe.data import Data
 from scgnn.recipe.recipe import Recipe
 from scgnn.recipe.yaml_tree import dump_flow_yaml
 from scgnn.registry.annotations import classify, describe_type, resolve_type_hints
@@ -19,6 +20,7 @@ from scgnn.registry.introspection import extract_summary, recipe_fields, strip_m
 from scgnn.registry.kinds import get_component, registered_components
 from scgnn.registry.plugin_files import format_exception
 
+MAX_COLUMNS = 8  # named where there are no labels
 COMMENT_COLUMN, COMMENT_WIDTH = 46, 100
 PARAMETERS_SECTION = re.compile(r"^Parameters\n-+\n(.*?)(?=^[A-Z]\w+\n-+\n|\Z)", re.S | re.M)
 PARAMETER_ENTRY = re.compile(r"^(\w[\w, ]*)[^\n]*\n((?:[ \t]+.*\n?|\n)+)", re.M)
@@ -163,18 +165,29 @@ def summarize_recipe_file(path: Path) -> str:
     return f"{base[1]} with changes" if base else ""
 
 
-def describe_plan(recipe: Recipe) -> str:
-    """Return the steps of a recipe in their order, one line each."""
+def describe_plan(recipe: Recipe, counts: str = "") -> str:
+    """Return the steps of a recipe in their order, one line each, with what its counts are."""
     data, pipeline = recipe.data, recipe.pipeline
     lines = [f"seed        {recipe.seed}", f"data        {format_inline(data.reader)}"]
     lines += [f"            {format_inline(transform)}" for transform in data.transforms]
+    lines += [f"counts      {counts}"] if counts else []
     places = (data.labels_key, data.labels_file and f"in {data.labels_file}")
-    labels = " ".join(filter(None, places)) or "none: no scores against labels"
+    labels = (
+        " ".join(filter(None, places)) or f"none: no scores against labels{_list_columns(data)}"
+    )
     lines.append(f"labels      {labels}")
     lines.append(f"pipeline    {pipeline.name}: {extract_summary(type(pipeline))}")
     for key, field in recipe_fields(pipeline).items():
         lines.append(f"  {key:<25} {format_inline(getattr(pipeline, field.name))}")
     return "\n".join(lines) + "\n"
+
+
+def _list_columns(data: Data) -> str:
+    """Return the columns of ``obs`` that may have the labels, to be added to a line; "" if none."""
+    contents = data.reader.peek_contents()
+    columns = [str(column) for column in (contents and contents.columns) or ()]
+    more = f" and {len(columns) - MAX_COLUMNS} more" if len(columns) > MAX_COLUMNS else ""
+    return f"; columns of obs: {', '.join(columns[:MAX_COLUMNS])}{more}" if columns else ""
 
 
 def format_inline(value: Any) -> str:

@@ -22,7 +22,7 @@ def merge(
 
     The name of a component is short for a mapping with that name. A mapping that changes the name
     starts from the defaults of that component: it replaces ``base``. A mapping without ``name``
-    changes entries of a list by their component name or position.
+    changes entries of a list by their component name or position; null removes a component.
 
     Parameters
     ----------
@@ -48,6 +48,7 @@ def merge(
     is_list, merged = isinstance(base.value, list), base.value.copy()
     if is_list and ("name" in override.value or not override.value):
         return override
+    removed = set()
     for key, value in override.value.items():
         child_path = f"{path}.{key}".lstrip(".")
         try:
@@ -55,10 +56,20 @@ def merge(
         except ValueError as error:
             report(value.location, path, str(error))
             continue
-        if is_list or key in merged:
-            value = merge(merged[index], value, report, child_path)
-        merged[index] = value
+        if is_list and _is_removal(base.value[index], value):
+            removed.add(index)
+        elif is_list or key in merged:
+            merged[index] = merge(merged[index], value, report, child_path)
+        else:
+            merged[index] = value
+    if removed:
+        merged = [item for i, item in enumerate(merged) if i not in removed]
     return Node(merged, override.location)
+
+
+def _is_removal(entry: Node, value: Node) -> bool:
+    """Return whether a value removes an entry of a list: null in place of a component."""
+    return value.value is None and entry.name is not None
 
 
 def find_entry(node: Node, key: str) -> int:
@@ -96,9 +107,11 @@ def assign(node: Node, path: str, value: Node) -> Node:
             i = find_entry(node, key)
         except ValueError as error:
             raise make_error(value.location, str(error)) from None
-        entry = node.value[i]
+        entry, before, after = node.value[i], node.value[:i], node.value[i + 1 :]
+        if not rest and _is_removal(entry, value):
+            return Node([*before, *after], node.location)
         changed = assign(entry, rest, value) if rest else merge(entry, value, _raise_without_path)
-        return Node([*node.value[:i], changed, *node.value[i + 1 :]], node.location)
+        return Node([*before, changed, *after], node.location)
     child = node.get(key) or Node({}, value.location)
     override = Node({key: assign(child, rest, value) if rest else value}, value.location)
     return merge(node, override, _raise_without_path)

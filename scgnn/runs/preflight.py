@@ -8,11 +8,13 @@ from bisect import bisect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from scgnn.data.scale import describe_scale, looks_logarithmic
 from scgnn.errors import RecipeError, UserError
 from scgnn.execution.formatting import format_duration
 from scgnn.execution.resources import memory_limit
 from scgnn.field_types import DatasetSize, StageEstimate
-from scgnn.interface import by_interface
+from scgnn.interface import by_interface, format_removal
+from scgnn.pipelines.autoencoders import check_integer_counts
 from scgnn.recipe.data import Data
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
@@ -35,6 +37,27 @@ MEMORY_SAVING_CHANGES = {  # those that change a result least come first
     "pipeline.cluster_training.batch_size": 512,
     "pipeline.max_iterations": 0,
 }
+
+
+def describe_counts(recipe: Recipe) -> str:
+    """Return which matrix of a file is used, and what its values look like; "" if unknown.
+
+    Raises
+    ------
+    InputError
+        The pipeline cannot use these values.
+    """
+    peeked = recipe.data.reader.peek_counts(recipe.data.layer)
+    if peeked is None:
+        return ""
+    layer, values = peeked
+    decoder = getattr(recipe.pipeline, "feature_decoder", None)
+    if decoder is not None and decoder.requires_counts:
+        check_integer_counts(values)
+    line = f"{layer}: {describe_scale(values)}"
+    if looks_logarithmic(values) and any(t.name == "log1p" for t in recipe.data.transforms):
+        line += f"; if they are, remove log1p ({format_removal('data.transforms.log1p')})"
+    return line
 
 
 def format_estimate(recipe: Recipe) -> str:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("scgnn")
 
+FEATURE_STAGES = ("feature autoencoder", "feature embedding")
 MIN_CELLS = 3
 MAX_BASELINE_CELLS = 50_000  # beyond, the baseline would take minutes
 WORKING_MEMORY_MIB = 4  # of scikit-learn; else a silhouette stores all pairwise distances
@@ -208,7 +209,7 @@ def _compute_run_metrics(state: State, stages: Stages, seed: int) -> Metrics:
     assert state.clusters is not None
     args = (state.graph_embedding, state.clusters, seed)
     separation = stages(score_separation, *args, iteration=state.n_iterations)
-    records = [record for record in state.history if record.stage == "feature autoencoder"]
+    records = [record for record in state.history if record.stage in FEATURE_STAGES]
     records = [record for record in records if record.quantity in ("dead_units", "dead_genes")]
     return {
         "n_cells": state.n_cells,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import product
 from pathlib import Path
@@ -126,7 +126,7 @@ def load_study(
     axes = list_axes(file, tree, data_name, problems)
     variants = list_variants(file, tree, recipes, problems)
     _check_control_names(controls, variants, problems)
-    runs = tuple(_build_runs(base, variants, controls, axes, problems))
+    runs = tuple(_build_runs(base, variants, controls, axes, problems, set(compared)))
     if check_files:
         _check_files(runs, tree.location.source, changes, names, problems)
     problems.raise_if_any()
@@ -224,6 +224,7 @@ def _build_runs(
     controls: Mapping[str, Recipe],
     axes: Sequence[Axis],
     problems: Problems,
+    compared: Collection[str],
 ) -> Iterator[Run]:
     """Yield the base and its variants at all levels, then the controls at those of blocks."""
     blocks = [axis for axis in axes if axis.is_block]
@@ -242,7 +243,8 @@ def _build_runs(
             same = names.setdefault(recipe, f"'{variant.name}'")
             if same != f"'{variant.name}'":
                 location = variant.changes[0][1].location
-                problems.add(location, "vary", f"'{variant.name}' is the same recipe as {same}")
+                section = "compare" if variant.name in compared else "vary"
+                problems.add(location, section, f"'{variant.name}' is the same recipe as {same}")
             yield Run(variant.name, "change", levels, recipe)
     for levels, crossed in _iter_combinations(blocks):
         if (reference := _change(base, crossed, problems)) is None:

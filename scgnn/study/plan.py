@@ -163,15 +163,13 @@ def _count_levels(axis: Axis) -> str:
 def describe_study(study: Study) -> str:
     """Return the runs, stages and expected cost of a study, one line each."""
     plan = plan_stages(study)
-    roles = Counter(run.role for run in study.runs)
-    n_blocks = len({_get_block(study, run) for run in study.runs})
+    n_blocks = _count_blocks(study)
     # each run has its scores, which no other run shares
     n_stages = n_blocks * sum(plan.n_requests.values()) + len(study.runs)
     n_unique = n_blocks * sum(map(len, plan.new_labels.values())) + len(study.runs)
     lines = [
         f"study       {study.name}: {len(study.runs)} runs, all recipes are valid",
-        f"            {roles['base']} of the base, {roles['change']} with changes, "
-        f"{roles['control']} controls",
+        f"            {describe_roles(study)}",
         f"blocks      {' x '.join(_count_levels(axis) for axis in study.axes if axis.is_block)}",
         f"data        {', '.join(_list_data(study))}",
         *(f"factor      {name}: {', '.join(levels)}" for name, levels in study.factors.items()),
@@ -185,14 +183,33 @@ def describe_study(study: Study) -> str:
             for run in plan.unplanned_runs
         ),
     ]
+    lines += [f"{topic:<12}{problem}" for topic, problem in list_design_problems(study)]
+    return "\n".join(lines) + "\n"
+
+
+def describe_roles(study: Study) -> str:
+    """Return the number of runs of the base, with changes and of controls."""
+    roles = Counter(run.role for run in study.runs)
+    controls = format_count(roles["control"], "control")
+    return f"{roles['base']} of the base, {roles['change']} with changes, {controls}"
+
+
+def list_design_problems(study: Study) -> list[tuple[str, str]]:
+    """Return why a study cannot answer its questions, however its runs end, each with its topic."""
+    problems = []
+    n_blocks = _count_blocks(study)
     # as in the results, a change is compared at every level of the factors
     n_levels = math.prod(len(levels) for levels in study.factors.values())
     for kind, n_pairs in (("change", n_blocks * n_levels), ("main effect", n_blocks)):
         if problem := describe_power_problem(n_pairs, study.comparisons.get(kind, 0), kind):
-            lines.append(f"power       {problem}")
+            problems.append(("power", problem))
     if problem := describe_missing_scores(study):
-        lines.append(f"scores      {problem}")
-    return "\n".join(lines) + "\n"
+        problems.append(("scores", problem))
+    return problems
+
+
+def _count_blocks(study: Study) -> int:
+    return len({_get_block(study, run) for run in study.runs})
 
 
 def describe_power_problem(n_blocks: int, n_changes: int, kind: str = "change") -> str:
@@ -201,6 +218,7 @@ def describe_power_problem(n_blocks: int, n_changes: int, kind: str = "change") 
     if not n_changes or minimum_p_value(n_blocks) <= level:
         return ""
     changes = f"any of {format_count(n_changes, kind)} to be significant after Holm's correction"
+    changes = changes if n_changes > 1 else f"the {kind} to be significant"
     n_needed = minimum_blocks(level)
     if minimum_p_value(n_needed) > level:
         limit = f"at most {ALPHA / minimum_p_value(n_needed):,.0f} can be with any number of blocks"

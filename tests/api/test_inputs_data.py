@@ -154,7 +154,7 @@ def test_log_transformed_data(reject_run, make_counts):
     adata.write_h5ad("cells.h5ad")
     assert reject_run("--data", "cells.h5ad", "--out", "out") == (
         "log1p: the values are already log-transformed (uns['log1p']): choose a layer with "
-        "counts or remove log1p"
+        "counts (data.layer), or remove log1p (--set data.transforms.log1p=null)"
     )
 
 

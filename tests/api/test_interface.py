@@ -160,3 +160,17 @@ def test_data_labels_and_seeds_of_a_study_in_python(work_dir):
     study = scgnn.load_study(STUDY)
     with pytest.raises(UserError, match=r"^labels_key: the study is loaded already; give it to lo"):
         scgnn.run_study(study, labels_key="group")
+
+
+def test_the_log_has_the_stages_of_a_run_in_python(caplog):
+    size = {"data__reader__n_cells": 60, "data__reader__n_genes": 50}
+    with caplog.at_level("INFO", "scgnn"):
+        scgnn.run("pca_leiden", **size)
+    stages = [r.getMessage().split() for r in caplog.records if r.name == "scgnn.stages"]
+    assert [" ".join(words[:-2]) for words in stages] == [
+        "reading",
+        "initial feature embedding",
+        "initial cell graph",
+        "initial clustering",
+        "initial scores",
+    ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 import scgnn
 from scgnn.cli.options import load_recipe_from_options, load_study_from_options
+from scgnn.components.readers import H5AD
 
 pytestmark = pytest.mark.usefixtures("work_dir")
 
@@ -146,3 +150,83 @@ def test_set_overrides_the_option_of_the_same_setting(name):
 def test_the_version_is_printed(run_cli):
     result = run_cli("--version")
     assert (result.exit_code, result.stdout) == (0, f"scgnn {scgnn.__version__}\n")
+
+
+@pytest.fixture
+def check_counts(run_cli, make_counts):
+    """Return a function that writes data, checks a recipe on them and returns what is printed."""
+
+    def check(change, recipe="scgnn", *options):
+        adata = make_counts()
+        change(adata)
+        adata.write_h5ad("some.h5ad")
+        done = run_cli("check", recipe, "--data", "some.h5ad", *options)
+        lines = [line for line in done.stdout.splitlines() if line.startswith("counts ")]
+        return lines, done
+
+    return check
+
+
+def leave(_adata):
+    pass
+
+
+def move_counts_to_raw(adata):
+    adata.raw = adata.copy()
+    adata.X = adata.X / 3
+
+
+def copy_counts_to_layers(adata):
+    adata.layers["a"] = adata.layers["b"] = adata.X.copy()
+    adata.X = adata.X / 3
+
+
+def take_logarithms(adata):
+    adata.X = np.log1p(adata.X)
+
+
+def scale_to_tpm(adata):
+    adata.X = adata.X * 1000.5
+
+
+IF_LOGARITHMS = "if they are, remove log1p (--set data.transforms.log1p=null)"
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (leave, "X: whole numbers"),
+        (move_counts_to_raw, "raw: whole numbers"),
+        (copy_counts_to_layers, "a: whole numbers"),
+        (scale_to_tpm, "X: not integers (TPM or normalized)"),
+        (take_logarithms, "X: look log-transformed (not integers, maximum N); "),
+    ],
+)
+def test_the_matrix_that_is_used_and_its_values(check_counts, change, line):
+    lines, done = check_counts(change)
+    pattern = f"counts      {line}"
+    assert re.sub(r"\d\.\d+", "N", lines[0]).startswith(pattern)
+    assert lines[0].endswith(IF_LOGARITHMS) == (change is take_logarithms)
+    assert done.exit_code == 0
+    assert "labels      none: no scores against labels; columns of obs: group\n" in done.stdout
+
+
+def test_no_advice_to_remove_what_is_removed(check_counts):
+    lines, done = check_counts(take_logarithms, "scgnn", "--set", "data.transforms.log1p=null")
+    assert lines[0].endswith(")") and IF_LOGARITHMS not in lines[0]
+    assert done.exit_code == 0
+
+
+def test_a_decoder_of_counts_needs_whole_numbers(check_counts):
+    _, done = check_counts(scale_to_tpm, "scgnn_zinb")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("the decoder requires integer counts, but the data contain ")
+    assert check_counts(move_counts_to_raw, "scgnn_zinb")[1].exit_code == 0
+
+
+def test_a_layer_that_cannot_be_read_is_not_the_counts(check_counts):
+    check_counts(leave)
+    with h5py.File("some.h5ad", "a") as file:
+        file["X"][...] = file["X"][...] / 3
+        file.create_group("layers/damaged").attrs["encoding-type"] = "csr_matrix"
+    assert H5AD("some.h5ad").peek_counts()[0] == "X"

@@ -15,6 +15,8 @@ EXPECTED = {
     "{2: scale, filter: {inclusive: true}}": (Filter(inclusive=True), TopGenes(), Scale()),
     "{log1p: {name: normalize_total}}": (Filter(), TopGenes(), NormalizeTotal()),
     "{log1p: {}}": (Filter(), TopGenes(), Log1p()),
+    "{log1p: null}": (Filter(), TopGenes()),
+    "{0: null, 1: {n_top_genes: 50}, log1p: null}": (TopGenes(n_top_genes=50),),
 }
 
 
@@ -23,6 +25,15 @@ def test_entries_are_changed_and_the_others_stay(load_recipe_text, changes):
     recipe = load_recipe_text(f"base: scgnn\ndata:\n  transforms: {changes}")
     assert recipe.data.transforms == EXPECTED[changes]
     assert load_recipe_from_options("scgnn", [f"data.transforms={changes}"]) == recipe
+
+
+def test_a_setting_at_a_path_removes_an_entry():
+    changes = {"data.transforms.0": None, "pipeline.imputation_regularizers.degree": None}
+    recipe = load_recipe("scgnn", changes)
+    assert recipe.data.transforms == (TopGenes(), Log1p())
+    assert [part.name for part in recipe.pipeline.imputation_regularizers] == ["cluster_size"]
+    with pytest.raises(RecipeError, match=r"hidden: must be a non-empty list .*not \[null, "):
+        load_recipe("scgnn", {"pipeline.feature_encoder.hidden.0": None})
 
 
 def test_entries_keep_their_other_settings(load_recipe_text, tmp_path):
@@ -82,7 +93,6 @@ NO_BASE = "a mapping changes entries of the base's list, and there is no base wi
             "base: scgnn\ndata: {transforms: {}}",
             "must be a list of transforms ([] for none), not {}",
         ),
-        ("base: scgnn\ndata: {transforms: {log1p: null}}", "must be a transform, not null"),
     ],
 )
 def test_a_mapping_that_cannot_change_a_list_is_explained(collect_errors, text, end):

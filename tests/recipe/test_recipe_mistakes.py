@@ -104,7 +104,8 @@ def test_a_regularizer_that_takes_part_in_no_training_is_refused(collect_errors,
 def test_what_counts_need_is_checked_before_any_data_is_read(collect_errors):
     (line,) = collect_errors("pipeline: {feature_decoder: zinb}")
     assert line.endswith(
-        "pipeline.feature_decoder: zinb requires counts; remove log1p from data.transforms"
+        "pipeline.feature_decoder: zinb requires counts; remove log1p from data.transforms "
+        "(data__transforms__log1p=None)"
     )
     text = "data: {transforms: [filter]}\npipeline: {feature_decoder: nb}"
     (line,) = collect_errors(text)

@@ -23,9 +23,10 @@ import scgnn
 from budgets import SMALL_DATA, SMALL_LTMG
 from scgnn import load_study
 from scgnn.api.studies import run_study
+from scgnn.execution.progress import use_progress
 from scgnn.study import cluster
 from scgnn.study.engine import _load_run_summary
-from scgnn.study.progress import StudyProgress
+from scgnn.study.progress import StudyProgress, StudyRunProgress, filter_study_log
 from scgnn.study.result import StudyResult
 
 EPOCHS = ("feature", "graph", "cluster", "iteration", "imputation")
@@ -174,6 +175,35 @@ def test_a_study_whose_folder_vanishes_says_so(tmp_path, scheduler):
     with pytest.raises(scgnn.UserError, match=r"out.*: was removed during the run"):
         run_study(study, out=tmp_path / "out", scheduler=scheduler, progress=Remove())
     assert not (tmp_path / "out").exists()
+
+
+def test_the_log_names_runs_and_what_cannot_be_answered(tmp_path, scheduler, caplog):
+    study = study_of(vary={"diverges": STUDY["vary"]["diverges"]}, seeds=[0])
+    with caplog.at_level(logging.INFO, "scgnn"):
+        run_study(study, out=tmp_path / "out", scheduler=scheduler)
+    messages = [r.getMessage() for r in caplog.records if r.name == "scgnn"]
+    assert messages[0] == "study: 3 runs, 1 of the base, 1 with changes, 1 control"
+    assert messages[1].startswith("1 block is too few for the change to be significant: 6 are")
+    assert len([m for m in messages if m.startswith("demo: 60 cells x 40 genes")]) == 1
+    ends = [m.split(maxsplit=1)[1].partition(", about")[0] for m in messages if "/3  " in m]
+    assert len(ends) == 3 and "base/data=demo,seed=0  done" in ends
+    assert any(end.startswith("diverges/data=demo,seed=0  failed: training div") for end in ends)
+
+
+def test_a_warning_of_a_run_has_its_name_and_those_on_the_data_come_once(caplog):
+    log = logging.getLogger("scgnn")
+    runs = [StudyRunProgress(StudyProgress(), label) for label in ("a", "b")]
+    with filter_study_log(), caplog.at_level(logging.INFO, "scgnn"):
+        log.warning("the file has %s", "doubles")
+        for run in runs:
+            with use_progress(run):
+                log.warning("the file has doubles")
+                log.info("filter keeps 3 cells")
+                log.warning("collapsed to 100%")
+    log.warning("collapsed to 100%")
+    messages = ["the file has doubles", "filter keeps 3 cells"]
+    collapsed = [f"{prefix}collapsed to 100%" for prefix in ("a: ", "b: ", "")]
+    assert caplog.messages == [*messages, *collapsed]
 
 
 def test_fail_fast_ends_with_the_first_failure(tmp_path, scheduler):

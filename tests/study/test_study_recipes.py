@@ -139,6 +139,7 @@ def test_default_controls_that_are_compared_run_once():
         ("compare: [gae, 3]", "study.yaml:1: compare: must be the name or path of a recipe"),
         ("compare: [null, gae]", "study.yaml:1: compare: must be the name or path of a recipe"),
         ("compare: [gae, nope]", "study.yaml:1: compare: unknown recipe 'nope'."),
+        ("compare: {a: gae, b: gae}", "study.yaml:1: compare: 'b' is the same recipe as the base"),
         ("compare: gae", "study.yaml:1: compare: must be a list of recipes such as [scgnn, mine"),
         (
             "compare: {one: gae, base: random}",
@@ -177,7 +178,7 @@ def test_check_counts_all_comparisons():
     text = describe_study(study)
     assert "comparisons 1 change, 1 control and 2 main effects per score (Holm's" in text
     assert "power       1 block is too few for any of 2 main effects to be significant" in text
-    assert "3 blocks are too few for any of 1 change" in text  # one for each level
+    assert "3 blocks are too few for the change to be significant: " in text  # one for each level
 
 
 @pytest.mark.parametrize(

@@ -276,14 +276,14 @@ def test_blocks_that_check_asks_for_are_those_of_the_results():
     vary = {"other graph": {"pipeline.graph_builder.n_neighbors": 5}}
     study = load_study({"base": "pca_leiden", "vary": vary, "seeds": 2})
     result = next(line for line in describe_study(study).splitlines() if line.startswith("power"))
-    assert "2 blocks are too few for any of 1 change" in result
+    assert "2 blocks are too few for the change to be significant: " in result
     assert f"{minimum_blocks(0.05)} are needed" in result
 
 
 @pytest.mark.parametrize(
     ("n_blocks", "n_changes", "problem"),
     [
-        (5, 1, "5 blocks are too few for any of 1 change"),
+        (5, 1, "5 blocks are too few for the change to be significant: "),
         (6, 1, ""),
         (1_024, 500, ""),
         (5_000, 0, ""),

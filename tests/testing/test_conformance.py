@@ -225,11 +225,14 @@ def test_command_tests_all_components_of_a_file(run_cli, tmp_path):
         ("encoder.gattt", "unknown encoder 'gattt'. Did you mean 'gat'? "),
         ("encodr.gat", "unknown kind 'encodr'. Did you mean 'encoder'? Known: "),
         ("gat", "unknown kind 'gat'. There is a component encoder.gat. Known: "),
+        ("own", "own: to test the components of the file own.py, give its name with .py"),
+        ("nothing", "nothing: give KIND.NAME, such as encoder.gat, or a plug-in file with the"),
         ("mine.py", "mine.py: cannot be read (No such file or directory)"),
     ],
 )
 def test_command_rejects_an_unknown_target(run_cli, target, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").touch()
     result = run_cli("test", target)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(message)

@@ -89,6 +89,11 @@ class H5AD(Reader):
         with translate_read_errors(path, "h5ad"), open_hdf5(path) as file:
             return _peek_contents(file)
 
+    def peek_counts(self, layer: str = AUTO) -> tuple[str, np.ndarray]:
+        path = resolve_file(self.path)
+        with translate_read_errors(path, "h5ad"), open_hdf5(path) as file:
+            return _peek_counts(file, layer, path)
+
     def _read_top_genes(self, file: Any, layer: str, path: Path, n_top_genes: int) -> AnnData:
         from anndata import AnnData
 
@@ -130,6 +135,12 @@ class H5MU(Reader):
         with translate_read_errors(path, "h5mu"), open_hdf5(path) as file:
             name = self._select_modality(list(file.get("mod", ())), path)
             return _peek_contents(file[f"mod/{name}"])
+
+    def peek_counts(self, layer: str = AUTO) -> tuple[str, np.ndarray]:
+        path = resolve_file(self.path)
+        with translate_read_errors(path, "h5mu"), open_hdf5(path) as file:
+            name = self._select_modality(list(file.get("mod", ())), path)
+            return _peek_counts(file[f"mod/{name}"], layer, path)
 
     def _select_modality(self, modalities: list[str], path: Path) -> str:
         chosen = modalities if len(modalities) == 1 else []
@@ -182,17 +193,40 @@ def open_counts(file: Any, layer: str, path: Path) -> tuple[HDF5Matrix, Any, Any
     """
     from anndata.io import read_elem
 
-    keys = _find_matrices(file)
-    layer = choose_layer(
+    key = _find_matrices(file)[_choose_layer(file, layer, path)]
+    obs, var = read_elem(file["obs"]), read_elem(file["raw/var" if key == "raw/X" else "var"])
+    return HDF5Matrix(file[key], (len(obs), len(var)), f"{path}: {key}"), obs, var
+
+
+def _choose_layer(
+    group: Any,
+    layer: str,
+    path: Path,
+    are_equal: Callable[[np.ndarray, np.ndarray], bool] = lambda *_: False,
+) -> str:
+    """Return the layer with the counts, judged by the first values of each."""
+    keys = _find_matrices(group)
+    return choose_layer(
         list(keys),
         layer,
         str(path),
-        has_counts=lambda name: holds_counts(_read_first_values(file[keys[name]])),
-        are_equal=lambda *_: False,
+        has_counts=lambda name: _holds_counts(group[keys[name]]),
+        are_equal=lambda a, b: are_equal(*(_read_first_values(group[keys[n]]) for n in (a, b))),
     )
-    key = keys[layer]
-    obs, var = read_elem(file["obs"]), read_elem(file["raw/var" if key == "raw/X" else "var"])
-    return HDF5Matrix(file[key], (len(obs), len(var)), f"{path}: {key}"), obs, var
+
+
+def _holds_counts(matrix: Any) -> bool:
+    """Return whether the first values of a matrix are counts; what cannot be read is not."""
+    try:
+        return holds_counts(_read_first_values(matrix))
+    except Exception:
+        return False
+
+
+def _peek_counts(group: Any, layer: str, path: Path) -> tuple[str, np.ndarray]:
+    """Return the layer with the counts, and its first values."""
+    layer = _choose_layer(group, layer, path, np.array_equal)
+    return layer, np.ravel(_read_first_values(group[_find_matrices(group)[layer]]))
 
 
 def _restore_names(table: pd.DataFrame) -> pd.DataFrame:
@@ -241,6 +275,10 @@ class Zarr(Reader):
     def peek_contents(self) -> Contents:
         with self._open_group() as group:
             return _peek_contents(group)
+
+    def peek_counts(self, layer: str = AUTO) -> tuple[str, np.ndarray]:
+        with self._open_group() as group:
+            return _peek_counts(group, layer, resolve_path(self.path))
 
     @contextmanager
     def _open_group(self) -> Iterator[Any]:

@@ -92,6 +92,16 @@ class Reader(Component, kind="reader"):
         """Return the number of cells, genes and non-zeros if it is known without reading all."""
         return None
 
+    def peek_counts(self, layer: str = AUTO) -> tuple[str, np.ndarray] | None:
+        """Return where the counts are, and some of them, if they are known without reading all.
+
+        Raises
+        ------
+        InputError
+            If the data cannot be read, or have no such layer.
+        """
+        return None
+
     def peek_contents(self) -> Contents | None:
         """Return the columns of ``obs`` and the layers if they are known without reading all.
 
