@@ -15,7 +15,10 @@ from scgnn.cli.app import app
 
 OTHER_PACKAGES = ("anndata", "h5py", "zarr", "matplotlib")  # no result depends on them
 MODULES = {"scikit-learn": "sklearn"}  # where the name differs from that of the package
-REMEDIES = {"dgl": "pip install dgl==1.1.3 packaging (torch 2.2 or later)"}
+PYTHON = sys.version_info[:2]
+OLDEST_PYTHON, NEWEST_TESTED_PYTHON = (3, 10), (3, 13)
+DGL_BUILDS = {(3, 10): "1.1.3", (3, 11): "1.1.3", (3, 12): "2.1.0"}  # by Python, as in setup.cfg
+REMOVE_DGL = "pip uninstall dgl (backend torch needs none)"
 
 
 def diagnose_environment() -> Iterator[tuple[str, bool, str]]:
@@ -25,14 +28,13 @@ def diagnose_environment() -> Iterator[tuple[str, bool, str]]:
 
     from scgnn.execution.fingerprint import LIBRARIES
 
-    version = platform.python_version()
-    supported = (3, 10) <= sys.version_info[:2] < (3, 12)
-    hint = "" if supported else ": not supported, use Python 3.10 or 3.11"
-    yield "python", supported, version + hint
+    yield "python", *_diagnose_python(platform.python_version())
     for name in (*LIBRARIES, *OTHER_PACKAGES):
+        if name == "dgl":
+            yield name, *_diagnose_dgl()
+            continue
         module = partial(importlib.import_module, MODULES.get(name, name))
-        probe = _pass_messages if name == "dgl" else module
-        works, details = _diagnose(probe, REMEDIES.get(name, f"pip install {name}"))
+        works, details = _diagnose(module, f"pip install {name}")
         yield name, works, metadata.version(name) if works else details
     yield "igraph + seed", *_diagnose(_find_communities, "pip install -U igraph")
     import psutil
@@ -44,8 +46,47 @@ def diagnose_environment() -> Iterator[tuple[str, bool, str]]:
     except Exception:  # reported above
         return
     yield "threads", True, f"{torch.get_num_threads()} in torch, {os.cpu_count()} processors"
-    gpu = "CUDA available but not used, scgnn runs on the CPU"
-    yield "gpu", True, gpu if torch.cuda.is_available() else "none"
+    yield from _diagnose_hardware()
+
+
+def _diagnose_python(version: str) -> tuple[bool, str]:
+    """Return whether this Python is supported, and its version."""
+    if PYTHON < OLDEST_PYTHON:
+        return False, f"{version}: not supported, use Python {_format_tested()}"
+    is_tested = PYTHON <= NEWEST_TESTED_PYTHON
+    return True, version if is_tested else f"{version}, untested (tested: {_format_tested()})"
+
+
+def _format_tested() -> str:
+    return " to ".join(f"{major}.{minor}" for major, minor in (OLDEST_PYTHON, NEWEST_TESTED_PYTHON))
+
+
+def _diagnose_dgl() -> tuple[bool, str]:
+    """Return whether DGL works or is not needed, and its version or what to do."""
+    from importlib import metadata
+
+    from scgnn.execution.hardware import get_dgl_version, has_dgl
+
+    build = None if sys.platform == "win32" else DGL_BUILDS.get(PYTHON)
+    packages = f"pip install dgl=={build} packaging"
+    if has_dgl():
+        probe = partial(_pass_messages, "cpu", "dgl")
+        works, details = _diagnose(probe, packages if build else REMOVE_DGL)
+        return works, metadata.version("dgl") if works else details
+    version = metadata.version("dgl") if get_dgl_version() else ""
+    problem = f"{version} is too old" if version else "not installed"
+    advice = f"for backend dgl: {packages}" if build else "there is no build for this Python"
+    return True, f"{problem}, backend torch is used ({advice})"
+
+
+def _diagnose_hardware() -> Iterator[tuple[str, bool, str]]:
+    """Yield the device and the backend that runs use without options."""
+    from scgnn.execution.hardware import describe_device, resolve_hardware
+
+    hardware = resolve_hardware()
+    works, details = _diagnose(partial(_pass_messages, hardware.device, "torch"), "--device cpu")
+    yield "device", works, describe_device(hardware.device) if works else details
+    yield "backend", True, hardware.backend
 
 
 def _diagnose(probe: Callable[[], object], remedy: str) -> tuple[bool, str]:
@@ -56,11 +97,11 @@ def _diagnose(probe: Callable[[], object], remedy: str) -> tuple[bool, str]:
     return True, "works"
 
 
-def _pass_messages() -> None:
+def _pass_messages(device: str, backend: str) -> None:
     from scgnn.components.encoders import check_message_passing
-    from scgnn.execution.hardware import resolve_hardware, use_hardware
+    from scgnn.execution.hardware import Hardware, use_hardware
 
-    with use_hardware(resolve_hardware("cpu", "dgl")):
+    with use_hardware(Hardware(device, backend)):
         check_message_passing()
 
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import subprocess
 import sys
+from configparser import ConfigParser
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+from paths import ROOT
 from scgnn.cli import doctor
 from scgnn.components.encoders import Encoder
+from scgnn.execution import hardware
+from scgnn.execution.hardware import has_dgl, resolve_hardware
 from scgnn.recipe.load import list_bundled_recipes, load_recipe
 from scgnn.registry.kinds import kinds
 from scgnn.study.load import list_bundled_studies
@@ -152,21 +160,87 @@ def test_doctor_says_what_works(run_cli):
     done = run_cli("doctor")
     assert done.exit_code == 0
     assert all(line.startswith("ok ") for line in done.stdout.splitlines())
-    assert "dgl              1.1.3" in done.stdout
+    backend = resolve_hardware().backend
+    dgl = metadata.version("dgl") if has_dgl() else "not installed, backend torch is used ("
+    assert f"dgl              {dgl}" in done.stdout
+    assert f"backend          {backend}" in done.stdout
 
 
-def test_doctor_says_what_to_do_about_what_does_not_work(run_cli, monkeypatch):
-    def broken():
-        raise OSError("libdgl.so: cannot open shared object file")
+@pytest.mark.parametrize(
+    ("python", "remedy"),
+    [
+        ((3, 11), "pip install dgl==1.1.3 packaging"),
+        ((3, 12), "pip install dgl==2.1.0 packaging"),
+        ((3, 13), "pip uninstall dgl (backend torch needs none)"),
+    ],
+)
+def test_doctor_says_what_to_do_about_what_does_not_work(run_cli, monkeypatch, python, remedy):
+    def break_dgl(device, backend):
+        if backend == "dgl":
+            raise OSError("libdgl.so: cannot open shared object file")
 
-    monkeypatch.setattr(doctor, "_pass_messages", broken)
+    monkeypatch.setattr(doctor, "_pass_messages", break_dgl)
+    monkeypatch.setattr(hardware, "get_dgl_version", lambda: (1, 1))
+    monkeypatch.setattr(doctor, "PYTHON", python)
     done = run_cli("doctor")
     assert done.exit_code == 1
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAIL")]
-    assert line.startswith(
-        "FAIL dgl              OSError: libdgl.so: cannot open shared object file"
+    assert line == (
+        f"FAIL dgl              OSError: libdgl.so: cannot open shared object file; try: {remedy}"
     )
-    assert "pip install dgl==1.1.3" in line
+
+
+@pytest.mark.parametrize(
+    ("python", "version", "details"),
+    [
+        ((3, 11), "", "not installed, backend torch is used (for backend dgl: pip install dgl==1."),
+        ((3, 13), "", "not installed, backend torch is used (there is no build for this Python)"),
+        ((3, 13), "0.1.3", "0.1.3 is too old, backend torch is used (there is no build for this"),
+    ],
+)
+def test_doctor_passes_without_dgl(run_cli, monkeypatch, python, version, details):
+    numbers = tuple(map(int, version.split(".")[:2])) if version else ()
+    monkeypatch.setattr(hardware, "get_dgl_version", lambda: numbers)
+    monkeypatch.setattr(metadata, "version", lambda _: version)
+    monkeypatch.setattr(doctor, "PYTHON", python)
+    done = run_cli("doctor")
+    assert done.exit_code == 0
+    assert f"ok   dgl              {details}" in done.stdout
+    assert "backend          torch" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("python", "line"),
+    [
+        ((3, 9), "FAIL python           3.9.1: not supported, use Python 3.10 to 3.13"),
+        ((3, 10), "ok   python           3.10.1"),
+        ((3, 13), "ok   python           3.13.1"),
+        ((3, 14), "ok   python           3.14.1, untested (tested: 3.10 to 3.13)"),
+    ],
+)
+def test_doctor_knows_the_tested_versions_of_python(run_cli, monkeypatch, python, line):
+    version = ".".join(map(str, (*python, 1)))
+    monkeypatch.setattr(doctor, "PYTHON", python)
+    monkeypatch.setattr(platform, "python_version", lambda: version)
+    assert line in run_cli("doctor").stdout.splitlines()
+
+
+def test_tested_versions_of_python_and_builds_of_dgl_are_those_of_setup_file():
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    versions = re.findall(r"Python :: 3\.(\d+)", setup["metadata"]["classifiers"])
+    oldest, newest = doctor.OLDEST_PYTHON, doctor.NEWEST_TESTED_PYTHON
+    assert [(3, int(minor)) for minor in versions] == [
+        (3, minor) for minor in range(oldest[1], newest[1] + 1)
+    ]
+    requirements = setup["options"]["install_requires"].splitlines()
+    dgl = [Requirement(line) for line in requirements if line.startswith("dgl")]
+    for minor in range(oldest[1], newest[1] + 1):
+        for system in ("linux", "darwin", "win32"):
+            environment = {"python_version": f"3.{minor}", "sys_platform": system}
+            builds = [str(r.specifier) for r in dgl if r.marker.evaluate(environment)]
+            build = None if system == "win32" else doctor.DGL_BUILDS.get((3, minor))
+            assert builds == ([f"=={build}"] if build else [])
 
 
 @pytest.mark.parametrize("name", ["components", "own.yaml"])
