@@ -11,7 +11,7 @@ import torch
 from scipy import sparse
 
 from scgnn.components.decoders import Decoder, GraphDecoder, GraphTarget, make_graph_target
-from scgnn.components.encoders import Encoder
+from scgnn.components.encoders import Encoder, MessagePassing
 from scgnn.errors import InputError
 from scgnn.execution.hardware import current_hardware
 from scgnn.execution.stages import stage
@@ -87,7 +87,7 @@ def fit_graph_autoencoder(
     batch_size = n_cells
     if fanout is not None and training.batch_size < n_cells:
         batch_size = training.batch_size
-        sample_neighbors = _make_neighbor_sampler(encoder, message_graph, fanout)
+        sample_neighbors = _make_neighbor_sampler(encoder, graph, message_graph, fanout)
         sample_target = BatchTargetSampler(graph, target)
     full_graph = message_graph.to(device) if hasattr(message_graph, "to") else message_graph
     x, target = x.to(device), target.to(device)
@@ -159,14 +159,14 @@ class BatchTargetSampler:
 
 
 def _make_neighbor_sampler(
-    encoder: Encoder, message_graph: Any, fanout: int
+    encoder: Encoder, graph: sparse.csr_matrix, message_graph: Any, fanout: int
 ) -> Callable[[Tensor], tuple[Tensor, Any]]:
     """Return a function from nodes to the nodes they receive messages from, and their graph.
 
     Raises
     ------
     InputError
-        The encoder takes the graph in a form other than DGL's.
+        The encoder takes the graph in a form of its own.
     """
     if "graph" not in collect_requirements(encoder):
         return lambda nodes: (nodes, None)
@@ -174,6 +174,14 @@ def _make_neighbor_sampler(
     from scgnn.components.encoders.neighbor_sampling import sample_neighborhood
 
     n_hops = len(getattr(encoder, "hidden", (0,)))
+    if isinstance(encoder, MessagePassing) and encoder.uses_dgl:
+        messages = MessageGraph.from_csr(graph, encoder.add_self_loops)
+
+        def sample_for_dgl(nodes: Tensor) -> tuple[Tensor, Any]:
+            sampled, subgraph = sample_neighborhood(messages, nodes, fanout, n_hops)
+            return sampled, subgraph.to_dgl()
+
+        return sample_for_dgl
     if not isinstance(message_graph, MessageGraph):
         raise InputError(
             f"graph_fanout: neighbors can be sampled from a MessageGraph only, but {encoder.name} "

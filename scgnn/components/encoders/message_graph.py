@@ -135,8 +135,24 @@ class MessageGraph:
     @cached_property
     def dgl_graph(self) -> Any:
         """The graph as a DGLGraph with the same order of edges."""
-        edges = self.indptr, self.sources, torch.arange(len(self.sources))
+        edges = self.indptr, self.sources, self._edges
         return load_dgl().graph(("csc", edges), num_nodes=self.n_cells)
+
+    def to_dgl(self) -> Any:
+        """Return the graph as a DGLGraph for layers of dgl.nn.
+
+        Returns
+        -------
+        dgl.DGLGraph
+            Edge data [edges]: ``weight`` and ``norm``, the values of D^-1/2 A D^-1/2 (Kipf &
+            Welling 2017). Node data [cells]: ``scale``, the diagonal of D^-1/2.
+        """
+        graph, scale = self.dgl_graph, self.norm_scale
+        weights = torch.ones(len(self.sources)) if self.weights is None else self.weights
+        graph.edata["weight"] = weights
+        graph.edata["norm"] = weights * scale[self.sources] * scale[self.targets]
+        graph.ndata["scale"] = scale
+        return graph
 
     def sum_neighbors(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return ``Σ_j w_ij x_j`` over the edges from cells j to each cell i.

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from scipy.sparse import csr_matrix
 
+from scgnn.components.encoders import dgl_backend  # noqa: F401  # before anybody imports DGL
 from scgnn.components.encoders.contract import Encoder
-from scgnn.components.encoders.dgl_backend import to_dgl
+from scgnn.errors import UserError
 from scgnn.execution.hardware import current_hardware
 from scgnn.field_types import Activation, Normalization, ProperFraction, Widths
 
@@ -87,8 +88,11 @@ class MessagePassing(Encoder):
 
     def prepare_graph(self, graph: csr_matrix | None) -> Any:
         assert graph is not None
-        if self.uses_dgl:
-            return to_dgl(graph, self.add_self_loops)
         from scgnn.components.encoders.message_graph import MessageGraph
 
-        return MessageGraph.from_csr(graph, self.add_self_loops)
+        device = current_hardware().device
+        if self.uses_dgl and device != "cpu":
+            problem = f"the layers of {self.name} are of DGL, which runs on the CPU only"
+            raise UserError(f"graph_encoder: {problem}; use device cpu")
+        messages = MessageGraph.from_csr(graph, self.add_self_loops)
+        return messages.to_dgl() if self.uses_dgl else messages

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
 
+from scgnn.components.decoders import ExactInnerProductDecoder
 from scgnn.components.encoders import GCN, SAGE, Encoder, MessagePassing, message_graph
 from scgnn.components.encoders.message_graph import MessageGraph
 from scgnn.components.encoders.neighbor_sampling import sample_neighborhood
+from scgnn.errors import UserError
 from scgnn.execution.hardware import Hardware, has_dgl, use_hardware
+from scgnn.pipelines.graph_autoencoder import fit_graph_autoencoder
+from scgnn.training.settings import Training
 
 needs_dgl = pytest.mark.skipif(not has_dgl(), reason="dgl has no build for this platform")
 BACKENDS = ["torch", pytest.param("dgl", marks=needs_dgl)]
@@ -103,8 +108,6 @@ def test_batches_of_sampled_neighbors_are_equal_on_both_backends(name):
 @pytest.mark.parametrize("kind", ["binary", "weighted"])
 @pytest.mark.parametrize("name", DGL_LAYERS)
 def test_layers_start_and_compute_as_those_of_dgl(name, kind):
-    from scgnn.components.encoders.dgl_backend import to_dgl
-
     class_name, options = DGL_LAYERS[name]
     heads = options.get("num_heads", 1)
     encoder, graph = ENCODERS[name], make_graph(kind)
@@ -117,7 +120,7 @@ def test_layers_start_and_compute_as_those_of_dgl(name, kind):
     assert ours_by_name.keys() == theirs_by_name.keys()
     for key, weight in ours_by_name.items():
         assert torch.equal(weight, theirs_by_name[key]), key
-    dgl_graph = to_dgl(graph, encoder.add_self_loops)
+    dgl_graph = MessageGraph.from_csr(graph, encoder.add_self_loops).to_dgl()
     weights = {} if heads > 1 or kind == "binary" else {"edge_weight": dgl_graph.edata["weight"]}
 
     def call_theirs(x):
@@ -250,22 +253,41 @@ def test_repetitions_on_two_threads_have_the_same_bits(name, backend):
         assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
-@needs_dgl
-def test_a_layer_of_dgl_takes_its_graph():
-    class Declared(LayersOfDGL):
-        uses_dgl = True
-
-    encoder = Declared(hidden=(4,))
-    out = encoder.build(WIDTH)(encoder.prepare_graph(make_graph("binary")), draw(N, WIDTH))
-    assert out.shape == (N, 4)
-
-
 @dataclass(frozen=True)
 class LayersOfDGL(GCN):
     """An encoder that does not declare that its layers take a DGLGraph."""
 
     def build_layer(self, n_in, n_out, last):
         return importlib.import_module("dgl.nn.pytorch").SAGEConv(n_in, n_out, "mean")
+
+
+@dataclass(frozen=True)
+class DeclaredLayersOfDGL(LayersOfDGL):
+    uses_dgl: ClassVar[bool] = True
+
+
+@needs_dgl
+def test_a_layer_of_dgl_takes_its_graph():
+    encoder, graph = DeclaredLayersOfDGL(hidden=(4,)), make_graph("weighted")
+    messages, x = encoder.prepare_graph(graph), draw(N, WIDTH)
+    assert encoder.build(WIDTH)(messages, x).shape == (N, 4)
+    matrix = torch.zeros(N, N)
+    matrix[messages.edges()[1], messages.edges()[0]] = messages.edata["norm"]
+    torch.testing.assert_close(matrix @ x, MessageGraph.from_csr(graph).smooth(x))
+
+
+@needs_dgl
+def test_a_layer_of_dgl_trains_in_batches_on_the_cpu():
+    x, graph = draw(N, WIDTH).detach().numpy(), make_graph("weighted")
+    encoder, decoder = DeclaredLayersOfDGL(hidden=(4, 4)), ExactInnerProductDecoder(False)
+    training = Training(epochs=2, batch_size=20)
+    fit = fit_graph_autoencoder(encoder, decoder, training, x, graph, "raw", 0.0, 3, 1)
+    assert np.isfinite(fit.embedding).all()
+    with (
+        use_hardware(Hardware("cuda", "torch")),
+        pytest.raises(UserError, match=r"of DGL, which runs on the CPU only; use device cpu"),
+    ):
+        encoder.prepare_graph(graph)
 
 
 @needs_dgl
