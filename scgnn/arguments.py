@@ -66,10 +66,13 @@ def is_anndata(value: object) -> bool:
 def check_anndata(value: object) -> None:
     """Raise InputError unless an argument is an AnnData."""
     if not is_anndata(value):
-        problem = f"expected an AnnData, cells x genes, not a {type(value).__name__}"
-        is_path = isinstance(value, str | os.PathLike)
-        advice = "; to read a file, use scgnn.run(RECIPE, data__reader=PATH)" if is_path else ""
-        raise InputError(f"{problem}{advice}")
+        problem = (
+            f"expected an AnnData, cells x genes, not an object of type {type(value).__name__}"
+        )
+        advice = "create it with anndata.AnnData(COUNTS)"
+        if isinstance(value, str | os.PathLike):
+            advice = "to read a file, use scgnn.run(RECIPE, data__reader=PATH)"
+        raise InputError(f"{problem}; {advice}")
 
 
 def check_local_path(path: str | os.PathLike[str]) -> None:

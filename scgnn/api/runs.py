@@ -20,6 +20,7 @@ from scgnn.execution.hardware import resolve_hardware, use_hardware
 from scgnn.execution.progress import OUTSIDE_PIPELINE, get_progress
 from scgnn.execution.resources import configure_process
 from scgnn.execution.stages import Stages
+from scgnn.recipe.build import MAX_SUGGESTIONS, find_settings
 from scgnn.recipe.load import get_recipe_name, list_bundled_recipes, load_recipe
 from scgnn.recipe.recipe import Recipe
 from scgnn.registry.component import format_unknown_name
@@ -172,7 +173,10 @@ def run(
             raise UserError(f"recipe: {recipe} is a study; use scgnn.run_study")
     for name in changes:
         if re.split(r"__|\.", name)[0] not in RECIPE_KEYS:
-            raise RecipeError([format_unknown_name("argument", name, KEYWORDS, " of run()")])
+            deeper = [path.replace(".", "__") for path in find_settings(Recipe, name)]
+            advice = f" There is {' and '.join(deeper[:MAX_SUGGESTIONS])}." if deeper else ""
+            message = format_unknown_name("argument", name, KEYWORDS, " of run()", advice)
+            raise RecipeError([message])
     if adata is not None:
         check_anndata(adata)
     if out is not None:

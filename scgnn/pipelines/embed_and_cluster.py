@@ -224,7 +224,8 @@ class EmbeddingPipeline(Pipeline):
         if reconstruction is not None:
             counts["dead_genes"] = count_zero_columns(reconstruction)
         state = replace(state, embedding=fit.embedding, reconstruction=reconstruction)
-        return context.record(state, stage_label(fit_stage), loss=fit.losses, **counts), fit
+        losses = {} if decoder is None else {"loss": fit.losses}
+        return context.record(state, stage_label(fit_stage), **losses, **counts), fit
 
     def build_graph(
         self, state: State, context: IterationContext

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, get_args
 
@@ -21,6 +22,7 @@ from scgnn.registry.introspection import is_builtin, iter_components, recipe_fie
 from scgnn.registry.plugin_files import format_exception
 
 INVALID = object()
+MAX_SUGGESTIONS = 2  # settings of an unknown name elsewhere
 ENTRY_ADVICE = (
     "a mapping changes entries of the base's list, and there is no base with one (add e.g. "
     "'base: scgnn')"
@@ -167,7 +169,8 @@ def _build_dataclass(node: Node, cls: type, base: Any, problems: Problems, path:
     for key, child in node.value.items():
         child_path = f"{path}.{key}" if path else key
         if key not in fields:
-            problems.add(child.location, child_path, _format_unknown_key(cls, key, list(fields)))
+            message = _format_unknown_key(cls, key, list(fields), path)
+            problems.add(child.location, child_path, message)
             continue
         field = fields[key]
         default = get_default(field) if base is None else getattr(base, field.name)
@@ -183,10 +186,32 @@ def _build_dataclass(node: Node, cls: type, base: Any, problems: Problems, path:
         return INVALID
 
 
-def _format_unknown_key(cls: type, key: str, known: list[str]) -> str:
+def _format_unknown_key(cls: type, key: str, known: list[str], path: str) -> str:
+    deeper = [f"{path}.{setting}".lstrip(".") for setting in find_settings(cls, key)]
+    advice = f" There is {' and '.join(deeper[:MAX_SUGGESTIONS])}." if deeper else ""
     if issubclass(cls, Component):
-        return format_unknown_name("parameter", key, known, context=f" of {cls.kind} '{cls.name}'")
-    return format_unknown_name("key", key, known)
+        context = f" of {cls.kind} '{cls.name}'"
+        return format_unknown_name("parameter", key, known, context, advice)
+    return format_unknown_name("key", key, known, advice=advice)
+
+
+def find_settings(cls: type, key: str) -> list[str]:
+    """Return the dotted paths of settings of a name inside the defaults of a dataclass."""
+    try:
+        paths = list(_iter_settings(cls(), "")) if is_builtin(cls) else []
+    except ValueError:  # its defaults are not valid on their own
+        return []
+    return sorted((path for path in paths if path.rpartition(".")[2] == key), key=len)
+
+
+def _iter_settings(value: Any, path: str) -> Iterator[str]:
+    for key, field in recipe_fields(value).items():
+        item, item_path = getattr(value, field.name), f"{path}.{key}".lstrip(".")
+        yield item_path
+        for part in item if isinstance(item, tuple) else [item]:
+            if dataclasses.is_dataclass(part):
+                name = f".{getattr(part, 'name', '')}" if part is not item else ""
+                yield from _iter_settings(part, f"{item_path}{name}")
 
 
 def get_default(field: dataclasses.Field[Any]) -> Any:

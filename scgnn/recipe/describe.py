@@ -171,23 +171,26 @@ def describe_plan(recipe: Recipe, counts: str = "") -> str:
     lines = [f"seed        {recipe.seed}", f"data        {format_inline(data.reader)}"]
     lines += [f"            {format_inline(transform)}" for transform in data.transforms]
     lines += [f"counts      {counts}"] if counts else []
-    places = (data.labels_key, data.labels_file and f"in {data.labels_file}")
-    labels = (
-        " ".join(filter(None, places)) or f"none: no scores against labels{_list_columns(data)}"
-    )
-    lines.append(f"labels      {labels}")
+    lines.append(f"labels      {_describe_labels(data)}")
     lines.append(f"pipeline    {pipeline.name}: {extract_summary(type(pipeline))}")
     for key, field in recipe_fields(pipeline).items():
         lines.append(f"  {key:<25} {format_inline(getattr(pipeline, field.name))}")
     return "\n".join(lines) + "\n"
 
 
-def _list_columns(data: Data) -> str:
-    """Return the columns of ``obs`` that may have the labels, to be added to a line; "" if none."""
+def _describe_labels(data: Data) -> str:
+    """Return where the labels are; without any, the columns of ``obs`` that may have them."""
+    if data.labels_file:
+        return " ".join(filter(None, (data.labels_key, f"in {data.labels_file}")))
     contents = data.reader.peek_contents()
-    columns = [str(column) for column in (contents and contents.columns) or ()]
+    known = None if contents is None else contents.columns
+    if data.labels_key:
+        later = " (looked up when the data are read)" if known is None else ""
+        return f"{data.labels_key}{later}"
+    columns = [str(column) for column in known or ()]
     more = f" and {len(columns) - MAX_COLUMNS} more" if len(columns) > MAX_COLUMNS else ""
-    return f"; columns of obs: {', '.join(columns[:MAX_COLUMNS])}{more}" if columns else ""
+    names = f"; columns of obs: {', '.join(columns[:MAX_COLUMNS])}{more}" if columns else ""
+    return f"none: no scores against labels{names}"
 
 
 def format_inline(value: Any) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from scgnn.arguments import check_type, expand_local_path
+from scgnn.arguments import check_type, expand_local_path, is_anndata
+from scgnn.errors import UserError
 from scgnn.recipe.load import is_data_path, is_recipe_path
 from scgnn.recipe.plain_tree import from_plain
 from scgnn.recipe.yaml_tree import Node, SourceLocation
@@ -35,6 +36,9 @@ def override_data(
     """Replace the data sets of a study by those of an argument or option, if there are any."""
     expected = "a list of paths, or a mapping of names to paths"
     check_type(name, data, (*LIST_TYPES, Mapping), expected)
+    for value in data.values() if isinstance(data, Mapping) else data:
+        if is_anndata(value):
+            raise UserError(f"{name}: studies read files; write the AnnData with write_h5ad")
     if not len(data):
         return tree
     location = SourceLocation(name)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("work_dir")
 @pytest.mark.parametrize("value", [np.ones((3, 3)), pd.DataFrame([[1]]), sparse.eye(3)], ids=type)
 def test_only_an_anndata_is_one(value):
     with pytest.raises(
-        scgnn.InputError, match=f"^expected an AnnData, .* not a {type(value).__name__}$"
+        scgnn.InputError, match=f"^expected an AnnData, .* of type {type(value).__name__}; "
     ):
         scgnn.run("scgnn", value)
 

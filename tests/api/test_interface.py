@@ -76,6 +76,14 @@ def test_folders_that_cannot_be_used(kind):
             "unknown argument 'key_added' of run(). Known: labels_key, labels_file, ",
         ),
         (
+            lambda adata: scgnn.run("random", adata, clusterer="leiden"),
+            "unknown argument 'clusterer' of run(). There is pipeline__clusterer. Known: ",
+        ),
+        (
+            lambda adata: scgnn.load_study(STUDY, data=[adata]),
+            "data: studies read files; write the AnnData with write_h5ad",
+        ),
+        (
             lambda adata: scgnn.run("random", adata, data__key_added="x"),
             "data__key_added=x: data.key_added: unknown key 'key_added'. Known: ",
         ),
@@ -146,7 +154,9 @@ def test_a_study_in_place_of_a_recipe_is_named(work_dir, name):
 
 
 def test_a_path_in_place_of_data_is_named():
-    with pytest.raises(InputError, match=r"not a str; to read a file, use scgnn.run.RECIPE, data"):
+    with pytest.raises(
+        InputError, match=r"of type str; to read a file, use scgnn.run.RECIPE, data"
+    ):
         scgnn.run("pca_leiden", "counts.h5ad")
 
 

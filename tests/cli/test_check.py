@@ -211,6 +211,12 @@ def test_the_matrix_that_is_used_and_its_values(check_counts, change, line):
     assert "labels      none: no scores against labels; columns of obs: group\n" in done.stdout
 
 
+def test_labels_of_a_table_are_looked_up_when_it_is_read(run_cli, make_counts):
+    make_counts().to_df().to_csv("table.csv")
+    done = run_cli("check", "scgnn", "--data", "table.csv", "--labels-key", "group")
+    assert "labels      group (looked up when the data are read)\n" in done.stdout
+
+
 def test_no_advice_to_remove_what_is_removed(check_counts):
     lines, done = check_counts(take_logarithms, "scgnn", "--set", "data.transforms.log1p=null")
     assert lines[0].endswith(")") and IF_LOGARITHMS not in lines[0]

@@ -106,6 +106,11 @@ def test_changes_come_one_after_the_other():
             "--set pipeline.feature_encoder.hidden.last=4: no entry 'last' in the list (512, 128)",
         ),
         (
+            "clusterer=leiden",
+            "--set clusterer=leiden: clusterer: unknown key 'clusterer'. There is "
+            "pipeline.clusterer. Known: seed, data, pipeline",
+        ),
+        (
             "pipline.seed=3",
             "--set pipline.seed=3: pipline: unknown key 'pipline'. Did you mean 'pipeline'? "
             "Known: seed, data, pipeline",
@@ -137,6 +142,20 @@ def test_a_wrong_change_is_named_as_it_was_given(assignment, line):
     with pytest.raises(RecipeError) as error:
         load_recipe_from_options("scgnn", [assignment])
     assert error.value.problems == [line]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "path"),
+    [
+        ("data.n_top_genes=500", "data.transforms.top_genes.n_top_genes"),
+        ("n_init=3", "pipeline.clusterer.n_init"),
+        ("pipeline.n_neighbors=5", "pipeline.graph_builder.n_neighbors"),
+    ],
+)
+def test_a_setting_that_is_elsewhere_is_named(assignment, path):
+    with pytest.raises(RecipeError) as error:
+        load_recipe_from_options("scgnn", [assignment])
+    assert f" There is {path}. Known: " in error.value.problems[0]
 
 
 def test_all_wrong_changes_are_named():
