@@ -1,20 +1,31 @@
-# Everything here makes its own environment first: Python 3.11 is all that must be there.
+# Everything here makes its own environment first: a Python from 3.10 on is all that must be there.
+# The environment is .venv, or .venv-3.12 for `make PYTHON=python3.12` where .venv has another Python.
 SHELL := /bin/bash
-VENV := .venv
-PYTHON ?= $(shell for p in python3.11 python3 python python3.10; do \
-	v=$$($$p -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null); \
-	if [ "$$v" = 3.11 ] || [ "$$v" = 3.10 ]; then echo $$p; exit; fi; done)
+GET_VERSION := -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+# development takes the Python of constraints.txt, where it is there; the demo takes the newest
+VERSIONS := $(if $(filter demo,$(MAKECMDGOALS)),3.13 3.12 3.11 3.10,3.11 3.12 3.13 3.10)
+ifndef PYTHON
+PYTHON := $(shell for p in .venv/bin/python $(VERSIONS:%=python%) python3 python; do \
+	v=$$($$p $(GET_VERSION) 2>/dev/null); \
+	if [[ " $(VERSIONS) " == *" $$v "* ]]; then echo $$p; exit; fi; done)
+endif
+VERSION := $(if $(PYTHON),$(shell $(PYTHON) $(GET_VERSION) 2>/dev/null))
+VENV := $(shell v=$$(.venv/bin/python $(GET_VERSION) 2>/dev/null); \
+	[ "$${v:-$(VERSION)}" = "$(VERSION)" ] && echo .venv || echo .venv-$(VERSION))
+# a Python without a tested set takes the newest versions
+CONSTRAINTS := $(wildcard $(if $(filter 3.11,$(VERSION)),constraints.txt,constraints/$(VERSION).txt))
 RUN := $(VENV)/bin
 # modules are compiled when they are first imported: compiling all of them takes a minute
 unexport PYTHONDONTWRITEBYTECODE
-INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
-# strings of dgl with invalid escapes are errors where warnings are, as in the tests
-COMPILE_DGL := $(RUN)/python -W ignore -m compileall -q $(VENV)/lib/python3.*/site-packages/dgl
+INSTALL := $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(CONSTRAINTS:%=-c %)
+# strings with invalid escapes are errors where warnings are, as in the tests
+COMPILE := for p in $(VENV)/lib/python3.*/site-packages/{dgl,leidenalg,loompy}; do \
+	[ ! -d $$p ] || $(RUN)/python -W ignore -m compileall -q $$p; done
 # two workers with one thread each, which tests/conftest.py sets
 PARALLEL := --numprocesses 2 --dist worksteal
 SPHINX := $(RUN)/python -m sphinx -q --nitpicky --fail-on-warning --keep-going -d docs/_build/trees
 
-.PHONY: environment demo test test-all lint bench docs docs-links figures size clean
+.PHONY: environment demo test test-all platforms lint bench docs docs-links figures size clean
 
 demo: $(VENV)/installed
 	rm -rf runs/demo
@@ -25,6 +36,10 @@ test: $(VENV)/tested
 
 test-all: $(VENV)/tested
 	$(RUN)/python -m pytest $(PARALLEL) -m "slow or not slow" --hypothesis-profile=other
+
+# in an environment for each Python; PYTHONS="python3.12 /path/to/python3.13" names them
+platforms: $(VENV)/bin/python
+	$(RUN)/python tests/platforms.py $(PYTHONS)
 
 lint: $(VENV)/linted
 	$(RUN)/ruff check --no-cache .
@@ -53,23 +68,23 @@ docs-links: $(VENV)/documented
 	$(SPHINX) -b linkcheck docs docs/_build/links
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info docs/_build docs/components
+	rm -rf .venv .venv-* runs build *.egg-info docs/_build docs/components
 
 $(VENV)/bin/python:
-	@if [ -z "$(PYTHON)" ]; then \
-	  echo "scgnn needs Python 3.11 (or 3.10): dgl 1.1.3 has no build for any newer; install it, or name it with 'make PYTHON=/path/to/python3.11'." >&2; \
+	@if [ -z "$(VERSION)" ]; then \
+	  echo "no Python from 3.10 to 3.13 was found: install one, or name it with 'make PYTHON=/path/to/python3.12'." >&2; \
 	  exit 2; fi
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: $(VENV)/bin/python setup.cfg constraints.txt
+$(VENV)/installed: $(VENV)/bin/python setup.cfg $(CONSTRAINTS)
 	$(INSTALL) -e .
-	$(COMPILE_DGL)
+	$(COMPILE)
 	touch $@
 
 # what all targets need, in one installation: faster than one for each
 environment: $(VENV)/bin/python
 	$(INSTALL) -e ".[test,dev,docs]"
-	$(COMPILE_DGL)
+	$(COMPILE)
 	touch $(VENV)/installed $(VENV)/tested $(VENV)/linted $(VENV)/documented
 
 $(VENV)/tested: $(VENV)/installed
