@@ -25,6 +25,15 @@ def test_every_bundled_recipe_is_listed():
     assert set(list_bundled_recipes()) <= set(re.findall(r"`(\w+)`", README))
 
 
+def test_table_of_platforms_is_that_of_the_documentation():
+    tables = [
+        re.findall(r"^\| (?:platform|Linux|macOS|Windows).*", text, re.MULTILINE)
+        for text in (README, (ROOT / "docs/index.md").read_text(encoding="utf-8"))
+    ]
+    assert tables[0] == tables[1]
+    assert len(tables[0]) > 1
+
+
 def test_every_command_exists():
     from typer.main import get_command
 
