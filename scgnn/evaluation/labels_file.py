@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -48,13 +48,19 @@ def read_labels_file(file: str, column: str | None, cells: Sequence[str]) -> np.
     known, width = set(map(str, cells)), len(header)
     has_header = not known & set(header)
     body = rows[1:] if has_header else rows
-    n_known = [sum(row[i] in known for row in body) for i in range(width)]
-    cell_column = int(np.argmax(n_known))
-    if not n_known[cell_column]:
-        first = body[0][0] if body else ""
-        example = f"its first name is '{first}', that of the data '{cells[0]}'"
+    if not body:
+        raise InputError(f"{file} has a header and no lines: provide a table of cells and labels")
+    # labels and numbers of rows may be names of cells too, but fewer or without a header
+    n_known = [
+        (len(known.intersection(row[i] for row in body)), bool(header[i])) for i in range(width)
+    ]
+    cell_column = max(range(width), key=n_known.__getitem__)
+    if not n_known[cell_column][0]:
+        example = f"its first name is '{body[0][0]}', that of the data '{cells[0]}'"
         raise InputError(f"{file} names none of the cells ({example}): use the names of the data")
     others = [i for i in range(width) if i != cell_column]
+    if has_header and len(others) > 1:
+        others = [i for i in others if header[i] or not _are_row_numbers(body, i)]
     label_column = _find_label_column(file, header if has_header else [], others, column)
     labels: dict[str, str] = {}
     for row in body:
@@ -62,9 +68,24 @@ def read_labels_file(file: str, column: str | None, cells: Sequence[str]) -> np.
         if labels.setdefault(name, label) != label:
             problem = f"cell '{name}' has the labels '{labels[name]}' and '{label}'"
             raise InputError(f"{file}: {problem}: keep one of them")
+    _check_distinct(cells, labels, file)
     if n_unlabeled := len(known - set(labels)):
         log.warning(f"{file} has no line for {n_unlabeled:,} of {len(known):,} cells")
     return np.array([labels.get(str(cell), "") for cell in cells], dtype=object)
+
+
+def _are_row_numbers(rows: Sequence[Sequence[str]], column: int) -> bool:
+    """Return whether a column counts the rows, as pandas and R write it without a name."""
+    numbers = [row[column] for row in rows]
+    return any(numbers == [str(i + start) for i in range(len(rows))] for start in (0, 1))
+
+
+def _check_distinct(cells: Sequence[str], labels: Mapping[str, str], file: str) -> None:
+    """Check that no two cells have one name, if the file has a label for it."""
+    for name, n in Counter(map(str, cells)).items():
+        if n > 1 and name in labels:
+            problem = f"{n} cells of the data are named '{name}', which {file} has one label for"
+            raise InputError(f"{problem}: make the names of the cells unique in both")
 
 
 def check_labels_files(settings: Iterable[Data]) -> None:
@@ -77,7 +98,8 @@ def check_labels_files(settings: Iterable[Data]) -> None:
     """
     for file, column in {(data.labels_file, data.labels_key) for data in settings}:
         header = [] if file is None else _read_table(file)[0]
-        if file is not None and len(header) > 2:  # of two columns, one is that of the labels
+        # of two columns, besides numbers of rows, one is that of the labels
+        if file is not None and len(header) > 2 + (not header[0]):
             _find_label_column(file, header, list(range(1, len(header))), column)
 
 

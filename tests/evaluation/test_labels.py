@@ -12,7 +12,8 @@ import pytest
 import scgnn
 from scgnn.errors import InputError
 from scgnn.evaluation.clustering import get_true_labels
-from scgnn.evaluation.labels_file import read_labels_file
+from scgnn.evaluation.labels_file import check_labels_files, read_labels_file
+from scgnn.recipe.data import Data
 
 CELLS = ["AAAC-1", "CCCA-1", "GGGT-1", "TTTG-1"]
 LABELS = ["T cell", "B cell", "T cell", "Mono"]
@@ -52,7 +53,7 @@ def test_a_column_is_chosen_by_its_name(tmp_path):
         ("AAAC-1,T\nAAAC-1,B\n", "cell 'AAAC-1' has the labels 'T' and 'B': keep one of them"),
         ("cell,type\nAAAC-1,T\nCCCA-1\nGGGT-1,B\n", "because line 3 differs in its number of col"),
         ("AAAC-1\nCCCA-1\n", "because it has one column"),
-        ("cell,type\n", "names none of the cells .its first name is ''"),
+        ("cell,type\n", "has a header and no lines: provide a table of cells and labels"),
         ("\n\n", "is an empty file: provide a table of cells and labels"),
         ("AAAC-1,T,1\nCCCA-1,B,2\n", "2 columns beside the names of the cells, and no header"),
     ],
@@ -61,6 +62,35 @@ def test_an_unusable_file_is_refused(tmp_path, text, message):
     (tmp_path / "l.csv").write_text(text)
     with pytest.raises(InputError, match=message):
         read_labels_file(str(tmp_path / "l.csv"), None, CELLS)
+
+
+@pytest.mark.parametrize("start", [0, 1])
+@pytest.mark.parametrize("names", [CELLS, ["0", "1", "2", "3"]])
+def test_numbers_of_rows_are_neither_names_nor_labels(tmp_path, start, names):
+    table = pd.DataFrame({"cell": names[::-1], "type": LABELS[::-1]})
+    table.index += start
+    table.to_csv(tmp_path / "l.csv")
+    file = str(tmp_path / "l.csv")
+    assert list(read_labels_file(file, None, names)) == LABELS
+    check_labels_files([Data(labels_file=file)])
+
+
+def test_labels_that_are_names_of_cells(tmp_path):
+    (tmp_path / "l.csv").write_text("cluster,cell\n1,0\n0,1\n1,2\n0,3\n")
+    file = str(tmp_path / "l.csv")
+    assert list(read_labels_file(file, None, ["0", "1", "2", "3"])) == ["1", "0", "1", "0"]
+
+
+def test_cells_of_one_name_have_no_label_of_their_own(tmp_path):
+    (tmp_path / "l.csv").write_text("cell,type\nAAAC-1,T\nCCCA-1,B\n")
+    cells = ["AAAC-1", "CCCA-1", "AAAC-1"]
+    with pytest.raises(InputError, match=r"2 cells of the data are named 'AAAC-1', which .* uniq"):
+        read_labels_file(str(tmp_path / "l.csv"), None, cells)
+    assert list(read_labels_file(str(tmp_path / "l.csv"), None, ["CCCA-1", "x", "x"])) == [
+        "B",
+        "",
+        "",
+    ]
 
 
 def test_labels_can_contain_other_separators(tmp_path):
