@@ -13,6 +13,7 @@ from pathlib import Path
 
 from scgnn.errors import InputError, UserError
 
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but tabs and new lines
 MAX_TEXT_BYTES = 10**6  # of a recipe, study or plug-in file
 MAX_SHOWN_CHARACTERS = 60
 WIDE_ENCODINGS = {  # the marks of the first begin with those of the second
@@ -44,6 +45,11 @@ def is_unicode(text: str) -> bool:
 def to_text(text: str) -> str:
     """Return text that can be encoded as UTF-8, with escapes for the other bytes of a path."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def escape_controls(text: str) -> str:
+    """Return text without the control characters that a terminal would obey, as escapes."""
+    return CONTROL_CHARACTERS.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def check_type(name: str, value: object, types: type | tuple[type, ...], expected: str) -> None:

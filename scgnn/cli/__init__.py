@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 
-from scgnn.arguments import shorten
+from scgnn.arguments import escape_controls, shorten
 from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # noqa: F401
 from scgnn.cli.app import RunInterruptedError, app
 from scgnn.cli.heartbeat import announce, start_heartbeat
@@ -56,7 +56,7 @@ def main() -> None:
     except ImportError as error:
         _exit(f"{error}; run 'scgnn-recipe doctor' to check the installation", 1)
     except RunInterruptedError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{escape_controls(str(error))}\n")
         announce("")  # is printed; what is left may take longer to end
         sys.exit(130)
     except UserError as error:
@@ -64,5 +64,5 @@ def main() -> None:
 
 
 def _exit(message: str, code: int) -> None:
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{escape_controls(message)}\n")
     sys.exit(code)

@@ -10,6 +10,7 @@ import typer
 
 from scgnn.cli.app import app
 from scgnn.cli.options import CacheDirOption, CacheSizeOption, parse_size
+from scgnn.cli.streams import print_text
 from scgnn.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ def cache(
     stage_cache = StageCache(cache_dir)
     if clear or cache_size is not None:
         n_removed = stage_cache.shrink(0 if clear else parse_size(cache_size))
-        print(f"{n_removed:,} values removed")
+        print_text(f"{n_removed:,} values removed")
     entries = _group_entries(stage_cache)
     if entries:
         rows = [_format_stage(label, entries[label]) for label in sorted(entries)]
         total = _format_stage("total", [entry for stage in entries.values() for entry in stage])
         print_columns([("stage", "values", "size", "last used"), *rows, total])
     else:
-        print(f"{cache_dir}: empty")
+        print_text(f"{cache_dir}: empty")
 
 
 def _group_entries(stage_cache: StageCache) -> dict[str, list[CacheEntry]]:

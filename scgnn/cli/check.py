@@ -19,6 +19,7 @@ from scgnn.cli.options import (
     load_recipe_from_options,
     load_study_from_options,
 )
+from scgnn.cli.streams import print_text
 from scgnn.execution.hardware import Hardware, describe_hardware, has_dgl, resolve_hardware
 from scgnn.execution.lazy_module import lazy_import
 
@@ -50,21 +51,21 @@ def check(
         options = (recipe, data, labels_key, labels_file, seeds, changes)
         study = load_study_from_options(*options, check_files=True)
         recipes = [run.recipe for run in study.runs]
-        print(describe_study(study), end="")
+        print_text(describe_study(study), end="")
     else:
         check_no_study_options(recipe, {"--seeds": seeds})
         arguments = (recipe, changes, data, labels_key, labels_file)
         recipes = [load_recipe_from_options(*arguments, check_files=True)]
         plan = describe_plan(recipes[0], describe_counts(recipes[0]))
-        print(plan + format_estimate(recipes[0]), end="")
+        print_text(plan + format_estimate(recipes[0]), end="")
     if any(complete.data.labels_file for complete in recipes):
         from scgnn.evaluation.labels_file import check_labels_files
 
         check_labels_files(complete.data for complete in recipes)
     hardware = resolve_hardware(device, backend)
-    print(f"hardware    {describe_hardware(hardware)}{_compare_backends(recipes, hardware)}")
+    print_text(f"hardware    {describe_hardware(hardware)}{_compare_backends(recipes, hardware)}")
     check_all_fit_memory(recipes)
-    print("all checks passed; nothing was run")
+    print_text("all checks passed; nothing was run")
 
 
 def _compare_backends(recipes: list[Recipe], hardware: Hardware) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scgnn.cli.app import app, suspend_gc
 from scgnn.cli.options import OneRecipeArgument, PluginOption
+from scgnn.cli.streams import print_text
 from scgnn.execution.lazy_module import lazy_import
 
 
@@ -17,6 +18,6 @@ def diff(a: OneRecipeArgument, b: OneRecipeArgument, _plugins: PluginOption = No
 
     differences = diff_recipes(load_recipe(a), load_recipe(b))
     for path, left, right in differences:
-        print(f"{path}: {format_inline(left)} -> {format_inline(right)}")
+        print_text(f"{path}: {format_inline(left)} -> {format_inline(right)}")
     if not differences:
-        print("no differences")
+        print_text("no differences")

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from scgnn.arguments import escape_controls
 from scgnn.cli.app import app, suspend_gc
 from scgnn.cli.options import PluginOption
+from scgnn.cli.streams import print_text
 from scgnn.errors import UserError
 from scgnn.execution.lazy_module import lazy_import
 
@@ -39,7 +41,7 @@ def list_(
     if kind is not None and kind not in known:
         raise UserError(format_unknown_name("kind", kind, known, advice=suggest_components(kind)))
     for section in [kind] if kind else known:
-        print(section)
+        print_text(section)
         if section in bundled:
             files = bundled[section]().items()
             rows = [(name, summarize_recipe_file(path), BUILTIN_SOURCE) for name, path in files]
@@ -47,6 +49,6 @@ def list_(
             rows = list(entry_points.list_components(section))
         for name, summary, source in rows:
             suffix = "" if source == BUILTIN_SOURCE else f"  [{source}]"
-            print(f"  {name:<26} {summary}{suffix}")
+            print_text(f"  {name:<26} {summary}{suffix}")
     for _, problem in entry_points.find_unusable():
-        print(problem, file=sys.stderr)
+        sys.stderr.write(f"{escape_controls(problem)}\n")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from scgnn.cli.app import app
+from scgnn.cli.streams import print_text
 
 
 @app.command()
@@ -29,5 +30,5 @@ def new(
     from scgnn.cli.scaffold import write_package
 
     folder = write_package(kind, name, out)
-    print(f"created {folder}; next steps:")
-    print(f"  pip install -e {folder}\n  scgnn-recipe test {kind}.{name}")
+    print_text(f"created {folder}; next steps:")
+    print_text(f"  pip install -e {folder}\n  scgnn-recipe test {kind}.{name}")

@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from scgnn.arguments import escape_controls
 from scgnn.cli.heartbeat import report_alive, report_output, report_stage
 from scgnn.execution.formatting import format_duration
 from scgnn.execution.progress import (
@@ -216,7 +217,7 @@ class ConsoleHandler(logging.Handler):
         if getattr(record, "not_on_console", False):
             return
         with suppress(OSError):  # a run does not end because its messages cannot be written
-            self.console.print(self.format(record), soft_wrap=True)
+            self.console.print(escape_controls(self.format(record)), soft_wrap=True)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import typer
 
 from scgnn.cli.app import app, suspend_gc
 from scgnn.cli.options import PluginOption, SetOption, load_recipe_from_options
+from scgnn.cli.streams import print_text
 from scgnn.errors import UserError
 from scgnn.execution.lazy_module import lazy_import
 
@@ -42,8 +43,8 @@ def show(
         )
     if "." in target and not is_recipe_path(target) and target not in list_bundled_recipes():
         try:
-            print(describe_component(target), end="")
+            print_text(describe_component(target), end="")
         except ValueError as error:
             raise UserError(str(error)) from None
     else:
-        print(describe(load_recipe_from_options(target, changes)), end="")
+        print_text(describe(load_recipe_from_options(target, changes)), end="")

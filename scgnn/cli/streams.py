@@ -10,6 +10,8 @@ import sys
 import unicodedata
 from typing import Any
 
+from scgnn.arguments import escape_controls
+
 STREAM_NAMES = "standard output", "standard error"
 UNREAD_ERRNOS = (errno.EPIPE, errno.EIO)  # of a pipe, of a terminal
 TO_ASCII = "scgnn.to_ascii"  # name of an error handler of encodings
@@ -100,3 +102,8 @@ def _wrap(number: int, stream: Any) -> io.TextIOWrapper:
         settings["errors"] = TO_ASCII
     file = _OutputFile(number, "wb", closefd=False)
     return io.TextIOWrapper(io.BufferedWriter(file), **settings)
+
+
+def print_text(text: str = "", *, end: str = "\n", flush: bool = False) -> None:
+    """Print text that may have names of the user's, whose control characters are escaped."""
+    print(escape_controls(text), end=end, flush=flush)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scgnn.cli.streams import print_text
+
 if TYPE_CHECKING:
     from scgnn.runs.results import RunResult
     from scgnn.study.result import StudyResult
@@ -36,11 +38,11 @@ def print_run_summary(result: RunResult, files: Sequence[Path], out: Path) -> No
     imputation = build_imputation_table(metrics, "this run", SHOWN_BASELINES)
     baseline = build_baseline_table(result)
     for table in filter(None, (baseline, imputation, build_stage_table(metrics))):
-        print()
+        print_text()
         print_columns([table.header, *table.rows])
-    print(f"\nfiles in {out}: {', '.join(path.name for path in files)}")
+    print_text(f"\nfiles in {out}: {', '.join(path.name for path in files)}")
     for warning in result.warnings:
-        print(f"warning: {warning}")
+        print_text(f"warning: {warning}")
 
 
 def print_study_summary(result: StudyResult) -> None:
@@ -50,20 +52,20 @@ def print_study_summary(result: StudyResult) -> None:
 
     tables = result.tables
     for answer in describe_answers(result):
-        print(f"{answer}\n")
+        print_text(f"{answer}\n")
     for effects in filter(len, (tables.effects, tables.main_effects)):
         rows = add_row_names(effects[effects["score"] == tables.main_score])
         if rows.empty:
             continue
         (table,) = build_effect_tables(rows)
         columns = [table.header.index(name) for name in SHOWN_COLUMNS]
-        print(f"{table.title}\n")
+        print_text(f"{table.title}\n")
         print_columns([[row[i] for i in columns] for row in (table.header, *table.rows)])
-        print()
+        print_text()
     for label, reason in result.outcome.failures.items():
-        print(f"failed: {label}: {reason}")
+        print_text(f"failed: {label}: {reason}")
     files = sorted(path.name for path in result.folder.iterdir() if path.is_file())
-    print(f"files in {result.folder}: {', '.join(files)}")
+    print_text(f"files in {result.folder}: {', '.join(files)}")
 
 
 def print_columns(rows: Sequence[Sequence[str]]) -> None:
@@ -71,4 +73,4 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+        print_text("  ".join(cells).rstrip())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from scgnn.arguments import check_local_path
+from scgnn.arguments import check_local_path, escape_controls
 from scgnn.errors import FolderRemovedError, RecipeError, UserError
 from scgnn.execution.files import (
     TEMPORARY_FILE_PATTERN,
@@ -33,6 +33,9 @@ LONGEST_FILENAME = "x" * 100  # longer than any path in the folder of a run
 
 class LogFileHandler(logging.FileHandler):
     """Handler for ``log.txt``; messages that a full disk has no room for are lost."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escape_controls(super().format(record))
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass
