@@ -31,6 +31,11 @@ FOREIGN_FORMATS = {
     b"\x89HDF\r\n\x1a\n": ("an HDF5 file, not text", "use the reader h5ad, tenx_h5 or loom"),
     b"version https://git-lfs": ("a pointer of Git LFS", "get the file itself with git lfs pull"),
 }
+ALEVIN_MATRIX = "quants_mat.gz"  # has no mark of its own
+ALEVIN_ADVICE = (
+    "run alevin with --dumpMtx, or read it with another tool such as tximport, and save it as "
+    "h5ad, mtx or CSV"
+)
 WEB_PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
@@ -49,3 +54,17 @@ def check_not_foreign(head: bytes, path: Path) -> None:
         raise InputError(f"{path} is a web page, not data: download the file itself")
     if head[TAR_OFFSET:].startswith(b"ustar"):
         raise InputError(f"{path} is a tar archive: unpack it and provide one of its files")
+
+
+def check_not_alevin(path: Path) -> None:
+    """Check that a file or folder is not the binary matrix of alevin, or has it.
+
+    Raises
+    ------
+    InputError
+        It is or has one; the message names a format that is read.
+    """
+    places = [path] if path.is_file() else [path / ALEVIN_MATRIX, path / "alevin" / ALEVIN_MATRIX]
+    for file in places:
+        if file.name == ALEVIN_MATRIX and file.is_file():
+            raise InputError(f"{file} is a binary matrix of alevin: {ALEVIN_ADVICE}")

@@ -15,7 +15,7 @@ from scgnn.components.readers.contract import (
     translate_read_errors,
 )
 from scgnn.components.readers.delimited import CSV, read_head
-from scgnn.components.readers.foreign_formats import check_not_foreign
+from scgnn.components.readers.foreign_formats import check_not_alevin, check_not_foreign
 from scgnn.components.readers.loom import Loom
 from scgnn.components.readers.matrix_folder import MATRIX_SUFFIXES, find_matrix_files
 from scgnn.components.readers.table_layout import detect_layout
@@ -26,7 +26,9 @@ from scgnn.errors import InputError
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MATRIX_MARKET_MAGIC = b"%%MatrixMarket"
 ZARR_METADATA_FILES = ("zarr.json", ".zgroup", ".zattrs")
+BINARY_SUFFIXES = (".h5ad", ".h5mu", ".h5", ".loom")
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")
+MAX_SHOWN_FILES = 3
 KNOWN_FORMATS = (
     "h5ad, h5mu, zarr, loom, 10x .h5, a 10x folder with matrix.mtx, or a text table "
     "(comma, tab, space or semicolon; also .gz)"
@@ -69,8 +71,15 @@ def _detect_folder_reader(resolved: Path, path: str) -> Reader:
     subfolders = (folder for folder in resolved.iterdir() if folder.is_dir())
     if find_matrix_files(resolved) or any(map(find_matrix_files, subfolders)):
         return TenxMTX(path=path)  # which suggests the subfolder
-    problem = "is a folder without matrix.mtx and not a zarr store"
-    raise InputError(f"{path} {problem}; supported: {KNOWN_FORMATS}")
+    check_not_alevin(resolved)
+    problem = f"{path} is a folder without matrix.mtx and not a zarr store"
+    suffixes = (*BINARY_SUFFIXES, *TEXT_SUFFIXES)
+    names = (file.name for file in resolved.iterdir() if file.is_file())
+    if files := sorted(n for n in names if n.lower().removesuffix(".gz").endswith(suffixes)):
+        shown = ", ".join(files[:MAX_SHOWN_FILES])
+        more = f" and {len(files) - MAX_SHOWN_FILES} more" if len(files) > MAX_SHOWN_FILES else ""
+        raise InputError(f"{problem}: provide the path of a file in it ({shown}{more})")
+    raise InputError(f"{problem}; supported: {KNOWN_FORMATS}")
 
 
 def _detect_hdf5_reader(resolved: Path, path: str) -> Reader:
@@ -103,5 +112,6 @@ def _detect_text_reader(resolved: Path, path: str) -> Reader:
         is_corrupt = isinstance(error.__cause__, CORRUPT_FILE_ERRORS)
         if is_corrupt or resolved.name.removesuffix(".gz").endswith(TEXT_SUFFIXES):
             raise
+        check_not_alevin(resolved)
         raise InputError(f"{path} has an unknown format; supported: {KNOWN_FORMATS}") from error
     return CSV(path=path)

@@ -275,3 +275,25 @@ def test_demo_groups_are_found_only_after_normalization():
 def test_readers_are_listed_by_name():
     known = {"csv", "demo", "h5ad", "loom", "tenx_h5", "tenx_mtx", "zarr"}
     assert known <= set(Reader.names())
+
+
+@pytest.mark.parametrize("place", [".", "alevin"])
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_binary_matrix_of_alevin_is_named(tmp_path, place, is_file):
+    folder = tmp_path / place
+    folder.mkdir(exist_ok=True)
+    for name in ("quants_mat_rows.txt", "quants_mat_cols.txt"):
+        (folder / name).write_text("a\nb\n")
+    with gzip.open(folder / "quants_mat.gz", "wb") as file:
+        file.write(b"\x03\x00\x00\x80?\x00\x00\x00@")
+    path = folder / "quants_mat.gz" if is_file else tmp_path
+    with pytest.raises(InputError, match=r"quants_mat.gz is a binary matrix of alevin: run alevin"):
+        detect_reader(str(path))
+
+
+def test_files_in_a_folder_are_named(tmp_path):
+    for name in ("b.h5ad", "a.csv.gz", "notes.md", "d.loom", "c.h5", ".hidden"):
+        (tmp_path / name).touch()
+    message = r"zarr store: provide the path of a file in it \(a.csv.gz, b.h5ad, c.h5 and 1 more\)$"
+    with pytest.raises(InputError, match=message):
+        detect_reader(str(tmp_path))
