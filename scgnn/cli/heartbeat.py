@@ -108,11 +108,11 @@ class Heartbeat(threading.Thread):
                 for message in messages:
                     if message == END:
                         return
-                    self._handle(message[:1], message[1:])
+                    self._process_message(message[:1], message[1:])
             if self.stage:
                 self._print(time.monotonic())
 
-    def _handle(self, kind: bytes, content: bytes) -> None:
+    def _process_message(self, kind: bytes, content: bytes) -> None:
         now = time.monotonic()
         if kind == TEXT:
             self.messages.append(content.decode(errors="replace"))

@@ -77,7 +77,7 @@ def make_heartbeat(connected):
 
         def handle_and_print(after: float) -> str:
             for message in connected[2]():
-                beat._handle(message[:1], message[1:])
+                beat._process_message(message[:1], message[1:])
             beat._print(beat.start_time + after)
             try:
                 return os.read(output, 65536).decode()
