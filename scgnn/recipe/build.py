@@ -19,6 +19,7 @@ from scgnn.registry.annotations import classify, describe_type, resolve_type_hin
 from scgnn.registry.component import Component, find_dataclass_problem, format_unknown_name
 from scgnn.registry.entry_points import describe_source
 from scgnn.registry.introspection import is_builtin, iter_components, recipe_fields
+from scgnn.registry.kinds import kinds
 from scgnn.registry.plugin_files import format_exception
 
 INVALID = object()
@@ -191,6 +192,8 @@ def _format_unknown_key(cls: type, key: str, known: list[str], path: str) -> str
     advice = f" There is {' and '.join(deeper[:MAX_SUGGESTIONS])}." if deeper else ""
     if issubclass(cls, Component):
         context = f" of {cls.kind} '{cls.name}'"
+        if key in kinds()[cls.kind].names():
+            advice += f" To select the {cls.kind} '{key}', write 'name: {key}'."
         return format_unknown_name("parameter", key, known, context, advice)
     return format_unknown_name("key", key, known, advice=advice)
 

@@ -111,6 +111,12 @@ def test_changes_come_one_after_the_other():
             "pipeline.clusterer. Known: seed, data, pipeline",
         ),
         (
+            "pipeline.clusterer={leiden: {resolution: 2}}",
+            "--set pipeline.clusterer={leiden: {resolution: 2}}: pipeline.clusterer.leiden: "
+            "unknown parameter 'leiden' of clusterer 'kmeans'. To select the clusterer 'leiden', "
+            "write 'name: leiden'. Known: n_clusters, n_clusters_factor, n_init",
+        ),
+        (
             "pipline.seed=3",
             "--set pipline.seed=3: pipline: unknown key 'pipline'. Did you mean 'pipeline'? "
             "Known: seed, data, pipeline",
