@@ -26,7 +26,7 @@ from scgnn import load_study
 from scgnn.api.studies import run_study
 from scgnn.errors import UserError
 from scgnn.execution.cache import StageCache
-from scgnn.execution.hardware import Hardware
+from scgnn.execution.hardware import Hardware, has_dgl
 from scgnn.study import dask_backend, workers
 from scgnn.study.cluster import WorkerSetup, load_certificates, open_cluster
 from scgnn.study.workers import (
@@ -424,6 +424,7 @@ def test_a_task_refuses_a_worker_with_other_code(monkeypatch):
         workers.check_task_fingerprint((), "expected")
 
 
+@pytest.mark.skipif(not has_dgl(), reason="dgl has no build for this platform")
 @pytest.mark.slow
 def test_unfit_workers_are_left_out_and_the_bits_are_those_of_local_workers(
     tmp_path, scheduler, caplog, monkeypatch
