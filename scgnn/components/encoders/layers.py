@@ -164,6 +164,14 @@ class AttentionLayer(nn.Module):
         return x.mean(1) if self.last else x.flatten(1)
 
 
+def split_by_head(weight: Tensor) -> Tensor:
+    """Return weights, 1 x heads x width, as a block-diagonal matrix, heads · width x heads.
+
+    A product with it takes less time than products by head and their sum.
+    """
+    return torch.block_diag(*weight[0].unsqueeze(2))
+
+
 class GATLayer(AttentionLayer):
     """``Σ_j a_ij W x_j + b``, a the softmax of ``LeakyReLU(v · [W x_i, W x_j])``."""
 
@@ -177,10 +185,10 @@ class GATLayer(AttentionLayer):
             nn.init.xavier_normal_(weight, gain=RELU_GAIN)
 
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
-        h = self.split_heads(self.fc(x))
-        ends = (h * self.attn_l).sum(-1), (h * self.attn_r).sum(-1)
+        h = self.fc(x)
+        ends = (h @ split_by_head(weight) for weight in (self.attn_l, self.attn_r))
         scores = nn.functional.leaky_relu(graph.add_ends(*ends), 0.2)
-        out = graph.sum_neighbors(h, graph.softmax_edges(scores))
+        out = graph.sum_neighbors(self.split_heads(h), graph.softmax_edges(scores))
         return self.join_heads(out + self.bias.view(1, self.heads, self.width))
 
 
@@ -200,8 +208,7 @@ class GATv2Layer(AttentionLayer):
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
         source, target = (self.split_heads(linear(x)) for linear in (self.fc_src, self.fc_dst))
         pairs = nn.functional.leaky_relu(graph.add_ends(source.flatten(1), target.flatten(1)), 0.2)
-        by_head = torch.block_diag(*self.attn[0].unsqueeze(2))  # a product of matrices is faster
-        attention = graph.softmax_edges(pairs @ by_head)
+        attention = graph.softmax_edges(pairs @ split_by_head(self.attn))
         return self.join_heads(graph.sum_neighbors(source, attention))
 
 
