@@ -296,8 +296,12 @@ def _gather(x: Tensor, cells: Tensor) -> Tensor:
 
 def _multiply_ends(graph: MessageGraph, source: Tensor, target: Tensor) -> Tensor:
     """Return ``Σ_d source_jd · target_id`` for each edge, the sum over the last dimension."""
-    n = EDGES_PER_BLOCK.get(source.device.type, 2**18)
     source, target = source.contiguous(), target.contiguous()
+    if graph.backend == "dgl":
+        from dgl.ops import u_dot_v
+
+        return u_dot_v(graph.dgl_graph, source, target).squeeze(-1)
+    n = EDGES_PER_BLOCK.get(source.device.type, 2**18)
     blocks = zip(graph.sources.split(n), graph.targets.split(n), strict=True)
     with torch.autocast(source.device.type, enabled=False):
         products = [
