@@ -22,6 +22,7 @@ from scipy import sparse
 from budgets import REDUCED_BUDGET, SINGLE_PASS_BUDGET, SMALL_DATA, SMALL_LTMG
 from plugin_texts import LUMP_PLUGIN
 from scgnn.cli import main
+from scgnn.data.anndata_views import copy_slot
 from scgnn.errors import RecipeError
 from scgnn.recipe.load import load_recipe
 from scgnn.recipe.recipe import Recipe
@@ -195,7 +196,7 @@ def collect_arrays() -> Callable[[AnnData], dict[str, np.ndarray]]:
 def _collect_arrays(adata: AnnData) -> dict[str, np.ndarray]:
     arrays = {"obs": adata.obs["scgnn"].to_numpy(str)}
     for slot in ("obsm", "obsp", "layers"):
-        for key, value in getattr(adata, slot).items():
+        for key, value in copy_slot(adata, slot).items():
             if sparse.issparse(value):
                 for name in ("data", "indices", "indptr"):
                     arrays[f"{slot} {key} {name}"] = getattr(value, name)

@@ -42,7 +42,9 @@ class DroppedLayers(Transform):
 
     def __call__(self, adata):
         new = adata.copy()
-        new.layers.clear()
+        for name in adata.layers:
+            if name is not None:  # X
+                del new.layers[name]
         return new
 
 
