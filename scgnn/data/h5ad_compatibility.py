@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,7 +135,8 @@ def _check_writable(name: str, value: Any, source: str) -> None:
     import h5py
     from anndata.io import write_elem
 
-    with warnings.catch_warnings(), h5py.File("x", "w", driver="core", backing_store=False) as file:
+    # a file in memory with a name would be the same one in all threads
+    with warnings.catch_warnings(), h5py.File(BytesIO(), "w") as file:
         warnings.simplefilter("ignore")
         try:
             write_elem(file, "element", value)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -71,6 +74,14 @@ def test_names_are_kept(tmp_path, dtype):
     make_h5ad_compatible(adata, "x").write_h5ad(tmp_path / "x.h5ad")
     read = ad.read_h5ad(tmp_path / "x.h5ad")
     assert list(read.obs_names) == NAMES and read.obs.index.name == "barcode"
+
+
+def test_two_threads_check_annotation_at_once(monkeypatch):
+    both_files_are_open = Barrier(2)
+    monkeypatch.setattr("anndata.io.write_elem", lambda *_: both_files_are_open.wait(10))
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(make_h5ad_compatible, build(x=[1, 2, 3]), "x") for _ in range(2)]
+        assert all(list(future.result().obs["x"]) == [1, 2, 3] for future in futures)
 
 
 def test_reserved_and_repeated_names(tmp_path, caplog):
