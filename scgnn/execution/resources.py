@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def hold_threads(threads: int | None = None) -> Iterator[None]:
             raise UserError(f"{problem}; use as many for this one instead of {n}, or run it later")
         configure_process(threads)
         if not _threads_of_runs:
-            _user_settings[:] = torch.get_float32_matmul_precision(), torch.get_default_dtype()
+            _user_settings[:] = _get_matmul_precision(), torch.get_default_dtype()
             torch.set_float32_matmul_precision("highest")
             torch.set_default_dtype(torch.float32)
         _threads_of_runs.append(n)
@@ -91,8 +91,37 @@ def hold_threads(threads: int | None = None) -> Iterator[None]:
         with _threads_lock:
             _threads_of_runs.pop()
             if not _threads_of_runs:
-                torch.set_float32_matmul_precision(_user_settings[0])
+                _set_matmul_precision(_user_settings[0])
                 torch.set_default_dtype(_user_settings[1])
+
+
+def _get_matmul_precision() -> tuple[str, dict[str, str]]:
+    """Return torch's precision of products in float32, and that of each library.
+
+    torch 2.9 or later has a setting for each library, and refuses to return the common one where
+    they differ.
+    """
+    import torch
+
+    by_library = {}
+    for name in ("cuda", "mkldnn"):
+        matmul: Any = getattr(getattr(torch.backends, name), "matmul", None)
+        if hasattr(matmul, "fp32_precision"):
+            by_library[name] = str(matmul.fp32_precision)
+    try:
+        return torch.get_float32_matmul_precision(), by_library
+    except RuntimeError:
+        return "highest", by_library
+
+
+def _set_matmul_precision(settings: tuple[str, dict[str, str]]) -> None:
+    """Set what :func:`_get_matmul_precision` has returned."""
+    import torch
+
+    common, by_library = settings
+    torch.set_float32_matmul_precision(common)
+    for name, precision in by_library.items():
+        getattr(torch.backends, name).matmul.fp32_precision = precision
 
 
 def _check_one_thread() -> None:
@@ -115,7 +144,12 @@ def _use_default_modes() -> Iterator[None]:
     is_cpu = torch.get_default_device().type == "cpu"
     device = nullcontext() if is_cpu else torch.device("cpu")
     errors = np.errstate(divide="warn", over="warn", under="ignore", invalid="warn")
-    with torch.inference_mode(False), torch.enable_grad(), device, errors:
+    with ExitStack() as stack:
+        for mode in (torch.inference_mode(False), torch.enable_grad(), device, errors):
+            stack.enter_context(mode)
+        for name in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(name):
+                stack.enter_context(torch.autocast(name, enabled=False))
         yield
 
 

@@ -235,11 +235,32 @@ def test_settings_of_the_user_change_no_result(recipes, assert_bit_identical, se
         assert read_settings() == before
 
 
-def test_inference_mode_changes_no_result(recipes, assert_bit_identical):
+@pytest.mark.parametrize(
+    "mode",
+    [torch.inference_mode, lambda: torch.autocast("cpu", torch.bfloat16)],
+    ids=["inference", "autocast"],
+)
+def test_modes_of_the_user_change_no_result(recipes, assert_bit_identical, mode):
     expected = scgnn.run(recipes[1])
-    with torch.inference_mode():
+    with mode():
         result = scgnn.run(recipes[1])
     assert_bit_identical(result, expected)
+
+
+@pytest.mark.skipif(
+    not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="torch has no such setting"
+)
+@pytest.mark.parametrize("library", ["cuda", "mkldnn"])
+def test_precision_of_one_library_is_replaced_in_a_run_and_restored(library):
+    matmul = getattr(torch.backends, library).matmul
+    before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
+    try:
+        with hold_threads():
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert matmul.fp32_precision == "ieee"
+        assert matmul.fp32_precision == "tf32"
+    finally:
+        matmul.fp32_precision = before
 
 
 def test_the_number_of_threads_is_restored_after_third_party_code():
