@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -37,14 +38,26 @@ def fits_device(n_bytes: float, device: str) -> bool:
     return True
 
 
+_n_tf32 = 0  # blocks of all threads, which share torch's setting
+_tf32_before = False
+_tf32_lock = threading.Lock()
+
+
 @contextmanager
 def _allow_tf32() -> Iterator[None]:
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = True
+    global _n_tf32, _tf32_before
+    with _tf32_lock:
+        if not _n_tf32:
+            _tf32_before = torch.backends.cuda.matmul.allow_tf32
+            torch.backends.cuda.matmul.allow_tf32 = True
+        _n_tf32 += 1
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+        with _tf32_lock:
+            _n_tf32 -= 1
+            if not _n_tf32:
+                torch.backends.cuda.matmul.allow_tf32 = _tf32_before
 
 
 def use_precision(precision: str, device: str) -> AbstractContextManager[Any]:

@@ -10,7 +10,7 @@ from torch import nn
 
 import scgnn
 from scgnn.errors import DivergenceError
-from scgnn.training.device import supports_bfloat16
+from scgnn.training.device import supports_bfloat16, use_precision
 from scgnn.training.fit import EarlyStopping, fit
 from scgnn.training.settings import Training
 
@@ -172,6 +172,17 @@ def test_bfloat16_is_float32_on_processors_without_it(monkeypatch):
     exact, _ = trained(Training(epochs=5))
     other, _ = trained(Training(epochs=5, precision="bfloat16"))
     np.testing.assert_array_equal(exact, other)
+
+
+def test_tf32_of_two_threads_ends_with_the_last():
+    matmul = torch.backends.cuda.matmul
+    first, second = use_precision("tf32", "cuda"), use_precision("tf32", "cuda")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert matmul.allow_tf32
+    second.__exit__(None, None, None)
+    assert not matmul.allow_tf32
 
 
 def test_loss_that_is_not_finite_raises():
