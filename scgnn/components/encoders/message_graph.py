@@ -75,7 +75,8 @@ class MessageGraph:
         n = graph.shape[0]
         with_loops = graph + sparse.identity(n, format="csr") if add_self_loops else graph
         edges = sparse.csr_matrix(with_loops)
-        edges.sort_indices()
+        if not edges.has_sorted_indices:
+            edges = edges.sorted_indices()  # a copy: the arrays can be those of the caller
         degree = np.asarray(edges.sum(axis=1)).ravel()
         scale = 1 / np.sqrt(np.where(degree > 0, degree, 1))
         weights = None

@@ -300,3 +300,16 @@ def test_a_layer_that_expects_a_graph_of_dgl_is_told():
     messages = MessageGraph.from_csr(make_graph("binary"), backend="torch")
     with pytest.raises(AttributeError, match=r"no attribute 'update_all'.* set uses_dgl = True"):
         messages.update_all()
+
+
+@pytest.mark.parametrize("add_self_loops", [True, False])
+def test_indices_out_of_order_are_sorted_in_a_copy(add_self_loops):
+    ordered = sparse.csr_matrix([[0, 1.0, 2.0], [1.0, 0, 3.0], [2.0, 3.0, 0]])
+    values, indices = (a.reshape(3, 2)[:, ::-1].ravel() for a in (ordered.data, ordered.indices))
+    graph = sparse.csr_matrix((values, indices, ordered.indptr))
+    before = graph.indices.copy()
+    messages = MessageGraph.from_csr(graph, add_self_loops, "torch")
+    expected = MessageGraph.from_csr(ordered, add_self_loops, "torch")
+    assert torch.equal(messages.sources, expected.sources)
+    assert torch.equal(messages.weights, expected.weights)
+    np.testing.assert_array_equal(graph.indices, before)
