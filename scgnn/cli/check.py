@@ -45,6 +45,7 @@ def check(
         from scgnn.runs.preflight import check_all_fit_memory, describe_counts, format_estimate
         from scgnn.study.load import is_study
 
+    hardware = resolve_hardware(device, backend)
     if is_study(recipe):
         from scgnn.study.plan import describe_study
 
@@ -62,7 +63,6 @@ def check(
         from scgnn.evaluation.labels_file import check_labels_files
 
         check_labels_files(complete.data for complete in recipes)
-    hardware = resolve_hardware(device, backend)
     print_text(f"hardware    {describe_hardware(hardware)}{_compare_backends(recipes, hardware)}")
     check_all_fit_memory(recipes)
     print_text("all checks passed; nothing was run")

@@ -6,6 +6,7 @@ import ctypes
 import importlib.metadata
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -125,10 +126,10 @@ def resolve_hardware(device: str = "auto", backend: str = "auto") -> Hardware:
 def get_dgl_version() -> tuple[int, ...]:
     """Return the first two numbers of DGL's version without importing it; none if it is absent."""
     try:
-        numbers = importlib.metadata.version("dgl").split(".")[:2]
+        version = importlib.metadata.version("dgl")
     except importlib.metadata.PackageNotFoundError:
         return ()
-    return tuple(int(number) for number in numbers)
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])  # also of 2.1a240205
 
 
 def has_dgl() -> bool:

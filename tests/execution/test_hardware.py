@@ -92,6 +92,14 @@ def test_torch_is_the_backend_without_dgl(without_dgl):
         resolve_backend("dgl")
 
 
+@pytest.mark.parametrize(
+    ("version", "numbers"), [("1.1.3", (1, 1)), ("2.1a240205", (2, 1)), ("2.0.0+cu118", (2, 0))]
+)
+def test_any_version_of_dgl_is_read(monkeypatch, version, numbers):
+    monkeypatch.setattr(hardware.importlib.metadata, "version", lambda _: version)
+    assert hardware.get_dgl_version.__wrapped__() == numbers
+
+
 def test_memory_of_a_gpu_that_is_full_is_one_sentence(monkeypatch):
     monkeypatch.setattr(hardware, "describe_device", lambda _: "1.0 of 8.0 GB free")
     message = r"memory of the GPU is full \(1.0 of 8.0 GB free\); lower the batch_size"
@@ -164,7 +172,9 @@ def test_the_command_takes_and_checks_both(run_cli, run_rejected, tmp_path, monk
     run_cli("run", "scgnn_quick", "--backend", "torch", "--device", "cpu", "--out", "out", *changes)
     assert json.loads(Path("out/versions.json").read_text())["backend"] == "torch"
     lines = run_rejected("run", "scgnn_quick", "--device", "gpu")
-    assert lines == ["--device: 'gpu' is unknown; use one of auto, cpu, cuda, mps"]
+    message = "--device: 'gpu' is unknown; use one of auto, cpu, cuda, mps"
+    assert lines == [message]
+    assert run_rejected("check", "scgnn", "--device", "gpu") == [message]  # before the estimate
     assert (
         "hardware    CPU, backend torch" in run_cli("check", "scgnn", "--backend", "torch").stdout
     )
