@@ -156,9 +156,10 @@ def write_loom(adata: anndata.AnnData, path: Path) -> None:
 
 
 def write_zarr(adata: anndata.AnnData, path: Path, version: int = 2) -> None:
-    with anndata.settings.override(zarr_write_format=version):
+    has_versions = hasattr(anndata.settings, "zarr_write_format")  # anndata 0.12 and later
+    with anndata.settings.override(**{"zarr_write_format": version} if has_versions else {}):
         adata.write_zarr(path)
-    if version == 3:
+    if version == 3 and has_versions:
         zarr.consolidate_metadata(path)
 
 

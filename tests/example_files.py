@@ -112,9 +112,9 @@ def write_tenx_h5(path: Path, genomes=("GRCh38",), version=3) -> Path:
 
 
 def find_zarr_metadata(folder: Path) -> Path:
-    """Return the file with the metadata of all objects in a zarr store."""
-    version_3 = folder / "zarr.json"
-    return version_3 if version_3.exists() else folder / ".zmetadata"
+    """Return the file with the metadata of all objects in a zarr store, or of its root."""
+    names = ("zarr.json", ".zmetadata", ".zgroup")  # anndata 0.11 writes the last only
+    return next(folder / name for name in names if (folder / name).exists())
 
 
 def write_without_warnings(write, path: Path) -> None:

@@ -208,7 +208,7 @@ SETTINGS = {
 
 
 def read_settings():
-    device = torch.get_default_device()
+    device = torch.empty(0).device  # torch 2.5 may not tell it
     grad = torch.is_grad_enabled()
     precision = torch.get_float32_matmul_precision()
     return precision, torch.get_default_dtype(), grad, device, np.geterr()
