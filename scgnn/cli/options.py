@@ -95,12 +95,12 @@ PluginOption = Annotated[
 DeviceOption = Annotated[
     str,
     typer.Option(
-        metavar="DEVICE", help="Train on 'cpu', 'cuda', 'mps' or 'auto': a GPU where there is one."
+        metavar="DEVICE", help="Device for training: cpu, cuda, mps, or auto (a GPU if available)."
     ),
 ]
 BackendOption = Annotated[
     str,
-    typer.Option(metavar="BACKEND", help="Pass messages with 'dgl', 'torch' or 'auto'."),
+    typer.Option(metavar="BACKEND", help="Backend of graph layers: dgl, torch or auto."),
 ]
 CacheDirOption = Annotated[
     Path | None,

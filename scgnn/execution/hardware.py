@@ -50,7 +50,13 @@ def current_hardware() -> Hardware:
 
 @contextmanager
 def use_hardware(hardware: Hardware) -> Iterator[None]:
-    """Run a stage on some hardware, deterministic on a GPU as far as torch can be."""
+    """Use a device and a backend in the block; on a GPU, prefer deterministic algorithms.
+
+    Raises
+    ------
+    UserError
+        Out of GPU memory.
+    """
     token = _current.set(hardware)
     try:
         with _use_deterministic_algorithms() if hardware.device == "cuda" else nullcontext():
@@ -58,9 +64,9 @@ def use_hardware(hardware: Hardware) -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, which need not be loaded
             raise
-        problem = f"the memory of the GPU is full ({describe_device('cuda')})"
+        problem = f"out of GPU memory ({describe_device('cuda')})"
         option = by_interface("--device cpu", "device='cpu'")
-        advice = f"lower the batch_size of the training, or use {option}"
+        advice = f"reduce the batch_size of the training, or use {option}"
         raise UserError(f"{problem}; {advice}") from error
     finally:
         _current.reset(token)
@@ -151,10 +157,7 @@ def resolve_device(device: str = "auto") -> str:
     UserError
         The device is unknown, or torch does not find it.
     """
-    if device not in get_args(Device):
-        names = ", ".join(get_args(Device))
-        option = by_interface("--device", "device")
-        raise UserError(f"{option}: '{device}' is unknown; use one of {names}")
+    _check_known("device", device, get_args(Device))
     if device == "cpu" or (device == "auto" and not _may_have_gpu()):
         return "cpu"
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # same sums in each run
@@ -170,7 +173,8 @@ def resolve_device(device: str = "auto") -> str:
         if not available["cuda"]:
             return "cpu"
         option = by_interface("--device cpu", "device='cpu'")
-        log.info("on a GPU (%s); %s gives the bits of the CPU", describe_device("cuda"), option)
+        gpu = describe_device("cuda")
+        log.info("training on a GPU (%s); use %s to reproduce results of the CPU", gpu, option)
         return "cuda"
     if not available[device]:
         name = {"cuda": "CUDA GPU", "mps": "Apple GPU"}[device]
@@ -206,16 +210,19 @@ def resolve_backend(backend: str = "auto", device: str = "cpu") -> str:
     UserError
         The backend is unknown, DGL is not installed, or does not run on the device.
     """
-    if backend not in get_args(Backend):
-        names = ", ".join(get_args(Backend))
-        option = by_interface("--backend", "backend")
-        raise UserError(f"{option}: '{backend}' is unknown; use one of {names}")
+    _check_known("backend", backend, get_args(Backend))
+    problem = "" if has_dgl() else "dgl is not installed"
+    if device != "cpu":
+        problem = f"dgl runs on the CPU only, not on {device}"
     if backend == "auto":
-        return "dgl" if device == "cpu" and has_dgl() else "torch"
-    if backend == "dgl" and device != "cpu":
+        return "torch" if problem else "dgl"
+    if backend == "dgl" and problem:
         option = by_interface("--backend dgl", "backend='dgl'")
-        raise UserError(f"{option}: it runs on the CPU only; use backend torch on {device}")
-    if backend == "dgl" and not has_dgl():
-        option = by_interface("--backend dgl", "backend='dgl'")
-        raise UserError(f"{option}: dgl is not installed; install it, or use backend torch")
+        raise UserError(f"{option}: {problem}; use backend torch")
     return backend
+
+
+def _check_known(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        option = by_interface(f"--{name}", name)
+        raise UserError(f"{option}: unknown value '{value}'; use one of {', '.join(known)}")

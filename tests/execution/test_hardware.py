@@ -54,7 +54,9 @@ def without_dgl(monkeypatch):
 def test_auto_is_the_gpu_where_there_is_one_and_says_so(with_gpu, caplog):
     with caplog.at_level("INFO", "scgnn"):
         assert resolve_device() == "cuda"
-    assert caplog.messages == ["on a GPU (a GPU); device='cpu' gives the bits of the CPU"]
+    assert caplog.messages == [
+        "training on a GPU (a GPU); use device='cpu' to reproduce results of the CPU"
+    ]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -72,7 +74,7 @@ def test_a_device_that_is_absent_is_refused():
 
 @pytest.mark.parametrize("resolve", [resolve_device, resolve_backend])
 def test_unknown_names_are_refused_with_the_known_ones(resolve):
-    with pytest.raises(UserError, match="'gpu' is unknown; use one of auto, "):
+    with pytest.raises(UserError, match="unknown value 'gpu'; use one of auto, "):
         resolve("gpu")
 
 
@@ -81,14 +83,14 @@ def test_dgl_is_the_backend_of_the_cpu():
     assert resolve_backend() == "dgl" and resolve_backend("torch") == "torch"
     assert resolve_backend(device="cuda") == "torch"
     with pytest.raises(
-        UserError, match=r"backend='dgl': it runs on the CPU only; use backend torch"
+        UserError, match=r"backend='dgl': dgl runs on the CPU only, not on cuda; use backend torch"
     ):
         resolve_backend("dgl", "cuda")
 
 
 def test_torch_is_the_backend_without_dgl(without_dgl):
     assert resolve_backend() == "torch"
-    with pytest.raises(UserError, match="dgl is not installed; install it, or use backend torch"):
+    with pytest.raises(UserError, match="dgl is not installed; use backend torch"):
         resolve_backend("dgl")
 
 
@@ -102,7 +104,7 @@ def test_any_version_of_dgl_is_read(monkeypatch, version, numbers):
 
 def test_memory_of_a_gpu_that_is_full_is_one_sentence(monkeypatch):
     monkeypatch.setattr(hardware, "describe_device", lambda _: "1.0 of 8.0 GB free")
-    message = r"memory of the GPU is full \(1.0 of 8.0 GB free\); lower the batch_size"
+    message = r"out of GPU memory \(1.0 of 8.0 GB free\); reduce the batch_size"
     with pytest.raises(UserError, match=message), use_hardware(Hardware("cuda", "torch")):
         raise torch.OutOfMemoryError
 
@@ -172,7 +174,7 @@ def test_the_command_takes_and_checks_both(run_cli, run_rejected, tmp_path, monk
     run_cli("run", "scgnn_quick", "--backend", "torch", "--device", "cpu", "--out", "out", *changes)
     assert json.loads(Path("out/versions.json").read_text())["backend"] == "torch"
     lines = run_rejected("run", "scgnn_quick", "--device", "gpu")
-    message = "--device: 'gpu' is unknown; use one of auto, cpu, cuda, mps"
+    message = "--device: unknown value 'gpu'; use one of auto, cpu, cuda, mps"
     assert lines == [message]
     assert run_rejected("check", "scgnn", "--device", "gpu") == [message]  # before the estimate
     assert (

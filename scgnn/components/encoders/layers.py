@@ -24,12 +24,11 @@ class GCNLayer(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
+        scale, weights = graph.norm_scale[:, None], graph.weights
         n_in, n_out = self.weight.shape
         if n_in > n_out:  # sum the narrower of the two
-            scale = graph.norm_scale[:, None]
-            return scale * graph.sum_neighbors((scale * x) @ self.weight, graph.weights)
-        scale = graph.norm_scale[:, None]
-        return scale * (graph.sum_neighbors(scale * x, graph.weights) @ self.weight)
+            return scale * graph.sum_neighbors((scale * x) @ self.weight, weights)
+        return scale * (graph.sum_neighbors(scale * x, weights) @ self.weight)
 
 
 class SAGELayer(nn.Module):

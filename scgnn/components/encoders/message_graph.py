@@ -1,8 +1,8 @@
 """A cell graph as tensors, and message passing on it with two backends.
 
-Layers of graph encoders are written with the operations of :class:`MessageGraph`. Backend
-``torch`` sums over neighbors by ``embedding_bag``, whose results are the same in every run, on a
-GPU too; backend ``dgl`` uses the kernels of DGL where they are as fast.
+Layers of graph encoders are written with the operations of :class:`MessageGraph`. Weighted
+sums over neighbors are an ``embedding_bag``, deterministic on a GPU too; backend ``dgl`` uses the
+kernels of DGL where they are as fast.
 """
 
 from __future__ import annotations
@@ -196,17 +196,9 @@ class MessageGraph:
             return torch.where(self.degree[:, None] > 0, largest, 0.0)
         return _MaxNeighbors.apply(x, self)
 
-    def smooth(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
-        """Return ``D^-1/2 A D^-1/2 x``, cells x width.
-
-        Parameters
-        ----------
-        x
-            Cells x width.
-        scale
-            Diagonal of D^-1/2 [cells]; by default :attr:`scale`.
-        """
-        scale = (self.scale if scale is None else scale)[:, None]
+    def smooth(self, x: Tensor) -> Tensor:
+        """Return ``D^-1/2 A D^-1/2 x``, cells x width."""
+        scale = self.scale[:, None]
         return scale * self.sum_neighbors(scale * x, self.weights)
 
     def add_ends(self, source: Tensor, target: Tensor) -> Tensor:
@@ -247,11 +239,11 @@ class MessageGraph:
         """Return the sums of values, edges x width, over the edges into each cell."""
         return _sum_rows(values, self._edges, self.indptr)
 
-    def sum_edges_by_source(self, values: Tensor) -> Tensor:
+    def _sum_edges_by_source(self, values: Tensor) -> Tensor:
         """Return the sums of values, edges x width, over the edges out of each cell."""
         return _sum_rows(values, self._reverse.order, self._reverse.indptr)
 
-    def sum_targets(self, x: Tensor, weights: Tensor | None) -> Tensor:
+    def _sum_targets(self, x: Tensor, weights: Tensor | None) -> Tensor:
         """Return ``Σ_i w_ij x_i`` over the edges from each cell j; see :meth:`sum_neighbors`."""
         order, targets = self._reverse.order, self._reverse.targets
         weights = None if weights is None else weights.index_select(0, order)
@@ -324,7 +316,7 @@ class _SumNeighbors(torch.autograd.Function):
         (gradient,), (x, weights) = grad_outputs, ctx.saved_tensors
         of_x = of_weights = None
         if ctx.needs_input_grad[0]:
-            of_x = ctx.graph.sum_targets(gradient, weights)
+            of_x = ctx.graph._sum_targets(gradient, weights)
         if ctx.needs_input_grad[1]:
             of_weights = _multiply_ends(ctx.graph, x, gradient)
         return of_x, of_weights, None
@@ -351,7 +343,7 @@ class _MaxNeighbors(torch.autograd.Function):
         of_messages = _gather(gradient / n_largest, graph.targets) * is_largest
         if graph.weights is not None:
             of_messages *= graph.weights[:, None]
-        return graph.sum_edges_by_source(of_messages), None
+        return graph._sum_edges_by_source(of_messages), None
 
 
 class _AddEnds(torch.autograd.Function):
@@ -363,7 +355,7 @@ class _AddEnds(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         (gradient,) = grad_outputs
-        return ctx.graph.sum_edges_by_source(gradient), ctx.graph.sum_edges(gradient), None
+        return ctx.graph._sum_edges_by_source(gradient), ctx.graph.sum_edges(gradient), None
 
 
 class _MultiplyEnds(torch.autograd.Function):
@@ -377,7 +369,7 @@ class _MultiplyEnds(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
         (gradient,), (source, target), graph = grad_outputs, ctx.saved_tensors, ctx.graph
         of_target = _sum_rows(source, graph.sources, graph.indptr, gradient)
-        return graph.sum_targets(target, gradient), of_target, None
+        return graph._sum_targets(target, gradient), of_target, None
 
 
 class _SoftmaxEdges(torch.autograd.Function):

@@ -55,7 +55,8 @@ class NeighborGraph(GraphBuilder):
     prune
         Pruner that drops some of the k edges of each cell; null keeps all.
     exact_up_to
-        Number of cells up to which the neighbor search is exact. Beyond, it is approximate (HNSW,
+        Number of cells up to which the neighbor search is exact; on a GPU, at least 500,000.
+        Beyond, it is approximate (HNSW,
         Malkov & Yashunin 2020; requires faiss, ``pip install scgnn[scale]``, else exact).
     recall
         Minimum fraction of the exact neighbors that the approximate search finds; the fraction
