@@ -5,15 +5,29 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from scgnn import __version__
+from scgnn.errors import UserError
 
 
 class RunInterruptedError(Exception):
     """A run or study was interrupted by Ctrl-C."""
+
+
+class RecipeCommand(TyperCommand):
+    """A command with a recipe as its only argument, which names the option for data."""
+
+    allow_extra_args = True
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        if ctx.args:
+            raise UserError(f"{ctx.args[0]}: unexpected argument; use --data for each data file")
+        return super().invoke(ctx)
 
 
 app = typer.Typer(

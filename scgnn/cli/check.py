@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scgnn.cli.app import app, suspend_gc
+from scgnn.cli.app import RecipeCommand, app, suspend_gc
 from scgnn.cli.options import (
     BackendOption,
     DataListOption,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from scgnn.recipe.recipe import Recipe
 
 
-@app.command()
+@app.command(cls=RecipeCommand)
 def check(
     recipe: RecipeArgument,
     data: DataListOption = None,

@@ -12,6 +12,7 @@ from itertools import chain
 import typer
 
 from scgnn.cli.app import app
+from scgnn.cli.streams import print_text
 
 OTHER_PACKAGES = ("anndata", "h5py", "zarr", "matplotlib")  # no result depends on them
 MODULES = {"scikit-learn": "sklearn"}  # where the name differs from that of the package
@@ -124,6 +125,6 @@ def doctor_() -> None:
     n_failed = 0
     for name, works, details in chain(diagnose_environment(), entry_points.diagnose_plugins()):
         n_failed += not works
-        print(f"{'ok  ' if works else 'FAIL'} {name:<16} {details}", flush=True)
+        print_text(f"{'ok  ' if works else 'FAIL'} {name:<16} {details}", flush=True)
     if n_failed:
         raise typer.Exit(1)

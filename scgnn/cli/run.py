@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
-from scgnn.cli.app import RunInterruptedError, app
+from scgnn.cli.app import RecipeCommand, RunInterruptedError, app
 from scgnn.cli.heartbeat import announce
 from scgnn.cli.options import (
     STUDY_PANEL,
@@ -62,7 +62,7 @@ def translate_interrupt(command: Callable[P, None]) -> Callable[P, None]:
     return translate
 
 
-@app.command()
+@app.command(cls=RecipeCommand)
 @translate_interrupt
 def run(
     recipe: RecipeArgument,

@@ -10,6 +10,7 @@ import typer
 
 from scgnn.cli.app import app
 from scgnn.cli.options import PluginOption
+from scgnn.cli.streams import print_text
 from scgnn.errors import UserError
 
 
@@ -34,10 +35,11 @@ def check_conformance(
         raise UserError(_describe_wrong_target(target, str(error))) from None
     counts = Counter(passed=0, failed=0, exempt=0)
     for component in components:
-        print(f"{component.kind}.{component.name}")
+        print_text(f"{component.kind}.{component.name}")
         for check, outcome, reason in run_checks(component):
             counts[outcome] += 1
-            print(f"  {outcome:<7} {check.name:<40} {reason or check.description}", flush=True)
+            line = f"  {outcome:<7} {check.name:<40} {reason or check.description}"
+            print_text(line, flush=True)
     print(", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
     if counts["failed"]:
         raise typer.Exit(1)

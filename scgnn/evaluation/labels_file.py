@@ -110,7 +110,8 @@ def _read_table(file: str) -> tuple[list[str], list[list[str]]]:
     ragged = next((i for i, row in enumerate(rows[1:], 2) if len(row) != width), None)
     if ragged is not None or width < 2:
         place = f"line {ragged} differs in its number of columns" if ragged else "it has one column"
-        raise InputError(f"{file} is not a table of cells and labels, because {place}")
+        problem = f"{file} is not a table of cells and labels, because {place}"
+        raise InputError(f"{problem}: write a line with name and label for each cell")
     return (rows[0] if len(rows[0]) == width else ["", *rows[0]]), rows
 
 

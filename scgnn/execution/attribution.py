@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scgnn.errors import DivergenceError, UserError
+from scgnn.execution.hardware import is_out_of_gpu_memory
 from scgnn.registry.entry_points import describe_source
 from scgnn.registry.introspection import get_module_file, is_builtin, iter_components
 from scgnn.registry.plugin_files import MODULE_PREFIX, format_exception
@@ -29,7 +30,9 @@ def attribute_errors(stage: str, args: tuple[Any, ...]) -> Iterator[None]:
         types = dict.fromkeys(type(component) for component in iter_components(args))
         classes = [cls for cls in types if not is_builtin(cls)]
         is_divergence = isinstance(error, DivergenceError)
-        if not classes or (isinstance(error, UserError) and not is_divergence):
+        if not classes or is_out_of_gpu_memory(error):
+            raise
+        if isinstance(error, UserError) and not is_divergence:
             raise
         files = [get_module_file(cls.__module__) for cls in classes]
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]

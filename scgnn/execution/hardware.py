@@ -23,6 +23,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Backend = Literal["auto", "dgl", "torch"]
 
 MINIMUM_DGL = (1, 1)  # PyPI serves 0.1.3 where later versions have no build
+GPU_MEMORY_MESSAGE = r"(CUDA|HIP|MPS)\b.*\bout of memory|_STATUS_ALLOC_FAILED"  # of RuntimeErrors
 
 
 class Hardware(NamedTuple):
@@ -62,14 +63,21 @@ def use_hardware(hardware: Hardware) -> Iterator[None]:
         with _use_deterministic_algorithms() if hardware.device == "cuda" else nullcontext():
             yield
     except Exception as error:
-        if type(error).__name__ != "OutOfMemoryError":  # torch's, which need not be loaded
+        if hardware.device == "cpu" or not is_out_of_gpu_memory(error):
             raise
-        problem = f"out of GPU memory ({describe_device('cuda')})"
+        problem = f"out of GPU memory ({describe_device(hardware.device)})"
         option = by_interface("--device cpu", "device='cpu'")
         advice = f"reduce the batch_size of the training, or use {option}"
         raise UserError(f"{problem}; {advice}") from error
     finally:
         _current.reset(token)
+
+
+def is_out_of_gpu_memory(error: Exception) -> bool:
+    """Return whether torch, or a library below it, could not allocate memory of a GPU."""
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which need not be loaded
+        return True
+    return isinstance(error, RuntimeError) and bool(re.search(GPU_MEMORY_MESSAGE, str(error)))
 
 
 _n_deterministic = 0  # blocks of all threads, which share torch's setting
@@ -149,13 +157,13 @@ def resolve_device(device: str = "auto") -> str:
     Parameters
     ----------
     device
-        ``auto`` is ``cuda`` where torch finds a GPU, otherwise ``cpu``; never ``mps``, which is
+        ``auto`` is ``cuda`` where torch can use a GPU, otherwise ``cpu``; never ``mps``, which is
         experimental.
 
     Raises
     ------
     UserError
-        The device is unknown, or torch does not find it.
+        The device is unknown, or torch does not find it or cannot use it.
     """
     _check_known("device", device, get_args(Device))
     if device == "cpu" or (device == "auto" and not _may_have_gpu()):
@@ -165,23 +173,44 @@ def resolve_device(device: str = "auto") -> str:
         os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # for operations it lacks
     import torch
 
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
     if device == "auto":
-        if not available["cuda"]:
+        if not torch.cuda.is_available():
             return "cpu"
         option = by_interface("--device cpu", "device='cpu'")
+        if problem := _find_device_problem("cuda"):
+            log.warning("%s; training on the CPU; use %s to hide this warning", problem, option)
+            return "cpu"
         gpu = describe_device("cuda")
         log.info("training on a GPU (%s); use %s to reproduce results of the CPU", gpu, option)
         return "cuda"
-    if not available[device]:
-        name = {"cuda": "CUDA GPU", "mps": "Apple GPU"}[device]
-        problem = f"torch {torch.__version__} finds no {name}"
+    if problem := _find_device_problem(device):
         option = by_interface(f"--device {device}", f"device='{device}'")
         raise UserError(f"{option}: {problem}; use cpu, or install a build of torch for it")
     return device
+
+
+def is_device_available(device: str) -> bool:
+    """Return whether torch finds a device."""
+    import torch
+
+    if device == "cuda":
+        return torch.cuda.is_available()
+    return device == "cpu" or torch.backends.mps.is_available()
+
+
+def _find_device_problem(device: str) -> str:
+    """Return why torch cannot compute on a GPU, or nothing."""
+    import torch
+
+    name = {"cuda": "CUDA GPU", "mps": "Apple GPU"}[device]
+    if not is_device_available(device):
+        return f"torch {torch.__version__} finds no {name}"
+    try:
+        torch.ones(1, device=device).add(1).item()
+    except Exception as error:  # of a build for other GPUs, or of a GPU that others use
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return f"torch {torch.__version__} cannot use the {name} ({reason})"
+    return ""
 
 
 def _may_have_gpu() -> bool:

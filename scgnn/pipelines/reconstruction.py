@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from scgnn.components.decoders import Decoder
+from scgnn.execution.hardware import is_device_available
 from scgnn.seeding import use_torch_seed
 from scgnn.training.collectives import communicator
 from scgnn.training.fit import Arrays, from_arrays
@@ -49,7 +50,7 @@ class LazyReconstruction:
     imputation_threshold
         Values whose magnitude is below it are set to zero; None keeps all.
     device
-        Device that computes the rows.
+        Device that computes the rows, where it is available; otherwise the CPU does.
     """
 
     decoder: Decoder
@@ -68,11 +69,12 @@ class LazyReconstruction:
         """Return rows, cells x genes, float32."""
         embedding, decoder_index = self.embedding[cells], self.decoder_index[cells]
         rows = np.empty((len(embedding), self.n_genes), dtype=np.float32)
+        device = self.device if is_device_available(self.device) else "cpu"
         for index in np.unique(decoder_index):
             mask = decoder_index == index
             with torch.no_grad():
-                z = torch.from_numpy(embedding[mask]).to(self.device)
-                output = self._load_decoder(int(index))(z)
+                z = torch.from_numpy(embedding[mask]).to(device)
+                output = self._load_decoder(int(index)).to(device)(z)
                 rows[mask] = self.decoder.reconstruct(output, None).cpu().numpy()
         if self.imputation_threshold:
             rows[np.abs(rows) < self.imputation_threshold] = 0
@@ -86,7 +88,7 @@ class LazyReconstruction:
             prefix = f"{index}."
             names = [name for name in self.weights if name.startswith(prefix)]
             from_arrays(module, {n.removeprefix(prefix): self.weights[n] for n in names})
-            modules[index] = module.to(self.device).eval()
+            modules[index] = module.eval()
         return modules[index]
 
     def toarray(self) -> np.ndarray:

@@ -20,6 +20,7 @@ from scgnn.errors import DISK_ERRNOS, FolderRemovedError, UserError
 from scgnn.execution.cache import StageCache, StageCost
 from scgnn.execution.files import FileContent, write_files
 from scgnn.execution.fingerprint import code_fingerprint
+from scgnn.execution.hardware import current_hardware
 from scgnn.execution.progress import use_progress
 from scgnn.interface import by_interface
 from scgnn.recipe.recipe import Recipe, to_yaml
@@ -173,7 +174,7 @@ def _write_run(out: Path, label: str, recipe: Recipe, state: State, summary: Run
 
 
 def _load_run_summary(folder: Path, recipe: Recipe) -> RunSummary | None:
-    """Return the summary of a finished run of the same recipe and code, if there is one.
+    """Return the summary of a finished run of the same recipe, code and hardware, if any.
 
     Damaged files count as absent.
     """
@@ -185,6 +186,7 @@ def _load_run_summary(folder: Path, recipe: Recipe) -> RunSummary | None:
         costs = {key: StageCost(label, float(took), float(peak)) for key, label, took, peak in rows}
     except (OSError, ValueError, TypeError, csv.Error):
         return None
-    code = {"source": code_fingerprint(), **third_party_components(recipe)}
-    is_current = code.items() <= versions.items() and text == to_yaml(make_paths_absolute(recipe))
-    return RunSummary(metrics, costs) if metrics and costs and is_current else None
+    expected = {"source": code_fingerprint(), **third_party_components(recipe)}
+    expected |= current_hardware()._asdict()
+    is_same = expected.items() <= versions.items() and text == to_yaml(make_paths_absolute(recipe))
+    return RunSummary(metrics, costs) if metrics and costs and is_same else None

@@ -119,3 +119,9 @@ def test_every_mistake_has_a_line(run_rejected):
     lines = run_rejected("run", "my.yaml", "--out", "out")
     assert [line.split(": ")[0] for line in lines] == ["my.yaml:2", "my.yaml:4", "my.yaml:5"]
     assert run_rejected("check", "my.yaml") == run_rejected("show", "my.yaml") == lines
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_data_beside_the_recipe_is_refused_with_the_option(run_rejected, command):
+    messages = run_rejected(command, "scgnn_quick", "a.h5ad")
+    assert messages == ["a.h5ad: unexpected argument; use --data for each data file"]

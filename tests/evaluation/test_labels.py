@@ -52,6 +52,7 @@ def test_a_column_is_chosen_by_its_name(tmp_path):
         ),
         ("AAAC-1,T\nAAAC-1,B\n", "cell 'AAAC-1' has the labels 'T' and 'B': keep one of them"),
         ("cell,type\nAAAC-1,T\nCCCA-1\nGGGT-1,B\n", "because line 3 differs in its number of col"),
+        ('cell,type\nAAAC-1,"T\ncell"\n', "write a line with name and label for each cell"),
         ("AAAC-1\nCCCA-1\n", "because it has one column"),
         ("cell,type\n", "has a header and no lines: provide a table of cells and labels"),
         ("\n\n", "is an empty file: provide a table of cells and labels"),

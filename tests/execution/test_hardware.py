@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def with_gpu(monkeypatch):
     monkeypatch.setattr(hardware, "_may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(hardware, "describe_device", lambda _: "a GPU")
+    monkeypatch.setattr(torch, "ones", lambda n, device: torch.zeros(n))  # noqa: ARG005
 
 
 @pytest.fixture
@@ -57,6 +59,21 @@ def test_auto_is_the_gpu_where_there_is_one_and_says_so(with_gpu, caplog):
     assert caplog.messages == [
         "training on a GPU (a GPU); use device='cpu' to reproduce results of the CPU"
     ]
+
+
+def test_a_gpu_that_torch_cannot_use_is_left_out_or_refused(with_gpu, monkeypatch, caplog):
+    def fail(n, device):
+        raise RuntimeError("CUDA error: no kernel image is available\nCompile with ...")
+
+    monkeypatch.setattr(torch, "ones", fail)
+    assert resolve_device() == "cpu"
+    reason = r"cannot use the CUDA GPU (CUDA error: no kernel image is available)"
+    message = f"torch {torch.__version__} {reason}"
+    assert caplog.messages == [
+        f"{message}; training on the CPU; use device='cpu' to hide this warning"
+    ]
+    with pytest.raises(UserError, match=re.escape(f"device='cuda': {message}; use cpu")):
+        resolve_device("cuda")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -102,11 +119,27 @@ def test_any_version_of_dgl_is_read(monkeypatch, version, numbers):
     assert hardware.get_dgl_version.__wrapped__() == numbers
 
 
-def test_memory_of_a_gpu_that_is_full_is_one_sentence(monkeypatch):
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8 GB, other allocations: 1 GB)"),
+    ],
+)
+def test_memory_of_a_gpu_that_is_full_is_one_sentence(monkeypatch, error):
     monkeypatch.setattr(hardware, "describe_device", lambda _: "1.0 of 8.0 GB free")
     message = r"out of GPU memory \(1.0 of 8.0 GB free\); reduce the batch_size"
     with pytest.raises(UserError, match=message), use_hardware(Hardware("cuda", "torch")):
-        raise torch.OutOfMemoryError
+        raise error
+
+
+def test_other_errors_of_a_gpu_stay_as_they_are():
+    with pytest.raises(RuntimeError, match="assert"), use_hardware(Hardware("cuda", "torch")):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+    with pytest.raises(RuntimeError, match="memory"), use_hardware(Hardware("cpu", "torch")):
+        raise RuntimeError("CUDA error: out of memory")
 
 
 def test_a_gpu_uses_deterministic_algorithms_and_leaves_the_setting():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from anndata import read_h5ad
 from scipy import sparse
 
@@ -84,6 +85,12 @@ def test_cluster_autoencoders_have_the_same_reconstruction(request, rule):
     assert isinstance(lazy, LazyReconstruction)
     np.testing.assert_allclose(lazy.toarray(), stored, atol=1e-4)
     assert count_zero_columns(lazy) == count_zero_columns(stored)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_reconstruction_of_a_gpu_is_read_where_there_is_none(lazy, make_small_changes):
+    imputed = run(make_small_changes("scgnn")).imputed
+    np.testing.assert_array_equal(replace(imputed, device="cuda")[:5], imputed[:5])
 
 
 def test_single_pass_is_the_same(request):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from plugin_texts import COMPONENT_TEMPLATE, LUMP_PLUGIN
 from scgnn.components.clusterers import Clusterer
@@ -86,6 +87,13 @@ def test_an_error_is_named_where_the_module_of_the_component_is_gone(lump_plugin
     )
     with pytest.raises(UserError, match=message), attribute_errors("clustering", (cls(),)):
         raise ZeroDivisionError("by 0")
+
+
+def test_a_full_gpu_is_not_attributed_to_a_component(lump_plugin):
+    (cls,) = plugin_files.load_file(lump_plugin)
+    error = torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(torch.OutOfMemoryError), attribute_errors("clustering", (cls(),)):
+        raise error
 
 
 def test_two_plug_in_files_of_one_name_do_not_meet(tmp_path, run_cli):

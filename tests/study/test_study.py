@@ -23,6 +23,8 @@ import scgnn
 from budgets import SMALL_DATA, SMALL_LTMG
 from scgnn import load_study
 from scgnn.api.studies import run_study
+from scgnn.execution.cache import StageCache
+from scgnn.execution.hardware import Hardware, has_dgl, use_hardware
 from scgnn.execution.progress import use_progress
 from scgnn.study import cluster
 from scgnn.study.engine import _load_run_summary
@@ -163,6 +165,35 @@ def test_a_finished_run_with_a_damaged_file_is_missing(done, tmp_path, name, con
     file = tmp_path / "run" / name
     file.write_text(file.read_text()[: file.stat().st_size // 2] if content == "half" else content)
     assert _load_run_summary(tmp_path / "run", run.recipe) is None
+
+
+def test_a_finished_run_with_another_backend_is_missing(done):
+    run = done.study.runs[0]
+    folder = done.folder / "runs" / run.label
+    backend = json.loads((folder / "versions.json").read_text())["backend"]
+    with use_hardware(Hardware("cpu", backend)):
+        assert _load_run_summary(folder, run.recipe) is not None
+    for hardware in (Hardware("cpu", "other"), Hardware("cuda", backend)):
+        with use_hardware(hardware):
+            assert _load_run_summary(folder, run.recipe) is None
+
+
+@pytest.mark.skipif(not has_dgl(), reason="the study has this backend")
+def test_backends_share_the_stages_that_do_not_depend_on_them(done, tmp_path, scheduler):
+    shutil.copytree(done.folder / "stages", tmp_path / "stages")
+    cache = StageCache(tmp_path / "stages")
+    study = load_study({"base": STUDY["base"], "seeds": [0], "controls": []}, SMALL)
+    options = {"backend": "torch", "cache": cache, "scheduler": scheduler}
+    result = run_study(study, out=tmp_path / "out", **options)
+    assert not result.outcome.failures
+    (label,) = result.outcome.summaries
+    versions = json.loads((result.folder / "runs" / label / "versions.json").read_text())
+    assert (versions["device"], versions["backend"]) == ("cpu", "torch")
+    keys = done.outcome.summaries["base/data=demo,seed=0"].costs.keys()
+    costs = result.outcome.summaries[label].costs
+    shared = [cost.label for key, cost in costs.items() if key in keys]
+    assert "LTMG" in shared and "feature autoencoder" in shared
+    assert "graph autoencoder" not in shared
 
 
 def test_a_study_whose_folder_vanishes_says_so(tmp_path, scheduler):

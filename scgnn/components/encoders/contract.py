@@ -72,7 +72,11 @@ class Encoder(Component, kind="encoder"):
         """Set what is computed rather than trained, from features ``x``, cells x n_features."""
 
     def prepare_graph(self, graph: csr_matrix | None) -> Any:
-        """Return the cell graph, cells x cells, in the form that ``forward`` takes."""
+        """Return the cell graph, cells x cells, in the form that ``forward`` takes.
+
+        A tensor, or another object with a method ``to(device)``, is moved to the device of the
+        run; an encoder that returns anything else moves its tensors itself.
+        """
         return graph
 
     def estimate_widths(self, n_features: int) -> tuple[int, ...]:

@@ -74,4 +74,6 @@ def parse_number(value: str, decimal: Decimal, location: str) -> float:
         advice = ": remove the separators of thousands"
     elif COMMA_NUMBER.fullmatch(value):
         advice = ": set decimal to comma if the table has decimal commas"
+    elif not any(map(str.isalnum, value)):
+        advice = ": write 0 for zeros"
     raise InputError(f"{location}: '{value}' is not a number{advice}")

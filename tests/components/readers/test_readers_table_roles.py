@@ -294,6 +294,7 @@ def test_decimal_commas_are_read(tmp_path, sep, quote, values):
         ("1_000", {}, "'1_000' is not a number"),
         ("0x10", {}, "'0x10' is not a number"),
         ("1 2", {}, "'1 2' is not a number"),
+        ("-", {}, "'-' is not a number: write 0 for zeros"),
     ],
 )
 def test_numbers_that_are_ambiguous_are_refused(tmp_path, value, options, message):
