@@ -24,11 +24,10 @@ class GCNLayer(nn.Module):
         nn.init.xavier_uniform_(self.weight)
 
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
-        scale, weights = graph.norm_scale[:, None], graph.weights
         n_in, n_out = self.weight.shape
         if n_in > n_out:  # sum the narrower of the two
-            return scale * graph.sum_neighbors((scale * x) @ self.weight, weights)
-        return scale * (graph.sum_neighbors(scale * x, weights) @ self.weight)
+            return graph.sum_neighbors(x @ self.weight, graph.gcn_weights)
+        return graph.sum_neighbors(x, graph.gcn_weights) @ self.weight
 
 
 class SAGELayer(nn.Module):
@@ -106,10 +105,9 @@ class ChebNetLayer(nn.Module):
         self.linear = nn.Linear(n_terms * n_in, n_out)
 
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
-        scale = graph.degree.clamp(min=1).float().rsqrt()[:, None]
         terms = [x]
         for n in range(1, self.n_terms):
-            smoothed = scale * graph.sum_neighbors(scale * terms[-1])
+            smoothed = graph.unweighted.smooth(terms[-1])
             terms.append(-smoothed if n == 1 else -2 * smoothed - terms[-2])
         return self.linear(torch.cat(terms, 1))
 

@@ -7,7 +7,8 @@ kernels of DGL where they are as fast.
 
 from __future__ import annotations
 
-from functools import cached_property
+import warnings
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor
 from scgnn.components.encoders.dgl_backend import load_dgl
 from scgnn.execution.hardware import current_hardware
 
-EDGES_PER_BLOCK = {"cpu": 2**12, "cuda": 2**22}  # whose ends are multiplied at a time
+EDGES_PER_BLOCK = 2**22  # whose ends are multiplied at a time
 
 
 class ReverseEdges(NamedTuple):
@@ -56,6 +57,7 @@ class MessageGraph:
     ) -> None:
         self.indptr, self.sources, self.weights = indptr, sources, weights
         self.norm_scale, self.backend = norm_scale, backend
+        self._constant_weights: tuple[Tensor, Tensor] | None = None  # in both orders
 
     @classmethod
     def from_csr(
@@ -127,6 +129,33 @@ class MessageGraph:
         return torch.where(degree > 0, degree, 1.0).rsqrt()
 
     @cached_property
+    def unweighted(self) -> MessageGraph:
+        """The graph with weights of 1."""
+        if self.weights is None:
+            return self
+        return MessageGraph(self.indptr, self.sources, None, self.norm_scale, self.backend)
+
+    @cached_property
+    def normalized_weights(self) -> Tensor:
+        """Values of D^-1/2 A D^-1/2 [edges]."""
+        return self._scale_edges(self.scale)
+
+    @cached_property
+    def gcn_weights(self) -> Tensor:
+        """Values of D^-1/2 A D^-1/2 [edges], with D of the whole graph where this is a sample."""
+        return self._scale_edges(self.norm_scale)
+
+    @cached_property
+    def mean_weights(self) -> Tensor:
+        """Weights divided by the number of edges into their cell [edges]."""
+        share = self.degree.float().reciprocal().index_select(0, self.targets)
+        return share if self.weights is None else self.weights * share
+
+    def _scale_edges(self, scale: Tensor) -> Tensor:
+        scaled = scale.index_select(0, self.sources) * scale.index_select(0, self.targets)
+        return scaled if self.weights is None else self.weights * scaled
+
+    @cached_property
     def _reverse(self) -> ReverseEdges:
         """The edges in the order of their sources."""
         sources, order = self.sources.sort(stable=True)
@@ -148,11 +177,10 @@ class MessageGraph:
             Edge data [edges]: ``weight`` and ``norm``, the values of D^-1/2 A D^-1/2 (Kipf &
             Welling 2017). Node data [cells]: ``scale``, the diagonal of D^-1/2.
         """
-        graph, scale = self.dgl_graph, self.norm_scale
-        weights = torch.ones(len(self.sources)) if self.weights is None else self.weights
-        graph.edata["weight"] = weights
-        graph.edata["norm"] = weights * scale[self.sources] * scale[self.targets]
-        graph.ndata["scale"] = scale
+        graph = self.dgl_graph
+        ones = torch.ones(len(self.sources))
+        graph.edata["weight"] = ones if self.weights is None else self.weights
+        graph.edata["norm"], graph.ndata["scale"] = self.gcn_weights, self.norm_scale
         return graph
 
     def sum_neighbors(self, x: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -179,7 +207,7 @@ class MessageGraph:
 
     def average_neighbors(self, x: Tensor) -> Tensor:
         """Return the mean of ``w_ij x_j`` over the neighbors j of each cell, cells x width."""
-        return self.sum_neighbors(x, self.weights) / self.degree.clamp(min=1)[:, None]
+        return self.sum_neighbors(x, self.mean_weights)
 
     def max_neighbors(self, x: Tensor) -> Tensor:
         """Return the maximum of ``w_ij x_j`` over the neighbors j of each cell, cells x width."""
@@ -198,8 +226,7 @@ class MessageGraph:
 
     def smooth(self, x: Tensor) -> Tensor:
         """Return ``D^-1/2 A D^-1/2 x``, cells x width."""
-        scale = self.scale[:, None]
-        return scale * self.sum_neighbors(scale * x, self.weights)
+        return self.sum_neighbors(x, self.normalized_weights)
 
     def add_ends(self, source: Tensor, target: Tensor) -> Tensor:
         """Return ``source_j + target_i`` for each edge from cell j to cell i.
@@ -243,11 +270,27 @@ class MessageGraph:
         """Return the sums of values, edges x width, over the edges out of each cell."""
         return _sum_rows(values, self._reverse.order, self._reverse.indptr)
 
-    def _sum_targets(self, x: Tensor, weights: Tensor | None) -> Tensor:
+    def _sum_targets(self, x: Tensor, weights: Tensor | None, is_constant: bool = False) -> Tensor:
         """Return ``Σ_i w_ij x_i`` over the edges from each cell j; see :meth:`sum_neighbors`."""
-        order, targets = self._reverse.order, self._reverse.targets
-        weights = None if weights is None else weights.index_select(0, order)
-        return _sum_rows(x, targets, self._reverse.indptr, weights)
+        by_source = None
+        if weights is not None:
+            if self._constant_weights is not None and self._constant_weights[0] is weights:
+                by_source = self._constant_weights[1]
+            else:
+                by_source = weights.index_select(0, self._reverse.order)
+                if is_constant:
+                    self._constant_weights = weights, by_source
+        return _sum_rows(x, self._reverse.targets, self._reverse.indptr, by_source)
+
+    @cached_property
+    def _pattern(self) -> Tensor:
+        """A sparse matrix of zeros, cells x cells, with an entry for each edge."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+            zeros = torch.zeros(len(self.sources))
+            size = self.n_cells, self.n_cells
+            arrays = self.indptr, self.sources, zeros
+            return torch.sparse_csr_tensor(*arrays, size, check_invariants=False)
 
     @cached_property
     def _edges(self) -> Tensor:
@@ -289,13 +332,23 @@ def _gather(x: Tensor, cells: Tensor) -> Tensor:
 
 def _multiply_ends(graph: MessageGraph, source: Tensor, target: Tensor) -> Tensor:
     """Return ``Σ_d source_jd · target_id`` for each edge, the sum over the last dimension."""
-    source, target = source.contiguous(), target.contiguous()
     if graph.backend == "dgl":
         from dgl.ops import u_dot_v
 
-        return u_dot_v(graph.dgl_graph, source, target).squeeze(-1)
-    n = EDGES_PER_BLOCK.get(source.device.type, 2**18)
-    blocks = zip(graph.sources.split(n), graph.targets.split(n), strict=True)
+        return u_dot_v(graph.dgl_graph, source.contiguous(), target.contiguous()).squeeze(-1)
+    if source.device.type == "cpu":
+        by_head = (x.reshape(graph.n_cells, -1, x.shape[-1]).unbind(1) for x in (target, source))
+        multiply = partial(torch.sparse.sampled_addmm, graph._pattern, beta=0.0)
+        products = torch.stack(
+            [multiply(t, s.T).values() for t, s in zip(*by_head, strict=True)], 1
+        )
+        return products.view(-1, *source.shape[1:-1])
+    return _multiply_blocks(graph, source.contiguous(), target.contiguous())
+
+
+def _multiply_blocks(graph: MessageGraph, source: Tensor, target: Tensor) -> Tensor:
+    """Return what :func:`_multiply_ends` returns, on any device."""
+    blocks = zip(*(c.split(EDGES_PER_BLOCK) for c in (graph.sources, graph.targets)), strict=True)
     with torch.autocast(source.device.type, enabled=False):
         products = [
             torch.einsum("...d,...d->...", _gather(source, j), _gather(target, i))
@@ -316,7 +369,7 @@ class _SumNeighbors(torch.autograd.Function):
         (gradient,), (x, weights) = grad_outputs, ctx.saved_tensors
         of_x = of_weights = None
         if ctx.needs_input_grad[0]:
-            of_x = ctx.graph._sum_targets(gradient, weights)
+            of_x = ctx.graph._sum_targets(gradient, weights, not ctx.needs_input_grad[1])
         if ctx.needs_input_grad[1]:
             of_weights = _multiply_ends(ctx.graph, x, gradient)
         return of_x, of_weights, None
