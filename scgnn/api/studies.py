@@ -23,7 +23,7 @@ from scgnn.runs.preflight import check_all_fit_memory, estimate_largest_memory
 from scgnn.runs.provenance import collect_versions
 from scgnn.runs.results import format_json
 from scgnn.study.cluster import (
-    check_dashboard,
+    check_cluster_options,
     check_scheduler_address,
     count_local_workers,
     open_cluster,
@@ -140,6 +140,7 @@ def run_study(
         check_type(name, flag, bool, "True or False")
     check_type("dashboard", dashboard, bool, "True or False")
     check_type("scheduler", scheduler, (str, type(None)), "an address")
+    check_type("security", security, (Security, type(None)), "a distributed.Security")
     check_type("cache", cache, (StageCache, type(None)), "a StageCache")
     check_type("plugin_files", plugin_files, (list, tuple), "a list of paths")
     for name, value in {"jobs": jobs, "threads": threads}.items():
@@ -155,8 +156,7 @@ def run_study(
         cache.prepare()
     if scheduler is not None:
         check_scheduler_address(scheduler, security)
-    if dashboard:
-        check_dashboard(scheduler)
+    check_cluster_options(jobs, dashboard, scheduler, security)
     check_study_folder(folder, study, resume)  # before the cluster, which starts slowly
     if scheduler is None and not force:
         n_workers = min(count_local_workers(jobs, threads), len(study.runs))

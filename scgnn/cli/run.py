@@ -163,7 +163,7 @@ def run(
             raise UserError(f"--no-baseline: only for recipes; {problem}")
         study = load_study_from_options(recipe, data, labels_key, labels_file, seeds, changes)
         settings |= {"jobs": jobs, "scheduler": scheduler, "fail_fast": fail_fast}
-        settings |= {"security": _load_certificates(tls_files, scheduler), "dashboard": dashboard}
+        settings |= {"security": _load_certificates(tls_files), "dashboard": dashboard}
         _run_study(study, **settings, threads=threads or 1, plugin_files=plugins or [])
         return
     study_options: dict[str, object] = {"--jobs": jobs, "--scheduler": scheduler, "--seeds": seeds}
@@ -254,11 +254,9 @@ def _run_recipe(
     print_run_summary(result, [*files, out / "log.txt"], out)
 
 
-def _load_certificates(files: Sequence[Path] | None, scheduler: str | None) -> Security | None:
+def _load_certificates(files: Sequence[Path] | None) -> Security | None:
     if not files:
         return None
-    if scheduler is None:
-        raise UserError("--tls: only with --scheduler; local workers have their own certificates")
     from scgnn.study.cluster import load_certificates
 
     return load_certificates(*files)

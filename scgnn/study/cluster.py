@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib.util
 import logging
 import os
@@ -13,11 +14,13 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 import dask
+from cryptography import x509
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, WorkerPlugin
 from distributed.comm import parse_address, parse_host_port
@@ -131,8 +134,8 @@ def check_scheduler_address(address: str, security: Security | None = None) -> N
     Raises
     ------
     UserError
-        Its protocol is unknown or not that of ``security``, or host or port are missing or
-        impossible.
+        Its protocol is unknown or not that of ``security``, it needs certificates, or host or port
+        are missing or impossible.
     """
     name = _name_scheduler(address)
     try:
@@ -147,28 +150,40 @@ def check_scheduler_address(address: str, security: Security | None = None) -> N
     except ValueError as error:
         problem = f"not an address ({' '.join(str(error).split())})"
         raise UserError(f"{name}: {problem}; use e.g. tls://HOST:8786") from None
+    option = by_interface("--tls", "security")
     if security is not None and protocol != "tls":
-        option = by_interface("--tls", "security")
         problem = f"is not encrypted, but certificates are given ({option})"
         raise UserError(f"{name}: {problem}; use tls://{location}")
+    security = security or Security()  # of Dask's configuration
+    if protocol == "tls" and security.get_connection_args("client")["ssl_context"] is None:
+        raise UserError(f"{name}: needs certificates; pass them with {option}")
 
 
 def _name_scheduler(address: str) -> str:
     return f"{by_interface('--scheduler', 'scheduler')} {address}"
 
 
-def check_dashboard(scheduler: str | None) -> None:
-    """Check that local workers can have a dashboard.
+def check_cluster_options(
+    jobs: int | None, dashboard: bool, scheduler: str | None, security: Security | None
+) -> None:
+    """Check that options of local workers and of an existing cluster are not mixed.
 
     Raises
     ------
     UserError
-        The workers are not local, or a library is missing.
+        They are, or the dashboard needs a library that is missing.
     """
+    if scheduler is None and security is not None:
+        problem = "local workers have their own certificates"
+        only = by_interface("--tls: only with --scheduler", "security: only with scheduler")
+        raise UserError(f"{only}; {problem}")
+    if scheduler is not None and jobs is not None:
+        option = by_interface("--jobs", "jobs")
+        raise UserError(f"{option}: only for local workers; {scheduler} has its own")
     option = by_interface("--dashboard", "dashboard")
-    if scheduler is not None:
+    if scheduler is not None and dashboard:
         raise UserError(f"{option}: only for local workers; {scheduler} may have its own")
-    if importlib.util.find_spec("bokeh") is None:
+    if dashboard and importlib.util.find_spec("bokeh") is None:
         raise UserError(f"{option}: needs bokeh; install it with 'pip install bokeh'")
 
 
@@ -266,15 +281,17 @@ def _ignore_sigint() -> Iterator[None]:
 @contextmanager
 def _connect_to_scheduler(address: str, security: Security | None) -> Iterator[Client]:
     name = _name_scheduler(address)
-    try:
-        client = Client(address, timeout=START_TIMEOUT_SECONDS, security=security)
-    except (OSError, ValueError, TypeError, TimeoutError, RuntimeError) as error:
-        problem = f"no Dask scheduler answers ({' '.join(str(error).split()) or 'timeout'})"
-        if address.startswith("tls://"):
+    protocol, _ = parse_address(address)  # of HOST:PORT, tcp
+    client = _start_client(address, security)
+    if isinstance(client, str):
+        gc.collect()  # the failed client; collected while another one starts, it would deadlock
+        problem = f"no Dask scheduler answers ({client})"
+        advice = "check the address; a scheduler with certificates has one with tls://"
+        if protocol == "tls":
             certificates = by_interface("the certificates of --tls", "'security'")
-            problem += f"; check {certificates}"
-        raise UserError(f"{name}: {problem}") from None
-    if address.startswith("tcp://"):
+            advice = f"check that it is running and accepts {certificates}"
+        raise UserError(f"{name}: {problem}; {advice}")
+    if protocol not in ("tls", "inproc"):
         advice = by_interface("use --tls", "pass certificates as 'security'")
         log.warning(f"{name}: any user who can reach it can run code; {advice}")
     with client:
@@ -283,6 +300,14 @@ def _connect_to_scheduler(address: str, security: Security | None) -> Iterator[C
         except TimeoutError:
             raise UserError(f"{name}: has no workers; start at least one") from None
         yield client
+
+
+def _start_client(address: str, security: Security | None) -> Client | str:
+    """Return a client of a scheduler, or why it cannot connect."""
+    try:
+        return Client(address, timeout=START_TIMEOUT_SECONDS, security=security)
+    except (OSError, ValueError, TypeError, TimeoutError, RuntimeError) as error:
+        return " ".join(str(error).split()) or "timeout"
 
 
 def _reject_password() -> str:
@@ -295,11 +320,12 @@ def load_certificates(ca_file: Path, certificate: Path, key: Path) -> Security:
     Raises
     ------
     UserError
-        A file is missing or cannot be used.
+        A file is missing or cannot be used, or a certificate has expired.
     """
     for path in (ca_file, certificate, key):
         if not path.is_file():
-            raise UserError(f"{path}: no such file; it must be a certificate or key in PEM format")
+            problem = "not a file" if path.exists() else "no such file"
+            raise UserError(f"--tls {path}: {problem}; give a certificate or key in PEM format")
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(ca_file)
@@ -308,5 +334,11 @@ def load_certificates(ca_file: Path, certificate: Path, key: Path) -> Security:
         files = f"{ca_file}, {certificate} and {key}"
         problem = f"cannot be used ({' '.join(str(error).split())})"
         raise UserError(f"--tls: {files} {problem}; give a CA, a certificate and its key") from None
+    for path in (ca_file, certificate):
+        loaded = x509.load_pem_x509_certificates(path.read_bytes())
+        end = max(item.not_valid_after_utc for item in loaded)
+        if end < datetime.now(timezone.utc):
+            problem = f"expired on {end:%Y-%m-%d}; create new certificates and restart the cluster"
+            raise UserError(f"--tls {path}: {problem}")
     paths = {"tls_client_cert": str(certificate), "tls_client_key": str(key)}
     return Security(tls_ca_file=str(ca_file), require_encryption=True, **paths)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import platform
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,8 +93,9 @@ class WorkerPool:
             present = set(self.client.scheduler_info(n_workers=-1)["workers"])
             if new := sorted(present - self._problems.keys()):
                 options: dict[str, Any] = {"workers": new, "on_error": "return"}
-                args = self.requirements.folder, self.requirements.hardware
-                answers = self.client.run(describe_worker, *args, **options)
+                folder, hardware = self.requirements.folder, self.requirements.hardware
+                with _create_marker(folder) as marker:
+                    answers = self.client.run(describe_worker, folder, marker, hardware, **options)
                 for address in new:
                     self._record(address, self._find_problem(answers.get(address)))
             fit = [address for address in sorted(present) if self._problems[address] is None]
@@ -154,8 +159,30 @@ def describe_versions() -> dict[str, str]:
     return versions | {"source": code_fingerprint()}
 
 
-def describe_worker(folder: Path, hardware: Hardware) -> dict[str, Any]:
-    """Return versions and resources of this process, and what keeps it from computing."""
+@contextmanager
+def _create_marker(folder: Path) -> Iterator[Path]:
+    """Create a file that workers see which share a folder; yield a read-only folder itself."""
+    try:
+        file = tempfile.NamedTemporaryFile(prefix=".marker-", dir=folder)  # noqa: SIM115
+    except OSError:
+        yield folder
+        return
+    with file:
+        yield Path(file.name)
+
+
+def describe_worker(folder: Path, marker: Path, hardware: Hardware) -> dict[str, Any]:
+    """Return versions and resources of this process, and what keeps it from computing.
+
+    Parameters
+    ----------
+    folder
+        Folder of the cache.
+    marker
+        File that the driver has just created in it; ``folder`` if the driver cannot write there.
+    hardware
+        Device and backend of the runs.
+    """
     import psutil
 
     problem = next(iter(WorkerSetup.problems.values()), "")
@@ -166,8 +193,10 @@ def describe_worker(folder: Path, hardware: Hardware) -> dict[str, Any]:
         reason = " ".join(str(error).split()) or type(error).__name__
         used = f"device {hardware.device} and backend {hardware.backend}"
         problem = f"it cannot compute with {used} ({reason}); install what is missing there"
-    if not folder.is_dir():
-        problem = f"{folder} does not exist there; use a folder that all workers share"
+    if not marker.exists():
+        problem = f"{folder} does not exist there, or is another folder; use one that all share"
+    elif marker != folder and not os.access(folder, os.W_OK):
+        problem = f"it cannot write to {folder}; start it as a user who can"
     return {
         "versions": describe_versions(),
         "problem": problem,

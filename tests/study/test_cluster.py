@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import pickle
@@ -12,12 +13,15 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
 
 import dask
 import psutil
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
@@ -27,8 +31,13 @@ from scgnn.api.studies import run_study
 from scgnn.errors import UserError
 from scgnn.execution.cache import StageCache
 from scgnn.execution.hardware import Hardware, has_dgl
-from scgnn.study import dask_backend, workers
-from scgnn.study.cluster import WorkerSetup, load_certificates, open_cluster
+from scgnn.study import cluster, dask_backend, workers
+from scgnn.study.cluster import (
+    WorkerSetup,
+    check_scheduler_address,
+    load_certificates,
+    open_cluster,
+)
 from scgnn.study.workers import (
     ForeignWorkerError,
     Requirements,
@@ -87,6 +96,7 @@ def test_a_client_without_the_certificate_is_refused(local_client, credentials, 
     security = Security.temporary() if credentials == "others" else None
     with pytest.raises((OSError, TypeError)):
         Client(address, security=security, timeout=1)
+    gc.collect()  # the failed client; collected while another one starts, it would deadlock
     assert local_client.submit(len, "abc", pure=False).result() == 3
 
 
@@ -146,11 +156,59 @@ def test_a_run_of_a_recipe_has_no_dashboard(run_rejected):
     assert "--dashboard" in line
 
 
-def test_the_dashboard_is_for_local_workers(tmp_path):
-    study = load_study(STUDY, SMALL)
-    with pytest.raises(UserError, match=r"^dashboard: only for local workers"):
-        run_study(study, out=tmp_path / "out", scheduler="tcp://127.0.0.1:9", dashboard=True)
+@pytest.mark.parametrize("option", [{"dashboard": True}, {"jobs": 2}], ids=str)
+def test_options_of_local_workers_are_refused_with_a_scheduler(tmp_path, option):
+    study, (name,) = load_study(STUDY, SMALL), option
+    with pytest.raises(UserError, match=rf"^{name}: only for local workers"):
+        run_study(study, out=tmp_path / "out", scheduler="tcp://127.0.0.1:9", **option)
     assert not (tmp_path / "out").exists()
+
+
+def test_certificates_are_for_a_scheduler(tmp_path):
+    study, security = load_study(STUDY, SMALL), Security.temporary()
+    with pytest.raises(UserError, match=r"^security: only with scheduler"):
+        run_study(study, out=tmp_path / "out", security=security)
+    with pytest.raises(UserError, match=r"^security: must be a distributed.Security, not"):
+        run_study(study, out=tmp_path / "out", scheduler="tls://a:8786", security="cert.pem")
+
+
+def test_an_encrypted_scheduler_needs_certificates(tmp_path):
+    study = load_study(STUDY, SMALL)
+    with pytest.raises(UserError, match=r"^scheduler tls://a:8786: needs certificates; pass"):
+        run_study(study, out=tmp_path / "out", scheduler="tls://a:8786")
+    files = dict.fromkeys(("ca-file", "client.cert", "client.key"), str(tmp_path / "a.pem"))
+    certificates = Security.temporary()
+    text = certificates.tls_client_cert + certificates.tls_client_key
+    (tmp_path / "a.pem").write_text(text)
+    with dask.config.set({f"distributed.comm.tls.{key}": path for key, path in files.items()}):
+        check_scheduler_address("tls://a:8786")
+
+
+def count_clients() -> int:
+    return sum(type(item) is Client for item in gc.get_objects())
+
+
+def test_a_client_that_cannot_connect_is_removed(monkeypatch):
+    monkeypatch.setattr(cluster, "START_TIMEOUT_SECONDS", 0.5)
+    problem = r"no Dask scheduler answers .*; check the address"
+    gc.collect()
+    gc.disable()
+    n_clients = count_clients()
+    try:
+        with pytest.raises(UserError, match=problem), open_cluster(None, 1, "tcp://127.0.0.1:9"):
+            pass
+        assert count_clients() == n_clients
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("prefix", ["", "tcp://"])
+def test_a_scheduler_without_certificates_is_warned_about(scheduler, caplog, monkeypatch, prefix):
+    monkeypatch.setattr(cluster, "START_TIMEOUT_SECONDS", 1)
+    address = prefix + scheduler.scheduler_address.removeprefix("tcp://")
+    with pytest.raises(UserError, match="has no workers"), open_cluster(None, 1, address):
+        pass
+    assert "any user who can reach it can run code" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -203,9 +261,28 @@ def test_certificates_are_checked(tmp_path, damage):
         load_certificates(*paths)
 
 
+@pytest.mark.parametrize("expired", ["ca.pem", "cert.pem"])
+def test_an_expired_certificate_is_named(tmp_path, expired):
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "scgnn")])
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *form))
+    for file in ("ca.pem", "cert.pem"):
+        builder = x509.CertificateBuilder(name, name, key.public_key(), 1)
+        end = datetime.fromisoformat("2020-01-02" if file == expired else "2120-01-01")
+        builder = builder.not_valid_before(datetime(2020, 1, 1)).not_valid_after(end)
+        certificate = builder.sign(key, hashes.SHA256())
+        (tmp_path / file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    problem = rf"^--tls \S*{expired}: expired on 2020-01-02; create new certificates"
+    with pytest.raises(UserError, match=problem):
+        load_certificates(*(tmp_path / file for file in ("ca.pem", "cert.pem", "key.pem")))
+
+
 def test_missing_certificates_are_named(tmp_path):
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match=r"^--tls \S*ca.pem: no such file"):
         load_certificates(tmp_path / "ca.pem", tmp_path / "a.pem", tmp_path / "b.pem")
+    with pytest.raises(UserError, match=r"^--tls \S*: not a file"):
+        load_certificates(tmp_path, tmp_path / "a.pem", tmp_path / "b.pem")
 
 
 @pytest.mark.usefixtures("restore_registry")
@@ -227,7 +304,8 @@ def pool(tmp_path):
 
 
 def answer_with(tmp_path, **changes):
-    answer = describe_worker(tmp_path, Hardware()) | {"processors": 8, "memory_mb": 1e6}
+    answer = describe_worker(tmp_path, tmp_path, Hardware())
+    answer |= {"processors": 8, "memory_mb": 1e6}
     versions = answer["versions"] | changes.pop("versions", {})
     return answer | {"versions": versions} | changes
 
@@ -262,6 +340,32 @@ def test_a_worker_without_the_folder_of_the_cache_is_unfit(pool, tmp_path):
     assert "does not exist there" in pool._find_problem(answer_with(tmp_path / "absent"))
 
 
+def test_a_worker_with_another_folder_at_the_path_of_the_cache_is_unfit(tmp_path):
+    answer = describe_worker(tmp_path, tmp_path / ".marker-x", Hardware())
+    assert "or is another folder" in answer["problem"]
+
+
+@pytest.mark.parametrize("can_driver_write", [True, False])
+def test_a_worker_that_cannot_write_to_the_cache_is_unfit(tmp_path, monkeypatch, can_driver_write):
+    marker = tmp_path / ".marker-x"
+    marker.touch()
+    monkeypatch.setattr(workers.os, "access", lambda *_: False)
+    answer = describe_worker(tmp_path, marker if can_driver_write else tmp_path, Hardware())
+    assert ("cannot write to" in answer["problem"]) == can_driver_write
+
+
+def test_workers_look_for_a_file_of_the_driver_that_is_removed_afterwards(fake, tmp_path):
+    markers = []
+    fake.run = lambda *args, **_: markers.append((args[2], args[2].is_file())) or {}
+    with pytest.raises(UserError):
+        WorkerPool(fake, Requirements(tmp_path)).update()
+    ((marker, was_there),) = markers
+    assert was_there and marker.parent == tmp_path and not marker.exists()
+    absent = tmp_path / "absent"
+    with workers._create_marker(absent) as marker:  # or read-only
+        assert marker == absent
+
+
 class FakeClient:
     """A cluster whose workers come, go and answer as a test tells it."""
 
@@ -275,7 +379,7 @@ class FakeClient:
     def scheduler_info(self, n_workers):
         return {"workers": dict.fromkeys(self.present)}
 
-    def run(self, function, folder, hardware, workers, on_error):
+    def run(self, function, folder, marker, hardware, workers, on_error):
         self.asked += workers
         return {address: self.answers[address] for address in workers}
 
