@@ -6,6 +6,7 @@ import errno
 import gc
 import importlib.util
 import logging
+import multiprocessing
 import os
 import signal
 import ssl
@@ -201,6 +202,7 @@ def _start_local_cluster(n_workers: int, threads: int, dashboard: bool) -> Itera
             pages = dask.config.set(NO_WORKER_PAGES if dashboard else NO_PAGES)
             with _skip_main_module():  # also of a worker that replaces another one later
                 with _ignore_sigint(), pages, _translate_start_errors():
+                    multiprocessing.Lock()  # fails where /dev/shm is full; Dask 2025.2 hangs
                     cluster = LocalCluster(
                         n_workers=n_workers,
                         threads_per_worker=1,  # one stage at a time
