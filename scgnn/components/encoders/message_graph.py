@@ -8,7 +8,7 @@ kernels of DGL where they are as fast.
 from __future__ import annotations
 
 import warnings
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +17,15 @@ from scipy import sparse
 from torch import Tensor
 
 from scgnn.components.encoders.dgl_backend import load_dgl
+from scgnn.components.encoders.edge_functions import (
+    AddEnds,
+    MaxNeighbors,
+    MultiplyEnds,
+    SoftmaxEdges,
+    SumNeighbors,
+    sum_rows,
+)
 from scgnn.execution.hardware import current_hardware
-
-EDGES_PER_BLOCK = 2**22  # whose ends are multiplied at a time
 
 
 class ReverseEdges(NamedTuple):
@@ -165,7 +171,7 @@ class MessageGraph:
     @cached_property
     def dgl_graph(self) -> Any:
         """The graph as a DGLGraph with the same order of edges."""
-        edges = self.indptr, self.sources, self._edges
+        edges = self.indptr, self.sources, self.edges
         return load_dgl().graph(("csc", edges), num_nodes=self.n_cells)
 
     def to_dgl(self) -> Any:
@@ -203,7 +209,7 @@ class MessageGraph:
             from dgl.ops import copy_u_sum
 
             return copy_u_sum(self.dgl_graph, x)
-        return _SumNeighbors.apply(x, weights, self)
+        return SumNeighbors.apply(x, weights, self)
 
     def average_neighbors(self, x: Tensor) -> Tensor:
         """Return the mean of ``w_ij x_j`` over the neighbors j of each cell, cells x width."""
@@ -222,7 +228,7 @@ class MessageGraph:
                 else u_mul_e_max(self.dgl_graph, x, weights)
             )
             return torch.where(self.degree[:, None] > 0, largest, 0.0)
-        return _MaxNeighbors.apply(x, self)
+        return MaxNeighbors.apply(x, self)
 
     def smooth(self, x: Tensor) -> Tensor:
         """Return ``D^-1/2 A D^-1/2 x``, cells x width."""
@@ -241,7 +247,7 @@ class MessageGraph:
         Tensor
             Edges x heads, or edges x heads x width, float32.
         """
-        return _AddEnds.apply(source.float(), target.float(), self)
+        return AddEnds.apply(source.float(), target.float(), self)
 
     def multiply_ends(self, source: Tensor, target: Tensor) -> Tensor:
         """Return ``source_j · target_i`` for each edge from cell j to cell i, by head.
@@ -256,21 +262,21 @@ class MessageGraph:
         Tensor
             Edges x heads, float32.
         """
-        return _MultiplyEnds.apply(source.float(), target.float(), self)
+        return MultiplyEnds.apply(source.float(), target.float(), self)
 
     def softmax_edges(self, scores: Tensor) -> Tensor:
         """Return the softmax of scores, edges x heads, over the edges into each cell."""
-        return _SoftmaxEdges.apply(scores.float(), self)
+        return SoftmaxEdges.apply(scores.float(), self)
 
     def sum_edges(self, values: Tensor) -> Tensor:
         """Return the sums of values, edges x width, over the edges into each cell."""
-        return _sum_rows(values, self._edges, self.indptr)
+        return sum_rows(values, self.edges, self.indptr)
 
-    def _sum_edges_by_source(self, values: Tensor) -> Tensor:
+    def sum_edges_by_source(self, values: Tensor) -> Tensor:
         """Return the sums of values, edges x width, over the edges out of each cell."""
-        return _sum_rows(values, self._reverse.order, self._reverse.indptr)
+        return sum_rows(values, self._reverse.order, self._reverse.indptr)
 
-    def _sum_targets(self, x: Tensor, weights: Tensor | None, is_constant: bool = False) -> Tensor:
+    def sum_targets(self, x: Tensor, weights: Tensor | None, is_constant: bool = False) -> Tensor:
         """Return ``Σ_i w_ij x_i`` over the edges from each cell j; see :meth:`sum_neighbors`."""
         by_source = None
         if weights is not None:
@@ -280,10 +286,10 @@ class MessageGraph:
                 by_source = weights.index_select(0, self._reverse.order)
                 if is_constant:
                     self._constant_weights = weights, by_source
-        return _sum_rows(x, self._reverse.targets, self._reverse.indptr, by_source)
+        return sum_rows(x, self._reverse.targets, self._reverse.indptr, by_source)
 
     @cached_property
-    def _pattern(self) -> Tensor:
+    def pattern(self) -> Tensor:
         """A sparse matrix of zeros, cells x cells, with an entry for each edge."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
@@ -293,151 +299,6 @@ class MessageGraph:
             return torch.sparse_csr_tensor(*arrays, size, check_invariants=False)
 
     @cached_property
-    def _edges(self) -> Tensor:
+    def edges(self) -> Tensor:
+        """Numbers of the edges [edges]."""
         return torch.arange(len(self.sources), device=self.sources.device)
-
-
-def _sum_rows(x: Tensor, index: Tensor, indptr: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Return the sums over segments of rows of ``x``, selected by ``index``.
-
-    Parameters
-    ----------
-    x
-        Rows x width, or rows x heads x width.
-    index, indptr
-        Row of each item, and where the items of each segment begin.
-    weights
-        Weight of each item, or of each item and head; None sums without weights.
-    """
-    if weights is not None and weights.dim() == 2:
-        heads = [_sum_rows(x[:, k], index, indptr, weights[:, k]) for k in range(x.shape[1])]
-        return torch.stack(heads, 1)
-    if weights is not None:
-        weights = weights.contiguous()
-    out = torch.nn.functional.embedding_bag(
-        index,
-        x.flatten(1).contiguous(),
-        indptr,
-        mode="sum",
-        per_sample_weights=weights,
-        include_last_offset=True,
-    )
-    return out.unflatten(1, x.shape[1:])
-
-
-def _gather(x: Tensor, cells: Tensor) -> Tensor:
-    """Return ``x[cells]`` of any number of dimensions, in a third of the time of indexing."""
-    return x.flatten(1).contiguous().index_select(0, cells).unflatten(1, x.shape[1:])
-
-
-def _multiply_ends(graph: MessageGraph, source: Tensor, target: Tensor) -> Tensor:
-    """Return ``Σ_d source_jd · target_id`` for each edge, the sum over the last dimension."""
-    if graph.backend == "dgl":
-        from dgl.ops import u_dot_v
-
-        return u_dot_v(graph.dgl_graph, source.contiguous(), target.contiguous()).squeeze(-1)
-    if source.device.type == "cpu":
-        by_head = (x.reshape(graph.n_cells, -1, x.shape[-1]).unbind(1) for x in (target, source))
-        multiply = partial(torch.sparse.sampled_addmm, graph._pattern, beta=0.0)
-        products = torch.stack(
-            [multiply(t, s.T).values() for t, s in zip(*by_head, strict=True)], 1
-        )
-        return products.view(-1, *source.shape[1:-1])
-    return _multiply_blocks(graph, source.contiguous(), target.contiguous())
-
-
-def _multiply_blocks(graph: MessageGraph, source: Tensor, target: Tensor) -> Tensor:
-    """Return what :func:`_multiply_ends` returns, on any device."""
-    blocks = zip(*(c.split(EDGES_PER_BLOCK) for c in (graph.sources, graph.targets)), strict=True)
-    with torch.autocast(source.device.type, enabled=False):
-        products = [
-            torch.einsum("...d,...d->...", _gather(source, j), _gather(target, i))
-            for j, i in blocks
-        ]
-    return torch.cat(products) if products else source.new_zeros(0, *source.shape[1:-1])
-
-
-class _SumNeighbors(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weights: Tensor | None, graph: MessageGraph) -> Tensor:
-        ctx.graph = graph
-        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weights)
-        return _sum_rows(x, graph.sources, graph.indptr, weights)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,), (x, weights) = grad_outputs, ctx.saved_tensors
-        of_x = of_weights = None
-        if ctx.needs_input_grad[0]:
-            of_x = ctx.graph._sum_targets(gradient, weights, not ctx.needs_input_grad[1])
-        if ctx.needs_input_grad[1]:
-            of_weights = _multiply_ends(ctx.graph, x, gradient)
-        return of_x, of_weights, None
-
-
-class _MaxNeighbors(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, graph: MessageGraph) -> Tensor:
-        messages = _gather(x, graph.sources)  # edges x width
-        if graph.weights is not None:
-            messages *= graph.weights[:, None]
-        largest = torch.nn.functional.embedding_bag(
-            graph._edges, messages, graph.indptr, mode="max", include_last_offset=True
-        )  # 0 where a cell has no edges
-        is_largest = messages == _gather(largest, graph.targets)
-        ctx.graph = graph
-        ctx.save_for_backward(is_largest)
-        return largest
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
-        (gradient,), (is_largest,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
-        n_largest = graph.sum_edges(is_largest.float()).clamp(min=1)  # which share the gradient
-        of_messages = _gather(gradient / n_largest, graph.targets) * is_largest
-        if graph.weights is not None:
-            of_messages *= graph.weights[:, None]
-        return graph._sum_edges_by_source(of_messages), None
-
-
-class _AddEnds(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, source: Tensor, target: Tensor, graph: MessageGraph) -> Tensor:
-        ctx.graph = graph
-        return _gather(source, graph.sources).add_(_gather(target, graph.targets))
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
-        (gradient,) = grad_outputs
-        return ctx.graph._sum_edges_by_source(gradient), ctx.graph.sum_edges(gradient), None
-
-
-class _MultiplyEnds(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, source: Tensor, target: Tensor, graph: MessageGraph) -> Tensor:
-        ctx.graph = graph
-        ctx.save_for_backward(source, target)
-        return _multiply_ends(graph, source, target)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
-        (gradient,), (source, target), graph = grad_outputs, ctx.saved_tensors, ctx.graph
-        of_target = _sum_rows(source, graph.sources, graph.indptr, gradient)
-        return graph._sum_targets(target, gradient), of_target, None
-
-
-class _SoftmaxEdges(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, scores: Tensor, graph: MessageGraph) -> Tensor:
-        largest = torch.segment_reduce(scores, "max", offsets=graph.indptr, unsafe=True)
-        out = (scores - _gather(largest, graph.targets)).exp_()
-        out /= _gather(graph.sum_edges(out), graph.targets)
-        ctx.graph = graph
-        ctx.save_for_backward(out)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
-        (gradient,), (out,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
-        weighted = out * gradient
-        total = _gather(graph.sum_edges(weighted), graph.targets)
-        return weighted.addcmul_(out, total, value=-1), None

@@ -12,7 +12,7 @@ import torch
 from scipy import sparse
 
 from scgnn.components.decoders import ExactInnerProductDecoder
-from scgnn.components.encoders import GCN, SAGE, Encoder, MessagePassing, message_graph
+from scgnn.components.encoders import GCN, SAGE, Encoder, MessagePassing, edge_functions
 from scgnn.components.encoders.message_graph import MessageGraph
 from scgnn.components.encoders.neighbor_sampling import sample_neighborhood
 from scgnn.errors import UserError
@@ -201,8 +201,8 @@ def test_ends_of_edges_are_gathered(messages):
 def test_products_of_many_edges_are_computed_in_blocks(messages, monkeypatch):
     ends = draw(N, 2, WIDTH), draw(N, 2, WIDTH, seed=2)
     expected = messages.multiply_ends(*ends)
-    monkeypatch.setattr(message_graph, "EDGES_PER_BLOCK", 17)
-    assert_close(message_graph._multiply_blocks(messages, *ends), expected)
+    monkeypatch.setattr(edge_functions, "EDGES_PER_BLOCK", 17)
+    assert_close(edge_functions.multiply_blocks(messages, *ends), expected)
 
 
 def test_the_maximum_has_the_gradient_of_the_row_maximum(messages):

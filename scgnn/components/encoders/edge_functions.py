@@ -1,0 +1,167 @@
+"""Operations on the edges of a cell graph, with their gradients."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Graph = Any  # a MessageGraph, whose module imports this one
+EDGES_PER_BLOCK = 2**22  # whose ends are multiplied at a time
+
+
+def sum_rows(x: Tensor, index: Tensor, indptr: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the sums over segments of rows of ``x``, selected by ``index``.
+
+    Parameters
+    ----------
+    x
+        Rows x width, or rows x heads x width.
+    index, indptr
+        Row of each item, and where the items of each segment begin.
+    weights
+        Weight of each item, or of each item and head; None sums without weights.
+    """
+    if weights is not None and weights.dim() == 2:
+        heads = [sum_rows(x[:, k], index, indptr, weights[:, k]) for k in range(x.shape[1])]
+        return torch.stack(heads, 1)
+    if weights is not None:
+        weights = weights.contiguous()
+    out = torch.nn.functional.embedding_bag(
+        index,
+        x.flatten(1).contiguous(),
+        indptr,
+        mode="sum",
+        per_sample_weights=weights,
+        include_last_offset=True,
+    )
+    return out.unflatten(1, x.shape[1:])
+
+
+def gather(x: Tensor, cells: Tensor) -> Tensor:
+    """Return ``x[cells]`` of any number of dimensions, in a third of the time of indexing."""
+    return x.flatten(1).contiguous().index_select(0, cells).unflatten(1, x.shape[1:])
+
+
+def multiply_ends(graph: Graph, source: Tensor, target: Tensor) -> Tensor:
+    """Return ``Σ_d source_jd · target_id`` for each edge, the sum over the last dimension."""
+    if graph.backend == "dgl":
+        from dgl.ops import u_dot_v
+
+        return u_dot_v(graph.dgl_graph, source.contiguous(), target.contiguous()).squeeze(-1)
+    if source.device.type == "cpu":
+        by_head = (x.reshape(graph.n_cells, -1, x.shape[-1]).unbind(1) for x in (target, source))
+        multiply = partial(torch.sparse.sampled_addmm, graph.pattern, beta=0.0)
+        products = torch.stack(
+            [multiply(t, s.T).values() for t, s in zip(*by_head, strict=True)], 1
+        )
+        return products.view(-1, *source.shape[1:-1])
+    return multiply_blocks(graph, source.contiguous(), target.contiguous())
+
+
+def multiply_blocks(graph: Graph, source: Tensor, target: Tensor) -> Tensor:
+    """Return what :func:`multiply_ends` returns, on any device."""
+    blocks = zip(*(c.split(EDGES_PER_BLOCK) for c in (graph.sources, graph.targets)), strict=True)
+    with torch.autocast(source.device.type, enabled=False):
+        products = [
+            torch.einsum("...d,...d->...", gather(source, j), gather(target, i)) for j, i in blocks
+        ]
+    return torch.cat(products) if products else source.new_zeros(0, *source.shape[1:-1])
+
+
+class SumNeighbors(torch.autograd.Function):
+    """``Σ_j w_ij x_j`` over the edges from cells j to each cell i."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weights: Tensor | None, graph: Graph) -> Tensor:
+        ctx.graph = graph
+        ctx.save_for_backward(x if ctx.needs_input_grad[1] else None, weights)
+        return sum_rows(x, graph.sources, graph.indptr, weights)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,), (x, weights) = grad_outputs, ctx.saved_tensors
+        of_x = of_weights = None
+        if ctx.needs_input_grad[0]:
+            of_x = ctx.graph.sum_targets(gradient, weights, not ctx.needs_input_grad[1])
+        if ctx.needs_input_grad[1]:
+            of_weights = multiply_ends(ctx.graph, x, gradient)
+        return of_x, of_weights, None
+
+
+class MaxNeighbors(torch.autograd.Function):
+    """The maximum of ``w_ij x_j`` over the neighbors j of each cell."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, graph: Graph) -> Tensor:
+        messages = gather(x, graph.sources)  # edges x width
+        if graph.weights is not None:
+            messages *= graph.weights[:, None]
+        largest = torch.nn.functional.embedding_bag(
+            graph.edges, messages, graph.indptr, mode="max", include_last_offset=True
+        )  # 0 where a cell has no edges
+        is_largest = messages == gather(largest, graph.targets)
+        ctx.graph = graph
+        ctx.save_for_backward(is_largest)
+        return largest
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        (gradient,), (is_largest,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
+        n_largest = graph.sum_edges(is_largest.float()).clamp(min=1)  # which share the gradient
+        of_messages = gather(gradient / n_largest, graph.targets) * is_largest
+        if graph.weights is not None:
+            of_messages *= graph.weights[:, None]
+        return graph.sum_edges_by_source(of_messages), None
+
+
+class AddEnds(torch.autograd.Function):
+    """``source_j + target_i`` for each edge from cell j to cell i."""
+
+    @staticmethod
+    def forward(ctx: Any, source: Tensor, target: Tensor, graph: Graph) -> Tensor:
+        ctx.graph = graph
+        return gather(source, graph.sources).add_(gather(target, graph.targets))
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        (gradient,) = grad_outputs
+        return ctx.graph.sum_edges_by_source(gradient), ctx.graph.sum_edges(gradient), None
+
+
+class MultiplyEnds(torch.autograd.Function):
+    """``source_j · target_i`` for each edge from cell j to cell i, by head."""
+
+    @staticmethod
+    def forward(ctx: Any, source: Tensor, target: Tensor, graph: Graph) -> Tensor:
+        ctx.graph = graph
+        ctx.save_for_backward(source, target)
+        return multiply_ends(graph, source, target)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
+        (gradient,), (source, target), graph = grad_outputs, ctx.saved_tensors, ctx.graph
+        of_target = sum_rows(source, graph.sources, graph.indptr, gradient)
+        return graph.sum_targets(target, gradient), of_target, None
+
+
+class SoftmaxEdges(torch.autograd.Function):
+    """The softmax of scores over the edges into each cell."""
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, graph: Graph) -> Tensor:
+        largest = torch.segment_reduce(scores, "max", offsets=graph.indptr, unsafe=True)
+        out = (scores - gather(largest, graph.targets)).exp_()
+        out /= gather(graph.sum_edges(out), graph.targets)
+        ctx.graph = graph
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        (gradient,), (out,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
+        weighted = out * gradient
+        total = gather(graph.sum_edges(weighted), graph.targets)
+        return weighted.addcmul_(out, total, value=-1), None
