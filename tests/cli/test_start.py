@@ -91,7 +91,7 @@ IMPORTS = [
     "import scgnn.tl, scgnn.pl; scgnn.run",
     "from scgnn.components.encoders import GCN; GCN().build(3)",
     "from scgnn.registry.plugin_files import *; load_file(Path('plugin.py'))",
-    "from scgnn.study.workers import *; describe_worker(Path(), Hardware())",
+    "from scgnn.study.workers import *; describe_worker(Path(), Path(), Hardware())",
 ]
 DGL_PLUGIN = """
 from dgl.nn.pytorch import SAGEConv

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scgnn.components.encoders.dgl_backend import load_dgl
+
 Graph = Any  # a MessageGraph, whose module imports this one
 EDGES_PER_BLOCK = 2**22  # whose ends are multiplied at a time
 
@@ -48,9 +50,8 @@ def gather(x: Tensor, cells: Tensor) -> Tensor:
 def multiply_ends(graph: Graph, source: Tensor, target: Tensor) -> Tensor:
     """Return ``Σ_d source_jd · target_id`` for each edge, the sum over the last dimension."""
     if graph.backend == "dgl":
-        from dgl.ops import u_dot_v
-
-        return u_dot_v(graph.dgl_graph, source.contiguous(), target.contiguous()).squeeze(-1)
+        products = load_dgl().ops.u_dot_v(graph.dgl_graph, source.contiguous(), target.contiguous())
+        return products.squeeze(-1)
     if source.device.type == "cpu":
         by_head = (x.reshape(graph.n_cells, -1, x.shape[-1]).unbind(1) for x in (target, source))
         multiply = partial(torch.sparse.sampled_addmm, graph.pattern, beta=0.0)

@@ -206,9 +206,7 @@ class MessageGraph:
         """
         x = x.float()
         if weights is None and self.backend == "dgl":
-            from dgl.ops import copy_u_sum
-
-            return copy_u_sum(self.dgl_graph, x)
+            return load_dgl().ops.copy_u_sum(self.dgl_graph, x)
         return SumNeighbors.apply(x, weights, self)
 
     def average_neighbors(self, x: Tensor) -> Tensor:
@@ -219,13 +217,12 @@ class MessageGraph:
         """Return the maximum of ``w_ij x_j`` over the neighbors j of each cell, cells x width."""
         x = x.float()
         if self.backend == "dgl":
-            from dgl.ops import copy_u_max, u_mul_e_max
-
+            ops = load_dgl().ops
             weights = None if self.weights is None else self.weights[:, None]
             largest = (
-                copy_u_max(self.dgl_graph, x)
+                ops.copy_u_max(self.dgl_graph, x)
                 if weights is None
-                else u_mul_e_max(self.dgl_graph, x, weights)
+                else ops.u_mul_e_max(self.dgl_graph, x, weights)
             )
             return torch.where(self.degree[:, None] > 0, largest, 0.0)
         return MaxNeighbors.apply(x, self)

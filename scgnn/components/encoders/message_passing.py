@@ -31,7 +31,7 @@ def check_message_passing() -> None:
     device = current_hardware().device
     graph = MessageGraph.from_csr(csr_matrix([[0, 1.0], [1.0, 0]])).to(device)
     x = torch.ones(2, 3, device=device, requires_grad=True)
-    graph.smooth(x).sum().backward()
+    graph.sum_neighbors(x).sum().backward()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -313,3 +314,14 @@ def test_indices_out_of_order_are_sorted_in_a_copy(add_self_loops):
     assert torch.equal(messages.sources, expected.sources)
     assert torch.equal(messages.weights, expected.weights)
     np.testing.assert_array_equal(graph.indices, before)
+
+
+@needs_dgl
+@pytest.mark.parametrize("operation", ["sum_neighbors", "max_neighbors", "multiply_ends"])
+def test_a_dgl_that_cannot_be_imported_is_named(monkeypatch, operation):
+    for name in ("dgl", "dgl.ops"):
+        monkeypatch.setitem(sys.modules, name, None)
+    graph = MessageGraph.from_csr(make_graph("unweighted"), backend="dgl")
+    x = torch.ones(N, 2, WIDTH) if operation == "multiply_ends" else torch.ones(N, WIDTH)
+    with pytest.raises(UserError, match=r"^dgl cannot be imported .*; use backend torch"):
+        getattr(graph, operation)(*[x] * (2 if operation == "multiply_ends" else 1))
