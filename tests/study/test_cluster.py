@@ -320,7 +320,7 @@ def test_a_worker_like_this_process_is_fit(pool, tmp_path):
         ({"versions": {"source": "0"}}, "another version of scgnn"),
         ({"versions": {"torch": "1.0"}}, r"torch 1\.0 instead of 2"),
         ({"versions": {"Python": "3.9.1"}}, r"Python 3\.9\.1 instead of"),
-        ({"versions": {"dgl": "not installed"}}, "dgl not installed instead of"),
+        ({"versions": {"torch": "not installed"}}, "torch not installed instead of"),
         ({"processors": 1}, "1 processors, fewer than threads=2"),
         ({"memory_mb": 50.0}, "50 MB of free memory, and a run needs roughly 100 MB"),
         ({"problem": "it cannot compute with (x)"}, "cannot compute with"),
