@@ -11,6 +11,7 @@ from torch import Tensor
 from scgnn.components.encoders.dgl_backend import load_dgl
 
 Graph = Any  # a MessageGraph, whose module imports this one
+MAX_MODE = 2  # of torch.embedding_bag
 EDGES_PER_BLOCK = 2**22  # whose ends are multiplied at a time
 
 
@@ -93,29 +94,35 @@ class SumNeighbors(torch.autograd.Function):
 
 
 class MaxNeighbors(torch.autograd.Function):
-    """The maximum of ``w_ij x_j`` over the neighbors j of each cell."""
+    """The maximum of ``w_ij x_j`` over the neighbors j of each cell; 0 without neighbors."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, graph: Graph) -> Tensor:
-        messages = gather(x, graph.sources)  # edges x width
+        messages, rows = x.contiguous(), graph.sources
         if graph.weights is not None:
-            messages *= graph.weights[:, None]
-        largest = torch.nn.functional.embedding_bag(
-            graph.edges, messages, graph.indptr, mode="max", include_last_offset=True
-        )  # 0 where a cell has no edges
-        is_largest = messages == gather(largest, graph.targets)
+            messages, rows = gather(x, rows).mul_(graph.weights[:, None]), graph.edges
+        settings = graph.indptr, False, MAX_MODE, False, None, True
+        largest, _, _, row = torch.embedding_bag(messages, rows, *settings)
         ctx.graph = graph
-        ctx.save_for_backward(is_largest)
+        ctx.save_for_backward(row)
         return largest
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
-        (gradient,), (is_largest,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
-        n_largest = graph.sum_edges(is_largest.float()).clamp(min=1)  # which share the gradient
-        of_messages = gather(gradient / n_largest, graph.targets) * is_largest
+        (gradient,), (row,), graph = grad_outputs, ctx.saved_tensors, ctx.graph
+        of_x = gradient.new_zeros(gradient.shape)
+        if not len(graph.sources):
+            return of_x, None
+        has_neighbors = graph.degree[:, None] > 0
+        row, gradient = torch.where(has_neighbors, row, 0), torch.where(has_neighbors, gradient, 0)
         if graph.weights is not None:
-            of_messages *= graph.weights[:, None]
-        return graph.sum_edges_by_source(of_messages), None
+            row, gradient = graph.sources.take(row), gradient * graph.weights.take(row)
+        if gradient.device.type == "cpu":
+            return of_x.scatter_add_(0, row, gradient), None
+        # of one dimension, which is deterministic on a GPU
+        width = gradient.shape[1]
+        index = (row * width + torch.arange(width, device=row.device)).flatten()
+        return of_x.flatten().scatter_add_(0, index, gradient.flatten()).view_as(of_x), None
 
 
 class AddEnds(torch.autograd.Function):

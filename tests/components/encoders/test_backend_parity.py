@@ -220,6 +220,14 @@ def test_the_maximum_has_the_gradient_of_the_row_maximum(messages):
     assert_close(compute_gradients(messages.max_neighbors, x), compute_gradients(compute_rows, x))
 
 
+@pytest.mark.parametrize("weights", [None, torch.ones(0)])
+def test_the_maximum_without_edges_is_zero(weights):
+    indptr, sources = torch.zeros(N + 1, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+    graph = MessageGraph(indptr, sources, weights, torch.ones(N), "torch")
+    out, gradient = compute_gradients(graph.max_neighbors, draw(N, WIDTH))
+    assert not out.any() and not gradient.any()
+
+
 def test_directed_graphs_have_their_own_gradients():
     graph = sparse.csr_matrix(np.triu(make_graph("weighted").toarray()))
     messages, x = MessageGraph.from_csr(graph, backend="torch"), draw(N, WIDTH)
