@@ -76,5 +76,5 @@ def _compare_backends(recipes: list[Recipe], hardware: Hardware) -> str:
         return ""
     encoders = [getattr(recipe.pipeline, "graph_encoder", None) for recipe in recipes]
     if any(getattr(encoder, "aggregator", "") == "pool" for encoder in encoders):
-        return "; dgl is several times faster than torch for sage with aggregator pool"
+        return "; dgl is about twice as fast as torch for sage with aggregator pool"
     return "; dgl and torch take about the same time" if any(encoders) else ""
