@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from scgnn.arguments import check_anndata, check_type
 from scgnn.components.ltmg import LTMG
-from scgnn.data.anndata_views import copy_slot
+from scgnn.data.anndata_views import copy_slot, load_matrix
 from scgnn.errors import UserError
 from scgnn.field_types import Seed
 from scgnn.recipe.build import Problems, build
@@ -97,7 +97,11 @@ def ltmg(
     model = build(settings.without("seed"), LTMG, problems)
     build(settings.value["seed"], Seed, problems, "seed")
     problems.raise_if_any()
-    fit = model.fit(adata.X if layer is None else adata.layers[layer], seed)
+    in_memory = adata.to_memory() if adata.isbacked else adata
+    counts = load_matrix(in_memory.X if layer is None else in_memory.layers[layer])
+    if counts is None:
+        raise UserError("ltmg(): the given AnnData has no X: name a layer of counts with 'layer'")
+    fit = model.fit(counts, seed)
     adata.layers[key_added] = fit.states
     adata.var[f"{key_added}_n_active"] = fit.n_active_states
     adata.var[f"{key_added}_cutoff"] = fit.cutoff

@@ -41,6 +41,11 @@ def copy_slot(adata: AnnData, name: str) -> dict[str, Any]:
     return {key: value for key, value in items if (name, key) != ("layers", None)}
 
 
+def load_matrix(x: Any) -> Any:
+    """Return a matrix, computed if it is a dask array, which can have dense or sparse chunks."""
+    return x.compute() if hasattr(x, "__dask_graph__") else x
+
+
 def to_csr(x: Any, source: str) -> csr_matrix:
     """Return a matrix as CSR float32 in canonical form, which shares no memory with it.
 
@@ -51,6 +56,7 @@ def to_csr(x: Any, source: str) -> csr_matrix:
     InputError
         If it is not a matrix of real numbers.
     """
+    x = load_matrix(x)
     matrix: Any = x if issparse(x) else np.asarray(x)
     if matrix.dtype.kind not in "buif":
         raise InputError(f"{source}: X has the type {matrix.dtype}, expected numbers")

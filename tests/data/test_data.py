@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import anndata as ad
+import dask.array
 import numpy as np
 import pandas as pd
 import pytest
@@ -58,6 +59,13 @@ def test_any_numeric_matrix_becomes_csr_float32(form):
     assert x.dtype == np.float32
     expected = np.asarray(form(dense).toarray() if sparse.issparse(form(dense)) else form(dense))
     np.testing.assert_array_equal(x.toarray(), expected)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+def test_chunks_of_a_dask_array_can_be_dense_or_sparse(form):
+    dense = np.random.default_rng(0).poisson(1.0, (6, 5))
+    x = to_csr(dask.array.from_array(dense, chunks=(3, 5)).map_blocks(form), "x")
+    np.testing.assert_array_equal(x.toarray(), dense)
 
 
 def test_duplicate_and_zero_entries_are_canonicalized():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 
+import dask.array
 import numpy as np
 import pytest
 from scipy import sparse
 
+import scgnn
 from ltmg_genes import simulate
 from scgnn.components.ltmg import LTMG
+from scgnn.errors import UserError
 
 
 def annotated():
@@ -36,6 +39,31 @@ def test_ltmg_writes_the_documented_fields(tmp_path):
     back = anndata.read_h5ad(tmp_path / "x.h5ad")
     np.testing.assert_array_equal(back.varm["ltmg_mean"], adata.varm["ltmg_mean"])
     assert list(back.var["ltmg_status"]) == list(adata.var["ltmg_status"])
+
+
+@pytest.mark.parametrize("form", ["backed", "dask"])
+def test_counts_that_are_not_in_memory(tmp_path, form):
+    import anndata
+
+    from scgnn import ltmg
+
+    expected, adata = annotated(), annotated()
+    ltmg(expected)
+    if form == "backed":
+        adata.write_h5ad(tmp_path / "x.h5ad")
+        adata = anndata.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    else:
+        adata.X = dask.array.from_array(adata.X.toarray()).map_blocks(sparse.csr_matrix)
+    ltmg(adata)
+    assert (adata.layers["ltmg"] != expected.layers["ltmg"]).nnz == 0
+
+
+def test_an_anndata_without_x_is_refused():
+    import anndata
+
+    adata = anndata.AnnData(obs=annotated().obs, var=annotated().var)
+    with pytest.raises(UserError, match="no X: name a layer of counts with 'layer'"):
+        scgnn.ltmg(adata)
 
 
 def test_the_function_is_not_shadowed_by_the_package_of_the_same_name():
