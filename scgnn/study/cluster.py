@@ -215,7 +215,7 @@ def _start_local_cluster(n_workers: int, threads: int, dashboard: bool) -> Itera
                         silence_logs=logging.CRITICAL,
                         env=env,
                     )
-                with cluster, Client(cluster) as client:
+                with cluster, Client(cluster, set_as_default=False) as client:
                     with _translate_start_errors():
                         client.wait_for_workers(n_workers, timeout=START_TIMEOUT_SECONDS)
                     if dashboard:
@@ -307,7 +307,8 @@ def _connect_to_scheduler(address: str, security: Security | None) -> Iterator[C
 def _start_client(address: str, security: Security | None) -> Client | str:
     """Return a client of a scheduler, or why it cannot connect."""
     try:
-        return Client(address, timeout=START_TIMEOUT_SECONDS, security=security)
+        options: dict[str, Any] = {"timeout": START_TIMEOUT_SECONDS, "security": security}
+        return Client(address, set_as_default=False, **options)
     except (OSError, ValueError, TypeError, TimeoutError, RuntimeError) as error:
         return " ".join(str(error).split()) or "timeout"
 

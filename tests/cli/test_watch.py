@@ -19,7 +19,7 @@ from scgnn.signals import defer_signals
 
 KEPT = "interrupted: finished stages are in out; rerun with --resume to continue"
 SCRIPT = """
-import os, signal, sys, time
+import os, signal, sys, tempfile, time
 from scgnn.cli import heartbeat, watch
 
 watch.GRACE_SECONDS = 0.3
@@ -32,7 +32,10 @@ def command():
 
 watch.run_watched(command)
 """
-HOLD = "sum(range(10**12))  # holds the interpreter, as Leiden does"
+HOLD = """try:
+        sum(range(10**12))  # holds the interpreter, as Leiden does
+    except KeyboardInterrupt:
+        sys.exit(130)  # where a signal arrives before it"""
 END = """try:
         time.sleep(60)
     except KeyboardInterrupt:
@@ -43,8 +46,7 @@ SILENT = """try:
         time.sleep(60)
     except KeyboardInterrupt:
         sys.exit(130)  # as typer, where a signal arrives before the command"""
-SWALLOW = """import tempfile
-    tempfile.mkdtemp(prefix=f"scgnn-{os.getpid()}-")
+SWALLOW = """tempfile.mkdtemp(prefix=f"scgnn-{os.getpid()}-")
     while True:
         try:
             time.sleep(60)

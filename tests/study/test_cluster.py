@@ -95,9 +95,19 @@ def test_a_client_without_the_certificate_is_refused(local_client, credentials, 
     address = addresses[target].replace("tls://", "tcp://" if credentials == "tcp" else "tls://")
     security = Security.temporary() if credentials == "others" else None
     with pytest.raises((OSError, TypeError)):
-        Client(address, security=security, timeout=1)
+        Client(address, security=security, timeout=1, set_as_default=False)
     gc.collect()  # the failed client; collected while another one starts, it would deadlock
     assert local_client.submit(len, "abc", pure=False).result() == 3
+
+
+@pytest.mark.usefixtures("local_client")
+def test_the_default_scheduler_of_dask_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "START_TIMEOUT_SECONDS", 1)
+    assert dask.config.get("scheduler", None) is None
+    study = load_study({"base": "pca_leiden", "seeds": 2})
+    with pytest.raises(UserError, match="no Dask scheduler answers"):
+        run_study(study, out=tmp_path / "out", scheduler="tcp://127.0.0.1:1")
+    assert dask.config.get("scheduler", None) is None
 
 
 PAGES = ["status", "info/main/workers.html", "json/counts.json", "metrics", "health"]
