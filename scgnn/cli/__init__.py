@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 import warnings
@@ -58,6 +59,13 @@ def main() -> None:
     except RunInterruptedError as error:
         sys.stderr.write(f"{escape_controls(str(error))}\n")
         announce("")  # is printed; what is left may take longer to end
+        # and reports what it was torn out of, such as workers that were starting
+        logging.disable(logging.CRITICAL)
+        sys.unraisablehook = lambda _: None
+        sys.exit(130)
+    except (
+        KeyboardInterrupt
+    ):  # while the command is built; the watching process prints what is kept
         sys.exit(130)
     except UserError as error:
         _exit(str(error), 2)

@@ -75,7 +75,8 @@ class DaskStages(Stages):
         """Wait for a task; return False if it is not done and all its workers are gone."""
         while not future.done():
             try:
-                wait(future, None if workers is None else WAIT_SECONDS)
+                with self.pool.client.as_current():  # it is not Dask's default
+                    wait(future, None if workers is None else WAIT_SECONDS)
             except TimeoutError:
                 left = self.pool.update()
                 if workers and left is not None and not set(workers) & set(left):

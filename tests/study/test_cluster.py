@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -385,6 +386,9 @@ class FakeClient:
         self.asked: list[str] = []
         self.submitted: list[tuple[str, list[str] | None]] = []
         self.futures: list[FakeFuture] = []
+
+    def as_current(self):
+        return nullcontext()
 
     def scheduler_info(self, n_workers):
         return {"workers": dict.fromkeys(self.present)}
