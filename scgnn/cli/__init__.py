@@ -58,6 +58,7 @@ def main() -> None:
         _exit(f"{error}; run 'scgnn-recipe doctor' to check the installation", 1)
     except RunInterruptedError as error:
         sys.stderr.write(f"{escape_controls(str(error))}\n")
+        sys.stderr.flush()
         announce("")  # is printed; what is left may take longer to end
         # and reports what it was torn out of, such as workers that were starting
         logging.disable(logging.CRITICAL)
