@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import sys
 import warnings
@@ -60,9 +59,6 @@ def main() -> None:
         sys.stderr.write(f"{escape_controls(str(error))}\n")
         sys.stderr.flush()
         announce("")  # is printed; what is left may take longer to end
-        # and reports what it was torn out of, such as workers that were starting
-        logging.disable(logging.CRITICAL)
-        sys.unraisablehook = lambda _: None
         sys.exit(130)
     except (
         KeyboardInterrupt

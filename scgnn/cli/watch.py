@@ -8,6 +8,7 @@ child where it does not end itself, prints what is kept, and shows that the chil
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ from scgnn.cli.heartbeat import Heartbeat, connect
 from scgnn.execution.files import TEMPORARY_FOLDER_PREFIX
 from scgnn.signals import NOTHING_COMPUTED, SIGNALS
 
+INTERRUPTED = 130  # exit code
 GRACE_SECONDS = 4  # that a run gets to end itself
 RETRY_SECONDS = 0.01  # until a destructor or callback has ended
 PR_SET_PDEATHSIG = 1  # of sys/prctl.h
@@ -50,7 +52,13 @@ def run_watched(command: Callable[[], object]) -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
-    command()
+    try:
+        command()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # its sentence is printed; what ends now may report more
+            logging.disable(logging.CRITICAL)
+            sys.unraisablehook = lambda _: None
+        raise
 
 
 def _interrupt(*_: object) -> None:
@@ -109,7 +117,7 @@ def _wait(child: int, heartbeat: Heartbeat) -> int:
     for number in (*SIGNALS, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if code >= 0 and not (received and code == 130):
+    if code >= 0 and not (received and code == INTERRUPTED):
         return code
     if code < 0:
         _remove_temporary_folders(child)
