@@ -60,9 +60,7 @@ def main() -> None:
         sys.stderr.flush()
         announce("")  # is printed; what is left may take longer to end
         sys.exit(130)
-    except (
-        KeyboardInterrupt
-    ):  # while the command is built; the watching process prints what is kept
+    except KeyboardInterrupt:  # before the command; the watching process prints the sentence
         sys.exit(130)
     except UserError as error:
         _exit(str(error), 2)
