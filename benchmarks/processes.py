@@ -47,12 +47,12 @@ def run_measured(
         Threads of its numerical libraries.
     cwd
         Working directory.
-    **more
+    **variables
         Further environment variables.
 
     Raises
     ------
-    Failed
+    ProgramFailedError
         If its exit code is not 0.
     """
     environment: Mapping[str, str] = os.environ | build_thread_environment(threads) | variables

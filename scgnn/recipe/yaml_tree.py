@@ -23,11 +23,13 @@ MAX_DEPTH = 40
 MAX_KEY_LENGTH = 200
 MAX_NUMBER_LENGTH = 300  # in characters, about that of the largest float
 SIZE_PROBLEM = f"more than {MAX_NODES:,} values or {MAX_DEPTH} levels, aliases expanded"
+SPACE_PROBLEM = "a non-breaking or other special space beside it; use ordinary spaces"
 MERGE_KEY_ADVICE = "use 'base: RECIPE' to start from another recipe, or repeat the settings"
 PLAIN_DATA_RULE = "a recipe is plain data, without objects or code"
 NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 COLLECTION_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
-MERGE_TAG, AMBIGUOUS_TAG = "tag:yaml.org,2002:merge", "!ambiguous"
+MERGE_TAG, TEXT_TAG = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
+AMBIGUOUS_TAG = "!ambiguous"
 AMBIGUOUS_SCALAR = re.compile(
     r"(?:(?P<number>[-+]?(?:0o?[0-9_]+"  # octal, or with leading zeros
     r"|[0-9][0-9_]*(?::[0-9][0-9]?)+(?:\.[0-9_]*)?"  # in base 60
@@ -128,6 +130,12 @@ for _class in (_Loader, _Dumper):  # text that would be read as another value is
     for _character in "-+0123456789yYnNoO":  # before other tags
         _resolvers = _class.yaml_implicit_resolvers.setdefault(_character, [])
         _resolvers.insert(0, (AMBIGUOUS_TAG, AMBIGUOUS_SCALAR))
+_Dumper.add_representer(  # a special space at an end needs quotes
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        TEXT_TAG, text, style=None if text == text.strip() else "'"
+    ),
+)
 _Dumper.add_representer(
     AmbiguousText, lambda dumper, text: dumper.represent_scalar(AMBIGUOUS_TAG, str(text))
 )
@@ -210,7 +218,11 @@ def _describe_syntax_error(
     line = dict(enumerate(text.splitlines(), start=1)).get(location.line, "")
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in (error.problem or ""):
         return location, "indented by a tab; use spaces"
-    return location, f"not YAML: {error.problem or error.context}"
+    problem = error.problem or error.context or ""
+    if problem.startswith("but"):
+        problem = f"{error.context} {problem}"
+    advice = "; write a path with backslashes in single quotes" if "escape" in problem else ""
+    return location, f"not YAML: {problem}{advice}"
 
 
 class NodeCounter:
@@ -256,6 +268,9 @@ class _YamlConverter(NodeCounter):
                 self._add_problem(location, "keys must be plain text")
                 continue
             key = check_key(key_node.value, location)
+            if _has_special_space(key_node):
+                self._add_problem(location, f"'{key.strip()}': {SPACE_PROBLEM}")
+                continue
             if key_node.tag == MERGE_TAG:
                 self._add_problem(location, f"'<<' is not supported; {MERGE_KEY_ADVICE}")
                 continue
@@ -266,13 +281,16 @@ class _YamlConverter(NodeCounter):
             mapping[key] = Node(self.convert(value_node, depth + 1).value, location)
         return mapping
 
-    def _convert_scalar(self, node: yaml.Node, location: SourceLocation) -> Any:
+    def _convert_scalar(self, node: yaml.ScalarNode, location: SourceLocation) -> Any:
         try:
             if node.tag in NUMBER_TAGS and len(node.value) > MAX_NUMBER_LENGTH:
                 raise ValueError  # which would take long
             is_short = len(node.value) <= MAX_NUMBER_LENGTH
             if node.tag == AMBIGUOUS_TAG and is_short and AMBIGUOUS_SCALAR.match(node.value):
                 return AmbiguousText(node.value)
+            if _has_special_space(node):
+                self._add_problem(location, f"'{shorten(node.value.strip())}': {SPACE_PROBLEM}")
+                return None
             value = self.loader.construct_object(node, deep=True)
         except Exception:  # of many types, e.g. for !!bool x
             shown = f"{shorten(node.tag)} {shorten(repr(node.value))}"
@@ -280,6 +298,11 @@ class _YamlConverter(NodeCounter):
             return None
         is_plain = isinstance(value, str | int | float | None)
         return check_scalar(value if is_plain else str(node.value), location)
+
+
+def _has_special_space(node: yaml.ScalarNode) -> bool:
+    """Return whether unquoted text begins or ends with a space that YAML reads as a letter."""
+    return node.style is None and node.value != node.value.strip()
 
 
 def check_key(key: str, location: object) -> str:

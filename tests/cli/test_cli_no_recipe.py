@@ -25,7 +25,11 @@ pytestmark = pytest.mark.usefixtures("work_dir")
         ("a: b: c", "my.yaml:1: not YAML: mapping values are not allowed here"),
         ("a: *b", "my.yaml:1: not YAML: found undefined alias 'b'"),
         ("? [a]\n: 1", "my.yaml:1: keys must be plain text"),
-        ("seed: 1\n---\nseed: 2", "my.yaml:2: not YAML: but found another document"),
+        (
+            "seed: 1\n---\nseed: 2",
+            "my.yaml:2: not YAML: expected a single document in the stream but ",
+        ),
+        ('data: {reader: "C:\\Users"}', "my.yaml:1: not YAML: expected escape sequence of 8 "),
         ("data: &a\n  b: *a", "my.yaml:1: more than 20,000 values or 40 levels, aliases expanded"),
         ("seed: " + "[" * 50, "my.yaml:1: not YAML: "),
         (
@@ -52,6 +56,13 @@ def test_a_file_that_is_no_recipe_is_refused_in_one_line(run_rejected, text, lin
     Path("my.yaml").write_text(text)
     (message,) = run_rejected("run", "my.yaml", "--out", "out")
     assert message.startswith(line)
+
+
+def test_backslashes_in_double_quotes_get_advice(run_rejected):
+    for text in ('data: {reader: "C:\\Users"}', 'data: {reader: "D:\\data"}'):
+        Path("my.yaml").write_text(text)
+        (message,) = run_rejected("check", "my.yaml")
+        assert message.endswith("; write a path with backslashes in single quotes")
 
 
 def alias_bomb() -> str:

@@ -112,3 +112,23 @@ def test_keys_and_names_of_levels_may_be_such_words(tmp_path, monkeypatch):
     text = f"base: scgnn\ncontrols: []\ncross:\n  loops: {levels}\n"
     (tmp_path / "study.yaml").write_text(text)
     assert load_study("study.yaml").factors == {"loops": ["on", "012"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("pipeline:\n\xa0\xa0clusterer: leiden\n", "my.yaml:2: 'clusterer': {}"),
+        ("pipeline:\n  clusterer: \u2003leiden\xa0\n", "my.yaml:2: 'leiden': {}"),
+        ("pipeline: {clusterer: [\xa0leiden, louvain]}\n", "my.yaml:1: 'leiden': {}"),
+        ("seed: \xa01\n", "my.yaml:1: '1': {}"),
+    ],
+)
+def test_a_special_space_is_named(collect_errors, text, problem):
+    advice = "a non-breaking or other special space beside it; use ordinary spaces"
+    assert collect_errors(text) == [problem.format(advice)]
+
+
+@pytest.mark.parametrize("text", ['"\xa0group"', "cell\xa0type"])
+def test_a_special_space_in_quotes_or_between_letters_is_text(text):
+    recipe = to_plain(parse_yaml(f"data: {{labels_key: {text}}}", "x"))
+    assert recipe["data"]["labels_key"] == text.strip('"')
