@@ -9,10 +9,17 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from scgnn.components.encoders.message_graph import MessageGraph
 
 RELU_GAIN = math.sqrt(2.0)
+
+
+def multiply_by_blocks(x: Tensor, weight: Tensor, n: int) -> tuple[Tensor, ...]:
+    """Return ``X W_k``, cells x outputs, for the ``n`` blocks of a weight, outputs x n inputs."""
+    blocks = weight.unflatten(1, (n, -1)).transpose(0, 1).flatten(0, 1)
+    return functional.linear(x, blocks).chunk(n, 1)
 
 
 class GCNLayer(nn.Module):
@@ -46,7 +53,10 @@ class SAGELayer(nn.Module):
         if self.fc_pool is not None:
             neighbors = self.fc_neigh(graph.max_neighbors(torch.relu(self.fc_pool(x))))
         elif self.fc_neigh.in_features > self.fc_neigh.out_features:
-            neighbors = graph.average_neighbors(self.fc_neigh(x))
+            # sum the narrower of the two; one product with both weights is faster than two
+            weights = torch.cat([self.fc_self.weight, self.fc_neigh.weight])
+            own, neighbors = functional.linear(x, weights).chunk(2, 1)
+            return own + self.fc_self.bias + graph.average_neighbors(neighbors)
         else:
             neighbors = self.fc_neigh(graph.average_neighbors(x))
         return self.fc_self(x) + neighbors
@@ -61,7 +71,11 @@ class GINLayer(nn.Module):
         self.eps = nn.Parameter(torch.zeros(1))
 
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
-        return self.linear((1 + self.eps) * x + graph.sum_neighbors(x, graph.weights))
+        if self.linear.in_features <= self.linear.out_features:
+            return self.linear((1 + self.eps) * x + graph.sum_neighbors(x, graph.weights))
+        x = functional.linear(x, self.linear.weight)  # sum the narrower of the two
+        neighbors = graph.sum_neighbors(x, graph.weights)
+        return torch.addcmul(neighbors + self.linear.bias, 1 + self.eps, x)
 
 
 class TAGLayer(nn.Module):
@@ -74,10 +88,10 @@ class TAGLayer(nn.Module):
         nn.init.xavier_normal_(self.lin.weight, gain=RELU_GAIN)
 
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
-        powers = [x]
-        for _ in range(self.hops):
-            powers.append(graph.smooth(powers[-1]))
-        return self.lin(torch.cat(powers, 1))
+        *terms, out = multiply_by_blocks(x, self.lin.weight, self.hops + 1)
+        for term in reversed(terms):  # Horner's method: sums of the width of the output
+            out = term + graph.smooth(out)
+        return out + self.lin.bias
 
 
 class SGCLayer(nn.Module):
@@ -91,9 +105,11 @@ class SGCLayer(nn.Module):
         nn.init.zeros_(self.fc.bias)
 
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
+        is_narrowing = self.fc.in_features > self.fc.out_features
+        x = functional.linear(x, self.fc.weight) if is_narrowing else x
         for _ in range(self.hops):
             x = graph.smooth(x)
-        return self.fc(x)
+        return x + self.fc.bias if is_narrowing else self.fc(x)
 
 
 class ChebNetLayer(nn.Module):
@@ -105,11 +121,12 @@ class ChebNetLayer(nn.Module):
         self.linear = nn.Linear(n_terms * n_in, n_out)
 
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
-        terms = [x]
-        for n in range(1, self.n_terms):
-            smoothed = graph.unweighted.smooth(terms[-1])
-            terms.append(-smoothed if n == 1 else -2 * smoothed - terms[-2])
-        return self.linear(torch.cat(terms, 1))
+        *terms, out = multiply_by_blocks(x, self.linear.weight, self.n_terms)
+        before: Tensor | float = 0.0
+        for n in reversed(range(len(terms))):  # Clenshaw's method: sums of the width of the output
+            smoothed = graph.unweighted.smooth(out)
+            out, before = terms[n] - (2 if n else 1) * smoothed - before, out
+        return out + self.linear.bias
 
 
 class APPNPLayer(nn.Module):
@@ -121,9 +138,10 @@ class APPNPLayer(nn.Module):
         self.hops, self.alpha = hops, alpha
 
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
-        x = first = self.linear(x)
+        x = self.linear(x)
+        first, weights = self.alpha * x, (1 - self.alpha) * graph.normalized_weights
         for _ in range(self.hops):
-            x = (1 - self.alpha) * graph.smooth(x) + self.alpha * first
+            x = first + graph.sum_neighbors(x, weights)
         return x
 
 
