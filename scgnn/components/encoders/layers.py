@@ -55,8 +55,8 @@ class SAGELayer(nn.Module):
         elif self.fc_neigh.in_features > self.fc_neigh.out_features:
             # sum the narrower of the two; one product with both weights is faster than two
             weights = torch.cat([self.fc_self.weight, self.fc_neigh.weight])
-            own, neighbors = functional.linear(x, weights).chunk(2, 1)
-            return own + self.fc_self.bias + graph.average_neighbors(neighbors)
+            projected, neighbors = functional.linear(x, weights).chunk(2, 1)
+            return projected + self.fc_self.bias + graph.average_neighbors(neighbors)
         else:
             neighbors = self.fc_neigh(graph.average_neighbors(x))
         return self.fc_self(x) + neighbors
