@@ -18,6 +18,7 @@ from scgnn.components.readers.number_format import (
 )
 from scgnn.data.orientation import looks_like_name
 from scgnn.errors import InputError
+from scgnn.execution.formatting import format_count
 
 SEPARATORS = {"comma": ",", "tab": "\t", "semicolon": ";", "space": " "}
 INDEX_HEADER = re.compile(
@@ -187,13 +188,24 @@ def _split_head(
         raise InputError(
             f"{path} is not a table with names in its first line and first column, separated by "
             f"{' or '.join(names.get(sep, repr(sep)) for sep in choices)}: "
-            + (
-                f"the first {len(head)} lines differ in their number of columns"
-                if len(head) > 1
-                else "it has one line"
-            )
+            + _describe_widths(head, n_skipped, choices)
         )
     return max(candidates, key=_count_numbers)
+
+
+def _describe_widths(head: list[str], n_skipped: int, separators: list[str]) -> str:
+    """Return why the first lines are not those of a table, in words."""
+    if len(head) < 2:
+        return "it has one line"
+    for separator in separators:
+        first, *rest = [len(split_fields(line, separator)) for line in head[n_skipped:]]
+        width, n = Counter(rest).most_common(1)[0] if rest else (0, 0)
+        if width > 2 and n >= MIN_EQUAL_WIDTHS * len(rest):
+            return (
+                f"line {n_skipped + 1} has {format_count(first, 'column')}, but most lines below "
+                f"it have {width:,}; if it is a title, remove it, or begin it with '#'"
+            )
+    return f"the first {len(head)} lines differ in their number of columns"
 
 
 def _count_numbers(candidate: tuple[str, bool, list[str], list[list[str]]]) -> tuple[int, int]:

@@ -92,6 +92,14 @@ def test_a_declared_orientation_wins_over_weak_evidence(tmp_path, caplog):
         ),
         ("some words\nand more of them here\nx\n", "is not a table with names in its first line"),
         ("id,g1,g2\n", "is not a table with names in its first line"),
+        (
+            "Counts, 2024\nid,g1,g2,g3\nc1,1,2,3\nc2,1,0,4\n",
+            r"line 1 has 2 columns, but most lines below it have 4; if it is a title, remove it",
+        ),
+        (
+            "# a comment\nmouse embryos\nid,g1,g2\nc1,1,2\nc2,1,0\n",
+            r"line 2 has 1 column, but most lines below it have 3; .* or begin it with '#'$",
+        ),
     ],
 )
 def test_invalid_table_is_rejected_with_its_line(tmp_path, text, message):
