@@ -171,7 +171,7 @@ def test_transposed_matrix(reject_run, make_counts):
 def test_table_with_ambiguous_orientation(reject_run):
     Path("cells.csv").write_text("x,a,b\nc,1,2\nd,3,4\n")
     assert reject_run("--data", "cells.csv", "--out", "out").endswith(
-        "; set orientation to cells_by_genes or genes_by_cells"
+        "; set data.reader.orientation to cells_by_genes or genes_by_cells"
     )
 
 

@@ -144,13 +144,15 @@ class CSV(Reader):
         guess = guess_orientation(names, columns, corner)
         if self.orientation == "auto":
             if guess.orientation is None:
-                advice = "set orientation to cells_by_genes or genes_by_cells"
+                advice = "set data.reader.orientation to cells_by_genes or genes_by_cells"
                 raise InputError(f"{path}: {guess.reason}; {advice}")
             log.info(f"{path}: read as {guess.orientation}, because {guess.reason}")
             return guess.orientation
         if guess.contradicts(self.orientation):
             problem = f"orientation is {self.orientation}, but {guess.reason}"
-            raise InputError(f"{path}: {problem}: set orientation to {guess.orientation}")
+            raise InputError(
+                f"{path}: {problem}: set data.reader.orientation to {guess.orientation}"
+            )
         if guess.orientation not in (None, self.orientation):
             log.warning(f"{path}: read as {self.orientation} as declared, although {guess.reason}")
         return self.orientation

@@ -91,8 +91,8 @@ def find_matrix_file(path: Path, prefix: str) -> tuple[Path, str]:
     available = ", ".join(f"'{name}'" for name in sorted(files))
     if not any(file.name.endswith(CELL_RANGER_MATRIX) for file in files.values()):
         raise InputError(f"{path} has several matrices, {available}: choose the path of one file")
-    problem = f"{path} has no sample with prefix '{prefix}'"
-    raise InputError(f"{problem}: set prefix to one of {available}")
+    problem = f"no sample with prefix '{prefix}'" if prefix else "several samples"
+    raise InputError(f"{path} has {problem}: set data.reader.prefix to one of {available}")
 
 
 def _get_prefix(file: Path) -> str:
@@ -151,7 +151,7 @@ def find_name_files(
     else:
         names, setting, known = "barcodes.tsv", "barcodes_file", genes
     available = ", ".join([file.name for file in tables if file != known][:8])
-    hint = f"; set {setting} to one of {available}" if available else ""
+    hint = f"; set data.reader.{setting} to one of {available}" if available else ""
     raise InputError(f"{matrix}: no {names} (or .gz) in the same folder{hint}")
 
 

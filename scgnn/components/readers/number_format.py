@@ -49,7 +49,7 @@ def detect_decimal(values: Iterable[str], path: Path) -> Decimal:
     if decimals:
         return "comma"
     problem = f"the comma of '{with_comma[0]}' can be one of decimals or of thousands"
-    advice = "set decimal to comma, or remove the separators of thousands"
+    advice = "set data.reader.decimal to comma, or remove the separators of thousands"
     raise InputError(f"{path}: {problem}: {advice}")
 
 
@@ -73,7 +73,7 @@ def parse_number(value: str, decimal: Decimal, location: str) -> float:
     elif THOUSANDS.fullmatch(value):
         advice = ": remove the separators of thousands"
     elif COMMA_NUMBER.fullmatch(value):
-        advice = ": set decimal to comma if the table has decimal commas"
+        advice = ": set data.reader.decimal to comma if the table has decimal commas"
     elif not any(map(str.isalnum, value)):
         advice = ": write 0 for zeros"
     raise InputError(f"{location}: '{value}' is not a number{advice}")

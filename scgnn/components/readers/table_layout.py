@@ -253,7 +253,7 @@ def _detect_header(
     if _are_increasing(fields):
         return True
     problem = f"the first line, '{corner}', can be a header with numbers as names, or values"
-    raise InputError(f"{path}: {problem}: set has_header to true or false")
+    raise InputError(f"{path}: {problem}: set data.reader.has_header to true or false")
 
 
 def _are_increasing(fields: list[str]) -> bool:
@@ -276,7 +276,9 @@ def _find_names(
         if options.name_column not in columns:
             available = ", ".join(column for column in columns[:5] if column)
             problem = f"the table has no column '{options.name_column}'"
-            raise InputError(f"{path}: {problem}, it begins with {available}: set name_column")
+            raise InputError(
+                f"{path}: {problem}, it begins with {available}: set data.reader.name_column"
+            )
         return columns.index(options.name_column)
     if is_text_column[0]:
         return 0
@@ -292,7 +294,7 @@ def _find_names(
         if has_header and (looks_like_names or len(set(names)) <= len(names) / 2):
             return None
         problem = f"the first column, '{columns[0]}', has numbers instead of names"
-        raise InputError(f"{path}: {problem}: add row names, or set name_column")
+        raise InputError(f"{path}: {problem}: add row names, or set data.reader.name_column")
     return 0
 
 

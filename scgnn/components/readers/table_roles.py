@@ -78,7 +78,9 @@ class Roles:
             text = columns[texts[0]] if texts else layout.corner
             more = f" and {len(sandwiched) - 3:,} more" if len(sandwiched) > 3 else ""
             problem = f"the columns {names}{more} are separated from the values by '{text}'"
-            advice = "set annotation_columns to those of them that are not counts, or to []"
+            advice = (
+                "set data.reader.annotation_columns to those of them that are not counts, or to []"
+            )
             raise InputError(f"{path}: {problem}: {advice}")
         self.values = csr_matrix(hstack(blocks)) if len(blocks) > 1 else table.values
         self.column_names = [columns[i] or f"unnamed_{i + 1}" for i in positions]
@@ -127,9 +129,8 @@ class Roles:
         for suspect in suspects:
             if not suspect.is_certain:
                 problem = f"{kind} '{names[suspect.position]}' may not hold counts"
-                advice = (
-                    f"set annotation_{kind}s to [{names[suspect.position]}], or to [] if it does"
-                )
+                setting = f"data.reader.annotation_{kind}s"
+                advice = f"set {setting} to [{names[suspect.position]}], or to [] if it does"
                 problem = f"{problem}, because {suspect.reason}"
                 raise InputError(f"{self.path}: {problem}: {advice}")
         annotation = self.row_annotation if axis else self.column_annotation
@@ -148,7 +149,9 @@ class Roles:
         mask = np.ones(len(names), dtype=bool)
         mask[[suspect.position for suspect in suspects]] = False
         if not mask.any():
-            raise InputError(f"{self.path} has no {kind}s of counts: set annotation_{kind}s to []")
+            raise InputError(
+                f"{self.path} has no {kind}s of counts: set data.reader.annotation_{kind}s to []"
+            )
         self.values = self.values[:, mask] if axis else self.values[mask]
         names = [name for name, is_counts in zip(names, mask, strict=True) if is_counts]
         remaining = self.column_annotation if axis else self.row_annotation

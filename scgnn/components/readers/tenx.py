@@ -154,7 +154,7 @@ class TenxH5(Reader):
             return str(self.genome)
         problem = f"no genome '{self.genome}'" if self.genome else f"{len(genomes)} genomes"
         available = ", ".join(genomes) or "none"
-        raise InputError(f"{path} has {problem}: set genome to one of {available}")
+        raise InputError(f"{path} has {problem}: set data.reader.genome to one of {available}")
 
     def _filter_genome(self, adata: AnnData, path: Path) -> AnnData:
         genomes = sorted(set(adata.var["genome"]) - {""})
@@ -162,7 +162,9 @@ class TenxH5(Reader):
         if self.genome is None:
             if len(genomes) > 1:
                 problem = f"{path} has genes of several genomes ({available})"
-                log.warning(f"{problem}, all of which are kept; set genome to select one")
+                log.warning(
+                    f"{problem}, all of which are kept; set data.reader.genome to select one"
+                )
             return adata
         if self.genome not in genomes:
             raise InputError(f"{path} has no genome '{self.genome}': it has {available}")
@@ -228,7 +230,7 @@ def _filter_feature_type(adata: AnnData, feature_type: str, path: Path) -> AnnDa
         return adata
     available = ", ".join(sorted(set(adata.var["feature_types"])))
     if not mask.any():
-        advice = f"set feature_type to one of {available}"
+        advice = f"set data.reader.feature_type to one of {available}"
         raise InputError(f"{path} has no features of type '{feature_type}': {advice}")
     fraction = f"{mask.sum():,} of {len(mask):,} features"
     log.info(f"{path}: keeping {fraction}, those of type '{feature_type}' (of {available})")

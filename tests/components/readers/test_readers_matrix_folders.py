@@ -138,7 +138,9 @@ def test_a_third_column_without_types_of_features_is_annotation(tmp_path, values
 def test_features_of_other_types_alone_are_refused(tmp_path):
     folder = write_tenx_mtx(tmp_path / "d", compressed=False)
     write_file(folder / "features.tsv", "\n".join(join(GENE_IDS, SYMBOLS, ["Peaks"] * 6)))
-    with pytest.raises(InputError, match="no features of type 'Gene Expression': set feature_type"):
+    with pytest.raises(
+        InputError, match=r"no features of type 'Gene Expression': set data.reader.feature_type"
+    ):
         TenxMTX(str(folder))()
     assert TenxMTX(str(folder), feature_type="Peaks")().shape == (4, 6)
 
@@ -157,7 +159,7 @@ def test_a_header_of_the_names_is_no_gene(tmp_path, header, both):
 def test_declared_files_of_names(tmp_path):
     files = {"a.txt": BARCODES, "b.txt": GENE_IDS}
     folder = write(tmp_path / "d", "m.mtx", files)
-    with pytest.raises(InputError, match=r"set features_file to one of a.txt, b.txt"):
+    with pytest.raises(InputError, match=r"set data.reader.features_file to one of a.txt, b.txt"):
         detect_reader(folder)()
     adata = TenxMTX(folder, features_file="b.txt", barcodes_file="a.txt")()
     assert_is_example(adata)

@@ -48,7 +48,7 @@ def test_text_columns_become_annotation_of_genes(tmp_path, sep, position):
     rows = insert(GENES_BY_CELLS, position, ["a", "b b", "c", "NA", "", "e"])
     adata = CSV(str(write(tmp_path / "x.txt", header, rows, sep)))
     if position == 3:  # in the middle: which half are the counts?
-        with pytest.raises(InputError, match="separated from the values by 'symbol x': set annota"):
+        with pytest.raises(InputError, match=r"values by 'symbol x': set data.reader.annota"):
             adata()
         adata = CSV(adata.path, annotation_columns=())
     adata = adata()
@@ -180,7 +180,9 @@ def test_a_cell_without_zeros_must_be_declared(tmp_path):
     body = [[name, *map(str, row)] for name, row in zip(genes, counts.T, strict=True)]
     rows = insert(body, 1, [i + 500 for i in range(len(genes))])
     file = str(write(tmp_path / "x.txt", ["", "bulk1", *cells], rows))
-    with pytest.raises(InputError, match=r"'bulk1' may not hold .*set annotation_columns to \[bul"):
+    with pytest.raises(
+        InputError, match=r"'bulk1' may not hold .*set data.reader.annotation_columns to \[bul"
+    ):
         CSV(file)()
     assert CSV(file, annotation_columns=("bulk1",))().shape == (40, 60)
     assert CSV(file, annotation_columns=())().shape == (41, 60)
@@ -234,7 +236,7 @@ def test_numbers_as_names_of_columns_are_a_header(tmp_path):
         adata = CSV(str(write(tmp_path / "x.txt", header, GENES_BY_CELLS)))()
         assert list(adata.obs_names) == header[1:]
     file = str(write(tmp_path / "y.txt", ["Foxp3x", "9", "4", "11", "2"], GENES_BY_CELLS))
-    with pytest.raises(InputError, match="set has_header to true or false"):
+    with pytest.raises(InputError, match=r"set data.reader.has_header to true or false"):
         CSV(file)()
     assert CSV(file, has_header=True)().shape == (4, 6)
     assert CSV(file, "genes_by_cells", has_header=False)().shape == (4, 7)
@@ -287,10 +289,14 @@ def test_decimal_commas_are_read(tmp_path, sep, quote, values):
 @pytest.mark.parametrize(
     ("value", "options", "message"),
     [
-        ("1,234", {}, "the comma of '1,234' can be one of decimals or of thousands: set decimal"),
+        (
+            "1,234",
+            {},
+            "the comma of '1,234' can be one of decimals or of thousands: set data.reader.decimal",
+        ),
         ("1,234", {"decimal": "point"}, "'1,234' is not a number: remove the separators of thou"),
         ("1.5", {"decimal": "comma"}, "'1.5' is not a number, because the table has decimal com"),
-        ("1,5", {"decimal": "point"}, "'1,5' is not a number: set decimal to comma if"),
+        ("1,5", {"decimal": "point"}, "'1,5' is not a number: set data.reader.decimal to comma if"),
         ("1_000", {}, "'1_000' is not a number"),
         ("0x10", {}, "'0x10' is not a number"),
         ("1 2", {}, "'1 2' is not a number"),

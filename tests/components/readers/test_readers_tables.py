@@ -55,9 +55,7 @@ def write_ambiguous_table(path: Path) -> Path:
 
 def test_ambiguous_orientation_names_the_key(tmp_path):
     file = str(write_ambiguous_table(tmp_path / "x.csv"))
-    message = (
-        "do not distinguish genes from cells .*; set orientation to cells_by_genes or genes_by"
-    )
+    message = "do not distinguish genes from cells .*; set data.reader.orientation to cells_by_g"
     with pytest.raises(InputError, match=message):
         CSV(file)()
     assert CSV(file, orientation="cells_by_genes")().shape == (2, 3)
@@ -68,7 +66,7 @@ def test_ambiguous_orientation_names_the_key(tmp_path):
 
 def test_contradicted_orientation_is_rejected(tmp_path):
     file = write_table(tmp_path / "x.csv")
-    message = "orientation is genes_by_cells, but rows look like cells.*set orientation to cells_by"
+    message = "orientation is genes_by_cells, but rows look like .*set data.reader.orientation to"
     with pytest.raises(InputError, match=message):
         CSV(str(file), orientation="genes_by_cells")()
 

@@ -92,7 +92,9 @@ def test_other_feature_types_are_dropped_and_logged(tmp_path, caplog):
         assert TenxMTX(folder)().n_vars == 5
     assert "keeping 5 of 6 features, those of type 'Gene Expression'" in caplog.text
     assert_is_example(TenxMTX(folder, feature_type="Antibody Capture")(), GENE_SYMBOLS, slice(5, 6))
-    with pytest.raises(InputError, match="'X': set feature_type to one of Antibody Capture, Gene"):
+    with pytest.raises(
+        InputError, match=r"'X': set data.reader.feature_type to one of Antibody Capture, Gene"
+    ):
         TenxMTX(folder, feature_type="X")()
 
 
@@ -101,8 +103,11 @@ def test_single_prefix_is_detected_and_two_are_ambiguous(tmp_path):
     assert_is_example(TenxMTX(str(folder), var_names="gene_ids")())
     write_tenx_mtx(folder, prefix="GSM2_", version=2)
     assert_is_example(TenxMTX(str(folder), prefix="GSM2_", var_names="gene_ids")())
-    with pytest.raises(InputError, match="prefix '': set prefix to one of 'GSM1_', 'GSM2_'"):
+    choose = "set data.reader.prefix to one of 'GSM1_', 'GSM2_'"
+    with pytest.raises(InputError, match=f"f has several samples: {choose}"):
         TenxMTX(str(folder))()
+    with pytest.raises(InputError, match=f"f has no sample with prefix 'GSM3_': {choose}"):
+        TenxMTX(str(folder), prefix="GSM3_")()
     matrix = folder / "GSM1_matrix.mtx.gz"
     assert_is_example(TenxMTX(str(matrix), var_names="gene_ids")())
 
@@ -208,9 +213,13 @@ def test_a_10x_h5_file_can_name_genes_by_id(tmp_path):
 
 def test_several_genomes_of_version_2_are_ambiguous(tmp_path):
     file = str(write_tenx_h5(tmp_path / "x.h5", ("hg19", "mm10"), version=2))
-    with pytest.raises(InputError, match="has 2 genomes: set genome to one of hg19, mm10"):
+    with pytest.raises(
+        InputError, match=r"has 2 genomes: set data.reader.genome to one of hg19, mm10"
+    ):
         TenxH5(file)()
-    with pytest.raises(InputError, match="no genome 'mm9': set genome to one of hg19, mm10"):
+    with pytest.raises(
+        InputError, match=r"no genome 'mm9': set data.reader.genome to one of hg19, mm10"
+    ):
         TenxH5(file, genome="mm9")()
     assert_is_example(TenxH5(file, genome="mm10", var_names="gene_ids")())
 
