@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from typing import cast
 
 import numpy as np
 
 from scgnn.components.readers.contract import (
+    N_HEAD_BYTES,
     open_maybe_gzip,
     resolve_file,
     translate_read_errors,
 )
 from scgnn.components.readers.delimited import MAX_SNIFFED_LINES, iter_text_lines
+from scgnn.components.readers.foreign_formats import find_foreign_format
 from scgnn.components.readers.table_layout import SEPARATORS, split_fields
 from scgnn.errors import InputError
 from scgnn.recipe.data import Data
@@ -119,6 +123,7 @@ def _read_rows(file: str) -> list[list[str]]:
     """Return the fields of all lines."""
     path = resolve_file(os.fspath(file))
     with translate_read_errors(path, "a table of labels"), open_maybe_gzip(path) as stream:
+        _check_is_text(cast(io.BufferedReader, stream), file)
         lines = list(islice(iter_text_lines(stream, path), MAX_LINES + 1))
     while len(lines) > 1 and lines[0].startswith("#"):
         lines.pop(0)
@@ -127,6 +132,14 @@ def _read_rows(file: str) -> list[list[str]]:
         raise InputError(f"{file} {problem}: provide a table of cells and labels")
     separator = _find_separator(lines[:MAX_SNIFFED_LINES])
     return [split_fields(line, separator) for line in lines]
+
+
+def _check_is_text(stream: io.BufferedReader, file: str) -> None:
+    """Check that a file has no known format that is not text, such as h5ad."""
+    foreign = find_foreign_format(stream.peek(N_HEAD_BYTES)[:N_HEAD_BYTES])
+    if foreign is not None:
+        advice = "provide a table of cells and labels as text, plain or compressed with gzip"
+        raise InputError(f"{file} is {foreign[0]}: {advice}")
 
 
 def _find_separator(lines: list[str]) -> str:

@@ -65,6 +65,22 @@ def test_an_unusable_file_is_refused(tmp_path, text, message):
         read_labels_file(str(tmp_path / "l.csv"), None, CELLS)
 
 
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file, not text"),
+        (b"PK\x03\x04", "a zip archive or an Excel workbook"),
+        (b"PAR1", "a Parquet file"),
+        (b"<!DOCTYPE html>", "a web page, not data"),
+    ],
+)
+def test_a_file_that_is_not_text_is_named_with_advice_on_labels(tmp_path, head, name):
+    (tmp_path / "l.csv").write_bytes(head + bytes(600))
+    advice = "provide a table of cells and labels as text, plain or compressed with gzip"
+    with pytest.raises(InputError, match=f"l.csv is {name}: {advice}$"):
+        read_labels_file(str(tmp_path / "l.csv"), None, CELLS)
+
+
 @pytest.mark.parametrize("start", [0, 1])
 @pytest.mark.parametrize("names", [CELLS, ["0", "1", "2", "3"]])
 def test_numbers_of_rows_are_neither_names_nor_labels(tmp_path, start, names):

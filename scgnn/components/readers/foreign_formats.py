@@ -47,13 +47,21 @@ def check_not_foreign(head: bytes, path: Path) -> None:
     InputError
         The file has such a format; the message names it and how to convert it.
     """
-    for magic, (description, advice) in FOREIGN_FORMATS.items():
+    if (foreign := find_foreign_format(head)) is not None:
+        description, advice = foreign
+        raise InputError(f"{path} is {description}: {advice}")
+
+
+def find_foreign_format(head: bytes) -> tuple[str, str] | None:
+    """Return the format that is not text of a file with these first bytes, and advice on counts."""
+    for magic, description_and_advice in FOREIGN_FORMATS.items():
         if head.startswith(magic):
-            raise InputError(f"{path} is {description}: {advice}")
+            return description_and_advice
     if head.lstrip().lower().startswith(WEB_PAGES):
-        raise InputError(f"{path} is a web page, not data: download the file itself")
+        return "a web page, not data", "download the file itself"
     if head[TAR_OFFSET:].startswith(b"ustar"):
-        raise InputError(f"{path} is a tar archive: unpack it and provide one of its files")
+        return "a tar archive", "unpack it and provide one of its files"
+    return None
 
 
 def check_not_alevin(path: Path) -> None:
