@@ -15,12 +15,14 @@ MIN_BASELINE_ARI = 0.1  # below, the labels are not those of clusters
 def list_warnings(metrics: Mapping[str, Any], state: State, pipeline: Pipeline) -> tuple[str, ...]:
     """Return a sentence for each sign that a run did not work.
 
-    These are an embedding most of whose units are 0 in every cell, iterations that ended at their
-    limit, and a single cluster.
+    These are a trained embedding most of whose units are 0 in every cell, iterations that ended
+    at their limit, and a single cluster.
     """
     warnings = []
     n_units = 0 if state.embedding is None else state.embedding.shape[1]
-    if (n_dead := metrics.get("dead_units", 0)) > n_units / 2:
+    # without a decoder, as with pca, nothing is trained: few genes or cells leave units empty
+    is_trained = getattr(pipeline, "feature_decoder", None) is not None
+    if is_trained and (n_dead := metrics.get("dead_units", 0)) > n_units / 2:
         warnings.append(
             f"{n_dead:,} of {n_units:,} units of the feature embedding are 0 in every cell: the "
             "clusters depend on few units; try the recipe scgnn_no_dead_units"

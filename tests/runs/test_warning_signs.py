@@ -51,6 +51,11 @@ def test_more_than_half_of_the_units_are_dead(n_dead, n_units, start):
     assert all(w.endswith("; try the recipe scgnn_no_dead_units") for w in warnings)
 
 
+@pytest.mark.parametrize("recipe", ["pca_leiden", "pca_kmeans"])
+def test_empty_principal_components_are_no_dead_units(recipe):
+    assert warn(recipe, n_dead=45, n_units=50) == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "reason", "is_warned"),
     [
