@@ -199,12 +199,16 @@ def _format_unknown_key(cls: type, key: str, known: list[str], path: str) -> str
 
 
 def find_settings(cls: type, key: str) -> list[str]:
-    """Return the dotted paths of settings of a name inside the defaults of a dataclass."""
+    """Return the dotted paths of settings of a name inside the defaults of a dataclass.
+
+    The name is that of a setting, or a path with one underscore in place of each dot.
+    """
     try:
         paths = list(_iter_settings(cls(), "")) if is_builtin(cls) else []
     except ValueError:  # its defaults are not valid on their own
         return []
-    return sorted((path for path in paths if path.rpartition(".")[2] == key), key=len)
+    settings = (p for p in paths if key in (p.rpartition(".")[2], p.replace(".", "_")))
+    return sorted(settings, key=len)
 
 
 def _iter_settings(value: Any, path: str) -> Iterator[str]:

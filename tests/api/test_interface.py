@@ -80,6 +80,10 @@ def test_folders_that_cannot_be_used(kind):
             "unknown argument 'clusterer' of run(). There is pipeline__clusterer. Known: ",
         ),
         (
+            lambda adata: scgnn.run("random", adata, pipeline_max_iterations=1),
+            " There is pipeline__max_iterations. Known: ",
+        ),
+        (
             lambda adata: scgnn.load_study(STUDY, data=[adata]),
             "data: studies read files; write the AnnData with write_h5ad",
         ),
