@@ -12,6 +12,7 @@ from scgnn.cli.app import app
 from scgnn.cli.options import CacheDirOption, CacheSizeOption, parse_size
 from scgnn.cli.streams import print_text
 from scgnn.errors import UserError
+from scgnn.execution.formatting import format_count
 
 if TYPE_CHECKING:
     from scgnn.execution.cache import CacheEntry, StageCache
@@ -35,7 +36,7 @@ def cache(
     stage_cache = StageCache(cache_dir)
     if clear or cache_size is not None:
         n_removed = stage_cache.shrink(0 if clear else parse_size(cache_size))
-        print_text(f"{n_removed:,} values removed")
+        print_text(f"{format_count(n_removed, 'value')} removed")
     entries = _group_entries(stage_cache)
     if entries:
         rows = [_format_stage(label, entries[label]) for label in sorted(entries)]

@@ -99,12 +99,14 @@ def guess_orientation(
         "cells_by_genes": row.cells + column.genes + STRONG_EVIDENCE * is_cell,
         "genes_by_cells": row.genes + column.cells + STRONG_EVIDENCE * is_gene,
     }
-    examples = f"rows such as '{row.example}', columns such as '{column.example}'"
+    shown = [f"rows such as '{row.example}'"] * bool(row.example)
+    shown += [f"columns such as '{column.example}'"] * bool(column.example)
+    examples = f" ({', '.join(shown)})" if shown else ""
     best, other = sorted(evidence, key=lambda orientation: -evidence[orientation])
     if evidence[best] > MIN_EVIDENCE_RATIO * evidence[other]:
         reason = "rows look like {} and columns like {}".format(*best.split("_by_"))
-        return OrientationGuess(best, evidence[best], f"{reason} ({examples})")
-    return OrientationGuess(None, 0.0, f"names do not distinguish genes from cells ({examples})")
+        return OrientationGuess(best, evidence[best], f"{reason}{examples}")
+    return OrientationGuess(None, 0.0, f"names do not distinguish genes from cells{examples}")
 
 
 def is_cell_name(name: str) -> bool:

@@ -17,6 +17,7 @@ from scgnn.data.orientation import guess_orientation
 from scgnn.data.scale import detect_scale
 from scgnn.data.sparse_structure import check_matrices
 from scgnn.errors import InputError
+from scgnn.execution.formatting import format_count
 from scgnn.registry.component import format_unknown_name
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def _check_range(x: csr_matrix, adata: AnnData, source: str) -> None:
 def _check_finite(x: csr_matrix, adata: AnnData, source: str) -> None:
     bad = ~np.isfinite(x.data)
     if bad.any():
-        problem = f"{_format_first(x, adata, bad)} ({bad.sum():,} values are not finite)"
+        n_bad = format_count(int(bad.sum()), "value")
+        problem = f"{_format_first(x, adata, bad)} ({n_bad} not finite)"
         raise InputError(f"{source}: {problem}: replace them or drop these cells")
 
 
@@ -177,6 +179,6 @@ def _count_empty(x: csr_matrix, source: str) -> dict[str, int]:
         is_empty[x.indices[start : start + VALUES_PER_BLOCK]] = False
     genes = int(is_empty.sum())
     shape, density = f"{x.shape[0]:,} cells x {x.shape[1]:,} genes", x.nnz / np.prod(x.shape)
-    empty = f"{cells:,} cells and {genes:,} genes empty"
+    empty = f"{format_count(cells, 'cell')} and {format_count(genes, 'gene')} empty"
     log.info(f"{source}: {shape}, {density:.1%} non-zero, {empty}")
     return {"empty_cells": cells, "empty_genes": genes}

@@ -24,6 +24,7 @@ from scgnn.evaluation import (
     score_imputation,
     unflatten_scores,
 )
+from scgnn.execution.formatting import format_count
 from scgnn.execution.progress import NOT_ON_CONSOLE
 from scgnn.execution.resources import PeakMemory, hold_threads
 from scgnn.execution.stages import Stages, stage
@@ -230,6 +231,7 @@ def _encode_batches(adata: AnnData, batch_key: str | None) -> np.ndarray | None:
         problem = format_unknown_column(batch_key, adata.obs.columns)
         raise InputError(f"data.batch_key: {problem}")
     if n_missing := int(adata.obs[batch_key].isna().sum()):
-        problem = f"{n_missing:,} cells have no value in column '{batch_key}' of obs"
+        cells = format_count(n_missing, "cell")
+        problem = f"{cells} without a value in column '{batch_key}' of obs"
         raise InputError(f"data.batch_key: {problem}")
     return np.unique(adata.obs[batch_key].astype(str), return_inverse=True)[1]

@@ -110,7 +110,7 @@ def test_a_view_and_a_file_backed_anndata_are_read(tmp_path):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_non_finite_values_are_rejected_with_their_location(value):
-    message = rf"^s.h5ad: {value} in cell 'cell_4', gene 'gene_2' \(1 values are not finite"
+    message = rf"^s.h5ad: {value} in cell 'cell_4', gene 'gene_2' \(1 value not finite"
     with pytest.raises(InputError, match=message):
         validate(corrupt(value), "s.h5ad")
 
@@ -267,3 +267,13 @@ def test_importing_readers_and_data_loads_no_table_library():
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_counts_in_sentences_are_singular_or_plural(caplog):
+    x = np.array([[1, 0], [0, 0], [2, 0]], dtype=np.float32)
+    with caplog.at_level(logging.INFO, logger="scgnn"):
+        validate(counts(x), "x")
+    assert "1 cell and 1 gene empty" in caplog.text
+    x[0, 0] = np.nan
+    with pytest.raises(InputError, match=r"\(1 value not finite\)"):
+        validate(counts(x), "x")

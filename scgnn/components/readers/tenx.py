@@ -85,10 +85,7 @@ class TenxMTX(Reader):
 
     def __call__(self) -> AnnData:
         path = resolve_path(self.path)
-        matrix, prefix = find_matrix_file(path, self.prefix)
-        features, barcodes, are_rows = find_name_files(
-            matrix, prefix, self.features_file, self.barcodes_file
-        )
+        matrix, features, barcodes, are_rows = self._find_files(path)
         counts = read_matrix_market(matrix)
         tables = read_name_tables((features, barcodes), counts.shape)
         if are_rows:
@@ -106,7 +103,13 @@ class TenxMTX(Reader):
         return _filter_feature_type(adata, self.feature_type, path)
 
     def peek_contents(self) -> Contents:
+        self._find_files(resolve_path(self.path))
         return Contents()
+
+    def _find_files(self, path: Path) -> tuple[Path, Path, Path, bool]:
+        """Return the files of the matrix and the names; see :func:`find_name_files`."""
+        matrix, prefix = find_matrix_file(path, self.prefix)
+        return matrix, *find_name_files(matrix, prefix, self.features_file, self.barcodes_file)
 
 
 @Reader.register("tenx_h5")

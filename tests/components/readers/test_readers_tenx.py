@@ -157,8 +157,9 @@ def test_numbers_of_names_must_match_the_matrix(tmp_path, change, message):
 
 def test_missing_names_file_and_subfolder_are_named(tmp_path):
     folder = write_tenx_mtx(tmp_path / "filtered")
-    with pytest.raises(InputError, match="did you mean its folder filtered"):
-        TenxMTX(str(tmp_path))()
+    for read in (TenxMTX(str(tmp_path)), TenxMTX(str(tmp_path)).peek_contents):
+        with pytest.raises(InputError, match="did you mean its folder filtered"):
+            read()
     (folder / "features.tsv.gz").unlink()
     with pytest.raises(
         InputError, match=r"no features.tsv or genes.tsv \(or .gz\) in the same folder"
