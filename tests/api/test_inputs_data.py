@@ -102,9 +102,9 @@ def empty(adata):
 WRONG_VALUES = {
     "nan": (
         set_value(np.nan),
-        "cells.h5ad: nan in cell 'cell_3', gene 'gene_2' (1 values are not ",
+        "cells.h5ad: nan in cell 'cell_3', gene 'gene_2' (1 value not ",
     ),
-    "infinite": (set_value(np.inf), "cells.h5ad: inf in cell 'cell_3', gene 'gene_2' (1 values "),
+    "infinite": (set_value(np.inf), "cells.h5ad: inf in cell 'cell_3', gene 'gene_2' (1 value "),
     "negative": (set_value(-1), "cells.h5ad: counts cannot be negative, -1 in cell 'cell_3', gene"),
     "scaled": (scale_all, "cells.h5ad: X is already centered or scaled, "),
     "only zeros": (
