@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import gc
 import importlib.util
@@ -299,7 +300,7 @@ def _connect_to_scheduler(address: str, security: Security | None) -> Iterator[C
     with client:
         try:
             client.wait_for_workers(1, timeout=START_TIMEOUT_SECONDS)
-        except TimeoutError:
+        except asyncio.TimeoutError:  # another one than TimeoutError on Python 3.10
             raise UserError(f"{name}: has no workers; start at least one") from None
         yield client
 
@@ -309,7 +310,7 @@ def _start_client(address: str, security: Security | None) -> Client | str:
     try:
         options: dict[str, Any] = {"timeout": START_TIMEOUT_SECONDS, "security": security}
         return Client(address, set_as_default=False, **options)
-    except (OSError, ValueError, TypeError, TimeoutError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, asyncio.TimeoutError, RuntimeError) as error:
         return " ".join(str(error).split()) or "timeout"
 
 

@@ -7,6 +7,7 @@ replaced, and its task runs again.
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -77,7 +78,7 @@ class DaskStages(Stages):
             try:
                 with self.pool.client.as_current():  # it is not Dask's default
                     wait(future, None if workers is None else WAIT_SECONDS)
-            except TimeoutError:
+            except asyncio.TimeoutError:  # another one than TimeoutError on Python 3.10
                 left = self.pool.update()
                 if workers and left is not None and not set(workers) & set(left):
                     return False
