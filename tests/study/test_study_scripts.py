@@ -16,8 +16,11 @@ from scgnn.study.cluster import _skip_main_module
 from scgnn.study.workers import compute_task_fingerprint
 
 SCRIPT = """
+import logging
+
 import scgnn
 
+logging.getLogger("scgnn").setLevel("ERROR")  # a study as small as this one gets advice
 print("the script runs", flush=True)
 study = {
     "base": {
