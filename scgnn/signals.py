@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 STDERR = 2
+RETRY_SECONDS = 0.01  # until another place of the code runs
 NOTHING_COMPUTED = "interrupted: nothing was computed yet"
 
 
@@ -38,22 +39,45 @@ def exit_on_signals() -> Iterator[None]:
 
 
 @contextmanager
-def defer_signals() -> Iterator[None]:
+def defer_signals(must_wait: Callable[[FrameType | None], bool] | None = None) -> Iterator[None]:
     """Call the handlers of signals, such as Ctrl-C, after the block instead of inside.
 
     igraph aborts the process if its generator raises an exception, as a handler may.
+
+    Parameters
+    ----------
+    must_wait
+        Function of the frame that runs, which returns whether an exception would do harm there.
+        Handlers are then called inside the block, as soon as it returns False.
     """
     handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():  # the one that handlers run in
         handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    alarm = getattr(signal, "SIGALRM", 0)  # not on Windows
+    can_retry = must_wait is not None and alarm in handlers and not callable(handlers[alarm])
+    before = {n: h for n, h in handlers.items() if callable(h) or (n == alarm and can_retry)}
     received: list[tuple[int, Any]] = []
-    for number in handlers:
-        signal.signal(number, lambda *args: received.append(args))
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not (can_retry and number == alarm):
+            received.append((number, frame))
+        if not can_retry or not received:
+            return
+        if must_wait is not None and must_wait(frame):
+            signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
+        else:
+            args, received[:] = received[0], []
+            before[args[0]](*args)
+
+    for number in before:
+        signal.signal(number, handle)
     try:
         yield
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        if can_retry and received:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            if signal.getsignal(number) is handle:  # and not what a handler has set
+                signal.signal(number, handler)
         for args in received[:1]:
-            handlers[args[0]](*args)
+            before[args[0]](*args)

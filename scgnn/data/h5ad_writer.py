@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+from inspect import isfunction
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from scgnn.signals import defer_signals
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -74,6 +79,20 @@ class DiskFile:
         pass
 
 
+_WEAKREF = WeakValueDictionary.get.__code__.co_filename
+_CALLBACKS = {method.__code__ for method in vars(DiskFile).values() if isfunction(method)}
+
+
+def _is_callback(frame: FrameType | None) -> bool:
+    """Return whether exceptions are lost, as in methods that HDF5 calls and in destructors."""
+    while frame is not None:
+        code = frame.f_code
+        if code in _CALLBACKS or code.co_filename == _WEAKREF or code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
 def write_h5ad(adata: AnnData, path: Path) -> None:
     """Write an AnnData as its own method does, compressed.
 
@@ -88,5 +107,5 @@ def write_h5ad(adata: AnnData, path: Path) -> None:
     adata.strings_to_categoricals()
     if adata.raw is not None:
         adata.strings_to_categoricals(adata.raw.var)
-    with DiskFile(path) as file, h5py.File(file, "w") as store:
+    with defer_signals(_is_callback), DiskFile(path) as file, h5py.File(file, "w") as store:
         write_elem(store, "/", adata, dataset_kwargs={"compression": "gzip"})

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import anndata
 import h5py
@@ -138,3 +141,44 @@ def test_a_full_disk_names_the_file(adata, tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"No space left on device: .*/result\.h5ad'$"):
         write_atomic(tmp_path / "result.h5ad", lambda path: write_h5ad(adata, path))
     assert not list(tmp_path.iterdir())
+
+
+class InterruptedFile(io.FileIO):
+    """A file in whose first write Ctrl-C arrives."""
+
+    n_writes = 0
+
+    def write(self, data):
+        self.n_writes += 1
+        if self.n_writes == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().write(data)
+
+
+@pytest.mark.parametrize("has_alarm", [False, True])
+def test_ctrl_c_in_a_callback_of_hdf5_raises_after_it(adata, tmp_path, capfd, has_alarm):
+    path = tmp_path / "x.h5ad"
+    opened = SimpleNamespace(open=lambda *_, **__: InterruptedFile(path, "w+"))
+    handler = (lambda *_: None) if has_alarm else signal.SIG_DFL
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            write_h5ad(adata, opened)
+        assert signal.getsignal(signal.SIGALRM) is handler
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert capfd.readouterr().err == ""
+
+
+def test_ctrl_c_between_callbacks_raises_at_once(tmp_path, make_counts, monkeypatch):
+    seen = []
+
+    def interrupt(*args, **kwargs):
+        os.kill(os.getpid(), signal.SIGINT)
+        seen.append("after")
+
+    monkeypatch.setattr("anndata.io.write_elem", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_h5ad(make_counts(), tmp_path / "x.h5ad")
+    assert not seen
