@@ -15,6 +15,7 @@ from scipy import sparse
 
 from scgnn.components.encoders import SAGE, Encoder, MessagePassing
 from scgnn.execution.hardware import Hardware, has_dgl, use_hardware
+from scgnn.execution.resources import configure_process
 
 N_FEATURES, N_NEIGHBORS = 128, 10
 
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    configure_process(options.threads)  # memory of freed arrays is kept, as in runs
     backends = ["dgl", "torch"] if has_dgl() else ["torch"]
     print(f"{options.cells} cells, milliseconds: {', '.join(backends)}, ratio of the last two")
     for weighted in (False, True):

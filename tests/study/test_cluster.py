@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import os
@@ -421,7 +422,7 @@ class FakeFuture:
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
     def time_out(*args):
-        raise TimeoutError
+        raise asyncio.TimeoutError  # as Dask
 
     monkeypatch.setattr(dask_backend, "wait", time_out)
     return FakeClient(answer_with(tmp_path))
