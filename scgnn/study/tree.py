@@ -106,11 +106,12 @@ def to_plain_study(
     plain = {"base": base} | _resolve_paths(tree.without("base", "compare"))
     if compared:
         plain["compare"] = {name: _resolve_recipe(node) for name, node in compared.items()}
-    for name, node in tree.value["vary"].value.items() if tree.get("vary") else ():
+    vary = tree.value.get("vary")  # can be null, as in a file without levels
+    for name, node in (vary.value or {}).items() if vary else ():
         if isinstance(node.value, str):
             plain["vary"][name] = _resolve_recipe(node)
     for path in DATA_PATHS:
-        if isinstance(plain.get("cross", {}).get(path), list):
+        if isinstance((plain.get("cross") or {}).get(path), list):
             levels = next(axis.levels for axis in axes if axis.name == "data")
             plain["cross"][path] = {
                 level.name: {key: _resolve_paths(node, key) for key, node in level.changes}

@@ -296,3 +296,12 @@ def test_check_reports_that_no_change_can_be_significant(n_blocks, n_changes, pr
     assert result.startswith(problem) and bool(result) == bool(problem)
     reachable = n_changes and minimum_p_value(n_blocks) <= 0.05 / n_changes
     assert bool(problem) == bool(n_changes and not reachable)
+
+
+@pytest.mark.parametrize(
+    ("key", "empty"),
+    [("vary", None), ("vary", {}), ("cross", None), ("cross", {}), ("compare", None)],
+)
+def test_an_empty_entry_of_a_study_is_none(key, empty):
+    study = load_study({"base": "pca_leiden", key: empty, "seeds": 2})
+    assert study.axes == load_study({"base": "pca_leiden", "seeds": 2}).axes
