@@ -113,7 +113,7 @@ def list_processes(session: int) -> list[psutil.Process]:
 
 
 def interrupt(command: Command, out: Path, number: signal.Signals, delay: float) -> list[str]:
-    """Interrupt a command after a delay; return what is not right, or None if it ended before."""
+    """Interrupt a command after a delay and return what is not right."""
     process = start(command, out)
     try:
         _, stderr = process.communicate(timeout=delay)

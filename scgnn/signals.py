@@ -14,7 +14,7 @@ from typing import Any
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 STDERR = 2
-RETRY_SECONDS = 0.01  # until another place of the code runs
+RETRY_SECONDS = 0.01  # until a destructor or callback has ended
 NOTHING_COMPUTED = "interrupted: nothing was computed yet"
 
 

@@ -23,11 +23,10 @@ from typing import Any
 
 from scgnn.cli.heartbeat import Heartbeat, connect
 from scgnn.execution.files import TEMPORARY_FOLDER_PREFIX
-from scgnn.signals import NOTHING_COMPUTED, SIGNALS
+from scgnn.signals import NOTHING_COMPUTED, RETRY_SECONDS, SIGNALS
 
 INTERRUPTED = 130  # exit code
 GRACE_SECONDS = 4  # that a run gets to end itself
-RETRY_SECONDS = 0.01  # until a destructor or callback has ended
 PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 SHOW_CURSOR = "\x1b[?25h"
 RESUME_ADVICE = "rerun with --resume to continue"
