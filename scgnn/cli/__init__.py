@@ -12,7 +12,7 @@ from scgnn.cli import cache, check, diff, doctor, list, new, run, show, test  # 
 from scgnn.cli.app import RunInterruptedError, app
 from scgnn.cli.heartbeat import announce, start_heartbeat
 from scgnn.cli.streams import STREAM_NAMES, prepare_streams
-from scgnn.cli.watch import run_watched
+from scgnn.cli.watch import is_interrupted, run_watched
 from scgnn.errors import DISK_ERRNOS, PATH_ERRNOS, UserError
 from scgnn.execution import process_group
 from scgnn.execution.resources import set_spin_count
@@ -42,6 +42,12 @@ def main() -> None:
         with use_command_line(), process_group.init_process_group():
             try:
                 app(prog_name="scgnn-recipe")
+            except RunInterruptedError:
+                raise
+            except Exception as error:
+                if is_interrupted():  # what raised it replaced KeyboardInterrupt
+                    raise KeyboardInterrupt from error
+                raise
             finally:
                 sys.stdout.flush()
     except OSError as error:

@@ -31,6 +31,8 @@ PR_SET_PDEATHSIG = 1  # of sys/prctl.h
 SHOW_CURSOR = "\x1b[?25h"
 RESUME_ADVICE = "rerun with --resume to continue"
 
+_received: list[int] = []  # signals that interrupted this process
+
 
 def run_watched(command: Callable[[], object]) -> None:
     """Run a command in a child process, and exit with its code.
@@ -60,7 +62,13 @@ def run_watched(command: Callable[[], object]) -> None:
         raise
 
 
-def _interrupt(*_: object) -> None:
+def is_interrupted() -> bool:
+    """Return whether a signal has interrupted this process."""
+    return bool(_received)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    _received.append(number)
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)  # the first one counts
     raise KeyboardInterrupt

@@ -118,6 +118,48 @@ def test_an_interruption_in_a_destructor_is_not_lost(start_command):
     assert (process.returncode, stderr) == (130, "")
 
 
+REPLACES = """
+import time
+
+
+class Slow:
+    def __set_name__(self, *_):  # Python before 3.12 raises RuntimeError from what this raises
+        print("started", flush=True)
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt as error:
+            raise RuntimeError from error
+
+
+class Named:
+    slow = Slow()
+"""
+
+
+def test_an_interruption_that_a_library_replaces_ends_the_command(tmp_path):
+    Path(tmp_path, "slow.py").write_text(REPLACES)
+    command = [sys.executable, "-m", "scgnn", "run", "scgnn_quick", "--plugin", "slow.py"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, **pipes) as process:
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stderr) == (130, "interrupted: nothing was computed yet\n")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError(), OSError(28, "full"), ImportError("x"), scgnn.UserError("x"), SystemError()],
+)
+def test_what_replaces_an_interruption_is_not_reported(run_cli, monkeypatch, error):
+    def load(*_, **__):
+        raise error
+
+    monkeypatch.setattr("scgnn.cli.is_interrupted", lambda: True)
+    monkeypatch.setattr("scgnn.recipe.load.load_recipe", load)
+    assert run_cli("run", "scgnn_quick") == (130, "", "")
+
+
 def test_ctrl_c_in_a_terminal_reaches_both_and_counts_once(start_command):
     process, child = start_command(END)
     time.sleep(0.1)
