@@ -156,7 +156,7 @@ def test_what_replaces_an_interruption_is_not_reported(run_cli, monkeypatch, err
         raise error
 
     monkeypatch.setattr("scgnn.cli.is_interrupted", lambda: True)
-    monkeypatch.setattr("scgnn.recipe.load.load_recipe", load)
+    monkeypatch.setattr("scgnn.cli.run.load_recipe_from_options", load)
     assert run_cli("run", "scgnn_quick") == (130, "", "")
 
 
