@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
-# before numpy and torch are imported: parallel workers with several threads each are slower
+# before numpy and torch are imported: parallel workers with several threads each are slower;
+# numba sets the number of threads of OpenMP, and with it that of torch
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
