@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from scgnn.components.encoders.dgl_backend import load_dgl
 
 Graph = Any  # a MessageGraph, whose module imports this one
-MAX_MODE = 2  # of torch.embedding_bag
+SUM_MODE, MAX_MODE = 0, 2  # of torch.embedding_bag
 EDGES_PER_BLOCK = 2**22  # whose ends are multiplied at a time
+LEAKY_SLOPE = 0.2
 
 
 def sum_rows(x: Tensor, index: Tensor, indptr: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -32,15 +34,11 @@ def sum_rows(x: Tensor, index: Tensor, indptr: Tensor, weights: Tensor | None = 
         return torch.stack(heads, 1)
     if weights is not None:
         weights = weights.contiguous()
-    out = torch.nn.functional.embedding_bag(
-        index,
-        x.flatten(1).contiguous(),
-        indptr,
-        mode="sum",
-        per_sample_weights=weights,
-        include_last_offset=True,
-    )
-    return out.unflatten(1, x.shape[1:])
+    # detached: the kernel keeps more for a gradient, which is computed here
+    rows = x.detach().flatten(1).contiguous()
+    settings = False, SUM_MODE, False, weights, True
+    out = torch.embedding_bag(rows, index, indptr, *settings)[0]
+    return out if x.dim() == 2 else out.unflatten(1, x.shape[1:])
 
 
 def gather(x: Tensor, cells: Tensor) -> Tensor:
@@ -153,6 +151,47 @@ class MultiplyEnds(torch.autograd.Function):
         (gradient,), (source, target), graph = grad_outputs, ctx.saved_tensors, ctx.graph
         of_target = sum_rows(source, graph.sources, graph.indptr, gradient)
         return graph.sum_targets(target, gradient), of_target, None
+
+
+class ScoreEnds(torch.autograd.Function):
+    """``LeakyReLU(source_j + target_i) W`` for each edge from cell j to cell i.
+
+    Sums of ends, edges x width, exist for a block of edges only, and again for the gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, source: Tensor, target: Tensor, weight: Tensor, graph: Graph) -> Tensor:
+        ctx.graph = graph
+        ctx.save_for_backward(source, target, weight)
+        scores = source.new_empty(len(graph.sources), weight.shape[1])
+        with torch.autocast(source.device.type, enabled=False):
+            for _, edges in graph.blocks:
+                ends = _add_ends(graph, source, target, edges)
+                torch.mm(functional.leaky_relu_(ends, LEAKY_SLOPE), weight, out=scores[edges])
+        return scores
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,), (source, target, weight), graph = grad_outputs, ctx.saved_tensors, ctx.graph
+        of_ends = source.new_empty(len(graph.sources), source.shape[1])
+        of_target, of_weight = torch.empty_like(target), torch.zeros_like(weight)
+        transposed = weight.T.contiguous()
+        with torch.autocast(source.device.type, enabled=False):
+            for cells, edges in graph.blocks:
+                ends = _add_ends(graph, source, target, edges)
+                of_weight.addmm_(functional.leaky_relu(ends, LEAKY_SLOPE).T, gradient[edges])
+                of_sums = torch.mm(gradient[edges], transposed, out=of_ends[edges])
+                torch.ops.aten.leaky_relu_backward.grad_input(
+                    of_sums, ends, LEAKY_SLOPE, False, grad_input=of_sums
+                )
+                indptr = graph.indptr[cells.start : cells.stop + 1] - edges.start
+                numbers = graph.edges[: edges.stop - edges.start]
+                of_target[cells] = sum_rows(of_ends[edges], numbers, indptr)
+        return graph.sum_edges_by_source(of_ends), of_target, of_weight, None
+
+
+def _add_ends(graph: Graph, source: Tensor, target: Tensor, edges: slice) -> Tensor:
+    return gather(source, graph.sources[edges]).add_(gather(target, graph.targets[edges]))
 
 
 class SoftmaxEdges(torch.autograd.Function):

@@ -56,7 +56,7 @@ class SAGELayer(nn.Module):
             # sum the narrower of the two; one product with both weights is faster than two
             weights = torch.cat([self.fc_self.weight, self.fc_neigh.weight])
             projected, neighbors = functional.linear(x, weights).chunk(2, 1)
-            return projected + self.fc_self.bias + graph.average_neighbors(neighbors)
+            return graph.average_neighbors(neighbors).add_(projected + self.fc_self.bias)
         else:
             neighbors = self.fc_neigh(graph.average_neighbors(x))
         return self.fc_self(x) + neighbors
@@ -222,8 +222,8 @@ class GATv2Layer(AttentionLayer):
 
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
         source, target = (self.split_heads(linear(x)) for linear in (self.fc_src, self.fc_dst))
-        pairs = nn.functional.leaky_relu(graph.add_ends(source.flatten(1), target.flatten(1)), 0.2)
-        attention = graph.softmax_edges(pairs @ split_by_head(self.attn))
+        ends = source.flatten(1), target.flatten(1)
+        attention = graph.softmax_edges(graph.score_ends(*ends, split_by_head(self.attn)))
         return self.join_heads(graph.sum_neighbors(source, attention))
 
 

@@ -21,11 +21,14 @@ from scgnn.components.encoders.edge_functions import (
     AddEnds,
     MaxNeighbors,
     MultiplyEnds,
+    ScoreEnds,
     SoftmaxEdges,
     SumNeighbors,
     sum_rows,
 )
 from scgnn.execution.hardware import current_hardware
+
+EDGES_PER_CACHE = 2**13  # whose sums of ends fit in the cache of a processor
 
 
 class ReverseEdges(NamedTuple):
@@ -246,6 +249,23 @@ class MessageGraph:
         """
         return AddEnds.apply(source.float(), target.float(), self)
 
+    def score_ends(self, source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Return ``LeakyReLU(source_j + target_i) W`` for each edge from cell j to cell i.
+
+        Parameters
+        ----------
+        source, target
+            Cells x width.
+        weight
+            Width x heads.
+
+        Returns
+        -------
+        Tensor
+            Edges x heads, float32.
+        """
+        return ScoreEnds.apply(source.float(), target.float(), weight.float(), self)
+
     def multiply_ends(self, source: Tensor, target: Tensor) -> Tensor:
         """Return ``source_j · target_i`` for each edge from cell j to cell i, by head.
 
@@ -294,6 +314,17 @@ class MessageGraph:
             size = self.n_cells, self.n_cells
             arrays = self.indptr, self.sources, zeros
             return torch.sparse_csr_tensor(*arrays, size, check_invariants=False)
+
+    @cached_property
+    def blocks(self) -> list[tuple[slice, slice]]:
+        """Cells, and the edges into them, in blocks that fit in the cache of a processor."""
+        n_edges = len(self.sources)
+        if self.indptr.device.type != "cpu":  # reading the memory of a GPU waits for it
+            return [(slice(0, self.n_cells), slice(0, n_edges))]
+        first_edges = torch.arange(0, max(1, n_edges), EDGES_PER_CACHE)
+        cells = torch.searchsorted(self.indptr, first_edges).unique()
+        ends = [*cells.tolist(), self.n_cells], [*self.indptr[cells].tolist(), n_edges]
+        return list(zip(*(map(slice, x[:-1], x[1:]) for x in ends), strict=True))
 
     @cached_property
     def edges(self) -> Tensor:

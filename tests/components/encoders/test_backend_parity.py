@@ -13,7 +13,14 @@ import torch
 from scipy import sparse
 
 from scgnn.components.decoders import ExactInnerProductDecoder
-from scgnn.components.encoders import GCN, SAGE, Encoder, MessagePassing, edge_functions
+from scgnn.components.encoders import (
+    GCN,
+    SAGE,
+    Encoder,
+    MessagePassing,
+    edge_functions,
+    message_graph,
+)
 from scgnn.components.encoders.message_graph import MessageGraph
 from scgnn.components.encoders.neighbor_sampling import sample_neighborhood
 from scgnn.errors import UserError
@@ -204,6 +211,30 @@ def test_products_of_many_edges_are_computed_in_blocks(messages, monkeypatch):
     expected = messages.multiply_ends(*ends)
     monkeypatch.setattr(edge_functions, "EDGES_PER_BLOCK", 17)
     assert_close(edge_functions.multiply_blocks(messages, *ends), expected)
+
+
+@pytest.mark.parametrize("kind", ["hub", "isolated", "directed", "no edges"])
+@pytest.mark.parametrize("n_edges", [1, 7, 10_000])
+def test_sums_of_ends_are_scored_in_blocks_of_cells(kind, n_edges, monkeypatch):
+    monkeypatch.setattr(message_graph, "EDGES_PER_CACHE", n_edges)
+    graph = make_graph("no edges" if kind == "no edges" else "binary").tolil()
+    if kind == "hub":
+        graph[3, :] = graph[:, 3] = 1.0
+    elif kind == "directed":
+        graph = sparse.triu(graph)
+    messages = MessageGraph.from_csr(sparse.csr_matrix(graph), False, "torch")
+    cells, edges = zip(*messages.blocks, strict=True)
+    assert [c.start for c in cells[1:]] == [c.stop for c in cells[:-1]]
+    assert all(messages.indptr[c.stop] == e.stop for c, e in messages.blocks)
+    assert (cells[0].start, cells[-1].stop, edges[-1].stop) == (0, N, len(messages.sources))
+
+    def score(source, target, weight):
+        sums = source[messages.sources] + target[messages.targets]
+        return torch.nn.functional.leaky_relu(sums, 0.2) @ weight
+
+    inputs = draw(N, WIDTH), draw(N, WIDTH, seed=2), draw(WIDTH, 2, seed=3)
+    expected = compute_gradients(score, *inputs)
+    assert_close(compute_gradients(messages.score_ends, *inputs), expected)
 
 
 def test_the_maximum_has_the_gradient_of_the_row_maximum(messages):
