@@ -1,7 +1,8 @@
 """Time of graph encoders with each backend, forward and backward.
 
 One process measures all backends in turn: milliseconds of CPU time of one thread, the least of
-several passes. ``--threads 2`` uses more threads; the time is then that of all of them.
+several passes. As in training, the features have no gradient. ``--threads 2`` uses more threads; the
+time is then that of all of them.
 """
 
 from __future__ import annotations
@@ -42,7 +43,6 @@ def measure(encoder: MessagePassing, graph: sparse.csr_matrix, backend: str, n: 
         messages = encoder.prepare_graph(graph)
     torch.manual_seed(0)
     module, x = encoder.build(N_FEATURES), torch.randn(graph.shape[0], N_FEATURES)
-    x.requires_grad_()
     times = []
     for _ in range(n + 1):
         start = time.process_time()
