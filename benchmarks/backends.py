@@ -1,8 +1,8 @@
 """Time of graph encoders with each backend, forward and backward.
 
 One process measures all backends in turn: milliseconds of CPU time of one thread, the least of
-several passes. As in training, the features have no gradient. ``--threads 2`` uses more threads; the
-time is then that of all of them.
+several passes. As in training, the features have no gradient. ``--threads 2`` uses more threads;
+the time is then that of all of them.
 """
 
 from __future__ import annotations
