@@ -205,7 +205,9 @@ def check_finite(training: Training, *results: np.ndarray | np.floating | None) 
 
 def build_optimizer(module: nn.Module, training: Training) -> torch.optim.Adam:
     """Return a new Adam of a module's parameters."""
-    return torch.optim.Adam(module.parameters(), lr=training.learning_rate, fused=True)
+    from scgnn.training.optimizer import Adam
+
+    return Adam(module.parameters(), lr=training.learning_rate, fused=True)
 
 
 def _iter_batches(

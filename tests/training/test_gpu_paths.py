@@ -65,7 +65,7 @@ def gpu(monkeypatch):
         lambda t: read_list(read(t) if t.device.type == "meta" else t),
     )
     monkeypatch.setattr("scgnn.training.fit.EPOCHS_PER_READING", 2)
-    monkeypatch.setattr(torch.optim, "Adam", UnfusedAdam)
+    monkeypatch.setattr("scgnn.training.optimizer.Adam", UnfusedAdam)
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
     with use_hardware(Hardware("meta", "torch")), OneDevice():
         yield

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -210,3 +213,15 @@ def test_every_training_of_scgnn_supports_early_stopping_and_bfloat16(make_small
     history = pd.DataFrame(adata.uns["scgnn"]["history"])
     first = history[(history["stage"] == "feature autoencoder") & (history["iteration"] == 0)]
     assert 1 < (first["quantity"] == "loss").sum() < 60
+
+
+def test_training_does_not_load_the_compiler_of_torch(tmp_path):
+    code = (
+        "import scgnn, sys\n"
+        "scgnn.run('scgnn_quick', data__reader__n_cells=60, data__reader__n_genes=40,"
+        " pipeline__feature_training__epochs=2, pipeline__graph_training__epochs=2,"
+        " pipeline__max_iterations=0)\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    assert subprocess.run(command, cwd=tmp_path, check=False).returncode == 0
