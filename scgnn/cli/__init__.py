@@ -42,11 +42,9 @@ def main() -> None:
         with use_command_line(), process_group.init_process_group():
             try:
                 app(prog_name="scgnn-recipe")
-            except RunInterruptedError:
-                raise
             except Exception as error:
-                if is_interrupted():  # what raised it replaced KeyboardInterrupt
-                    raise KeyboardInterrupt from error
+                if is_interrupted() and not isinstance(error, RunInterruptedError):
+                    raise KeyboardInterrupt from error  # a library replaced it
                 raise
             finally:
                 sys.stdout.flush()

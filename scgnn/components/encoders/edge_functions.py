@@ -14,7 +14,7 @@ from scgnn.components.encoders.dgl_backend import load_dgl
 Graph = Any  # a MessageGraph, whose module imports this one
 SUM_MODE, MAX_MODE = 0, 2  # of torch.embedding_bag
 EDGES_PER_BLOCK = 2**22  # whose ends are multiplied at a time
-LEAKY_SLOPE = 0.2
+LEAKY_SLOPE = 0.2  # of attention layers
 
 
 def sum_rows(x: Tensor, index: Tensor, indptr: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -44,6 +44,11 @@ def sum_rows(x: Tensor, index: Tensor, indptr: Tensor, weights: Tensor | None = 
 def gather(x: Tensor, cells: Tensor) -> Tensor:
     """Return ``x[cells]`` of any number of dimensions, in a third of the time of indexing."""
     return x.flatten(1).contiguous().index_select(0, cells).unflatten(1, x.shape[1:])
+
+
+def add_ends(graph: Graph, source: Tensor, target: Tensor, edges: slice) -> Tensor:
+    """Return ``source_j + target_i`` for a range of edges."""
+    return gather(source, graph.sources[edges]).add_(gather(target, graph.targets[edges]))
 
 
 def multiply_ends(graph: Graph, source: Tensor, target: Tensor) -> Tensor:
@@ -129,7 +134,7 @@ class AddEnds(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, source: Tensor, target: Tensor, graph: Graph) -> Tensor:
         ctx.graph = graph
-        return gather(source, graph.sources).add_(gather(target, graph.targets))
+        return add_ends(graph, source, target, slice(None))
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, None]:
@@ -166,7 +171,7 @@ class ScoreEnds(torch.autograd.Function):
         scores = source.new_empty(len(graph.sources), weight.shape[1])
         with torch.autocast(source.device.type, enabled=False):
             for _, edges in graph.blocks:
-                ends = _add_ends(graph, source, target, edges)
+                ends = add_ends(graph, source, target, edges)
                 torch.mm(functional.leaky_relu_(ends, LEAKY_SLOPE), weight, out=scores[edges])
         return scores
 
@@ -178,7 +183,7 @@ class ScoreEnds(torch.autograd.Function):
         transposed = weight.T.contiguous()
         with torch.autocast(source.device.type, enabled=False):
             for cells, edges in graph.blocks:
-                ends = _add_ends(graph, source, target, edges)
+                ends = add_ends(graph, source, target, edges)
                 of_weight.addmm_(functional.leaky_relu(ends, LEAKY_SLOPE).T, gradient[edges])
                 of_sums = torch.mm(gradient[edges], transposed, out=of_ends[edges])
                 torch.ops.aten.leaky_relu_backward.grad_input(
@@ -188,10 +193,6 @@ class ScoreEnds(torch.autograd.Function):
                 numbers = graph.edges[: edges.stop - edges.start]
                 of_target[cells] = sum_rows(of_ends[edges], numbers, indptr)
         return graph.sum_edges_by_source(of_ends), of_target, of_weight, None
-
-
-def _add_ends(graph: Graph, source: Tensor, target: Tensor, edges: slice) -> Tensor:
-    return gather(source, graph.sources[edges]).add_(gather(target, graph.targets[edges]))
 
 
 class SoftmaxEdges(torch.autograd.Function):

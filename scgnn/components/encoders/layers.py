@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from scgnn.components.encoders.edge_functions import LEAKY_SLOPE
 from scgnn.components.encoders.message_graph import MessageGraph
 
 RELU_GAIN = math.sqrt(2.0)
@@ -56,7 +57,7 @@ class SAGELayer(nn.Module):
             # sum the narrower of the two; one product with both weights is faster than two
             weights = torch.cat([self.fc_self.weight, self.fc_neigh.weight])
             projected, neighbors = functional.linear(x, weights).chunk(2, 1)
-            return graph.average_neighbors(neighbors).add_(projected + self.fc_self.bias)
+            return projected + self.fc_self.bias + graph.average_neighbors(neighbors)
         else:
             neighbors = self.fc_neigh(graph.average_neighbors(x))
         return self.fc_self(x) + neighbors
@@ -202,7 +203,7 @@ class GATLayer(AttentionLayer):
     def forward(self, graph: MessageGraph, x: Tensor) -> Tensor:
         h = self.fc(x)
         ends = (h @ split_by_head(weight) for weight in (self.attn_l, self.attn_r))
-        scores = nn.functional.leaky_relu(graph.add_ends(*ends), 0.2)
+        scores = nn.functional.leaky_relu(graph.add_ends(*ends), LEAKY_SLOPE)
         out = graph.sum_neighbors(self.split_heads(h), graph.softmax_edges(scores))
         return self.join_heads(out + self.bias.view(1, self.heads, self.width))
 

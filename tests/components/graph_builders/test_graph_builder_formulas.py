@@ -18,7 +18,6 @@ from scgnn.components.graph_builders import (
     RadiusGraph,
     kneighbors,
 )
-from scgnn.seeding import isolate_third_party_code
 
 # --- knn ----------------------------------------------------------------------------------------
 
@@ -180,8 +179,7 @@ def test_recorded_fuzzy_simplicial_sets_are_those_of_umap_learn():
             "knn_dists": np.hstack([0.0 * itself, distances]),
         }
         random = np.random.RandomState(0)
-        with isolate_third_party_code():  # numba changes torch's number of threads
-            graph, _, _ = fuzzy_simplicial_set(x, k + 1, random, "euclidean", **knn)
+        graph, _, _ = fuzzy_simplicial_set(x, k + 1, random, "euclidean", **knn)
         np.testing.assert_allclose(recorded[f"graph_{case}"], graph.toarray(), atol=1e-5)
 
 
